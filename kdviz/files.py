@@ -1,0 +1,93 @@
+"""Writing files so that a crash at any moment leaves the old or the new content, never half of one."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` through a temporary name in the same folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace `path` by `value` as JSON. NaN and infinity are refused by the format, so they become null."""
+    write_bytes(path, (json.dumps(finite(value), indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> object:
+    """The JSON value in `path` (UTF-8)."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def json_line(value: dict) -> str:
+    """`value` as one line of JSON with its line end, floats rounded to 7 significant digits."""
+    return json.dumps(rounded(finite(value)), ensure_ascii=False) + "\n"
+
+
+def finite(value: object) -> object:
+    """`value` with every float that JSON cannot hold replaced by None."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if isinstance(value, (np.floating, float)):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    return value
+
+
+def rounded(value: object) -> object:
+    """`value` with every float rounded to 7 significant digits (float32 has no more)."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
+    """Replace `path` by a safetensors file of `arrays`."""
+    from safetensors.numpy import save
+
+    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[bool]:
+    """Hold the lock file `path` for the block; yields False at once where another process or thread holds it.
+
+    The lock is the operating system's (flock), so it ends with the process that held it: no stale locks.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock file `path` now."""
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
