@@ -6,6 +6,7 @@ its reason; it never hides the others.
 
 import gzip
 import json
+import os
 import re
 import threading
 from dataclasses import dataclass
@@ -285,10 +286,10 @@ class Store:
 
 
 class _Lines:
-    """An append-only JSON-lines file, parsed once per line; starts again when the file became shorter (resume)."""
+    """An append-only JSON-lines file, parsed once per line; read anew when it was replaced (resume does that)."""
 
     def __init__(self, path: Path):
-        self._path, self._offset, self._head = path, 0, b""
+        self._path, self._offset, self._inode = path, 0, None
         self._by_kind: dict[str, list[dict]] = {}
         self._lock = threading.Lock()
 
@@ -300,13 +301,11 @@ class _Lines:
     def _read_more(self) -> None:
         try:
             with open(self._path, "rb") as file:
-                head = file.read(256)
-                size = file.seek(0, 2)
-                if size < self._offset or head[: len(self._head)] != self._head:
-                    self._offset, self._by_kind = 0, {}
-                if size == self._offset:
+                stat = os.fstat(file.fileno())
+                if stat.st_ino != self._inode or stat.st_size < self._offset:
+                    self._inode, self._offset, self._by_kind = stat.st_ino, 0, {}
+                if stat.st_size == self._offset:
                     return
-                self._head = head
                 file.seek(self._offset)
                 content = file.read()
         except OSError:
