@@ -238,6 +238,10 @@ class Store:
         self._known: dict[Path, tuple[int, Run]] = {}
         self._lock = threading.Lock()
 
+    def runs(self) -> list[Run]:
+        """The readable entries of `list()`."""
+        return [entry for entry in self.list() if isinstance(entry, Run)]
+
     def list(self) -> list[Run | Unreadable]:
         """Every entry, newest first within each root; a missing root is empty."""
         entries = []
@@ -249,10 +253,6 @@ class Store:
             found = [self._entry(folder) for folder in folders]
             entries += sorted(found, key=lambda entry: (getattr(entry, "config", {}).get("created") or "", entry.id), reverse=True)
         return entries
-
-    def runs(self) -> list[Run]:
-        """The readable entries of `list()`."""
-        return [entry for entry in self.list() if isinstance(entry, Run)]
 
     def open(self, run_id: str) -> Run:
         """The run of that id; RequestError where the id is malformed, unknown or unreadable."""
