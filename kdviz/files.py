@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,18 +67,24 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, 
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[bool]:
-    """Hold the lock file `path` for the block; yields False at once where another process or thread holds it.
+def exclusive(path: Path, *, patience_seconds: float = 0.2) -> Iterator[bool]:
+    """Hold the lock file `path` for the block; yields False where another process or thread holds it.
 
-    The lock is the operating system's (flock), so it ends with the process that held it: no stale locks.
+    The lock is the operating system's (flock), so it ends with the process that held it: no stale locks. It is asked
+    for again during `patience_seconds`, because `is_locked` of thirty viewers touches it for microseconds at a time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
+        give_up = time.monotonic() + patience_seconds
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > give_up:
+                    yield False
+                    return
+                time.sleep(0.01)
         yield True
 
 
