@@ -30,6 +30,7 @@ class RunConfig:
     source: str = _setting("auto", "Where the examples come from; auto tries folder, hub, sample in this order.", choices=SOURCES)
     data_dir: str | None = _setting(None, "Folder in the GLUE release layout (default: KDVIZ_GLUE_DIR).")
     teacher: str = _setting("minilm-l6", "Teacher checkpoint: a name of the registry, a local folder, or a hub id.")
+    student_checkpoint: str | None = _setting(None, "Checkpoint of the student's initial weights (default: the teacher's own).")
     student_layers: int = _setting(3, "Layers of the student.", low=1, high=48)
     strategy: str = _setting("all", "Distillation strategy.", choices=STRATEGIES)
     terms: tuple[str, ...] = _setting(("kl", "cos"), "Internal terms: kl (attention KL), cos (CLS distance).")
@@ -58,6 +59,7 @@ class RunConfig:
     train_size: int | None = _setting(2000, "Training examples, a seeded, label-stratified subset (none: all).", low=1)
     eval_size: int | None = _setting(400, "Evaluation examples, a seeded, label-stratified subset (none: all).", low=1)
     seed: int = _setting(0, "Seed of everything random.", low=0, high=2**31 - 1)
+    data_seed: int = _setting(0, "Seed of the subsets and of the teacher's fine-tuning, so that runs of several seeds share both.", low=0, high=2**31 - 1)
     teacher_epochs: int = _setting(3, "Epochs of the teacher's fine-tuning.", low=0, high=1000)
     teacher_learning_rate: float = _setting(1e-4, "Peak learning rate of the teacher's fine-tuning.", low=1e-8, high=1)
     warmup_share: float = _setting(0.1, "Share of the steps in which the learning rate rises.", low=0, high=1)
@@ -96,23 +98,25 @@ class RunConfig:
             )
 
     def _check_stages(self) -> None:
-        """Cross-field checks of pid and sid, and of what only they use."""
-        staged = self.strategy in ("pid", "sid")
-        if staged:
-            num_pairs = len(self.active_pairs) if self.active_pairs else self.student_layers
-            needed = num_pairs * (self.epochs_per_layer or 1) + 1
-            if self.epochs < needed:
-                raise RequestError(
-                    f"epochs: {self.strategy} over {num_pairs} layer{'s' * (num_pairs != 1)} with {self.epochs_per_layer or 1} epoch(s) each and a last stage needs at least "
-                    f"{needed}, got {self.epochs}; raise epochs or lower epochs_per_layer",
-                    field="epochs",
-                )
+        """pid and sid need an epoch for every layer and one for the last stage."""
+        if self.strategy not in ("pid", "sid"):
             return
-        for name, default in (("epochs_per_layer", None), ("cosine_threshold", None), ("soft_throughout", False), ("freeze_finished", False), ("classifier_only_last", False)):
-            if getattr(self, name) != default:
-                raise RequestError(f"{name}: only pid and sid have stages, got it with strategy {self.strategy}; leave it out", field=name)
-        if self.hard_labels and self.strategy == "hard":
-            raise RequestError("hard_labels: strategy hard has no soft labels to add them to; leave it out or choose soft", field="hard_labels")
+        num_pairs = len(self.active_pairs) if self.active_pairs else self.student_layers
+        needed = num_pairs * (self.epochs_per_layer or 1) + 1
+        if self.epochs < needed:
+            raise RequestError(
+                f"epochs: {self.strategy} over {num_pairs} layer{'s' * (num_pairs != 1)} with {self.epochs_per_layer or 1} epoch(s) each "
+                f"and a last stage needs at least {needed}, got {self.epochs}; raise epochs or lower epochs_per_layer",
+                field="epochs",
+            )
+
+    @property
+    def idle_settings(self) -> list[str]:
+        """Settings that were given but have no effect with this strategy: a plan names them."""
+        staged = ("epochs_per_layer", "cosine_threshold", "soft_throughout", "freeze_finished", "classifier_only_last")
+        idle = [name for name in staged if self.strategy not in ("pid", "sid") and getattr(self, name) not in (None, False)]
+        idle += ["active_pairs"] * (self.active_pairs is not None and not self.uses_internal_terms)
+        return idle + ["hard_labels"] * (self.hard_labels and self.strategy == "hard")
 
     def to_dict(self) -> dict:
         """Every setting, JSON-ready."""
