@@ -1,0 +1,109 @@
+"""Who may do what, and how much a run may ask for."""
+
+import json
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdviz.errors import RequestError
+from kdviz.room import Limits, Room, Visitor, checkpoint_bytes, give_code, new_secret, owner_of, owns, runs_folder
+
+ACTIONS = ("start", "resume", "stop", "delete")
+
+
+def visitor(secret: bytes = b"a" * 16, environment: dict | None = None) -> Visitor:
+    return Visitor.of(secret, environment or {})
+
+
+def config_of(one: Visitor) -> dict:
+    return {"task": "cola", "owner": one.owner}
+
+
+def test_a_run_is_its_owners():
+    """Otherwise any of thirty viewers could delete the lecturer's run with one click."""
+    mine, theirs, room = visitor(b"a" * 16), visitor(b"b" * 16), Room.from_environment({})
+    for action in ("resume", "stop", "delete"):
+        assert room.refusal(action, mine, config_of(mine)) is None
+        assert "Only the browser" in room.refusal(action, theirs, config_of(mine))
+        assert "command line" in room.refusal(action, mine, {"task": "cola"})
+    assert room.refusal("start", theirs) is None
+
+
+@pytest.mark.parametrize("owner", [None, "", 0, [], {"a": 1}, "é", "x" * 32])
+def test_a_damaged_owner_is_nobodys(owner):
+    """A hand-edited or damaged config.json must neither raise nor give the run to everybody."""
+    assert not owns(visitor(), {"owner": owner})
+
+
+def test_read_only_refuses_everything_and_everybody():
+    """The switch of a public server: a single action that forgot to ask would open it."""
+    environment = {"KDVIZ_READ_ONLY": "1", "KDVIZ_PRESENTER_CODE": "blue"}
+    one = visitor()
+    give_code(one, "blue", environment)
+    for action in ACTIONS:
+        with pytest.raises(RequestError, match="only shows runs"):
+            Room.from_environment(environment).require(action, Visitor.of(b"a" * 16, environment), config_of(one))
+
+
+def test_the_code_opens_and_only_the_code():
+    """With a code set, owning a run is not enough; with it given, the presenter may act on every run."""
+    environment = {"KDVIZ_PRESENTER_CODE": "blue whale"}
+    room, secret = Room.from_environment(environment), new_secret()
+    one = Visitor.of(secret, environment)
+    assert all(room.refusal(action, one, config_of(one)) for action in ACTIONS)
+    for wrong in ("", "blue", "blue whale.", "BLUE WHALE", "\ud800", "x" * 10_000):
+        assert not give_code(one, wrong, environment) and not Visitor.of(secret, environment).is_presenter
+    assert give_code(one, " blue whale ", environment)
+    again = Visitor.of(secret, environment)
+    assert all(room.refusal(action, again, config_of(visitor(b"b" * 16))) is None for action in ACTIONS)
+    assert not Visitor.of(new_secret(), environment).is_presenter
+    assert not Visitor.of(secret, {"KDVIZ_PRESENTER_CODE": "another"}).is_presenter, "a changed code is asked for again"
+
+
+def test_no_code_set_makes_no_presenter():
+    """An empty setting must not match an empty entry."""
+    for environment in ({}, {"KDVIZ_PRESENTER_CODE": ""}, {"KDVIZ_PRESENTER_CODE": "  "}):
+        assert not give_code(visitor(), "", environment) and not Room.from_environment(environment).needs_code
+
+
+def test_the_code_is_never_logged(caplog):
+    """A log file is copied into reports and tickets."""
+    with caplog.at_level(logging.DEBUG):
+        give_code(visitor(), "wrong secret", {"KDVIZ_PRESENTER_CODE": "right secret"})
+        give_code(visitor(), "right secret", {"KDVIZ_PRESENTER_CODE": "right secret"})
+    assert "secret" not in caplog.text
+
+
+def test_the_owner_in_a_file_is_not_the_secret():
+    """config.json is shown, copied and put into reports: who reads it must not become the owner."""
+    secret = new_secret()
+    written = json.dumps(config_of(visitor(secret)))
+    assert secret.hex() not in written and owner_of(bytes.fromhex(visitor(secret).owner)) != visitor(secret).owner
+
+
+def test_limits_come_from_the_environment(caplog):
+    """A limit that is silently not read is no limit."""
+    limits = Limits.from_environment({"KDVIZ_MAX_STEPS": "10", "KDVIZ_MAX_LAYERS": " 2 ", "KDVIZ_MAX_EXAMPLES": "many"})
+    assert (limits.steps, limits.layers, limits.examples) == (10, 2, Limits().examples)
+    assert "KDVIZ_MAX_EXAMPLES" in caplog.text
+    fits = {"steps": 10, "examples": 5, "layers": 2, "checkpoint_bytes": 1, "waiting": 0}
+    limits.check(**fits)
+    for name, field in (("steps", "epochs"), ("layers", "student_layers")):
+        with pytest.raises(RequestError, match="this server allows") as caught:
+            limits.check(**{**fits, name: 11})
+        assert caught.value.field == field
+
+
+@given(st.dictionaries(st.sampled_from(["KDVIZ_MAX_STEPS", "KDVIZ_MAX_WAITING", "KDVIZ_READ_ONLY", "KDVIZ_PRESENTER_CODE", "KDVIZ_RUNS_DIR"]), st.text(max_size=30)))
+def test_no_environment_breaks_the_server(environment):
+    """A typing slip in a setting must leave a working, no less careful server."""
+    assert all(value > 0 for value in vars(Limits.from_environment(environment)).values())
+    Room.from_environment(environment)
+    runs_folder(environment)
+
+
+def test_checkpoints_of_every_epoch_are_counted():
+    """They are what fills the disk of a small server."""
+    assert checkpoint_bytes(1_000_000, 10, True) - checkpoint_bytes(1_000_000, 10, False) == 40_000_000
