@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_BUILDING = threading.Lock()
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
 
 
@@ -283,10 +285,11 @@ def build_student(
     if init != "random":
         student.bert.embeddings.load_state_dict(origin.bert.embeddings.state_dict())
         student.bert.pooler.load_state_dict(origin.bert.pooler.state_dict())
-        num_origin_layers = len(origin.bert.encoder.layer)
-        for student_layer, teacher_layer in pairs:
-            state = origin.bert.encoder.layer[min(teacher_layer, num_origin_layers - 1)].state_dict()
-            student.bert.encoder.layer[student_layer].load_state_dict(state)
+        depth = len(origin.bert.encoder.layer)
+        # A student checkpoint of another depth than the teacher's is thinned by the uniform rule.
+        sources = pairs if depth == len(teacher.bert.encoder.layer) else match_layers("uniform", len(pairs), depth)
+        for student_layer, origin_layer in sources:
+            student.bert.encoder.layer[student_layer].load_state_dict(origin.bert.encoder.layer[origin_layer].state_dict())
     if init == "teacher":
         student.classifier.load_state_dict(teacher.classifier.state_dict())
     return student.float().eval()
@@ -318,13 +321,14 @@ def save_model(model: torch.nn.Module, tokenizer_folder: Path, folder: Path) -> 
 
 
 def _quiet(build):
-    """Run `build` without transformers' loading reports (what was drawn anew is ours to say)."""
+    """Run `build` without transformers' loading reports, one at a time: it patches torch's initialisers while it builds."""
     from transformers.utils import logging
 
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        return build()
-    finally:
-        logging.set_verbosity(level)
+    with _BUILDING:
+        level = logging.get_verbosity()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        try:
+            return build()
+        finally:
+            logging.set_verbosity(level)

@@ -1,0 +1,168 @@
+"""Tokenised sets: ragged arrays on disk and in memory, padded only when a batch is made."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kdviz.data.examples import Example
+from kdviz.files import write_arrays
+
+WINDOW_BATCHES = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """A padded batch: inputs (batch, seq), labels (batch,), and the examples' positions in their set (batch,)."""
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    token_type_ids: Tensor
+    labels: Tensor
+    positions: np.ndarray
+
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.input_ids, self.attention_mask, self.token_type_ids
+
+    def to(self, device: torch.device) -> "Batch":
+        if device.type == "cpu":
+            return self
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in ("input_ids", "attention_mask", "token_type_ids", "labels")}
+        return Batch(**moved, positions=self.positions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedSet:
+    """Tokenised examples, unpadded and end to end.
+
+    `tokens` and `types` (total tokens,), `offsets` (n + 1,), `labels` and `index` (n,); `index` is the example's row in
+    its split. `fingerprint` names the content: tokenizer, length and texts.
+    """
+
+    tokens: np.ndarray
+    types: np.ndarray
+    offsets: np.ndarray
+    labels: np.ndarray
+    index: np.ndarray
+    num_truncated: int
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+    def batch(self, positions: np.ndarray, *, min_length: int = 0) -> Batch:
+        """The examples at `positions`, padded with 0 to the longest of them (or `min_length`)."""
+        lengths = self.lengths[positions]
+        width = max(int(lengths.max()), min_length)
+        input_ids = np.zeros((len(positions), width), dtype=np.int64)
+        token_type_ids = np.zeros_like(input_ids)
+        for row, (position, length) in enumerate(zip(positions, lengths)):
+            begin = self.offsets[position]
+            input_ids[row, :length] = self.tokens[begin : begin + length]
+            token_type_ids[row, :length] = self.types[begin : begin + length]
+        mask = np.arange(width) < lengths[:, None]
+        return Batch(
+            input_ids=torch.from_numpy(input_ids), attention_mask=torch.from_numpy(mask.astype(np.int64)), token_type_ids=torch.from_numpy(token_type_ids),
+            labels=torch.from_numpy(self.labels[positions].astype(np.int64)), positions=positions,
+        )
+
+    def training_order(self, *, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        """The batches of an epoch as arrays of positions: random, yet each of similar lengths.
+
+        The shuffled set is cut into windows of WINDOW_BATCHES batches; within a window examples are sorted by length and cut
+        into batches; the batches are shuffled. Every example occurs once. A function of (seed, epoch) alone, so that a
+        resumed run sees the same order.
+        """
+        rng = np.random.default_rng([seed, epoch, 0x6B64])
+        order = rng.permutation(len(self))
+        window = batch_size * WINDOW_BATCHES
+        batches = []
+        for begin in range(0, len(order), window):
+            part = order[begin : begin + window]
+            part = part[np.argsort(self.lengths[part], kind="stable")]
+            batches += [part[start : start + batch_size] for start in range(0, len(part), batch_size)]
+        return [batches[number] for number in rng.permutation(len(batches))]
+
+    def evaluation_batches(self, max_tokens: int = 4096) -> Iterator[np.ndarray]:
+        """Arrays of positions from the longest to the shortest example, at most `max_tokens` padded tokens each."""
+        order = np.argsort(-self.lengths, kind="stable")
+        begin = 0
+        while begin < len(order):
+            size = max(1, max_tokens // int(self.lengths[order[begin]]))
+            yield order[begin : begin + size]
+            begin += size
+
+
+class Tokenizer:
+    """The checkpoint's own tokenizer, for encoding sets and single texts."""
+
+    def __init__(self, folder: Path, max_length: int):
+        from transformers import AutoTokenizer
+
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+        self.max_length = max_length
+        digest = hashlib.sha256(f"{max_length}|".encode())
+        for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json"):
+            if (folder / name).exists():
+                digest.update((folder / name).read_bytes())
+        self.fingerprint = digest.hexdigest()[:16]
+
+    def encode(self, text_a: str, text_b: str | None = None) -> tuple[list[int], list[int], bool]:
+        """Token ids, token types, and whether the text was cut to `max_length`."""
+        encoded = self._tokenizer(text_a, text_b, truncation=True, max_length=self.max_length, return_overflowing_tokens=True, verbose=False)
+        ids, types = encoded["input_ids"], encoded["token_type_ids"]
+        several = len(ids) > 0 and isinstance(ids[0], list)
+        return (ids[0], types[0], len(ids) > 1) if several else (ids, types, False)
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        return self._tokenizer.convert_ids_to_tokens(list(ids))
+
+    def encode_set(self, examples: Sequence[Example], cache_folder: Path | None = None) -> EncodedSet:
+        """Tokenise `examples`; with `cache_folder`, once per content (texts, tokenizer, length)."""
+        digest = hashlib.sha256(self.fingerprint.encode())
+        for example in examples:
+            digest.update(f"{example.index}\x1f{example.label}\x1f{example.text_a}\x1f{example.text_b}\x1e".encode("utf-8", "surrogatepass"))
+        fingerprint = digest.hexdigest()[:16]
+        path = cache_folder / f"{fingerprint}.safetensors" if cache_folder else None
+        if path and path.exists():
+            return _read_set(path, fingerprint)
+        encoded = self._encode_all(examples, fingerprint)
+        if path:
+            write_arrays(path, {"tokens": encoded.tokens, "types": encoded.types, "offsets": encoded.offsets, "labels": encoded.labels, "index": encoded.index, "num_truncated": np.array([encoded.num_truncated])})
+        return encoded
+
+    def _encode_all(self, examples: Sequence[Example], fingerprint: str) -> EncodedSet:
+        tokens, types, lengths, num_truncated = [], [], [0], 0
+        for begin in range(0, len(examples), 4096):
+            part = examples[begin : begin + 4096]
+            texts_b = [example.text_b for example in part] if part[0].text_b is not None else None
+            texts_a = [example.text_a for example in part]
+            encoded = self._tokenizer(texts_a, texts_b, truncation=True, max_length=self.max_length, return_overflowing_tokens=True, verbose=False)
+            owner = np.asarray(encoded["overflow_to_sample_mapping"])
+            firsts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
+            num_truncated += int((np.bincount(owner) > 1).sum())
+            for row in firsts:
+                tokens.append(np.asarray(encoded["input_ids"][row], dtype=np.int32))
+                types.append(np.asarray(encoded["token_type_ids"][row], dtype=np.uint8))
+                lengths.append(len(tokens[-1]))
+        return EncodedSet(
+            tokens=np.concatenate(tokens), types=np.concatenate(types), offsets=np.cumsum(lengths),
+            labels=np.array([example.label for example in examples], dtype=np.int32), index=np.array([example.index for example in examples], dtype=np.int32),
+            num_truncated=num_truncated, fingerprint=fingerprint,
+        )
+
+
+def _read_set(path: Path, fingerprint: str) -> EncodedSet:
+    from safetensors.numpy import load_file
+
+    arrays = load_file(path)
+    return EncodedSet(**{**arrays, "num_truncated": int(arrays["num_truncated"][0])}, fingerprint=fingerprint)
