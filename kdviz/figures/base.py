@@ -1,0 +1,134 @@
+"""What all figures share: layout, safe text, axes, the layer of markers that makes heat maps clickable."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from kdviz.palette import theme
+
+FONT = "'Source Sans Pro', 'Source Sans 3', 'Noto Sans', 'Segoe UI', Helvetica, Arial, sans-serif"
+FONT_SIZE = 13
+SMALL = 12
+LONGEST_LABEL = 14
+CHARACTER_PIXELS = 7
+CLEAR = "rgba(0,0,0,0)"
+
+
+def safe(text: object, longest: int | None = None) -> str:
+    """Text for a plotly label: tags shown as text (plotly reads `<b>` and links), one line, cut to `longest` characters with "…"."""
+    line = " ".join(str(text).split()) or "␣"
+    if longest is not None and len(line) > longest:
+        line = line[: longest - 1] + "…"
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def numbers(values, digits: int = 5) -> list:
+    """Nested plain lists rounded to `digits` decimals, NaN and infinities as None (blank): small, and readable in the figure's JSON."""
+    array = np.asarray(values, dtype=np.float64)
+    rounded = np.round(array, digits) + 0.0
+    return np.where(np.isfinite(array), rounded.astype(object), None).tolist()
+
+
+def new_layout(figure: go.Figure, *, dark: bool, height: int, margin: dict | None = None, legend: dict | None = None, **settings) -> go.Figure:
+    """Applies the common look. Pages show it with `theme=None`, so nothing is repainted."""
+    look = theme(dark)
+    figure.update_layout(
+        template="none",
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+        height=height,
+        margin={"l": 60, "r": 20, "t": 50, "b": 50} | (margin or {}),
+        font={"family": FONT, "size": FONT_SIZE, "color": look.text},
+        hoverlabel={"bgcolor": look.secondary, "bordercolor": look.grid, "font": {"family": FONT, "size": FONT_SIZE, "color": look.text}, "align": "left"},
+        legend={"font": {"size": FONT_SIZE}, "bgcolor": CLEAR} | (legend or {}),
+        hovermode="closest",
+        dragmode=False,
+        **settings,
+    )
+    figure.update_xaxes(**axis_look(dark))
+    figure.update_yaxes(**axis_look(dark))
+    return figure
+
+
+def axis_look(dark: bool) -> dict:
+    """Lines, grid and fonts of an ordinary axis."""
+    look = theme(dark)
+    return {
+        "showline": True, "linecolor": look.grid, "gridcolor": look.grid, "zeroline": False, "ticks": "", "automargin": True,
+        "tickfont": {"size": SMALL, "color": look.text}, "title": {"font": {"size": FONT_SIZE, "color": look.muted}},
+    }
+
+
+def heading(figure: go.Figure, text: str, *, x: float, y: float = 1.0, dark: bool, shift: int = 6, anchor: str = "left", size: int = FONT_SIZE + 1) -> None:
+    """A line of text above a panel, in paper coordinates."""
+    figure.add_annotation(**heading_text(text, x=x, y=y, dark=dark, shift=shift, anchor=anchor, size=size))
+
+
+def heading_text(text: str, *, x: float, y: float = 1.0, dark: bool, shift: int = 6, anchor: str = "left", size: int = FONT_SIZE + 1) -> dict:
+    """The annotation `heading` adds, as a dict, for figures whose headings change from frame to frame."""
+    return {
+        "text": text, "x": x, "y": y, "xref": "paper", "yref": "paper", "xanchor": anchor, "yanchor": "bottom", "yshift": shift,
+        "showarrow": False, "align": "left", "font": {"size": size, "color": theme(dark).text},
+    }
+
+
+def badge(colour: str) -> str:
+    """A small coloured square to put before a name; the name itself stays in the text colour, which is readable."""
+    return f"<span style='color:{colour}'>■</span>"
+
+
+def panel_domain(figure: go.Figure, row: int, column: int) -> tuple[float, float, float, float]:
+    """(left, right, bottom, top) of a subplot in paper coordinates."""
+    panel = figure.get_subplot(row, column)
+    return (*panel.xaxis.domain, *panel.yaxis.domain)
+
+
+def click_layer(x: Sequence, y: Sequence, customdata: Sequence, text: Sequence[str], *, name: str, size: int = 22) -> go.Scatter:
+    """Invisible square markers over a heat map: clicks on a heat map itself return nothing in Streamlit (streamlit#8760)."""
+    hidden = {"marker": {"opacity": 0}}
+    return go.Scatter(
+        x=list(x), y=list(y), customdata=list(customdata), text=list(text), mode="markers", name=name, showlegend=False,
+        marker={"symbol": "square", "size": size, "opacity": 0}, selected=hidden, unselected=hidden, hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def spread(values: Sequence[float], gap: float) -> list[float]:
+    """Where to write labels beside `values` so that neighbours are at least `gap` apart and stay in order."""
+    order = np.argsort(values, kind="stable")
+    placed = np.asarray(values, dtype=np.float64)[order]
+    for place in range(1, len(placed)):
+        placed[place] = max(placed[place], placed[place - 1] + gap)
+    positions = np.empty(len(placed))
+    positions[order] = placed
+    return positions.tolist()
+
+
+def legend_below(num_entries: int, *, longest_label: int) -> tuple[dict, int]:
+    """A horizontal legend along the bottom edge, and the pixels it needs for that many entries on a page about 900 wide."""
+    across = max(1, 900 // (longest_label * CHARACTER_PIXELS + 50))
+    rows = -(-max(1, num_entries) // across)
+    return {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom"}, 24 * rows + 8
+
+
+def play_controls(labels: Sequence[str], *, active: int, dark: bool, prefix: str, milliseconds: int = 600, top: float = 0.0) -> dict:
+    """Slider and play button for frames named "0", "1", …: `sliders` and `updatemenus` for the layout. Runs in the browser alone."""
+    look = theme(dark)
+    still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
+    playing = {"mode": "immediate", "fromcurrent": True, "frame": {"duration": milliseconds, "redraw": True}, "transition": {"duration": 0}}
+    slider = {
+        "active": active, "x": 0.14, "len": 0.86, "y": top, "yanchor": "top", "pad": {"t": 24, "b": 6},
+        "currentvalue": {"prefix": prefix, "font": {"size": FONT_SIZE + 1, "color": look.text}, "xanchor": "left", "offset": 12},
+        "font": {"size": SMALL, "color": look.muted}, "bgcolor": look.grid, "bordercolor": look.grid, "activebgcolor": look.muted,
+        "tickcolor": look.muted, "ticklen": 4, "minorticklen": 0,
+        "steps": [{"label": label, "method": "animate", "args": [[str(place)], still]} for place, label in enumerate(labels)],
+    }
+    buttons = {
+        "type": "buttons", "direction": "right", "showactive": False, "x": 0.0, "xanchor": "left", "y": top, "yanchor": "top", "pad": {"t": 40, "r": 8},
+        "bgcolor": look.secondary, "bordercolor": look.grid, "font": {"size": FONT_SIZE, "color": look.text},
+        "buttons": [
+            {"label": "▶ Play", "method": "animate", "args": [None, playing]},
+            {"label": "❚❚", "method": "animate", "args": [[None], still]},
+        ],
+    }
+    return {"sliders": [slider], "updatemenus": [buttons]}

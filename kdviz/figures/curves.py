@@ -1,0 +1,237 @@
+"""Curves over training: mismatch of every matched pair, loss terms, scores."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from kdviz.figures.base import CHARACTER_PIXELS, SMALL, badge, heading, legend_below, new_layout, numbers, panel_domain, safe
+from kdviz.palette import DARK, LIGHT, TEACHER_COLOUR, Style, blend, run_styles, strategy_style, theme, transparent
+
+SMALLEST_DISTANCE = 1e-6
+"""What a distance of 0 is drawn at on the logarithmic axis."""
+
+PANEL_PIXELS = 380
+"""About what half a page leaves to a panel; stage names that would overlap at that width are left out."""
+
+PAIR_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star", "hexagon", "cross", "x", "hourglass", "bowtie")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCurves:
+    """The mismatch of one run over its m moments.
+
+    `attention_kl` (m, pairs) in nats, `cls_distance` (m, pairs) 1 − cosine; `epochs` and `steps` (m,); `pairs` (student layer, teacher
+    layer), 0-based; `stages` (epoch at which it begins, short name). The first moment is the one before training.
+    """
+
+    run_id: str
+    label: str
+    strategy: str
+    epochs: Sequence[float]
+    steps: Sequence[int]
+    pairs: Sequence[tuple[int, int]]
+    attention_kl: np.ndarray
+    cls_distance: np.ndarray
+    stages: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreCurve:
+    """One score of one run over its epochs, with a confidence interval where known (`low`, `high` of the same length)."""
+
+    label: str
+    strategy: str
+    epochs: Sequence[float]
+    values: Sequence[float]
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+
+
+def pair_name(pair: tuple[int, int]) -> str:
+    """"student layer 1 ↔ teacher layer 2" from 0-based (student layer, teacher layer)."""
+    return f"student layer {pair[0] + 1} ↔ teacher layer {pair[1] + 1}"
+
+
+def layer_curves(
+    runs: Sequence[RunCurves],
+    *,
+    over: str,
+    relative: bool = False,
+    shown_epoch: float | None = None,
+    chosen_pair: int | None = None,
+    dark: bool = False,
+) -> go.Figure:
+    """Attention KL (left) and CLS distance (right, logarithmic) of every matched pair, several runs overlaid.
+
+    `over` says what the numbers are means of, with n ("200 evaluation examples"). A run has its colour and dash; a pair its marker and
+    shade, lower layers paler. Dotted lines: the value before training. Vertical lines: where the stages of the first run that has any
+    begin. `relative` plots the share of the run instead of epochs. A click on a point returns customdata [run id, pair, step].
+    """
+    look = theme(dark)
+    figure = make_subplots(1, 2, horizontal_spacing=0.09)
+    styles = run_styles([run.strategy for run in runs])
+    for run, style in zip(runs, styles, strict=True):
+        scale = _scale(run, relative)
+        for pair in range(len(run.pairs)):
+            faded = chosen_pair is not None and pair != chosen_pair
+            for column, values in ((1, np.asarray(run.attention_kl)), (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE))):
+                figure.add_trace(_pair_line(run, style, pair, values[:, pair], scale, column, faded=faded, several=len(runs) > 1, dark=dark), 1, column)
+    if runs:
+        _before_training(figure, runs[0], styles[0], relative, dark=dark)
+    longest = max((len(run.label) for run in runs), default=0) * (len(runs) > 1) + 14
+    legend, legend_pixels = legend_below(sum(len(run.pairs) for run in runs) + 1, longest_label=longest)
+    new_layout(figure, dark=dark, height=370 + legend_pixels, margin={"t": 64, "b": 56 + legend_pixels}, legend=legend)
+    figure.update_xaxes(title={"text": "share of the run" if relative else "epoch", "standoff": 6}, tickformat=".0%" if relative else None)
+    figure.update_yaxes(row=1, col=1, title={"text": "attention KL (nats)"}, rangemode="tozero")
+    figure.update_yaxes(row=1, col=2, title={"text": "CLS distance (1 − cosine), log scale"}, type="log", exponentformat="power", dtick=1)
+    for column, name in ((1, "Attention KL"), (2, "[CLS] distance")):
+        heading(figure, f"<b>{name}</b> · mean over {safe(over)}", x=panel_domain(figure, 1, column)[0], dark=dark, shift=26)
+    staged = next((run for run in runs if run.stages), None)
+    if staged:
+        _stage_lines(figure, staged, _scale(staged, relative), dark=dark)
+    if shown_epoch is not None and runs:
+        for column in (1, 2):
+            figure.add_vline(x=shown_epoch * _scale(runs[0], relative), line={"color": look.text, "width": 1.5}, row=1, col=column)
+    return figure
+
+
+def score_curves(
+    runs: Sequence[ScoreCurve],
+    *,
+    score_name: str,
+    num_examples: int,
+    teacher_score: float | None = None,
+    majority: float | None = None,
+    shown_epoch: float | None = None,
+    dark: bool = False,
+) -> go.Figure:
+    """A score over epochs: a line a run with its interval as a band, the teacher as a level line, the majority class as a dotted one."""
+    figure = go.Figure()
+    look = theme(dark)
+    last = max((float(epoch) for run in runs for epoch in run.epochs), default=1.0)
+    for run, style in zip(runs, run_styles([run.strategy for run in runs]), strict=True):
+        if run.low is not None and run.high is not None:
+            figure.add_trace(go.Scatter(
+                x=numbers([*run.epochs, *reversed(run.epochs)], 3), y=numbers([*run.high, *reversed(run.low)], 4), fill="toself", mode="lines",
+                fillcolor=transparent(style.colour, 0.15), line={"width": 0}, hoverinfo="skip", showlegend=False, legendgroup=run.label, name=f"{run.label} interval",
+            ))
+        figure.add_trace(go.Scatter(
+            x=numbers(run.epochs, 3), y=numbers(run.values, 4), mode="lines+markers", name=safe(run.label, 40), legendgroup=run.label,
+            line={"color": style.colour, "dash": style.dash, "width": 2.5}, marker={"symbol": style.symbol, "size": 9},
+            hovertemplate=f"{safe(run.label)}<br>epoch %{{x:.2f}}: {safe(score_name)} %{{y:.3f}} (n = {num_examples:,})<extra></extra>",
+        ))
+    for level, name, line in ((teacher_score, "teacher", {"color": TEACHER_COLOUR, "width": 2.5}), (majority, "majority class", {"color": look.muted, "width": 1.5, "dash": "dot"})):
+        if level is not None:
+            figure.add_trace(go.Scatter(
+                x=[0, last], y=numbers([level] * 2, 4), mode="lines", name=f"{name} {level:.3f}", line=line,
+                hovertemplate=f"{name} {level:.3f}<extra></extra>",
+            ))
+    legend, legend_pixels = legend_below(len(runs) + 2, longest_label=max((len(run.label) for run in runs), default=14))
+    new_layout(figure, dark=dark, height=320 + legend_pixels, margin={"t": 44, "b": 56 + legend_pixels}, legend=legend)
+    figure.update_xaxes(title={"text": "epoch", "standoff": 6})
+    heading(figure, f"<b>{safe(score_name)}</b> · n = {num_examples:,} evaluation examples", x=0, dark=dark)
+    if shown_epoch is not None:
+        figure.add_vline(x=shown_epoch, line={"color": look.text, "width": 1.5})
+    return figure
+
+
+def loss_curves(train_lines: Sequence[Mapping], pairs: Sequence[tuple[int, int]], *, strategy: str, stages: Sequence[tuple[float, str]] = (), dark: bool = False) -> go.Figure:
+    """The terms of the loss, live: classification, attention KL and CLS distance in panels of their own.
+
+    `train_lines` are the "train" lines of metrics.jsonl as dicts. A term that is not active in a stage is absent there: its line breaks.
+    `stages` (epoch at which it begins, short name).
+    """
+    style, look = strategy_style(strategy), theme(dark)
+    epochs = [line["epoch"] for line in train_lines]
+    panels = [
+        ("Classification", {"soft": "soft labels (T²·KL, nats)", "hard": "hard labels (cross-entropy, nats)"}, lambda line, key: line["losses"].get(key)),
+        ("Attention KL", {str(pair[0]): pair_name(pair) for pair in pairs}, lambda line, key: line["losses"].get("attention_kl", {}).get(key)),
+        ("[CLS] distance", {str(pair[0]): pair_name(pair) for pair in pairs}, lambda line, key: line["losses"].get("cls_distance", {}).get(key)),
+    ]
+    figure = make_subplots(1, 3, horizontal_spacing=0.07)
+    for column, (_, terms, value) in enumerate(panels, start=1):
+        for place, (key, name) in enumerate(terms.items()):
+            values = [value(line, key) for line in train_lines]
+            if all(item is None for item in values):
+                continue
+            line = [{"color": look.text}, {"color": look.muted, "dash": "dash"}][place] if column == 1 else {"color": _shade(style, place, len(terms), dark)}
+            figure.add_trace(go.Scatter(
+                x=numbers(epochs, 3), y=[None if item is None else round(item, 5) for item in values], mode="lines", name=name, connectgaps=False,
+                legendgroup=name, showlegend=column == 1 or not _named(figure, name),
+                line=line | {"width": 2},
+                hovertemplate=f"{name}<br>epoch %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
+            ), 1, column)
+    legend, legend_pixels = legend_below(max(1, len(figure.data)), longest_label=32)
+    new_layout(figure, dark=dark, height=270 + legend_pixels, margin={"t": 62, "b": 52 + legend_pixels}, legend=legend, showlegend=True)
+    last = max(epochs, default=1.0)
+    for column, ((title, _, _), unit) in enumerate(zip(panels, ("nats", "nats", "1 − cosine"), strict=True), start=1):
+        figure.update_xaxes(row=1, col=column, title={"text": "epoch", "standoff": 6}, range=[0, max(last, 1e-3)])
+        figure.update_yaxes(row=1, col=column, title={"text": f"training loss ({unit})" if column == 1 else unit}, rangemode="tozero", nticks=6)
+        heading(figure, f"<b>{title}</b>", x=panel_domain(figure, 1, column)[0], dark=dark, shift=24)
+        for begin, _ in stages:
+            if 0 < begin <= last:
+                figure.add_vline(x=begin, line={"color": look.muted, "width": 1, "dash": "dot"}, row=1, col=column)
+    return figure
+
+
+def _scale(run: RunCurves, relative: bool) -> float:
+    """What an epoch is multiplied by on the x axis."""
+    return 1.0 / (max(run.epochs, default=0) or 1.0) if relative else 1.0
+
+
+def _shade(style: Style, pair: int, num_pairs: int, dark: bool) -> str:
+    """Lower layers paler, in both themes, by at most 60 %."""
+    return blend(style.colour, DARK.text if dark else LIGHT.background, 0.6 * (1 - (pair + 1) / num_pairs))
+
+
+def _named(figure: go.Figure, name: str) -> bool:
+    return any(trace.name == name for trace in figure.data)
+
+
+def _pair_line(run: RunCurves, style: Style, pair: int, values: np.ndarray, scale: float, column: int, *, faded: bool, several: bool, dark: bool) -> go.Scatter:
+    student_layer, teacher_layer = run.pairs[pair]
+    short = f"layer {student_layer + 1} ↔ {teacher_layer + 1}"
+    what = ("attention KL", "nats") if column == 1 else ("CLS distance", "(1 − cosine)")
+    return go.Scatter(
+        x=numbers(np.asarray(run.epochs) * scale, 4), y=numbers(values, 6), mode="lines+markers", opacity=0.45 if faded else 1.0,
+        name=f"{safe(run.label, 40)} · {short}" if several else short, legendgroup=f"{run.run_id}/{pair}", showlegend=column == 1,
+        line={"color": _shade(style, pair, len(run.pairs), dark), "dash": style.dash, "width": 2},
+        marker={"symbol": PAIR_SYMBOLS[pair % len(PAIR_SYMBOLS)], "size": 8},
+        customdata=[[run.run_id, pair, int(step)] for step in run.steps],
+        text=[f"epoch {epoch:.2f}, step {step}" for epoch, step in zip(run.epochs, run.steps, strict=True)],
+        hovertemplate=f"{safe(run.label)}<br>{pair_name(run.pairs[pair])}<br>%{{text}}: {what[0]} %{{y:.4f}} {what[1]}<extra></extra>",
+    )
+
+
+def _before_training(figure: go.Figure, run: RunCurves, style: Style, relative: bool, *, dark: bool) -> None:
+    """Dotted levels at the values of the first moment, one legend entry for all."""
+    if not len(run.epochs):
+        return
+    end = max(run.epochs) * _scale(run, relative)
+    for column, values in ((1, np.asarray(run.attention_kl)), (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE))):
+        for pair in range(len(run.pairs)):
+            figure.add_trace(go.Scatter(
+                x=[0, round(end, 4)], y=numbers([values[0, pair]] * 2, 6), mode="lines", name="before training", legendgroup="before training",
+                showlegend=column == 1 and pair == 0, hoverinfo="skip", opacity=0.8,
+                line={"color": _shade(style, pair, len(run.pairs), dark), "width": 1, "dash": "dot"},
+            ), 1, column)
+
+
+def _stage_lines(figure: go.Figure, run: RunCurves, scale: float, *, dark: bool) -> None:
+    """A vertical line where a stage begins, its name above the panel."""
+    look = theme(dark)
+    span, free_from = max(run.epochs, default=1.0) or 1.0, 0.0
+    for begin, name in run.stages:
+        if begin < free_from:
+            name = ""
+        else:
+            free_from = begin + span * (len(safe(name, 16)) + 1) * CHARACTER_PIXELS / PANEL_PIXELS
+        for column in (1, 2):
+            figure.add_vline(x=begin * scale, line={"color": look.muted, "width": 1, "dash": "dot"}, row=1, col=column)
+            figure.add_annotation(
+                text=safe(name, 16), x=begin * scale, y=1, yref="y domain" if column == 1 else "y2 domain", xref="x" if column == 1 else "x2",
+                xanchor="left", yanchor="bottom", yshift=2, showarrow=False, font={"size": SMALL, "color": look.muted},
+            )

@@ -1,0 +1,190 @@
+"""Through training: maps, difference and the cursors on the curves move together, in the browser alone (plotly frames)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from kdviz.figures.base import CHARACTER_PIXELS, LONGEST_LABEL, SMALL, badge, heading_text, new_layout, numbers, panel_domain, play_controls, safe, spread
+from kdviz.figures.maps import (
+    ROW_PIXELS,
+    attention_trace,
+    cell_texts,
+    difference_trace,
+    row_bars_axis,
+    row_kl_trace,
+    shared_maximum,
+    token_axes,
+)
+from kdviz.palette import TEACHER_COLOUR, blend, strategy_style, theme
+
+CURVE_PIXELS = 190
+CONTROL_PIXELS = 92
+
+
+def training_film(
+    teacher_map: np.ndarray,
+    student_maps: np.ndarray,
+    tokens: Sequence[str],
+    *,
+    epochs: Sequence[float],
+    steps: Sequence[int],
+    row_kl: np.ndarray,
+    teacher_title: str,
+    student_title: str,
+    attention_kl: np.ndarray,
+    pairs: Sequence[tuple[int, int]],
+    chosen_pair: int = 0,
+    kl_epochs: Sequence[float] | None = None,
+    kl_note: str = "this sentence",
+    scores: Sequence[float] = (),
+    score_epochs: Sequence[float] = (),
+    score_name: str = "accuracy",
+    num_scored: int | None = None,
+    teacher_score: float | None = None,
+    strategy: str = "all",
+    active: int = 0,
+    dark: bool = False,
+) -> go.Figure:
+    """One figure with a frame for each of m moments: slider and play button need no server.
+
+    Above: teacher map (query, key), `student_maps` (m, query, key), their difference, and `row_kl` (m, query) in nats. Below: the attention
+    KL of every matched pair, `attention_kl` (k, pairs) in nats at `kl_epochs` (k,; default the moments), and the scores, each with a cursor
+    at the moment shown. One colour scale holds for all moments. `kl_note` says over what the KL curves are averaged, with n.
+    """
+    student_maps, row_kl = np.asarray(student_maps, dtype=np.float64), np.asarray(row_kl, dtype=np.float64)
+    attention_kl = np.asarray(attention_kl, dtype=np.float64)
+    kl_epochs = list(epochs if kl_epochs is None else kl_epochs)
+    if not len(student_maps) == len(epochs) == len(steps) == len(row_kl):
+        raise ValueError(f"expected one map, epoch, step and row KL a moment, got {len(student_maps)}, {len(epochs)}, {len(steps)} and {len(row_kl)}")
+    active = min(max(active, 0), len(epochs) - 1)
+    look, colour = theme(dark), strategy_style(strategy).colour
+    height, margin, map_share = _size(tokens)
+    figure = make_subplots(
+        2, 4, column_widths=[0.3, 0.3, 0.3, 0.1], row_heights=[map_share, 1 - map_share], horizontal_spacing=0.022, vertical_spacing=_gap(tokens, height, margin),
+        specs=[[{}, {}, {}, {}], [{"colspan": 2}, None, {"colspan": 2}, None]], shared_yaxes=False,
+    )
+    zmax, texts = shared_maximum(teacher_map, student_maps), cell_texts(tokens)
+    limit = max(0.01, float(np.nanmax(np.abs(student_maps - teacher_map))))
+
+    def moving(moment: int) -> list:
+        return [
+            attention_trace(student_maps[moment], texts, zmax=zmax, name="student", dark=dark, digits=3),
+            difference_trace(teacher_map, student_maps[moment], texts, dark=dark, limit=limit, digits=3),
+            row_kl_trace(row_kl[moment], tokens, dark=dark, digits=3),
+            _cursor(epochs[moment], kl_top, look.text),
+            _cursor(epochs[moment], score_range, look.text),
+        ]
+
+    kl_top = (0.0, 1.08 * float(max(attention_kl.max(), 1e-3)))
+    known = [float(score) for score in [*scores, *([] if teacher_score is None else [teacher_score])] if score is not None]
+    score_range = (min(known) - 0.05, max(known) + 0.05) if known else (0.0, 1.0)
+    for trace, place in zip(moving(active), [(1, 2), (1, 3), (1, 4), (2, 1), (2, 3)], strict=True):
+        figure.add_trace(trace, *place)
+    figure.add_trace(attention_trace(teacher_map, texts, zmax=zmax, name="teacher", dark=dark, digits=3), 1, 1)
+    for pair, (student_layer, teacher_layer) in enumerate(pairs):
+        figure.add_trace(_pair_curve(kl_epochs, attention_kl[:, pair], student_layer, teacher_layer, strategy, chosen=pair == chosen_pair, dark=dark), 2, 1)
+    figure.add_trace(_pair_labels(kl_epochs, attention_kl, pairs, chosen_pair, gap=kl_top[1] * 15 / CURVE_PIXELS, dark=dark), 2, 1)
+    _score_traces(figure, scores, score_epochs, score_name, teacher_score, epochs, strategy)
+    new_layout(figure, dark=dark, height=height, margin=margin, showlegend=False, bargap=0.25)
+    token_axes(figure, tokens, columns=3, dark=dark)
+    for column, scale in ((1, f"colour 0 to {zmax:.2f}"), (2, f"colour 0 to {zmax:.2f}"), (3, f"blue −{limit:.2f}, orange +{limit:.2f}")):
+        figure.update_xaxes(row=1, col=column, title={"text": f"key (looked at) · {scale}"})
+        figure.update_yaxes(row=1, col=column, showticklabels=column == 1)
+    row_bars_axis(figure, len(tokens), column=4)
+    figure.update_xaxes(row=1, col=4, range=[0, round(1.05 * max(float(row_kl.max()), 1e-3), 3)])
+    last = max([*epochs, *kl_epochs, *score_epochs])
+    for column in (1, 3):
+        figure.update_xaxes(row=2, col=column, title={"text": "epoch", "standoff": 4}, range=[-0.02 * last, (1.13 if column == 1 else 1.04) * last], fixedrange=True)
+    figure.update_yaxes(row=2, col=1, title={"text": "nats"}, range=list(kl_top), fixedrange=True, nticks=5)
+    figure.update_yaxes(row=2, col=3, range=list(score_range), fixedrange=True, nticks=5)
+    corners = [panel_domain(figure, 1, column)[::3] for column in (1, 2, 3, 4)] + [panel_domain(figure, 2, column)[::3] for column in (1, 3)]
+
+    def headings(moment: int) -> list[dict]:
+        count = f", n = {num_scored:,}" if num_scored else ""
+        lines = [
+            f"{badge(TEACHER_COLOUR)} <b>Teacher</b> · {safe(teacher_title)}",
+            f"{badge(colour)} <b>Student</b> · {safe(student_title)}",
+            f"<b>Teacher − student</b> · epoch {epochs[moment]:.2f}",
+            f"<b>KL {row_kl[moment].mean():.3f}</b> nats",
+            f"<b>Attention KL</b> of every pair · {safe(kl_note)}",
+            f"<b>{safe(score_name)}</b>{count}" if known else "<b>No scores yet</b>",
+        ]
+        return [heading_text(line, x=corner[0], y=corner[1], dark=dark) for line, corner in zip(lines, corners, strict=True)]
+
+    moving_traces = list(range(5))
+    figure.frames = [
+        go.Frame(name=str(moment), data=[_only_moving(trace) for trace in moving(moment)], traces=moving_traces, layout={"annotations": headings(moment)})
+        for moment in range(len(epochs))
+    ]
+    labels = [f"{epoch:.2f}" for epoch in epochs]
+    bottom = -(44 / (height - margin["t"] - margin["b"]))
+    figure.update_layout(annotations=headings(active), **play_controls(labels, active=active, dark=dark, prefix="epoch ", top=bottom))
+    return figure
+
+
+def _only_moving(trace: go.Heatmap | go.Bar | go.Scatter) -> dict:
+    """The part of a trace that changes from frame to frame; the rest stays in the figure once."""
+    if isinstance(trace, go.Heatmap):
+        return {"type": "heatmap", "z": trace.z}
+    return {"type": trace.type, "x": trace.x}
+
+
+def _cursor(epoch: float, span: tuple[float, float], colour: str) -> go.Scatter:
+    return go.Scatter(x=[epoch, epoch], y=list(span), mode="lines", name="moment shown", line={"color": colour, "width": 1.5}, hoverinfo="skip")
+
+
+def _pair_curve(epochs, values, student_layer, teacher_layer, strategy, *, chosen: bool, dark: bool) -> go.Scatter:
+    style, look = strategy_style(strategy), theme(dark)
+    name = f"student layer {student_layer + 1} ↔ teacher layer {teacher_layer + 1}"
+    return go.Scatter(
+        x=numbers(epochs, 3), y=numbers(values, 4), name=name, mode="lines",
+        line={"color": style.colour if chosen else blend(style.colour, look.muted, 0.6), "width": 3 if chosen else 1.5, "dash": style.dash if chosen else "solid"},
+        hovertemplate=f"{name}<br>epoch %{{x:.2f}}: %{{y:.3f}} nats<extra></extra>",
+    )
+
+
+def _pair_labels(epochs, attention_kl, pairs, chosen_pair: int, *, gap: float, dark: bool) -> go.Scatter:
+    """The pairs' names at the right ends of their curves, pushed apart where curves meet."""
+    look = theme(dark)
+    return go.Scatter(
+        x=[float(max(epochs))] * len(pairs), y=numbers(spread(attention_kl[-1], gap), 4), mode="text", name="pairs", textposition="middle right", cliponaxis=False,
+        text=[f" {'<b>' * (pair == chosen_pair)}{student + 1} ↔ {teacher + 1}{'</b>' * (pair == chosen_pair)}" for pair, (student, teacher) in enumerate(pairs)],
+        textfont={"size": SMALL, "color": [look.text if pair == chosen_pair else look.muted for pair in range(len(pairs))]}, hoverinfo="skip",
+    )
+
+
+def _score_traces(figure, scores, score_epochs, score_name, teacher_score, epochs, strategy) -> None:
+    style = strategy_style(strategy)
+    if len(scores):
+        figure.add_trace(go.Scatter(
+            x=numbers(score_epochs, 3), y=numbers(scores, 4), name="student", mode="lines+markers", line={"color": style.colour, "dash": style.dash, "width": 2},
+            marker={"symbol": style.symbol, "size": 8}, hovertemplate=f"student, epoch %{{x:.0f}}<br>{safe(score_name)} %{{y:.3f}}<extra></extra>",
+        ), 2, 3)
+    if teacher_score is not None:
+        figure.add_trace(go.Scatter(
+            x=[0, max([*epochs, *score_epochs])], y=[teacher_score] * 2, name="teacher", mode="lines+text", line={"color": TEACHER_COLOUR, "width": 2},
+            text=["teacher", None], textposition="top right", hovertemplate=f"teacher {teacher_score:.3f}<extra></extra>",
+        ), 2, 3)
+
+
+def _label_pixels(tokens: Sequence[str]) -> int:
+    longest = min(LONGEST_LABEL, max((len(str(token)) for token in tokens), default=1))
+    return max(30, longest * CHARACTER_PIXELS + 8) + 24
+
+
+def _map_pixels(tokens: Sequence[str]) -> int:
+    return max(270, len(tokens) * ROW_PIXELS)
+
+
+def _size(tokens: Sequence[str]) -> tuple[int, dict, float]:
+    """(height, margin, share of the maps in the height of both rows)."""
+    maps = _map_pixels(tokens)
+    margin = {"l": 70, "r": 24, "t": 36, "b": CONTROL_PIXELS + 36}
+    between = _label_pixels(tokens) + 40
+    return maps + between + CURVE_PIXELS + margin["t"] + margin["b"], margin, maps / (maps + CURVE_PIXELS)
+
+
+def _gap(tokens: Sequence[str], height: int, margin: dict) -> float:
+    return (_label_pixels(tokens) + 40) / (height - margin["t"] - margin["b"])

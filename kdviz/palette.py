@@ -1,0 +1,121 @@
+"""The one look: colours, dashes and symbols of teacher and strategies, light and dark.
+
+Strategy colours are the Okabe-Ito set, safe for colour-blind eyes; every strategy also has its own dash and marker, so that
+nothing is told by colour alone. The attention scale climbs in even steps of OKLab lightness from the page's background, so
+"no attention" is the page itself in both themes. Pure data: no plotly, no streamlit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TEACHER_COLOUR = "#E69F00"
+
+STRATEGIES = ("hard", "soft", "all", "pid", "sid")
+
+STRATEGY_NAMES = {
+    "hard": "hard (labels only)",
+    "soft": "soft (soft labels only)",
+    "all": "all (every layer at once)",
+    "pid": "pid (progressive)",
+    "sid": "sid (stacked)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """How one run is drawn: a hex colour, a plotly dash name and a plotly marker symbol."""
+
+    colour: str
+    dash: str
+    symbol: str
+
+
+STRATEGY_STYLES = {
+    "hard": Style(colour="#7F7F7F", dash="dash", symbol="x"),
+    "soft": Style(colour="#56B4E9", dash="dot", symbol="circle"),
+    "all": Style(colour="#009E73", dash="solid", symbol="square"),
+    "pid": Style(colour="#CC79A7", dash="dashdot", symbol="triangle-up"),
+    "sid": Style(colour="#0072B2", dash="longdash", symbol="diamond"),
+}
+
+SPARE_STYLES = (
+    Style(colour="#D55E00", dash="longdashdot", symbol="star"),
+    Style(colour="#B8A000", dash="8px,3px,2px,3px,2px,3px", symbol="pentagon"),
+    Style(colour="#8C6BB1", dash="3px,2px", symbol="hexagon"),
+    Style(colour="#A65628", dash="12px,4px", symbol="cross"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Theme:
+    """Colours of one theme. `sequential` runs from the page's background; `diverging` is neutral at 0.5.
+
+    `diverging` goes from the student's side (blue, negative) to the teacher's (orange, positive).
+    """
+
+    name: str
+    background: str
+    secondary: str
+    text: str
+    muted: str
+    grid: str
+    sequential: tuple[str, ...]
+    diverging: tuple[str, ...]
+
+
+LIGHT = Theme(
+    name="light", background="#FFFFFF", secondary="#F5F6F8", text="#1B1F24", muted="#5A636E", grid="#E1E4E8",
+    sequential=("#FFFFFF", "#C1E9F0", "#8ACEE5", "#5BB1D9", "#4191C6", "#3B71A9", "#395382", "#323956", "#22232D"),
+    diverging=("#014B79", "#006EAE", "#4B92CB", "#83B7E3", "#BCDCF8", "#FFFFFF", "#F4D6B8", "#E0AF81", "#CB884C", "#B36103", "#8B4501"),
+)
+
+DARK = Theme(
+    name="dark", background="#11151A", secondary="#1B2129", text="#E8EBEF", muted="#A3ACB8", grid="#2C343E",
+    sequential=("#11151A", "#1F2A46", "#214370", "#156196", "#0882B2", "#29A3C7", "#62C1D4", "#9FDCE0", "#DBF5F2"),
+    diverging=("#A9D7FF", "#57AEF3", "#3E84BB", "#285C85", "#193750", "#11151A", "#472F0F", "#764F17", "#A67326", "#D7993A", "#FEC675"),
+)
+
+
+def theme(dark: bool) -> Theme:
+    """The dark theme when `dark`, else the light one."""
+    return DARK if dark else LIGHT
+
+
+def strategy_style(strategy: str) -> Style:
+    """The style of a strategy; an unknown name gets the first spare style rather than an error, so foreign runs still show."""
+    return STRATEGY_STYLES.get(strategy, SPARE_STYLES[0])
+
+
+def run_styles(strategies: Sequence[str]) -> list[Style]:
+    """One style per run, in order. The first run of a strategy wears the strategy's own; repeats take spare ones, all distinct."""
+    taken: set[str] = set()
+    spares = list(SPARE_STYLES)
+    styles = []
+    for strategy in strategies:
+        style = STRATEGY_STYLES.get(strategy)
+        if style is None or strategy in taken:
+            style = spares.pop(0) if spares else SPARE_STYLES[len(styles) % len(SPARE_STYLES)]
+        taken.add(strategy)
+        styles.append(style)
+    return styles
+
+
+def colour_scale(colours: Sequence[str]) -> list[list]:
+    """A plotly colour scale with the colours at even distances."""
+    return [[step / (len(colours) - 1), colour] for step, colour in enumerate(colours)]
+
+
+def blend(colour: str, other: str, share: float) -> str:
+    """`colour` with `share` (0 to 1) of `other` mixed in, both `#RRGGBB`."""
+    first, second = _rgb(colour), _rgb(other)
+    return "#" + "".join(f"{round(a * (1 - share) + b * share):02X}" for a, b in zip(first, second, strict=True))
+
+
+def transparent(colour: str, opacity: float) -> str:
+    """`#RRGGBB` as an `rgba(...)` text of the given opacity (0 to 1)."""
+    red, green, blue = _rgb(colour)
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return tuple(int(colour[place : place + 2], 16) for place in (1, 3, 5))
