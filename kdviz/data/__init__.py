@@ -1,5 +1,7 @@
 """Sources of GLUE-style examples: a folder, the hub, or sample data."""
 
-from kdviz.data.examples import Example
+from kdviz.data.examples import Example, fingerprint
+from kdviz.data.sources import Loaded, available, examples_of, load_examples
+from kdviz.data.subset import subset
 
-__all__ = ["Example"]
+__all__ = ["Example", "Loaded", "available", "examples_of", "fingerprint", "load_examples", "subset"]

@@ -1,6 +1,9 @@
-"""One labelled sentence or sentence pair, the unit every source yields."""
+"""One labelled sentence or sentence pair, the unit every source yields, and the splits of a task."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,3 +19,32 @@ class Example:
     text_b: str | None
     label: int
     phenomenon: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """What a source holds of one task: the train set, and the dev sets in order, the main one first."""
+
+    task: str
+    train: tuple[Example, ...]
+    dev: dict[str, tuple[Example, ...]]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of a SHA-256 over the task's name and the `fingerprint` of every split."""
+        parts = [self.task, fingerprint(self.train), *(f"{name} {fingerprint(examples)}" for name, examples in self.dev.items())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def fingerprint(examples: Iterable[Example]) -> str:
+    """First 16 hex digits of the SHA-256 of every example's index, label and texts, in order.
+
+    Texts go in with their length, so no two different lists of examples are written out the same.
+    """
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(f"{example.index} {example.label} {0 if example.text_b is None else 1}\n".encode())
+        for text in (example.text_a, example.text_b or ""):
+            encoded = text.encode("utf-8", "surrogatepass")
+            digest.update(f"{len(encoded)}\n".encode() + encoded)
+    return digest.hexdigest()[:16]

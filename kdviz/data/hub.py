@@ -1,0 +1,191 @@
+"""GLUE from the Hugging Face hub: `datasets.load_dataset("nyu-mll/glue", task)`, cache first, and never a hang.
+
+The library runs in a child process (`hub_reader`): it can be ended when its time is up, nothing of it is printed, and
+whether it may use the network is settled when it starts. Before the child may, the endpoint must answer one
+request within SECONDS_TO_ANSWER.
+"""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from functools import lru_cache
+from pathlib import Path
+
+from kdviz.data.examples import Example, Splits
+from kdviz.errors import RequestError
+from kdviz.tasks import Task, task_named
+
+HUB_ID = "nyu-mll/glue"
+SECONDS_TO_ANSWER = 2.5
+SECONDS_TO_LOAD = 60.0
+SECONDS_TO_FORGET = 60.0
+
+_silent_since: dict[str, float] = {}
+
+
+class HubUnavailable(RequestError):
+    """The hub has not got it, or cannot be reached; `reason` is the short form."""
+
+    def __init__(self, task_name: str, reason: str):
+        super().__init__(
+            f"source: expected {HUB_ID} {task_name} from the hub, got none: {reason}; connect to a network, or choose folder or sample",
+            field="source",
+        )
+        self.reason = reason
+
+
+def read_hub(task: Task, *, patient: bool = True) -> Splits:
+    """Train and dev examples of a task, from the cache, else over the network; HubUnavailable where neither has it.
+
+    Without a network this takes a few seconds at most. Unless `patient`, an endpoint that did not answer within the last
+    minute is not asked again.
+    """
+    if patient:
+        _silent_since.pop(_endpoint(), None)
+    return _read_hub(task.name, _endpoint(), _folders())
+
+
+def cached(task: Task) -> str | None:
+    """The cache folder that seems to hold the task; None where none does. No network."""
+    datasets_cache, hub_cache = (Path(folder) for folder in _folders())
+    if any((datasets_cache / HUB_ID.replace("/", "___") / task.name).glob("*/*/dataset_info.json")):
+        return str(datasets_cache)
+    return str(hub_cache) if _snapshot(hub_cache, task.name) else None
+
+
+@lru_cache(maxsize=2)
+def _read_hub(task_name: str, endpoint: str, folders: tuple[str, str]) -> Splits:
+    task = task_named(task_name)
+    in_cache, problem = cached(task), None
+    if in_cache:
+        try:
+            return _from_child(task, offline=True)
+        except ValueError as error:
+            problem = f"the cache {in_cache} cannot be used ({error})"
+    try:
+        _check_network(endpoint)
+        return _from_child(task, offline=False)
+    except ValueError as error:
+        raise HubUnavailable(task_name, "; ".join(filter(None, [problem, str(error)]))) from None
+
+
+def _check_network(endpoint: str) -> None:
+    """ValueError unless the endpoint answers anything within SECONDS_TO_ANSWER."""
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        if os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"}:
+            raise ValueError(f"not in the cache, and {name} forbids the network")
+    if time.monotonic() - _silent_since.get(endpoint, -math.inf) < SECONDS_TO_FORGET:
+        raise ValueError(f"not in the cache, and {endpoint} did not answer a moment ago")
+    if problem := _ask(endpoint):
+        _silent_since[endpoint] = time.monotonic()
+        raise ValueError(f"not in the cache, and {endpoint} {problem}")
+
+
+def _ask(endpoint: str) -> str | None:
+    """Why the endpoint cannot be used, None where it can. Proxies are those of the environment.
+
+    In a thread of its own, because looking up a host name knows no time limit.
+    """
+    problem = [f"did not answer within {SECONDS_TO_ANSWER} s"]
+
+    def ask() -> None:
+        request = urllib.request.Request(f"{endpoint}/datasets/{HUB_ID}/resolve/main/README.md", method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS_TO_ANSWER):
+                problem[0] = None
+        except urllib.error.HTTPError as error:
+            problem[0] = None if error.code < 500 and error.code != 407 else f"answered {error.code}"
+        except TimeoutError:
+            pass
+        except (OSError, ValueError) as error:
+            problem[0] = f"cannot be reached ({_one_line(getattr(error, 'reason', error))})"
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(SECONDS_TO_ANSWER)
+    return problem[0]
+
+
+def _from_child(task: Task, *, offline: bool) -> Splits:
+    """The splits as the child process reads them; ValueError with its reason."""
+    splits = ["train", *(split for _, _, split in task.dev_splits)]
+    snapshot = _snapshot(Path(_folders()[1]), task.name) if offline else None
+    question = {"dataset": HUB_ID, "task": task.name, "snapshot": snapshot, "splits": splits, "columns": list(task.hub_columns)}
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "kdviz.data.hub_reader"], input=json.dumps(question).encode(),
+            capture_output=True, timeout=SECONDS_TO_LOAD, env=_environment(offline), check=False,
+        )
+        answer = json.loads(child.stdout)
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"loading did not end within {SECONDS_TO_LOAD:.0f} s") from None
+    except ValueError:
+        raise ValueError(f"the reader ended with status {child.returncode} and no answer") from None
+    if "error" in answer:
+        raise ValueError(_one_line(answer["error"]))
+    return Splits(
+        task=task.name,
+        train=_examples(task, "train", answer["splits"]["train"]),
+        dev={name: _examples(task, split, answer["splits"][split]) for name, _, split in task.dev_splits},
+    )
+
+
+def _examples(task: Task, split: str, columns: dict) -> tuple[Example, ...]:
+    """Rows of the hub as examples. A row without a label (-1, as in the test split) is an error: none is dropped."""
+    texts, labels = columns["texts"], columns["labels"]
+    for row, label in enumerate(labels):
+        if not isinstance(label, int) or not 0 <= label < task.num_labels:
+            raise ValueError(f"{split} row {row}: a label from 0 to {task.num_labels - 1} was expected, got {str(label)[:20]}")
+        if not all(isinstance(column[row], str) for column in texts):
+            raise ValueError(f"{split} row {row}: a text was expected, got none")
+    if not labels:
+        raise ValueError(f"{split} has no rows")
+    seconds = texts[1] if task.is_pair else [None] * len(labels)
+    return tuple(
+        Example(index=index, text_a=text_a, text_b=text_b, label=label)
+        for index, (text_a, text_b, label) in enumerate(zip(texts[0], seconds, labels, strict=True))
+    )
+
+
+def _environment(offline: bool) -> dict[str, str]:
+    """The child's environment: quiet, without telemetry, short of patience, and finding this very kdviz."""
+    package_root = str(Path(__file__).parents[2])
+    python_path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+    settings = {
+        "PYTHONPATH": python_path, "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1", "HF_HUB_ETAG_TIMEOUT": "5", "HF_HUB_DOWNLOAD_TIMEOUT": "5",
+    }
+    return {**os.environ, **settings, **({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if offline else {})}
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def _folders() -> tuple[str, str]:
+    """The caches of datasets and of the hub, by the rules of those libraries."""
+    cache_home = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
+    home = os.environ.get("HF_HOME", os.path.join(cache_home, "huggingface"))
+    datasets_cache = os.environ.get("HF_DATASETS_CACHE", os.path.join(home, "datasets"))
+    hub_cache = os.environ.get("HF_HUB_CACHE", os.environ.get("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub")))
+    return os.path.expanduser(datasets_cache), os.path.expanduser(hub_cache)
+
+
+def _snapshot(hub_cache: Path, task_name: str) -> str | None:
+    """The downloaded repository in the hub's cache, where it holds files of the task."""
+    repository = hub_cache / f"datasets--{HUB_ID.replace('/', '--')}"
+    try:
+        folder = repository / "snapshots" / (repository / "refs" / "main").read_text(encoding="ascii").strip()
+        return str(folder) if any((folder / task_name).glob("*.parquet")) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())[:200]
