@@ -6,12 +6,15 @@ not as expected is a RequestError with file and line; no row is dropped.
 """
 
 import os
+import stat
 from functools import lru_cache
 from pathlib import Path
 
 from kdviz.data.examples import Example, Splits
 from kdviz.errors import RequestError
 from kdviz.tasks import Task, task_named
+
+_ELSEWHERE = "put the release's file there or choose another source"
 
 
 def task_files(task: Task, data_dir: str | os.PathLike) -> dict[str, Path]:
@@ -27,12 +30,9 @@ def read_folder(task: Task, data_dir: str | os.PathLike) -> Splits:
     """
     folder = Path(data_dir) / task.folder
     for path, hint in ((Path(data_dir), "give a folder in the GLUE release layout"), (folder, f"give the folder that holds {task.folder}/")):
-        if not path.is_dir():
-            raise _bad(path, None, f"expected a folder, got {'a file' if path.exists() else 'nothing'}; {hint}")
-    try:
-        stamps = tuple(_stamp(path) for path in task_files(task, data_dir).values())
-    except OSError as error:
-        raise _bad(Path(error.filename), None, f"expected a file, got {_reason(error)}; put it there or choose another source") from None
+        if not os.path.isdir(path):
+            raise _bad(path, None, f"expected a folder, got {'a file' if os.path.exists(path) else 'nothing'}; {hint}")
+    stamps = tuple(_stamp(path) for path in task_files(task, data_dir).values())
     return _read_folder(task.name, os.path.abspath(data_dir), stamps)
 
 
@@ -44,13 +44,28 @@ def _read_folder(task_name: str, data_dir: str, stamps: tuple) -> Splits:
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    """What changes when a file does. RequestError unless it is an ordinary file: reading a pipe would never end."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise _bad(path, None, f"expected a file, got {_reason(error)}; {_ELSEWHERE}") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise _bad(path, None, f"expected a file, got something else; {_ELSEWHERE}")
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def read_tsv(path: Path, task: Task) -> tuple[Example, ...]:
-    """The examples of one file of the release, `index` being the 0-based row (header not counted)."""
-    lines = _lines(path)
+    """The examples of one file of the release."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _bad(path, None, f"expected a readable file, got {_reason(error)}; {_ELSEWHERE}") from None
+    return parse_tsv(content, path, task)
+
+
+def parse_tsv(content: bytes, path: Path, task: Task) -> tuple[Example, ...]:
+    """The examples in a file's content, `index` being the 0-based row (header not counted). `path` is for messages."""
+    lines = _lines(content, path)
     has_header = isinstance(task.label_column, str)
     if has_header:
         header = lines[0].split("\t")
@@ -81,12 +96,8 @@ def read_tsv(path: Path, task: Task) -> tuple[Example, ...]:
     return tuple(examples)
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(content: bytes, path: Path) -> list[str]:
     """The lines of a UTF-8 file, at least one, without their ends."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _bad(path, None, f"expected a readable file, got {_reason(error)}; put it there or choose another source") from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -72,12 +72,12 @@ def load_examples(task: str, source: str = "auto", data_dir: str | Path | None =
         return _from_hub(spec)
     if source == "sample":
         return _from_sample(spec, seed)
-    if data_dir and not Path(data_dir).is_dir():
+    if data_dir and not os.path.isdir(folder):
         return _from_folder(spec, folder)  # a mistyped folder is an error, not a reason to look elsewhere
     reasons = []
     if folder is None:
         reasons.append(f"folder: none given ({FOLDER_VARIABLE} is not set)")
-    elif not (folder / spec.folder).is_dir():
+    elif not os.path.isdir(folder / spec.folder):
         reasons.append(f"folder: {folder} holds no {spec.folder}/")
     else:
         return _from_folder(spec, folder)
@@ -96,7 +96,7 @@ def available(task: str, data_dir: str | Path | None = None) -> dict[str, str]:
     spec = task_named(task)
     folder = _data_dir(data_dir)
     found = {}
-    if folder is not None and all(path.is_file() for path in task_files(spec, folder).values()):
+    if folder is not None and all(os.path.isfile(path) for path in task_files(spec, folder).values()):
         found["folder"] = str(folder / spec.folder)
     if (cache := cached(spec)) is not None:
         found["hub"] = f"{HUB_ID} in the cache {cache}"
@@ -137,7 +137,7 @@ def _folder_of(run: Run, data: dict) -> str | None:
 
 def _data_dir(data_dir: str | Path | None) -> Path | None:
     chosen = data_dir or os.environ.get(FOLDER_VARIABLE)
-    return Path(chosen).expanduser() if chosen else None
+    return Path(os.path.expanduser(chosen)) if chosen else None
 
 
 def _from_folder(task: Task, folder: Path | None) -> Loaded:

@@ -1,0 +1,108 @@
+"""A loopback server that speaks as much of the hub's protocol as loading `nyu-mll/glue` needs, and its ways to fail."""
+
+import hashlib
+import io
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+COMMIT = "a" * 40
+FILES = "/datasets/nyu-mll/glue/resolve/"
+TREE = "/api/datasets/nyu-mll/glue/tree/"
+
+Tables = dict[str, dict[str, dict[str, list]]]
+
+
+def repository(tables: Tables) -> dict[str, bytes]:
+    """The dataset repository's files: a parquet file for each split of each task, and the card that names them.
+
+    `tables` is {task: {split: {column: values}}}.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    files, card = {}, ["---", "configs:"]
+    for task, splits in tables.items():
+        card += [f"- config_name: {task}", "  data_files:"]
+        for split, columns in splits.items():
+            content = io.BytesIO()
+            parquet.write_table(pa.table(columns), content)
+            files[f"{task}/{split}-00000-of-00001.parquet"] = content.getvalue()
+            card += [f"  - split: {split}", f"    path: {task}/{split}-*"]
+    files["README.md"] = "\n".join([*card, "---", ""]).encode()
+    return files
+
+
+@contextmanager
+def hub_server(tables: Tables, *, silent_after: int | None = None, status: int | None = None) -> Iterator[tuple[str, list[str]]]:
+    """The endpoint's address, and the requests it got so far ("HEAD /path").
+
+    From request number `silent_after` on, the server takes requests and never answers; with `status` it answers that alone.
+    """
+    files, requests, ended = repository(tables), [], threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args: object) -> None:
+            """Nothing: tests read `requests`."""
+
+        def do_GET(self) -> None:
+            requests.append(f"{self.command} {self.path}")
+            if silent_after is not None and len(requests) > silent_after:
+                ended.wait()
+                self.close_connection = True
+            elif status is not None:
+                self.answer(b"", status)
+            else:
+                self.answer_path(*self.path.partition("?")[::2])
+
+        do_HEAD = do_GET
+
+        def answer_path(self, path: str, query: str) -> None:
+            if path.startswith(FILES):
+                name = path[len(FILES):].partition("/")[2]
+                if name in files:
+                    return self.answer(files[name], ETag=f'"{_sha(files[name])}"', X_Repo_Commit=COMMIT)
+                return self.answer(b"", 404, X_Error_Code="EntryNotFound", X_Repo_Commit=COMMIT)
+            if path.startswith(TREE):
+                return self.answer(_tree(files, path[len(TREE):].partition("/")[2]), Content_Type="application/json")
+            if path.startswith("/api/datasets/nyu-mll/glue"):
+                about = {"id": "nyu-mll/glue", "sha": COMMIT, "siblings": [{"rfilename": name} for name in files], "private": False, "tags": []}
+                return self.answer(json.dumps(about).encode(), Content_Type="application/json")
+            return self.answer(b"{}", 404)
+
+        def answer(self, body: bytes, status: int = 200, **headers: str) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", requests
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha1(content).hexdigest()
+
+
+def _tree(files: dict[str, bytes], folder: str) -> bytes:
+    """The entries directly in a folder of the repository."""
+    start, entries = folder + "/" if folder else "", {}
+    for name, content in files.items():
+        if name.startswith(start):
+            first, slash, _ = name[len(start):].partition("/")
+            kind, sha = ("directory", "0" * 40) if slash else ("file", _sha(content))
+            entries[first] = {"type": kind, "path": start + first, "size": 0 if slash else len(content), "oid": sha}
+    return json.dumps(list(entries.values())).encode()
