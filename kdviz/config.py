@@ -70,8 +70,9 @@ class RunConfig:
     cache_memory_mb: int = _setting(1024, "Teacher outputs kept in memory, in MiB.", low=0)
     cache_disk_mb: int = _setting(4096, "Teacher outputs kept on disk, in MiB.", low=0)
     keep_checkpoints: bool = _setting(True, "Keep the student's weights of every epoch (own sentence through training).")
-    device: str = _setting("auto", "Device to train on.", choices=DEVICES)
-    dtype: str = _setting("auto", "Arithmetic of the model; losses are in float32 always.", choices=DTYPES)
+    checkpoints_mb: int = _setting(300, "Room for these kept weights in a run's folder, in MiB; epochs are thinned to fit.", low=0)
+    device_choice: str = _setting("auto", "Device to train on.", choices=DEVICES)
+    dtype_choice: str = _setting("auto", "Arithmetic of the model; losses are in float32 always.", choices=DTYPES)
 
     def __post_init__(self) -> None:
         for item in fields(self):

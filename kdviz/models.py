@@ -301,23 +301,30 @@ def num_parameters(model: torch.nn.Module) -> int:
 
 def save_model(model: torch.nn.Module, tokenizer_folder: Path, folder: Path) -> None:
     """Write `model` as a folder that AutoModelForSequenceClassification.from_pretrained loads, tokenizer included."""
-    import shutil
-
     from safetensors.torch import save
 
-    from kdviz.files import write_bytes
+    from kdviz.files import write_bytes, write_json
 
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    config = model.config.to_dict()
-    config |= {"architectures": ["BertForSequenceClassification"], "dtype": "float32"}
-    for key in ("_name_or_path", "_attn_implementation", "attn_implementation"):
-        config.pop(key, None)
-    for file in TOKENIZER_FILES:
-        if (tokenizer_folder / file).exists() and not (folder / file).exists():
-            shutil.copyfile(tokenizer_folder / file, folder / file)
-    write_bytes(folder / "config.json", (json.dumps(config, indent=1) + "\n").encode())
+    copy_tokenizer(tokenizer_folder, folder)
+    write_json(folder / "config.json", config_of(model))
     write_bytes(folder / "model.safetensors", save(state, {"format": "pt"}))
+
+
+def config_of(model: torch.nn.Module) -> dict:
+    """The config.json with which AutoModelForSequenceClassification loads this model."""
+    config = model.config.to_dict() | {"architectures": ["BertForSequenceClassification"], "dtype": "float32"}
+    return {key: value for key, value in config.items() if key not in ("_name_or_path", "_attn_implementation", "attn_implementation")}
+
+
+def copy_tokenizer(origin: Path, folder: Path) -> None:
+    """Copy the tokenizer's files that `folder` lacks."""
+    import shutil
+
+    for name in TOKENIZER_FILES:
+        if (origin / name).exists() and not (folder / name).exists():
+            shutil.copyfile(origin / name, folder / name)
 
 
 def _quiet(build):

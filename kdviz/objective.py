@@ -26,6 +26,33 @@ class Terms:
     cls_distance: dict[int, Tensor] = field(default_factory=dict)
     newest_cls_distance: Tensor | None = None
 
+    def detached(self) -> "Terms":
+        """The same numbers without their graph."""
+        return Terms(
+            total=self.total.detach(), soft=None if self.soft is None else self.soft.detach(), hard=None if self.hard is None else self.hard.detach(),
+            attention_kl={layer: term.detach() for layer, term in self.attention_kl.items()}, cls_distance={layer: term.detach() for layer, term in self.cls_distance.items()},
+        )
+
+    @staticmethod
+    def means(steps: "list[Terms]") -> dict:
+        """Means over steps of the same stage, as plain numbers: total, and each active term by its name in metrics.jsonl."""
+        first = steps[0]
+        names = [("total", None)] + [(name, None) for name in ("soft", "hard") if getattr(first, name) is not None]
+        names += [(group, layer) for group in ("attention_kl", "cls_distance") for layer in getattr(first, group)]
+        values = torch.stack([torch.stack([_term(terms, name, layer).float() for name, layer in names]) for terms in steps]).mean(0).tolist()
+        result: dict = {}
+        for (name, layer), value in zip(names, values):
+            if layer is None:
+                result[name] = value
+            else:
+                result.setdefault(name, {})[str(layer)] = value
+        return result
+
+
+def _term(terms: Terms, name: str, layer: int | None) -> Tensor:
+    value = getattr(terms, name)
+    return value if layer is None else value[layer]
+
 
 def active_pairs(stage: Stage, pairs: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
     return tuple(pair for pair in pairs if pair[0] in stage.layers)

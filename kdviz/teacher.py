@@ -1,7 +1,5 @@
 """Fine-tuning a teacher once, keeping it by fingerprint, and judging whether it can be trusted."""
 
-import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable
@@ -15,7 +13,7 @@ from torch import nn
 
 from kdviz import losses
 from kdviz.attention import classify, seed_dropout, trace
-from kdviz.checkpoint import is_whole, load_state, save_state
+from kdviz.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.config import RunConfig
 from kdviz.data.encoded import EncodedSet
 from kdviz.errors import RunFailed
@@ -25,26 +23,14 @@ from kdviz.models import Checkpoint, load_classifier, save_model
 from kdviz.optimise import derived_seed, learning_rate_at, make_optimizer, optimizer_step
 from kdviz.tasks import Task, majority_share, score_intervals, scores
 
-RECIPE = 1  # raise it when the fine-tuning changes, so that older teachers are not taken for new ones
-
-
 @dataclass(frozen=True, kw_only=True)
 class TeacherHooks:
-    """What the fine-tuning tells: `line` gets records for metrics.jsonl, `tick` is called each step (share done) and may raise."""
+    """What the fine-tuning tells: `begin` the step it starts at, `line` records for metrics.jsonl, `tick` the share done (may raise)."""
 
+    begin: Callable[[int], None] = lambda step: None
     line: Callable[[dict], None] = lambda record: None
     tick: Callable[[float], None] = lambda share: None
     phase: Callable[[str], None] = lambda text: None
-
-
-def teacher_fingerprint(config: RunConfig, checkpoint: Checkpoint, train_fingerprint: str) -> str:
-    """16 hex digits naming a fine-tuned teacher: its weights, its data and how it was trained."""
-    recipe = {
-        "recipe": RECIPE, "weights": checkpoint.weights_sha256, "task": config.task, "train": train_fingerprint, "max_length": config.max_length,
-        "epochs": config.teacher_epochs, "learning_rate": config.teacher_learning_rate, "batch_size": config.batch_size, "seed": config.data_seed,
-        "warmup_share": config.warmup_share, "weight_decay": config.weight_decay, "max_grad_norm": config.max_grad_norm,
-    }
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def finetuned_teacher(
@@ -84,10 +70,12 @@ def _finetune(config: RunConfig, task: Task, checkpoint: Checkpoint, train: Enco
     seed_dropout(model, generator)
     optimizer = make_optimizer(model, learning_rate=config.teacher_learning_rate, weight_decay=config.weight_decay)
     partial = folder.with_name(f".{folder.name}.partial")
-    first_epoch = load_state(partial, model=model, optimizer=optimizer)["epoch"] if is_whole(partial) else 0
+    found = latest(partial)
+    first_epoch = load_epoch(found, model=model, optimizer=optimizer)["epoch"] if found else 0
     steps_per_epoch = -(-len(train) // config.batch_size)
     total_steps, begin = steps_per_epoch * config.teacher_epochs, time.perf_counter()
     step, every, recent = first_epoch * steps_per_epoch, max(1, total_steps // 60), []
+    hooks.begin(step)
     for epoch in range(first_epoch, config.teacher_epochs):
         model.train()
         for positions in train.training_order(batch_size=config.batch_size, seed=seed, epoch=epoch):
@@ -109,7 +97,8 @@ def _finetune(config: RunConfig, task: Task, checkpoint: Checkpoint, train: Enco
                     raise RunFailed(f"the teacher's fine-tuning diverged at step {step}: loss {mean}; lower teacher_learning_rate")
                 hooks.line({"kind": "teacher", "step": step, "total_steps": total_steps, "epoch": step / steps_per_epoch, "loss": mean, "seconds": time.perf_counter() - begin})
         if epoch + 1 < config.teacher_epochs:
-            save_state(partial, model=model, optimizer=optimizer, state={"epoch": epoch + 1})
+            save_epoch(partial, epoch + 1, model=model, optimizer=optimizer, state={"epoch": epoch + 1})
+            drop_older(partial, epoch + 1)
     model.eval()
     whole = folder.with_name(f".{folder.name}.whole")
     shutil.rmtree(whole, ignore_errors=True)
