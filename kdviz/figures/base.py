@@ -1,5 +1,6 @@
 """What all figures share: layout, safe text, axes, the layer of markers that makes heat maps clickable."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -93,6 +94,23 @@ def click_layer(x: Sequence, y: Sequence, customdata: Sequence, text: Sequence[s
     )
 
 
+def side_bar(unit: str, dark: bool) -> dict:
+    """A thin colour bar on the right with its unit above."""
+    look = theme(dark)
+    return {
+        "title": {"text": unit, "side": "top", "font": {"size": SMALL, "color": look.muted}}, "thickness": 12, "outlinewidth": 1, "outlinecolor": look.grid,
+        "tickfont": {"size": SMALL, "color": look.text}, "nticks": 6,
+    }
+
+
+def log_axis(values: np.ndarray) -> dict:
+    """A logarithmic axis around positive `values`, with ticks at 1, 2, 5 when it spans little and at powers of ten when much."""
+    low, high = math.log10(float(np.min(values))) - 0.15, math.log10(float(np.max(values))) + 0.15
+    steps = (1, 2, 5) if high - low < 2.5 else (1,)
+    ticks = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
+    return {"type": "log", "range": [low, high], "tickmode": "array", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+
+
 def spread(values: Sequence[float], gap: float) -> list[float]:
     """Where to write labels beside `values` so that neighbours are at least `gap` apart and stay in order."""
     order = np.argsort(values, kind="stable")
@@ -111,13 +129,16 @@ def legend_below(num_entries: int, *, longest_label: int) -> tuple[dict, int]:
     return {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom"}, 24 * rows + 8
 
 
-def play_controls(labels: Sequence[str], *, active: int, dark: bool, prefix: str, milliseconds: int = 600, top: float = 0.0) -> dict:
-    """Slider and play button for frames named "0", "1", …: `sliders` and `updatemenus` for the layout. Runs in the browser alone."""
+def play_controls(labels: Sequence[str], *, active: int, dark: bool, prefix: str, milliseconds: int = 600, top: float = 0.0, left: float = 0.14) -> dict:
+    """Slider and play button for frames named "0", "1", …: `sliders` and `updatemenus` for the layout. Runs in the browser alone.
+
+    `top` is their upper edge in paper coordinates; the slider begins at `left`, beside the buttons.
+    """
     look = theme(dark)
     still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     playing = {"mode": "immediate", "fromcurrent": True, "frame": {"duration": milliseconds, "redraw": True}, "transition": {"duration": 0}}
     slider = {
-        "active": active, "x": 0.14, "len": 0.86, "y": top, "yanchor": "top", "pad": {"t": 24, "b": 6},
+        "active": active, "x": left, "len": 1 - left, "y": top, "yanchor": "top", "pad": {"t": 24, "b": 6},
         "currentvalue": {"prefix": prefix, "font": {"size": FONT_SIZE + 1, "color": look.text}, "xanchor": "left", "offset": 12},
         "font": {"size": SMALL, "color": look.muted}, "bgcolor": look.grid, "bordercolor": look.grid, "activebgcolor": look.muted,
         "tickcolor": look.muted, "ticklen": 4, "minorticklen": 0,

@@ -1,0 +1,79 @@
+"""Where the student's layers sit in the teacher: linear CKA of every student layer with every teacher layer."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from kdviz.figures.base import SMALL, heading_text, new_layout, numbers, play_controls, safe, side_bar
+from kdviz.palette import TEACHER_COLOUR, colour_scale, theme
+
+CELL_PIXELS = 46
+
+
+def cka_map(matrix: np.ndarray, pairs: Sequence[tuple[int, int]], *, over: str, epoch: float | None = None, dark: bool = False) -> go.Figure:
+    """One (student layers, teacher layers) CKA matrix, 0 to 1; layer 1 at the bottom. Framed: matched pairs; dot: most similar teacher layer."""
+    return _figure([matrix], [epoch], pairs, over, 0, dark)
+
+
+def cka_film(
+    matrices: Sequence[np.ndarray], epochs: Sequence[float], pairs: Sequence[tuple[int, int]], *, over: str, active: int = -1, dark: bool = False
+) -> go.Figure:
+    """The CKA map over epochs: `matrices` (m, student layers, teacher layers) with a frame each, slider and play button. Opens on the last."""
+    return _figure(matrices, epochs, pairs, over, active % len(matrices), dark)
+
+
+def _figure(matrices: Sequence[np.ndarray], epochs: Sequence[float | None], pairs: Sequence[tuple[int, int]], over: str, active: int, dark: bool) -> go.Figure:
+    look = theme(dark)
+    matrices = [np.asarray(matrix, dtype=np.float64) for matrix in matrices]
+    num_student, num_teacher = matrices[0].shape
+    figure = go.Figure([_heat(matrices[active], dark), _most_similar(matrices[active])])
+    for student, teacher in pairs:
+        figure.add_shape(
+            type="rect", x0=teacher - 0.47, x1=teacher + 0.47, y0=student - 0.47, y1=student + 0.47, line={"color": look.text, "width": 2, "dash": "dot"},
+        )
+    moving = len(matrices) > 1
+    map_pixels = max(2, num_student) * CELL_PIXELS
+    controls = 110 if moving else 0
+    new_layout(figure, dark=dark, height=map_pixels + 118 + controls, margin={"t": 62, "b": 56 + controls}, showlegend=False)
+    figure.update_xaxes(
+        tickmode="array", tickvals=list(range(num_teacher)), ticktext=[str(layer + 1) for layer in range(num_teacher)],
+        title={"text": "teacher layer", "standoff": 6}, showgrid=False, range=[-0.5, num_teacher - 0.5], fixedrange=True,
+    )
+    figure.update_yaxes(
+        tickmode="array", tickvals=list(range(num_student)), ticktext=[str(layer + 1) for layer in range(num_student)],
+        title={"text": "student layer"}, showgrid=False, range=[-0.5, num_student - 0.5], fixedrange=True,
+    )
+
+    def headings(place: int) -> list[dict]:
+        at = "" if epochs[place] is None else f" · epoch {epochs[place]:g}"
+        return [
+            heading_text(f"<b>Linear CKA</b>{at} · {safe(over)}", x=0, dark=dark, shift=26),
+            heading_text("dot: the teacher layer most like it; framed: matched pair", x=0, dark=dark, size=SMALL),
+        ]
+
+    figure.update_layout(annotations=headings(active))
+    if moving:
+        figure.frames = [
+            go.Frame(
+                name=str(place), traces=[0, 1], layout={"annotations": headings(place)},
+                data=[{"type": "heatmap", "z": numbers(matrix, 3)}, {"type": "scatter", "x": matrix.argmax(axis=1).tolist()}],
+            )
+            for place, matrix in enumerate(matrices)
+        ]
+        figure.update_layout(**play_controls([f"{epoch:g}" for epoch in epochs], active=active, dark=dark, prefix="epoch ", top=-50 / map_pixels))
+    return figure
+
+
+def _heat(matrix: np.ndarray, dark: bool) -> go.Heatmap:
+    return go.Heatmap(
+        z=numbers(matrix, 3), zmin=0, zmax=1, colorscale=colour_scale(theme(dark).sequential), colorbar=side_bar("CKA", dark), xgap=1, ygap=1,
+        texttemplate="%{z:.2f}", textfont={"size": SMALL}, hovertemplate="CKA %{z:.3f}<extra></extra>",
+    )
+
+
+def _most_similar(matrix: np.ndarray) -> go.Scatter:
+    return go.Scatter(
+        x=matrix.argmax(axis=1).tolist(), y=[layer + 0.3 for layer in range(len(matrix))], mode="markers", name="most similar", hoverinfo="skip",
+        marker={"symbol": "circle", "size": 9, "color": TEACHER_COLOUR, "line": {"color": "#000000", "width": 1}},
+    )

@@ -1,0 +1,101 @@
+"""Scores with intervals, and score against size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from kdviz.figures.base import heading, new_layout, numbers, safe
+from kdviz.palette import TEACHER_COLOUR, Style, run_styles, theme
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One model's score. `strategy` is a strategy, "teacher" or "baseline"; `low` and `high` bound the confidence interval where known."""
+
+    label: str
+    strategy: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    parameters: int | None = None
+    milliseconds: float | None = None
+
+
+def scores_with_intervals(scores: Sequence[Score], *, score_name: str, num_examples: int, interval: str = "95 % interval", dark: bool = False) -> go.Figure:
+    """One row a model: the score as a marker, its interval as a bar, the teacher as a line through all rows. `interval` names it."""
+    styles = _styles(scores, dark)
+    rows = list(range(len(scores)))
+    figure = go.Figure()
+    for row, score, style in zip(rows, scores, styles, strict=True):
+        figure.add_trace(go.Scatter(
+            x=[round(score.value, 5)], y=[row], mode="markers+text", name=safe(score.label, 40), cliponaxis=False,
+            text=[f"{score.value:.3f}"], textposition="top center", textfont={"size": 13},
+            marker={"symbol": style.symbol, "size": 14, "color": style.colour},
+            error_x=_error(score, style), hovertemplate=_words(score, score_name, num_examples),
+        ))
+    new_layout(figure, dark=dark, height=120 + 46 * max(1, len(rows)), margin={"t": 44, "b": 54}, showlegend=False)
+    figure.update_yaxes(tickvals=rows, ticktext=[safe(score.label, 34) for score in scores], range=[len(rows) - 0.4, -0.7], showgrid=False, fixedrange=True)
+    figure.update_xaxes(title={"text": f"{safe(score_name)} (n = {num_examples:,}, bar: {safe(interval)})", "standoff": 6}, range=_range(scores))
+    teacher = next((score for score in scores if score.strategy == "teacher"), None)
+    if teacher is not None:
+        figure.add_vline(x=teacher.value, line={"color": TEACHER_COLOUR, "width": 2}, layer="below")
+    heading(figure, f"<b>{safe(score_name)}</b> · n = {num_examples:,} evaluation examples", x=0, dark=dark)
+    return figure
+
+
+def score_against_parameters(scores: Sequence[Score], *, score_name: str, num_examples: int, dark: bool = False) -> go.Figure:
+    """Score (with interval) against millions of parameters; models without a known size are left out."""
+    scores = [score for score in scores if score.parameters]
+    figure = go.Figure()
+    for score, style in zip(scores, _styles(scores, dark), strict=True):
+        figure.add_trace(go.Scatter(
+            x=[round(score.parameters / 1e6, 3)], y=[round(score.value, 5)], mode="markers+text", name=safe(score.label, 40), text=[f"  {safe(score.label, 30)}"],
+            textposition="bottom right" if score.strategy == "teacher" else "middle right", cliponaxis=False, marker={"symbol": style.symbol, "size": 15, "color": style.colour},
+            error_y=_error(score, style), hovertemplate=_words(score, score_name, num_examples),
+        ))
+    new_layout(figure, dark=dark, height=400, margin={"t": 44, "b": 56}, showlegend=False)
+    largest = max((score.parameters for score in scores), default=1_000_000) / 1e6
+    figure.update_xaxes(title={"text": "parameters (millions, embeddings included)", "standoff": 6}, range=[0, 1.3 * largest])
+    figure.update_yaxes(title={"text": safe(score_name)}, range=_range(scores))
+    teacher = next((score for score in scores if score.strategy == "teacher"), None)
+    if teacher is not None:
+        figure.add_hline(y=teacher.value, line={"color": TEACHER_COLOUR, "width": 2, "dash": "dot"}, layer="below")
+    heading(figure, f"<b>{safe(score_name)} against size</b> · n = {num_examples:,} evaluation examples", x=0, dark=dark)
+    return figure
+
+
+def _styles(scores: Sequence[Score], dark: bool) -> list[Style]:
+    named = {
+        "teacher": Style(colour=TEACHER_COLOUR, dash="solid", symbol="star"),
+        "baseline": Style(colour=theme(dark).muted, dash="dot", symbol="circle-open"),
+    }
+    runs = iter(run_styles([score.strategy for score in scores if score.strategy not in named]))
+    return [named.get(score.strategy) or next(runs) for score in scores]
+
+
+def _error(score: Score, style: Style) -> dict | None:
+    if score.low is None or score.high is None:
+        return None
+    return {
+        "type": "data", "symmetric": False, "array": numbers([max(0.0, score.high - score.value)]), "arrayminus": numbers([max(0.0, score.value - score.low)]),
+        "color": style.colour, "thickness": 3, "width": 6,
+    }
+
+
+def _words(score: Score, score_name: str, num_examples: int) -> str:
+    words = f"{safe(score.label)}<br>{safe(score_name)} {score.value:.3f} (n = {num_examples:,})"
+    if score.low is not None and score.high is not None:
+        words += f"<br>interval {score.low:.3f} to {score.high:.3f}"
+    if score.parameters:
+        words += f"<br>{score.parameters / 1e6:.2f} million parameters"
+    if score.milliseconds is not None:
+        words += f"<br>{score.milliseconds:.1f} ms a sentence"
+    return words + "<extra></extra>"
+
+
+def _range(scores: Sequence[Score]) -> list[float]:
+    """Room for every interval and a little air; scores need not start at 0, differences would drown."""
+    ends = [end for score in scores for end in (score.value, score.low, score.high) if end is not None] or [0.0, 1.0]
+    air = max(0.02, 0.12 * (max(ends) - min(ends)))
+    return [min(ends) - air, max(ends) + air]
