@@ -1,0 +1,46 @@
+"""Charts and headings, the same on every page."""
+
+from collections.abc import Callable
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from kdviz.ui.words import WORDS
+
+CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"], "displayModeBar": False, "responsive": True}
+
+
+def is_dark() -> bool:
+    """Whether the visitor's browser shows the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def chart(figure: go.Figure, key: str, name: str, on_click: Callable[[list[dict]], None] | None = None, height: int | None = None) -> None:
+    """A figure under its own theme, with a name for those who cannot see it.
+
+    `on_click` gets the points that were clicked. It runs as a callback, before the page is made anew, so that what it
+    changes is already in what the page shows.
+    """
+    options = {"theme": None, "key": key, "config": CHART, "alt": name, "width": "stretch"}
+    if height:
+        options["height"] = height
+    if on_click is None:
+        st.plotly_chart(figure, **options)
+        return
+    st.plotly_chart(figure, **options, selection_mode="points", on_select=lambda: _clicked(key, on_click))
+
+
+def _clicked(key: str, on_click: Callable[[list[dict]], None]) -> None:
+    points = st.session_state[key].selection.points
+    if points:
+        on_click([dict(point) for point in points])
+
+
+def heading(text: str, term: str | None = None) -> None:
+    """A heading, with the explanation of its term one hover away."""
+    st.subheader(text, help=WORDS[term] if term else None, anchor=False)
+
+
+def plain(text: str) -> str:
+    """`text` with everything that Markdown would act upon made harmless: it shows as it was written."""
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!|~<>$:^&" else letter for letter in " ".join(text.split()))

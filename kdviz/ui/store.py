@@ -1,0 +1,78 @@
+"""Where runs are: the runs folder of this server, and behind it the stored demo."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from kdviz.runs import DEMO_RUNS, Run, Store
+from kdviz.tasks import TASKS
+
+
+def runs_dir() -> Path:
+    """`KDVIZ_RUNS_DIR`, else `runs/` in the working directory."""
+    return Path(os.environ.get("KDVIZ_RUNS_DIR") or "runs").expanduser().absolute()
+
+
+def store() -> Store:
+    """The store of this process: it only remembers what it has read, so losing it costs nothing."""
+    return _store_of(runs_dir(), DEMO_RUNS)
+
+
+@cache
+def _store_of(*roots: Path) -> Store:
+    return Store(*roots)
+
+
+def watchable(runs: list[Run]) -> list[Run]:
+    """Runs with at least one recorded moment: those there is something to see of."""
+    return [run for run in runs if run.probe_lines]
+
+
+def default_run(runs: list[Run]) -> Run | None:
+    """What a page shows when nothing was asked for: the newest own run, else the demo's clearest one."""
+    own = [run for run in runs if not run.is_demo]
+    if own:
+        return own[0]
+    ranked = sorted(runs, key=lambda run: (run.task != "cola", run.strategy != "all", run.num_layers != 3, run.seed, run.id))
+    return ranked[0] if ranked else None
+
+
+def task_title(task: str) -> str:
+    return TASKS[task].title if task in TASKS else task
+
+
+def short_name(run: Run) -> str:
+    """Enough to tell runs of one figure apart: `sid`, or with whatever else is worth saying."""
+    return f"{run.strategy}, {run.num_layers} layer{'s' * (run.num_layers != 1)}, seed {run.seed}"
+
+
+def long_name(run: Run) -> str:
+    """The run in a list of all runs."""
+    source = "sample data, not GLUE" if run.is_sample_data else str(run.config.get("data", {}).get("source", ""))
+    place = "stored demo" if run.is_demo else run.id
+    return " · ".join(part for part in (task_title(run.task), short_name(run), source, place) if part)
+
+
+def distinct_names(runs: list[Run]) -> list[str]:
+    """The shortest names that tell these runs apart, in order."""
+    for name in (lambda run: run.strategy, short_name, lambda run: f"{short_name(run)}, {run.id}"):
+        names = [name(run) for run in runs]
+        if len(set(names)) == len(names):
+            return names
+    return [run.id for run in runs]
+
+
+def counterparts(run: Run, runs: list[Run]) -> list[Run]:
+    """Runs that differ from `run` in strategy alone (same task, data, teacher, depth and seed), the baselines first."""
+    alike = [other for other in runs if other.id != run.id and _setting(other) == _setting(run)]
+    order = ("soft", "hard", "all", "pid", "sid")
+    best: dict[str, Run] = {}
+    for other in alike:
+        if other.strategy != run.strategy:
+            best.setdefault(other.strategy, other)
+    return [best[strategy] for strategy in order if strategy in best]
+
+
+def _setting(run: Run) -> tuple:
+    config = run.config
+    return (run.task, config.get("data", {}).get("fingerprint"), config.get("teacher_fingerprint"), run.num_layers, run.seed, run.is_demo)

@@ -1,0 +1,29 @@
+"""Heavy imports while the visitor is looking: the first own sentence and the first run then start sooner."""
+
+import importlib
+import logging
+import threading
+
+PACKAGES = ("torch", "transformers.models.bert.modeling_bert")
+PAUSE_SECONDS = 3.0
+
+_started = threading.Event()
+log = logging.getLogger("kdviz")
+
+
+def warm() -> None:
+    """Start importing in the background, once per process, a little after the first page stands. Never calls streamlit."""
+    if _started.is_set():
+        return
+    _started.set()
+    timer = threading.Timer(PAUSE_SECONDS, _import_all)
+    timer.daemon = True
+    timer.start()
+
+
+def _import_all() -> None:
+    for name in PACKAGES:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            log.info("not imported ahead: %s", error)
