@@ -15,6 +15,7 @@ MAX_TEXT_CHARACTERS = 5000
 MAX_OTHERS = 5
 MEASURES = ("kl", "cls")
 AXES = ("epoch", "step", "progress")
+PANELS = ("maps", "training", "bertviz", "curves", "heads", "partners", "cka", "scores", "inside", "mistakes", "runs")
 CELLS = ("all", "both-right", "teacher-only", "student-only", "both-wrong")
 
 
@@ -23,10 +24,12 @@ class View:
     """One state of the screen. None means: the natural choice (the last moment, the first preset, the average head).
 
     `others` None: the page's own choice of runs to compare with; () none. `text_a` set: an own sentence; `row` set: that
-    evaluation example; else the preset `probe`. `threshold` is a probability: weaker links are not drawn.
+    evaluation example; else the preset `probe`. `panel` is the part of a page in sight (None: its first). `threshold` is a
+    probability: weaker links are not drawn.
     """
 
     run: str | None = None
+    panel: str | None = None
     others: tuple[str, ...] | None = None
     step: int | None = None
     probe: str | None = None
@@ -203,6 +206,7 @@ def _short(text: str) -> str:
 _PARAMS = {
     # link name: (field, reading, writing)
     "run": ("run", _run_id, str),
+    "show": ("panel", _one_of(*PANELS), str),
     "with": ("others", _run_ids, lambda names: ",".join(names) or "none"),
     "step": ("step", _whole_number(0, 999_999_999, "a training step"), str),
     "preset": ("probe", _probe_id, str),

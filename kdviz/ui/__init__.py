@@ -1,5 +1,6 @@
 """What pages share: the only place under kdviz/ that imports streamlit.
 
+shell.py    the navigation around the pages
 state.py    the one View of a session: read from the link, changed by controls, written back
 strip.py    the strip on top of every page: what is being looked at, and the controls that change it
 controls.py controls bound to a field of the View

@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from kdviz.ui.shell import page_path
 from kdviz.view import View
 
 _VIEW, _WRITTEN, _CHANGED, _NOTICES, _GO = "kdviz.view", "kdviz.written", "kdviz.changed", "kdviz.notices", "kdviz.go"
@@ -52,7 +53,7 @@ def full_link(view: View) -> str:
 
 
 def go_to(page: str) -> None:
-    """From a callback: open another page of the app (`pages/attention.py`) at the start of the run that follows."""
+    """From a callback: open another page of the app (`attention`) at the start of the run that follows."""
     st.session_state[_GO] = page
 
 
@@ -60,4 +61,4 @@ def leave_if_asked() -> None:
     """Do what `go_to` asked for."""
     page = st.session_state.pop(_GO, None)
     if page:
-        st.switch_page(page)
+        st.switch_page(page_path(page))

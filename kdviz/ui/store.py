@@ -1,21 +1,16 @@
 """Where runs are: the runs folder of this server, and behind it the stored demo."""
 
-import os
 from functools import cache
 from pathlib import Path
 
+from kdviz.room import runs_folder
 from kdviz.runs import DEMO_RUNS, Run, Store
 from kdviz.tasks import TASKS
 
 
-def runs_dir() -> Path:
-    """`KDVIZ_RUNS_DIR`, else `runs/` in the working directory."""
-    return Path(os.environ.get("KDVIZ_RUNS_DIR") or "runs").expanduser().absolute()
-
-
 def store() -> Store:
     """The store of this process: it only remembers what it has read, so losing it costs nothing."""
-    return _store_of(runs_dir(), DEMO_RUNS)
+    return _store_of(runs_folder(), DEMO_RUNS)
 
 
 @cache

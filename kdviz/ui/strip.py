@@ -9,6 +9,7 @@ from kdviz.runs import Moment, Probe, Run, Unreadable
 from kdviz.ui import state
 from kdviz.ui.controls import choose, moment_slider
 from kdviz.ui.look import is_dark
+from kdviz.ui.shell import through_app
 from kdviz.ui.store import default_run, long_name, store, task_title, watchable
 from kdviz.ui.words import WORDS, count
 from kdviz.view import View, same_moment
@@ -46,6 +47,7 @@ def strip(*, sentence: bool = True, moment: bool = True, only: Callable[[Run], b
 
     `only` says which runs the page can show; `more` draws the page's further controls under *More*.
     """
+    through_app()
     notices = state.read_link()
     state.leave_if_asked()
     entries = store().list()
@@ -94,7 +96,7 @@ def _probe(run: Run, view: View) -> Probe | None:
 
 
 def _draw(scene: Scene, sentence: bool, moment: bool, more: Callable[[Scene], None] | None, unreadable: list[Unreadable]) -> None:
-    widths = [4] + [3] * sentence + [4] * moment + [1.6]
+    widths = [4] + [3] * sentence + [4] * moment + [2.6]
     columns = iter(st.columns(widths, vertical_alignment="bottom", gap="small"))
     with next(columns):
         names = {run.id: long_name(run) for run in scene.runs}

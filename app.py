@@ -1,0 +1,5 @@
+"""kdviz: seeing knowledge distillation. The entry of the app: `streamlit run app.py`."""
+
+from kdviz.ui.shell import open_app
+
+open_app()

@@ -1,0 +1,27 @@
+"""Asking both models about a sentence of one's own: remembered, one at a time."""
+
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+from kdviz.runs import Run
+
+_one_at_a_time = threading.Lock()
+
+
+def ask_models(run: Run, text_a: str, text_b: str | None, epoch: int | None) -> dict:
+    """`kdviz.own_sentence.ask`, remembered for as long as the weights stay the same. RequestError as there."""
+    folder = run.folder / "student" if epoch is None else run.checkpoint_folder(epoch)
+    try:
+        stamp = (folder / "model.safetensors").stat().st_mtime_ns
+    except OSError:
+        stamp = 0
+    with _one_at_a_time:
+        return _ask(run.folder, stamp, text_a, text_b, epoch)
+
+
+@lru_cache(maxsize=48)
+def _ask(folder: Path, stamp: int, text_a: str, text_b: str | None, epoch: int | None) -> dict:
+    from kdviz.own_sentence import ask
+
+    return ask(Run(folder), text_a, text_b, epoch)

@@ -1,0 +1,122 @@
+"""The parts of the Attention page: maps, the same through training, BertViz."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from kdviz.compare import filter_maps, head_average, kept_tokens, pair_kl, row_kl
+from kdviz.figures import attention_maps, map_title, training_film
+from kdviz.ui.controls import bound, switch
+from kdviz.ui.look import chart
+from kdviz.ui.sentence import Shown, film_of
+from kdviz.ui.strip import Scene
+from kdviz.ui.words import WORDS, metric_title, primary_metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filtered:
+    """One layer and head of both models as they are drawn: (query, key) maps, their tokens, KL per drawn row."""
+
+    tokens: list[str]
+    teacher_map: np.ndarray
+    student_map: np.ndarray
+    row_kl: np.ndarray
+    note: str
+
+
+def filters(scene: Scene) -> None:
+    """The controls under *More*: what is left out of the maps."""
+    view = scene.view
+    switch("Hide [CLS] and [SEP]", "hide_special", view.hide_special, help=WORDS["hide"])
+    switch("Let the rest sum to 1 again", "renormalise", view.renormalise, disabled=not view.hide_special, help=WORDS["renormalise"])
+    bound(st.slider, "Leave links blank that are weaker than", "threshold", view.threshold, min_value=0.0, max_value=0.5, step=0.01, help=WORDS["threshold"])
+
+
+def filtered(scene: Scene, teacher_maps: np.ndarray, student_maps: np.ndarray, tokens: tuple[str, ...]) -> Filtered:
+    """What the view leaves of (heads, query, key) maps of one matched pair.
+
+    The KL is that of the whole rows, before anything is left out: mean over the heads shown.
+    """
+    view = scene.view
+    if view.head is None:
+        teacher_map, student_map = head_average(teacher_maps), head_average(student_maps)
+        rows = row_kl(teacher_maps, student_maps).mean(axis=0)
+    else:
+        teacher_map, student_map = teacher_maps[view.head], student_maps[view.head]
+        rows = row_kl(teacher_map, student_map)
+    options = {"hide_special": view.hide_special, "renormalise": view.hide_special and view.renormalise, "threshold": view.threshold}
+    shown_teacher, names, _ = filter_maps(teacher_map, tokens, **options)
+    shown_student, _, kept = filter_maps(student_map, tokens, **options)
+    return Filtered(tokens=names, teacher_map=shown_teacher, student_map=shown_student, row_kl=rows[kept], note=filter_note(scene, tokens))
+
+
+def filter_note(scene: Scene, tokens: tuple[str, ...]) -> str:
+    """The filters in force, in words; "" where everything is shown."""
+    view, parts = scene.view, []
+    if view.hide_special and len(kept_tokens(tokens, hide_special=True)) < len(tokens):
+        parts.append("[CLS] and [SEP] hidden, rows " + ("scaled to sum to 1" if view.renormalise else "sum to less than 1"))
+    if view.threshold > 0:
+        parts.append(f"links weaker than {view.threshold:g} left blank")
+    return "; ".join(parts) + "; KL of whole rows" if parts else ""
+
+
+def maps(scene: Scene, shown: Shown) -> None:
+    """Teacher, student and difference for the pair and head of the view."""
+    student_layer, teacher_layer = scene.run.pairs[scene.pair]
+    part = filtered(scene, shown.teacher_maps[teacher_layer], shown.student_maps[student_layer], shown.tokens)
+    figure = attention_maps(
+        part.teacher_map,
+        part.student_map,
+        part.tokens,
+        teacher_title=map_title(teacher_layer, len(shown.teacher_maps), scene.view.head),
+        student_title=map_title(student_layer, len(shown.student_maps), scene.view.head),
+        row_kl=part.row_kl,
+        strategy=scene.run.strategy,
+        note=part.note,
+        dark=scene.dark,
+    )
+    chart(figure, "attention.maps", "Attention maps of teacher and student, their difference, and the KL of every row")
+
+
+def through_training(scene: Scene, shown: Shown) -> None:
+    """The student's map at every moment, played in the browser: no request to the server from frame to frame."""
+    run, view = scene.run, scene.view
+    student_layer, teacher_layer = run.pairs[scene.pair]
+    film = film_of(scene)
+    if len(film.epochs) < 2:
+        st.info("Only one moment is recorded for this sentence; the film needs two.", icon=":material/info:")
+        return
+    teacher_maps = shown.teacher_maps[teacher_layer]
+    frames = [filtered(scene, teacher_maps, maps[student_layer], shown.tokens) for maps in film.student_maps]
+    metric = primary_metric(run)
+    evals = [line for line in run.evals if line["metrics"].get(metric) is not None]
+    figure = training_film(
+        frames[0].teacher_map,
+        np.stack([frame.student_map for frame in frames]),
+        frames[0].tokens,
+        epochs=film.epochs,
+        steps=film.steps,
+        row_kl=np.stack([frame.row_kl for frame in frames]),
+        teacher_title=map_title(teacher_layer, len(shown.teacher_maps), view.head),
+        student_title=map_title(student_layer, len(shown.student_maps), view.head),
+        attention_kl=np.stack([pair_kl(shown.teacher_maps, maps, run.pairs) for maps in film.student_maps]),
+        pairs=run.pairs,
+        chosen_pair=scene.pair,
+        scores=[line["metrics"][metric] for line in evals],
+        score_epochs=[line["epoch"] for line in evals],
+        score_name=metric_title(metric),
+        num_scored=evals[-1].get("n") if evals else None,
+        teacher_score=evals[-1].get("teacher_metrics", {}).get(metric) if evals else None,
+        strategy=run.strategy,
+        active=int(np.argmin([abs(step - (scene.step or 0)) for step in film.steps])),
+        dark=scene.dark,
+    )
+    if frames[0].note:
+        st.caption(frames[0].note)
+    chart(figure, "attention.film", "The same maps through training, with the curves of attention KL and score; Play moves all of them")
+
+
+def bertviz(scene: Scene, shown: Shown) -> None:
+    """BertViz's head and model view of both models."""
+    st.write("bertviz")

@@ -1,0 +1,5 @@
+"""Start."""
+
+from kdviz.ui.strip import strip
+
+strip()
