@@ -1,5 +1,18 @@
-"""Start."""
+"""The first screen: what distillation is, a stored result, and two doors."""
 
+import streamlit as st
+
+from kdviz.ui.shell import through_app
+from kdviz.ui.start_parts import doors, meaning, result
+from kdviz.ui.store import store, watchable
 from kdviz.ui.strip import strip
 
-strip()
+through_app()
+text, buttons = st.columns([5, 2], vertical_alignment="center", gap="medium")
+runs = watchable(store().runs())
+with text:
+    meaning(bool(runs))
+with buttons:
+    doors(bool(runs))
+if runs:
+    result(strip(prefer_demo=True))

@@ -23,13 +23,13 @@ def watchable(runs: list[Run]) -> list[Run]:
     return [run for run in runs if run.probe_lines]
 
 
-def default_run(runs: list[Run]) -> Run | None:
-    """What a page shows when nothing was asked for: the newest own run, else the demo's clearest one."""
-    own = [run for run in runs if not run.is_demo]
-    if own:
+def default_run(runs: list[Run], prefer_demo: bool = False) -> Run:
+    """What a page shows when nothing was asked for: the newest own run, else the demo's clearest one (or the other way round)."""
+    own, demo = [run for run in runs if not run.is_demo], [run for run in runs if run.is_demo]
+    if own and not (demo and prefer_demo):
         return own[0]
-    ranked = sorted(runs, key=lambda run: (run.task != "cola", run.strategy != "all", run.num_layers != 3, run.seed, run.id))
-    return ranked[0] if ranked else None
+    ranked = sorted(demo, key=lambda run: (run.task != "cola", run.strategy != "all", run.num_layers != 3, run.seed, run.id))
+    return ranked[0]
 
 
 def task_title(task: str) -> str:

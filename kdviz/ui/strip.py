@@ -42,17 +42,17 @@ class Scene:
         return self.view.text_a is not None
 
 
-def strip(*, sentence: bool = True, moment: bool = True, only: Callable[[Run], bool] | None = None, more: Callable[[Scene], None] | None = None) -> Scene:
+def strip(*, sentence: bool = True, moment: bool = True, prefer_demo: bool = False, more: Callable[[Scene], None] | None = None) -> Scene:
     """Read the link, draw the strip, and say what is being looked at. Stops the page where there is nothing to look at.
 
-    `only` says which runs the page can show; `more` draws the page's further controls under *More*.
+    `prefer_demo`: where nothing was asked for, show the stored demo. `more` draws the page's further controls under *More*.
     """
     through_app()
     notices = state.read_link()
     state.leave_if_asked()
     entries = store().list()
-    runs = [run for run in watchable([entry for entry in entries if isinstance(entry, Run)]) if only is None or only(run)]
-    run = _run_asked_for(runs, entries)
+    runs = watchable([entry for entry in entries if isinstance(entry, Run)])
+    run = _run_asked_for(runs, entries, prefer_demo)
     view, more_notices = state.current().but(run=run.id).fit(run)
     state.settle(view)
     scene = Scene(run=run, view=view, moment=_moment(run, view), probe=_probe(run, view), runs=tuple(runs), dark=is_dark())
@@ -63,12 +63,12 @@ def strip(*, sentence: bool = True, moment: bool = True, only: Callable[[Run], b
     return scene
 
 
-def _run_asked_for(runs: list[Run], entries: list) -> Run:
+def _run_asked_for(runs: list[Run], entries: list, prefer_demo: bool) -> Run:
     """The run of the view, else the natural one. Says so kindly and stops the page where there is none."""
     asked = state.current().run
     found = next((run for run in runs if run.id == asked), None)
     if found or (asked is None and runs):
-        return found or default_run(runs)
+        return found or default_run(runs, prefer_demo)
     if asked is None:
         st.info("There is no run to look at yet. Start one on the page *Distil*: the first numbers come within seconds.", icon=":material/info:")
         st.stop()
@@ -172,6 +172,6 @@ def banner(run: Run) -> None:
         f"seed {run.seed}, one run",
         "" if run.state == "finished" else f"**{run.state}**",
     ]
-    st.caption(" · ".join(part for part in parts if part))
+    st.markdown(":small[" + " · ".join(part for part in parts if part) + "]")
     if run.state == "failed":
         st.warning(f"This run failed: {run.status.get('error') or 'no reason was written'}. What it recorded until then can be looked at.")

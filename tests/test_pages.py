@@ -1,0 +1,184 @@
+"""The pages, run without a browser: what they show comes from the run folder, and nothing in a folder or a link breaks them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from folders import attention_kl, make_run, make_runs
+from streamlit.testing.v1 import AppTest
+
+from kdviz.runs import Run
+from kdviz.ui import store as ui_store
+
+ROOT = Path(__file__).parents[1]
+PAGES = tuple(name for name in ("start", "attention", "layers", "answers") if (ROOT / "pages" / f"{name}.py").exists())
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runs folder with five strategies, another task and a broken entry, and no stored demo."""
+    make_runs(tmp_path / "runs")
+    return _use(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def no_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return _use(tmp_path, monkeypatch)
+
+
+def _use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr(ui_store, "DEMO_RUNS", tmp_path / "demo")
+    monkeypatch.setattr("kdviz.ui.shell.warm", lambda: None)
+    return tmp_path / "runs"
+
+
+def open_page(name: str, **params: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    app.run()
+    app.query_params.clear()
+    for key, value in params.items():
+        app.query_params[key] = value
+    return app.switch_page(f"pages/{name}.py").run()
+
+
+def texts(app: AppTest) -> str:
+    """Everything a page says in words."""
+    elements = [*app.markdown, *app.info, *app.warning, *app.caption, *app.subheader, *app.error]
+    return "\n".join(str(element.value) for element in elements)
+
+
+def figure(app: AppTest, place: int = 0) -> dict:
+    return json.loads(app.get("plotly_chart")[place].proto.spec)
+
+
+def heatmaps(spec: dict) -> dict[str, list]:
+    return {trace["name"]: trace["z"] for trace in spec["data"] if trace["type"] == "heatmap"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_stands_with_runs_and_without(page: str, runs: Path):
+    """Without it an exception on a page would be seen by visitors first."""
+    app = open_page(page)
+    assert not app.exception
+    assert "sample data, not GLUE" in texts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_runs_folder_is_no_error(page: str, no_runs: Path):
+    """Without it the very first start, before anything was trained, would greet with a traceback."""
+    app = open_page(page)
+    assert not app.exception
+    assert "Distil" in texts(app) or "Run your own" in texts(app)
+
+
+def test_pages_need_no_torch():
+    """Without it the first page would take as long as importing torch."""
+    code = (
+        "import sys, importlib; import kdviz.view\n"
+        "from pathlib import Path\n"
+        "for path in Path('kdviz/ui').glob('*.py'): importlib.import_module('kdviz.ui.' + path.stem)\n"
+        "print([name for name in ('torch', 'transformers', 'bertviz', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip().splitlines()[-1] == "[]", done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_unknown_run_gets_a_friendly_page(page: str, runs: Path):
+    """Without it an old link would end in a traceback or silently show another run."""
+    app = open_page(page, run="gone")
+    assert not app.exception
+    assert "no run `gone`" in texts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_broken_run_is_one_line(page: str, runs: Path):
+    """Without it one damaged folder would take the other runs down with it."""
+    app = open_page(page, run="broken")
+    assert not app.exception
+    assert "`broken` cannot be read" in texts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_bad_values_in_a_link_are_said(page: str, runs: Path):
+    """Without it a bad link would show something else without a word."""
+    app = open_page(page, run="cola-all", layer="77", head="x", weak="7", step="5")
+    assert not app.exception
+    said = texts(app)
+    assert "`head`" in said and "`weak`" in said and "not 77" in said and "step 5" in said
+
+
+def test_maps_are_those_of_the_files(runs: Path):
+    """Without it the page could show another layer, head, moment or sentence than it says."""
+    run = Run(runs / "cola-soft")
+    spec = figure(open_page("attention", run="cola-soft", preset="negation", layer="1", head="2", step="8"))
+    student_layer, teacher_layer = run.pairs[0]
+    shown = heatmaps(spec)
+    teacher, student = run.teacher_maps("negation")[teacher_layer, 1], run.student_maps(8, "negation")[student_layer, 1]
+    assert shown["teacher"] == pytest.approx(teacher, abs=1e-4)
+    assert shown["student"] == pytest.approx(student, abs=1e-4)
+    bars = next(trace["x"] for trace in spec["data"] if trace["type"] == "bar")
+    assert sum(bars) / len(bars) == pytest.approx(attention_kl(teacher[None], student[None]), abs=1e-3)
+
+
+def test_the_average_head_has_the_recorded_number(runs: Path):
+    """Without it the KL of averaged maps could be shown for the average KL of the heads, which is the smaller one."""
+    run = Run(runs / "cola-soft")
+    spec = figure(open_page("attention", run="cola-soft", preset="negation", layer="1", step="8"))
+    bars = next(trace["x"] for trace in spec["data"] if trace["type"] == "bar")
+    recorded = next(line for line in run.probe_lines if line["step"] == 8)["probes"]["negation"]["attention_kl"][0]
+    assert sum(bars) / len(bars) == pytest.approx(recorded, abs=1e-3)
+
+
+def test_a_perfect_student_differs_nowhere(runs: Path):
+    """Without it a difference could be drawn where there is none."""
+    make_run(runs, "perfect", closeness=1.0)
+    spec = figure(open_page("attention", run="perfect"))
+    assert max(abs(value) for row in heatmaps(spec)["teacher − student"] for value in row) < 1e-3
+    bars = next(trace["x"] for trace in spec["data"] if trace["type"] == "bar")
+    assert sum(bars) / len(bars) == pytest.approx(0, abs=1e-3)
+
+
+def test_filters_are_in_the_link_and_said(runs: Path):
+    """Without it rows that no longer sum to 1 would pass for attention."""
+    app = open_page("attention", run="cola-all", hide="1", renormalise="1", weak="0.1")
+    spec = figure(app)
+    assert len(heatmaps(spec)["teacher"]) == len(Run(runs / "cola-all").probes[0].tokens) - 2
+    assert "scaled to sum to 1" in json.dumps(spec) and "0.1" in json.dumps(spec)
+
+
+def test_the_moment_moves_map_and_link_together(runs: Path):
+    """Without it the link would send another moment of training than the one in sight."""
+    app = open_page("attention", run="cola-all")
+    before = heatmaps(figure(app))["student"]
+    app.button(key="kdviz.back").click().run()
+    assert not app.exception
+    assert app.query_params["step"] == "20"
+    assert heatmaps(figure(app))["student"] != before
+
+
+def test_another_run_keeps_sentence_and_moment(runs: Path):
+    """Without it comparing two runs would mean choosing everything again."""
+    app = open_page("attention", run="cola-all", preset="reflexive", step="12", head="3")
+    app.selectbox(key="kdviz.control.run").set_value("cola-soft").run()
+    assert not app.exception
+    assert dict(app.query_params) == {"run": "cola-soft", "preset": "reflexive", "step": "12", "head": "3"}
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "</script>", "😀 שלום", "a" * 5000, "", "   ", "`*_[x](http://a)_*`"])
+def test_hostile_sentences_end_in_a_line(text: str, runs: Path):
+    """Without it a sentence could break the page; these runs have no weights, so the page has to say so."""
+    app = open_page("attention", run="cola-all", text=text)
+    assert not app.exception
+    assert app.warning or app.info
+
+
+def test_the_verdict_is_plain_where_internal_distillation_does_not_win(runs: Path):
+    """Without it the landing page would advertise what its own numbers deny."""
+    app = open_page("start", run="cola-all")
+    rows = {name: Run(runs / f"cola-{name}").evals[-1]["metrics"]["matthews"] for name in ("soft", "all", "pid", "sid")}
+    assert max(rows["all"], rows["pid"], rows["sid"]) <= rows["soft"]
+    assert "does not beat" in texts(app)
