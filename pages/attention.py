@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from kdviz.ui.attention_parts import bertviz, filters, maps, through_training
+from kdviz.ui.attention_parts import filters, maps, through_training
 from kdviz.ui.controls import panels
 from kdviz.ui.guard import guarded
 from kdviz.ui.look import heading
 from kdviz.ui.sentence import choose_pair_and_head, describe, sentence_inputs, shown_sentence
 from kdviz.ui.strip import strip
 
-PARTS = {"maps": "Maps", "training": "Through training", "bertviz": "BertViz"}
-DRAW = {"maps": maps, "training": through_training, "bertviz": bertviz}
+PARTS = {"maps": "Maps", "training": "Through training"}
+DRAW = {"maps": maps, "training": through_training}
 
 scene = strip(more=filters)
 heading("Where the teacher looks, and where the student does", "attention")

@@ -4,24 +4,19 @@ import threading
 from functools import lru_cache
 from pathlib import Path
 
+from kdviz.own_sentence import Answer, ask
 from kdviz.runs import Run
 
 _one_at_a_time = threading.Lock()
 
 
-def ask_models(run: Run, text_a: str, text_b: str | None, epoch: int | None) -> dict:
-    """`kdviz.own_sentence.ask`, remembered for as long as the weights stay the same. RequestError as there."""
-    folder = run.folder / "student" if epoch is None else run.checkpoint_folder(epoch)
-    try:
-        stamp = (folder / "model.safetensors").stat().st_mtime_ns
-    except OSError:
-        stamp = 0
+def ask_models(run: Run, text_a: str, text_b: str | None, epoch: int) -> Answer:
+    """`kdviz.own_sentence.ask`, remembered for as long as nothing new was evaluated. RequestError as there."""
+    stamp = run.evals[-1]["step"] if run.evals else 0
     with _one_at_a_time:
         return _ask(run.folder, stamp, text_a, text_b, epoch)
 
 
 @lru_cache(maxsize=48)
-def _ask(folder: Path, stamp: int, text_a: str, text_b: str | None, epoch: int | None) -> dict:
-    from kdviz.own_sentence import ask
-
+def _ask(folder: Path, stamp: int, text_a: str, text_b: str | None, epoch: int) -> Answer:
     return ask(Run(folder), text_a, text_b, epoch)

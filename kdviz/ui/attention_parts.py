@@ -115,8 +115,3 @@ def through_training(scene: Scene, shown: Shown) -> None:
     if frames[0].note:
         st.caption(frames[0].note)
     chart(figure, "attention.film", "The same maps through training, with the curves of attention KL and score; Play moves all of them")
-
-
-def bertviz(scene: Scene, shown: Shown) -> None:
-    """BertViz's head and model view of both models."""
-    st.write("bertviz")

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from kdviz.errors import RequestError
+from kdviz.own_sentence import epochs_with_weights
 from kdviz.runs import Run
 from kdviz.tasks import TASKS
 from kdviz.ui.ask import ask_models
@@ -16,7 +17,7 @@ from kdviz.ui.controls import bound, choose
 from kdviz.ui.look import plain
 from kdviz.ui.strip import Scene
 from kdviz.ui.words import WORDS, label_name
-from kdviz.view import MAX_TEXT_CHARACTERS, clean_text, epoch_at
+from kdviz.view import MAX_TEXT_CHARACTERS, clean_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +78,12 @@ def film_of(scene: Scene) -> Film:
         maps = _snapshots(run.folder, scene.probe.id, tuple(moment.step for moment in moments))
         return Film(epochs=[moment.epoch for moment in moments], steps=[moment.step for moment in moments], student_maps=list(maps))
     text_a, text_b, _ = _texts(scene)
-    lines = [line for line in run.evals if run.checkpoint_folder(int(line["epoch"])) is not None]
+    kept = epochs_with_weights(run)
+    lines = [line for line in run.evals if int(line["epoch"]) in kept]
     return Film(
         epochs=[float(line["epoch"]) for line in lines],
         steps=[int(line["step"]) for line in lines],
-        student_maps=[np.asarray(ask_models(run, text_a, text_b, int(line["epoch"]))["student_maps"]) for line in lines],
+        student_maps=[ask_models(run, text_a, text_b, int(line["epoch"])).student_maps for line in lines],
     )
 
 
@@ -112,30 +114,26 @@ def _asked(scene: Scene) -> Shown:
     epoch, note = _epoch_of_weights(scene)
     answer = ask_models(scene.run, text_a, text_b, epoch)
     notes = [note] if note else []
-    if answer.get("truncated"):
-        length = int(scene.run.config.get("max_length", len(answer["tokens"])))
-        notes.append(f"Too long for the models: only the first {length} tokens were read; the rest was cut.")
+    if answer.truncated:
+        notes.append(f"Too long for the models: only the first {len(answer.tokens)} tokens were read; the rest was cut.")
     return Shown(
-        tokens=tuple(answer["tokens"]),
-        teacher_maps=np.asarray(answer["teacher_maps"]),
-        student_maps=np.asarray(answer["student_maps"]),
-        teacher_logits=np.asarray(answer["teacher_logits"]),
-        student_logits=np.asarray(answer["student_logits"]),
+        tokens=answer.tokens,
+        teacher_maps=answer.teacher_maps,
+        student_maps=answer.student_maps,
+        teacher_logits=answer.teacher_logits,
+        student_logits=answer.student_logits,
         label=label,
         notes=tuple(notes),
     )
 
 
-def _epoch_of_weights(scene: Scene) -> tuple[int | None, str]:
+def _epoch_of_weights(scene: Scene) -> tuple[int, str]:
     """The epoch whose weights answer at the view's moment, and a note where that is not the moment itself."""
-    last = scene.run.moments[-1].step if scene.run.moments else None
-    if scene.step is None or scene.step == last:
-        return None, ""
-    epoch = epoch_at(scene.run, scene.step)
-    if epoch is not None and scene.run.checkpoint_folder(epoch) is not None:
-        exact = scene.moment.epoch == epoch
-        return epoch, "" if exact else f"Weights are kept at the end of an epoch: the student after epoch {epoch} answers."
-    return None, "The weights of this moment were not kept: the finished student answers."
+    epochs, wanted = epochs_with_weights(scene.run), scene.moment.epoch if scene.moment else 0.0
+    if not epochs:
+        return 0, ""
+    nearest = min(epochs, key=lambda epoch: abs(epoch - wanted))
+    return nearest, "" if nearest == wanted else f"Weights are kept at the end of an epoch: the student after epoch {nearest} answers."
 
 
 def is_pair_task(scene: Scene) -> bool:
