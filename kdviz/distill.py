@@ -1,7 +1,6 @@
 """The loop: trains a student stage by stage, evaluates it, and tells the run folder. It knows no screen."""
 
 import math
-import threading
 import time
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from kdviz.attention import seed_dropout
 from kdviz.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.cost import measure_cost
-from kdviz.errors import RunFailed, Stopped
+from kdviz.errors import RunFailed
 from kdviz.evaluate import evaluate
 from kdviz.models import config_of
 from kdviz.objective import Terms, set_trainable, stage_needs, step_terms
@@ -29,8 +28,8 @@ TRAIN_LINES = 250
 class Distillation:
     """One run's training, from its first step or its last checkpoint to its end."""
 
-    def __init__(self, prepared: Prepared, writer: RunWriter, stop: threading.Event):
-        self.prepared, self.writer, self.stop = prepared, writer, stop
+    def __init__(self, prepared: Prepared, writer: RunWriter, check_stop: Callable[[], None]):
+        self.prepared, self.writer, self.check_stop = prepared, writer, check_stop
         self.config, self.pairs = prepared.config, prepared.pairs
         self.generator = torch.Generator(device=prepared.device)
         self.student: nn.Module = make_student(prepared)
@@ -60,10 +59,6 @@ class Distillation:
             self._train_epoch()
             self._end_epoch()
         self._finish()
-
-    def check_stop(self) -> None:
-        if self.stop.is_set():
-            raise Stopped
 
     def _score_teacher(self) -> dict:
         main = next(iter(self.prepared.evaluations.values()))

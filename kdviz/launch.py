@@ -17,7 +17,7 @@ from kdviz.config import RunConfig
 from kdviz.data import load_examples, subset
 from kdviz.data.examples import fingerprint
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.files import exclusive, read_json, write_json
+from kdviz.files import exclusive, is_locked, read_json, write_json
 from kdviz.models import check_fit, file_sha256, match_layers, resolve
 from kdviz.recording import RunWriter, now
 from kdviz.runs import FORMAT_VERSION, check_run_id
@@ -68,6 +68,29 @@ def create_run(config: RunConfig, runs_dir: Path | str, run_id: str | None = Non
     return folder
 
 
+class StopSignal:
+    """Says when to stop: the caller's event, or the file `stop` that another process left in the run's folder."""
+
+    def __init__(self, event: threading.Event, folder: Path):
+        self._event, self._file, self._looked = event, folder / "stop", 0.0
+        self._file.unlink(missing_ok=True)
+
+    def is_set(self) -> bool:
+        if not self._event.is_set() and time.monotonic() - self._looked > 0.5:
+            self._looked = time.monotonic()
+            if self._file.exists():
+                self._file.unlink(missing_ok=True)
+                self._event.set()
+        return self._event.is_set()
+
+
+def request_stop(folder: Path) -> None:
+    """Ask the process that trains the run in `folder`, whichever it is, to stop. RequestError where none does."""
+    if not is_locked(folder / "lock"):
+        raise RequestError(f"run {folder.name!r} is not being trained; there is nothing to stop", field="run_id")
+    (folder / "stop").touch()
+
+
 def execute(folder: Path | str, *, stop: threading.Event | None = None, progress: Callable[[dict], None] | None = None, num_threads: int | None = None) -> None:
     """Carry out a run, from its start or its last checkpoint, and leave its state in status.json.
 
@@ -81,12 +104,12 @@ def execute(folder: Path | str, *, stop: threading.Event | None = None, progress
             raise RequestError(f"run {folder.name!r} is being trained by another process; wait for it or stop it there", field="run_id")
         writer = RunWriter(folder, on_status=progress)
         try:
-            _execute(writer, stop, num_threads)
+            _execute(writer, StopSignal(stop, folder), num_threads)
         finally:
             writer.close()
 
 
-def _execute(writer: RunWriter, stop: threading.Event, num_threads: int | None) -> None:
+def _execute(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None:
     writer.update_status(force=True, state="running", phase="loading", error=None, started=now(), finished=None)
     begin = time.monotonic()
     try:
@@ -108,7 +131,7 @@ def _execute(writer: RunWriter, stop: threading.Event, num_threads: int | None) 
         _settle(writer, "finished", None)
 
 
-def _train(writer: RunWriter, stop: threading.Event, num_threads: int | None) -> None:
+def _train(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None:
     import torch
 
     from kdviz.distill import Distillation
@@ -128,7 +151,7 @@ def _train(writer: RunWriter, stop: threading.Event, num_threads: int | None) ->
     prepared = prepare(writer, asked, check_stop)
     writer.log.info("teacher outputs for training are %s", prepared.train_outputs.reason)
     writer.update_status(teacher_outputs=prepared.train_outputs.reason, num_truncated=prepared.train.num_truncated)
-    Distillation(prepared, writer, stop).run()
+    Distillation(prepared, writer, check_stop).run()
 
 
 def _settle(writer: RunWriter, state: str, error: str | None) -> None:

@@ -1,5 +1,7 @@
 """Writing a run folder: the only code that does. Everything appears whole or not at all."""
 
+from __future__ import annotations
+
 import json
 import logging
 import os
@@ -7,12 +9,15 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdviz.evaluate import Evaluated
 from kdviz.files import json_line, read_json, write_arrays, write_bytes, write_json
 from kdviz.models import copy_tokenizer
+
+if TYPE_CHECKING:
+    from kdviz.evaluate import Evaluated
 
 STATUS_INTERVAL_SECONDS = 0.5
 

@@ -1,0 +1,275 @@
+"""The command line. Exit status: 0 done, 1 the run failed, 2 the request is wrong, 130 stopped by the user."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+from kdviz.config import RunConfig
+from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.runs import DEMO_RUNS, Run, Store, Unreadable, check_run_id
+from kdviz.tasks import METRIC_TITLES, TASKS
+
+FLAG_NAMES = {"device_choice": "device", "dtype_choice": "dtype"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status. Errors are one line on standard error."""
+    try:
+        asked = _parser().parse_args(arguments)
+        return asked.command(asked) or 0
+    except RequestError as error:
+        return _say(f"kdviz: {error}", 2)
+    except RunFailed as error:
+        return _say(f"kdviz: {error}", 1)
+    except Stopped:
+        return _say("kdviz: stopped; 'kdviz resume' continues it", 130)
+    except KeyboardInterrupt:
+        return _say("kdviz: stopped", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line: what was expected, what came."""
+
+    def error(self, message: str) -> None:
+        raise RequestError(f"{message}; see '{self.prog} --help'")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="kdviz", description="See what knowledge distillation does inside a model.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def add(name: str, help: str, command: Callable, *, runs_dir: bool = True, run_id: bool = False, as_json: bool = False) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        sub.set_defaults(command=command)
+        if run_id:
+            sub.add_argument("run_id", metavar="RUN_ID")
+        if runs_dir:
+            sub.add_argument("--runs-dir", type=Path, default=runs_folder(), help="folder of the runs")
+        if as_json:
+            sub.add_argument("--json", action="store_true", help="print JSON")
+        return sub
+
+    run = add("run", "distil a student", _run)
+    _add_settings(run)
+    run.add_argument("--run-id", help="name of the run's folder")
+    run.add_argument("--threads", type=int, help="torch threads (default: all cores)")
+    plan = add("plan", "what a run would do, stage by stage, and how long it takes", _plan, as_json=True)
+    _add_settings(plan)
+    add("list", "the runs", _list, as_json=True)
+    add("show", "one run", _show, run_id=True, as_json=True)
+    add("resume", "continue a run that was stopped or interrupted", _resume, run_id=True)
+    add("stop", "stop a run that another process trains", _stop, run_id=True)
+    add("delete", "remove a run's folder", _delete, run_id=True)
+    study = add("study", "a grid of runs from a TOML file; continues where it stopped", _study)
+    study.add_argument("file", type=Path)
+    tasks = add("tasks", "the tasks, and where their data can be had", _tasks, runs_dir=False, as_json=True)
+    tasks.add_argument("--data-dir", help="folder in the GLUE release layout")
+    add("teachers", "the teacher checkpoints, and where they can be had", _teachers, runs_dir=False, as_json=True)
+    return parser
+
+
+def runs_folder() -> Path:
+    """KDVIZ_RUNS_DIR, else runs/."""
+    return Path(os.environ.get("KDVIZ_RUNS_DIR") or "runs")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """A flag for every RunConfig field; values are checked by RunConfig, so that its messages are the same everywhere."""
+    for item in fields(RunConfig):
+        flag = "--" + FLAG_NAMES.get(item.name, item.name).replace("_", "-")
+        help = item.metadata["help"] + (f" One of {', '.join(item.metadata['choices'])}." if item.metadata["choices"] else "")
+        kind = str(item.type)
+        if kind == "bool":
+            parser.add_argument(flag, dest=item.name, action=argparse.BooleanOptionalAction, default=item.default, help=help)
+        elif kind.startswith("tuple"):
+            default = ",".join(item.default) if item.default else None
+            parser.add_argument(flag, dest=item.name, type=_names, default=default, metavar="A,B", help=help)
+        else:
+            parser.add_argument(flag, dest=item.name, default=item.default, metavar=kind.split(" ")[0].upper(), type=_number(kind), help=help)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _number(kind: str) -> Callable[[str], object]:
+    """Convert a flag's text; "none" is None where the setting can be left open."""
+    wanted = {"int": int, "float": float}.get(kind.split(" ")[0], str)
+
+    def convert(text: str) -> object:
+        if text.lower() == "none" and "None" in kind:
+            return None
+        try:
+            return wanted(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {'a whole number' if wanted is int else 'a number'}, got {text[:80]!r}") from None
+
+    return convert
+
+
+def _config(asked: argparse.Namespace) -> RunConfig:
+    return RunConfig(**{item.name: getattr(asked, item.name) for item in fields(RunConfig)})
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from kdviz.launch import create_run
+
+    if asked.threads is not None and asked.threads < 1:
+        raise RequestError(f"--threads: expected at least 1, got {asked.threads}")
+    folder = create_run(_config(asked), asked.runs_dir, asked.run_id)
+    run = Run(folder)
+    print(f"run {run.id}: {run.config['data']['note']}")
+    for number, stage in enumerate(run.config["stages"], start=1):
+        print(f"  stage {number}: {stage['name']}, {stage['epochs']} epoch{'s' * (stage['epochs'] != 1)}")
+    return _carry_out(folder, asked.threads)
+
+
+def _carry_out(folder: Path, num_threads: int | None = None) -> int:
+    """Execute a run with a progress line; the first Ctrl-C stops it in an orderly way."""
+    from kdviz.launch import execute
+    from kdviz.terminal import ProgressLine
+
+    stop = threading.Event()
+    previous = signal.signal(signal.SIGINT, lambda *_: stop.set()) if threading.current_thread() is threading.main_thread() else None
+    line = ProgressLine(sys.stderr)
+    try:
+        execute(folder, stop=stop, progress=line.show, num_threads=num_threads)
+    finally:
+        line.end()
+        if previous is not None:
+            signal.signal(signal.SIGINT, previous)
+    _print_scores(Run(folder))
+    return 0
+
+
+def _print_scores(run: Run) -> None:
+    first, last = run.evals[0], run.evals[-1]
+    print(f"{run.id}: epoch {last['epoch']}, n = {last['n']}")
+    for name, value in last["metrics"].items():
+        low, high = last["intervals"][name]
+        print(f"  {METRIC_TITLES[name]}: student {value:.4f} [{low:.4f}, {high:.4f}], before training {first['metrics'][name]:.4f}, teacher {last['teacher_metrics'][name]:.4f}")
+    print(f"  agreement with the teacher {last['agreement']:.4f}, logit KL {last['logit_kl']:.4f} nats")
+    for number, ((student, teacher), kl, distance) in enumerate(zip(run.pairs, last["mismatch"]["attention_kl"], last["mismatch"]["cls_distance"])):
+        before = first["mismatch"]["attention_kl"][number]
+        print(f"  layer {student + 1} against teacher layer {teacher + 1}: attention KL {kl:.4f} nats (before training {before:.4f}), CLS distance {distance:.5f}")
+
+
+def _plan(asked: argparse.Namespace) -> None:
+    from kdviz.data import load_examples, subset
+    from kdviz.data.encoded import Tokenizer
+    from kdviz.models import resolve
+    from kdviz.plan import plan
+
+    config = _config(asked)
+    loaded = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
+    train, evaluation = (subset(examples, size, seed=config.data_seed) for examples, size in ((loaded.train, config.train_size), (loaded.main_dev, config.eval_size)))
+    lengths = Tokenizer(resolve(config.teacher).folder, config.max_length).encode_set(train[:500]).lengths
+    made = plan(config, num_train=len(train), num_eval=len(evaluation), mean_tokens=float(lengths.mean()))
+    if asked.json:
+        print(json.dumps(made.to_dict()))
+        return
+    print(loaded.note)
+    print("matching: " + ", ".join(f"student layer {student + 1} - teacher layer {teacher + 1}" for student, teacher in made.pairs))
+    for number, stage in enumerate(made.stages, start=1):
+        print(f"stage {number}: {stage.name}, {stage.epochs} epoch{'s' * (stage.epochs != 1)}, {stage.epochs * made.steps_per_epoch} steps")
+    print(f"about {made.seconds:.0f} s, and {made.teacher_seconds:.0f} s for the teacher where it is not there yet")
+    for warning in made.warnings:
+        print(f"warning: {warning}")
+
+
+def _list(asked: argparse.Namespace) -> None:
+    rows = [_row(entry) for entry in Store(asked.runs_dir, DEMO_RUNS).list()]
+    if asked.json:
+        print(json.dumps(rows))
+        return
+    for row in rows:
+        print("  ".join(str(row.get(key, "")) for key in ("id", "state", "task", "strategy", "epoch", "reason")).rstrip())
+
+
+def _row(entry: Run | Unreadable) -> dict:
+    if isinstance(entry, Unreadable):
+        return {"id": entry.id, "state": "unreadable", "reason": entry.reason}
+    status = entry.status
+    return {"id": entry.id, "state": entry.state, "task": entry.task, "strategy": entry.strategy, "seed": entry.seed, "epoch": status.get("epoch"), "created": entry.config.get("created"), "error": status.get("error")}
+
+
+def _show(asked: argparse.Namespace) -> None:
+    run = Store(asked.runs_dir, DEMO_RUNS).open(asked.run_id)
+    if asked.json:
+        print(json.dumps({"id": run.id, "state": run.state, "config": run.config, "status": run.status, "summary": run.summary}))
+        return
+    print(f"{run.id}: {run.state}, {run.task}, {run.strategy}, {run.config['data']['note']}")
+    if run.status.get("error"):
+        print(f"  {run.status['error']}")
+    if run.evals:
+        _print_scores(run)
+
+
+def _resume(asked: argparse.Namespace) -> int:
+    from kdviz.queue import CAN_BE_TAKEN_UP, existing_run
+
+    folder = existing_run(asked.runs_dir, asked.run_id)
+    state = Run(folder).state
+    if state not in CAN_BE_TAKEN_UP:
+        raise RequestError(f"run {asked.run_id!r} is {state}; only a run that is {', '.join(CAN_BE_TAKEN_UP)} can be resumed")
+    return _carry_out(folder)
+
+
+def _stop(asked: argparse.Namespace) -> None:
+    from kdviz.launch import request_stop
+    from kdviz.queue import existing_run
+
+    request_stop(existing_run(asked.runs_dir, asked.run_id))
+    print(f"run {asked.run_id} is asked to stop")
+
+
+def _delete(asked: argparse.Namespace) -> None:
+    from kdviz.queue import delete_run
+
+    delete_run(asked.runs_dir, check_run_id(asked.run_id))
+    print(f"run {asked.run_id} is deleted")
+
+
+def _study(asked: argparse.Namespace) -> int:
+    from kdviz.study import run_study
+
+    return run_study(asked.file, asked.runs_dir, _carry_out)
+
+
+def _tasks(asked: argparse.Namespace) -> None:
+    from kdviz.data import available
+
+    rows = [{"task": task.name, "title": task.title, "question": task.question, "metrics": list(task.metrics), "sources": available(task.name, asked.data_dir)} for task in TASKS.values()]
+    if asked.json:
+        print(json.dumps(rows))
+        return
+    for row in rows:
+        print(f"{row['task']:5s} {row['title']}: {row['question']}")
+        for source, origin in row["sources"].items():
+            print(f"      {source}: {origin}")
+
+
+def _teachers(asked: argparse.Namespace) -> None:
+    from kdviz.models import TEACHERS
+
+    rows = [{"teacher": entry.name, "title": entry.title, "layers": entry.num_layers, "heads": entry.num_heads, "hidden_size": entry.hidden_size, "from": entry.location or "an installed package", "note": entry.note} for entry in TEACHERS.values()]
+    if asked.json:
+        print(json.dumps(rows))
+        return
+    for row in rows:
+        print(f"{row['teacher']:12s} {row['layers']:2d} layers × {row['heads']:2d} heads × {row['hidden_size']:3d}, from {row['from']}. {row['note']}".rstrip())
+    print("any local folder or hub id of a BERT checkpoint in safetensors")
+
+
+def _say(text: str, status: int) -> int:
+    print(" ".join(text.splitlines()), file=sys.stderr)
+    return status

@@ -1,0 +1,53 @@
+"""A run's progress on a terminal: one line that moves; elsewhere plain lines, one for each phase and epoch."""
+
+from typing import TextIO
+
+PHASES = {
+    "loading": "loading", "teacher": "fine-tuning the teacher", "teacher_outputs": "asking the teacher once", "distilling": "distilling",
+    "evaluating": "evaluating", "measuring cost": "measuring cost", "done": "done",
+}
+BAR_WIDTH = 24
+
+
+class ProgressLine:
+    """Shows status.json's content as it changes."""
+
+    def __init__(self, stream: TextIO):
+        self._stream, self._moving, self._last = stream, stream.isatty(), None
+        self._dirty = False
+
+    def show(self, status: dict) -> None:
+        """Show one state; on a terminal over the line before it."""
+        phase = PHASES.get(status.get("phase"), str(status.get("phase")))
+        total, step, share = status.get("total_steps") or 0, status.get("step") or 0, status.get("phase_progress")
+        if status.get("phase") in ("distilling", "evaluating"):
+            share = step / total if total else None
+        if not self._moving:
+            self._plain(phase, status, step, total)
+            return
+        bar = "" if share is None else "▕" + "█" * int(share * BAR_WIDTH) + " " * (BAR_WIDTH - int(share * BAR_WIDTH)) + f"▏{share:4.0%} "
+        left = status.get("seconds_left")
+        self._stream.write("\r\x1b[2K" + f"{phase} {bar}" + (f"step {step}/{total} " if share is not None and total else "") + (f"{duration(left)} left" if left else ""))
+        self._stream.flush()
+        self._dirty = True
+
+    def _plain(self, phase: str, status: dict, step: int, total: int) -> None:
+        key = (status.get("phase"), status.get("epoch"))
+        if key != self._last:
+            self._last = key
+            left = status.get("seconds_left")
+            print(f"{phase}, epoch {status.get('epoch', 0)}, step {step} of {total}" + (f", {duration(left)} left" if left else ""), file=self._stream, flush=True)
+
+    def end(self) -> None:
+        """Leave the terminal on a fresh line."""
+        if self._dirty:
+            self._stream.write("\r\x1b[2K")
+            self._stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them: 8 s, 2 min 5 s, 1 h 3 min."""
+    seconds = int(round(seconds))
+    if seconds < 60:
+        return f"{seconds} s"
+    return f"{seconds // 60} min {seconds % 60} s" if seconds < 3600 else f"{seconds // 3600} h {seconds % 3600 // 60} min"
