@@ -1,0 +1,49 @@
+"""python -m kdviz.demo: train the stored demo's runs that are not there yet, and store each as soon as it is finished."""
+
+import argparse
+import sys
+import threading
+from pathlib import Path
+
+from kdviz.demo.compact import store_run
+from kdviz.demo.grid import demo_runs
+from kdviz.errors import RequestError, RunFailed
+from kdviz.runs import DEMO_RUNS, Run
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m kdviz.demo", description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True, help="folder in the GLUE release layout")
+    parser.add_argument("--work-dir", type=Path, default=Path("runs/demo"), help="where the full runs are trained and kept (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=None, help="torch threads (default: all cores)")
+    parser.add_argument("--only", default="", help="only runs whose id begins with this")
+    parser.add_argument("--again", action="store_true", help="train also what is stored already (after raising the sizes in grid.py)")
+    asked = parser.parse_args()
+    try:
+        for run_id, config, with_maps in demo_runs(str(asked.data_dir)):
+            if run_id.startswith(asked.only) and (asked.again or not (DEMO_RUNS / run_id / "config.json").exists()):
+                _build(run_id, config, with_maps, asked.work_dir, asked.threads)
+    except RequestError as error:
+        print(f"kdviz.demo: {error}", file=sys.stderr)
+        return 2
+    except RunFailed as error:
+        print(f"kdviz.demo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _build(run_id: str, config, with_maps: bool, work_dir: Path, num_threads: int | None) -> None:
+    from kdviz.launch import create_run, execute
+
+    folder = work_dir / run_id
+    if not (folder / "config.json").exists():
+        folder = create_run(config, work_dir, run_id)
+    if Run(folder).state != "finished":
+        print(f"{run_id}: training", flush=True)
+        execute(folder, stop=threading.Event(), num_threads=num_threads)
+    size = store_run(Run(folder), DEMO_RUNS / run_id, with_maps=with_maps)
+    print(f"{run_id}: stored, {size / 1024:.0f} KiB", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

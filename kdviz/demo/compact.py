@@ -1,0 +1,96 @@
+"""A finished run as the stored demo keeps it: the same format, without weights, with fewer digits and no texts of GLUE."""
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from kdviz.files import finite, read_json, write_bytes, write_json
+from kdviz.runs import Run
+
+TRAIN_LINES = 40
+DIGITS = 5
+
+
+def store_run(run: Run, target: Path, *, with_maps: bool) -> int:
+    """Write the compact form of `run` to `target` (replaced as a whole); returns its size in bytes."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    moments = _moments_kept(run) if with_maps else []
+    write_json(temporary / "config.json", _config(run))
+    write_json(temporary / "status.json", {key: value for key, value in run.status.items() if key not in ("teacher_outputs", "waiting")})
+    write_json(temporary / "summary.json", run.summary)
+    write_bytes(temporary / "metrics.jsonl", _metrics(run).encode())
+    write_bytes(temporary / "probes.json", json.dumps(_short(read_json(run.folder / "probes.json")), ensure_ascii=False).encode())
+    for epoch in run.evaluated_epochs if with_maps else run.evaluated_epochs[-1:]:
+        _store_evaluation(run, epoch, temporary / "evaluations" / f"epoch_{epoch:04d}.safetensors.gz")
+    _store_predictions(run, temporary / "predictions.jsonl")
+    for step in moments:
+        _store_maps({probe.id: run.student_maps(step, probe.id) for probe in run.probes}, temporary / "snapshots" / f"step_{step:06d}.safetensors.gz")
+    if with_maps:
+        _store_maps({probe.id: run.teacher_maps(probe.id) for probe in run.probes}, temporary / "snapshots" / "teacher.safetensors.gz")
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)
+    return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+
+
+def _config(run: Run) -> dict:
+    """config.json without this machine's folders; QQP says when it is not GLUE's split."""
+    config = dict(run.config)
+    data = {**config["data"], "origin": f"GLUE folder, {run.task}"}
+    counts = f"{data['train_total']:,} train, {data['eval_total']:,} dev examples"
+    is_part = run.task == "qqp" and data["train_total"] < 300_000
+    data["note"] = f"real data: {counts}" + (" (genuine Quora pairs, a part of them and not GLUE's split: not to be compared with published numbers)" if is_part else "")
+    return {**config, "data_dir": None, "data": data}
+
+
+def _metrics(run: Run) -> str:
+    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    num_train = sum(line["kind"] == "train" for line in lines)
+    every, seen, kept = max(1, num_train // TRAIN_LINES), 0, []
+    for line in lines:
+        seen += line["kind"] == "train"
+        if line["kind"] != "train" or seen % every == 0:
+            kept.append(json.dumps(_short(line), ensure_ascii=False))
+    return "\n".join(kept) + "\n"
+
+
+def _moments_kept(run: Run) -> list[int]:
+    """Steps whose maps are stored: before training, in the midst of the first epoch, and at the end of every epoch."""
+    steps = [moment for moment in run.moments if moment.has_maps]
+    wanted = [0, 0.5, *range(1, int(run.config["epochs"]) + 1)]
+    return sorted({min(steps, key=lambda moment: abs(moment.epoch - epoch)).step for epoch in wanted})
+
+
+def _store_evaluation(run: Run, epoch: int, path: Path) -> None:
+    from safetensors.numpy import save
+
+    evaluation = run.evaluation(epoch)
+    halves = {name: getattr(evaluation, name).astype(np.float16) for name in ("teacher_logits", "student_logits", "attention_kl", "cls_distance")}
+    arrays = {"index": evaluation.index.astype(np.int32), "label": evaluation.label.astype(np.uint8), **halves}
+    write_bytes(path, gzip.compress(save(arrays), 9, mtime=0))
+
+
+def _store_predictions(run: Run, path: Path) -> None:
+    lines = (run.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    write_bytes(path, "".join(json.dumps(_short(json.loads(line), 4)) + "\n" for line in lines).encode())
+
+
+def _store_maps(maps: dict[str, np.ndarray], path: Path) -> None:
+    """Probabilities in 255 steps; reading makes the rows sum to 1 again."""
+    from safetensors.numpy import save
+
+    write_bytes(path, gzip.compress(save({name: np.round(array * 255).astype(np.uint8) for name, array in maps.items()}), 9, mtime=0))
+
+
+def _short(value: object, digits: int = DIGITS) -> object:
+    """`value` with every float rounded to so many significant digits."""
+    value = finite(value)
+    if isinstance(value, dict):
+        return {key: _short(item, digits) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_short(item, digits) for item in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
