@@ -1,0 +1,93 @@
+"""All runs of the runs folder: where they stand, and what their owner can do with them."""
+
+import streamlit as st
+
+from kdviz.errors import RequestError
+from kdviz.live import Board, Row
+from kdviz.queue import CAN_BE_TAKEN_UP, one_line, shared
+from kdviz.ui import room, state
+from kdviz.ui.distil_live import ask_to_stop, board, forget_board, state_badge, watch
+from kdviz.ui.look import heading, plain
+from kdviz.ui.store import runs_dir, short_name, store, task_title
+
+SHOWN_AT_FIRST = 8
+_ALL = "distil.all_runs"
+
+
+def run_list() -> None:
+    """The runs, newest first, each with its state; unreadable folders at the end with their reasons."""
+    now = board()
+    if not now.rows and not now.unreadable:
+        return
+    heading("Runs")
+    _left_over_note(now)
+    rows = now.rows if st.session_state.get(_ALL) else now.rows[:SHOWN_AT_FIRST]
+    for row in rows:
+        _entry(row)
+    if len(now.rows) > len(rows):
+        st.button(f"Show all {len(now.rows)} runs", on_click=lambda: st.session_state.update({_ALL: True}))
+    for entry in now.unreadable:
+        st.caption(f":material/folder_off: {plain(entry.id[:80])} cannot be read: {plain(entry.reason[:200])}")
+
+
+def _left_over_note(now: Board) -> None:
+    left = sum(row.is_left_over or row.state == "interrupted" for row in now.rows)
+    if left:
+        st.info(f"{left} run{'s were' if left > 1 else ' was'} going or waiting when a server ended. What was recorded is kept; *Resume* goes on from the last whole epoch.", icon=":material/power_off:")
+
+
+def _entry(row: Row) -> None:
+    run = row.run
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"distil.row.{run.id}"):
+        state_badge(row)
+        created = str(run.config.get("created") or "")[:16].replace("T", " ")
+        st.markdown(f"**{task_title(run.task)}**, {plain(short_name(run))} :gray[· {plain(run.id)}{' · ' + plain(created) if created else ''}]", width="stretch")
+        if run.probe_lines:
+            st.button("Maps", key=f"distil.look.{run.id}", type="tertiary", icon=":material/grid_on:", on_click=_look, args=(run.id,), help="Teacher's and student's attention maps")
+        _actions(row)
+
+
+def _actions(row: Row) -> None:
+    run, setting, visitor = row.run, room.room(), room.visitor()
+    if setting.read_only:
+        return
+    here = row.run.id in (shared(runs_dir()).current, *shared(runs_dir()).waiting)
+    if here and row.state != "stopping" and not setting.refusal("stop", visitor, run.config):
+        st.button("Stop", key=f"distil.stop.{run.id}", type="tertiary", icon=":material/stop:", on_click=ask_to_stop, args=(run.id,))
+    if row.is_active:
+        return
+    if row.state in CAN_BE_TAKEN_UP and not setting.refusal("resume", visitor, run.config):
+        st.button("Resume", key=f"distil.resume.{run.id}", type="tertiary", icon=":material/play_arrow:", on_click=_resume, args=(run.id,))
+    if not setting.refusal("delete", visitor, run.config):
+        with st.popover("Delete", type="tertiary", icon=":material/delete:", key=f"distil.deletion.{run.id}"):
+            st.markdown(f"Delete the run {plain(run.id)} with all it recorded?")
+            st.button("Delete for good", key=f"distil.delete.{run.id}", type="primary", on_click=_delete, args=(run.id,))
+
+
+def _look(run_id: str) -> None:
+    state.change(run=run_id, step=None)
+    state.go_to("pages/attention.py")
+
+
+def _resume(run_id: str) -> None:
+    def resume() -> None:
+        shared(runs_dir()).take_up(run_id)
+        watch(run_id)
+
+    _do("resume", run_id, resume)
+
+
+def _delete(run_id: str) -> None:
+    _do("delete", run_id, lambda: shared(runs_dir()).delete(run_id))
+
+
+def _do(action: str, run_id: str, act) -> None:
+    """Check on the server side who asks, act, and say in one line what stood in the way."""
+    try:
+        room.room().require(action, room.visitor(), store().open(run_id).config)
+        act()
+    except RequestError as error:
+        st.toast(plain(str(error)), icon=":material/block:")
+    except OSError as error:
+        st.toast(plain(f"Could not {action} {run_id}: {one_line(error)}"), icon=":material/error:")
+    forget_board()

@@ -1,0 +1,212 @@
+"""The live view of one run: refreshed by a fragment while something goes on, still while nothing does."""
+
+from functools import lru_cache
+
+import streamlit as st
+
+from kdviz.errors import RequestError
+from kdviz.figures.curves import RunCurves, layer_curves, loss_curves
+from kdviz.live import (
+    Board,
+    Row,
+    board_of,
+    duration_words,
+    latest_scores,
+    mismatch_so_far,
+    phase_words,
+    progress_share,
+    stage_starts,
+    steps_per_second,
+    thinned,
+)
+from kdviz.queue import shared
+from kdviz.runs import Run
+from kdviz.ui import room, state
+from kdviz.ui.distil_words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
+from kdviz.ui.guard import guarded
+from kdviz.ui.look import chart, is_dark, plain
+from kdviz.ui.store import runs_dir, short_name, store, task_title
+from kdviz.ui.words import WORDS, metric_title, primary_metric
+
+ACTIVE_SECONDS, IDLE_SECONDS, BOARD_SECONDS = 1.0, 5.0, 0.5
+_WATCHED = "distil.watched"
+
+
+def board() -> Board:
+    """Where all runs stand, read at most twice a second however many browsers ask."""
+    return _board(str(runs_dir()))
+
+
+@st.cache_resource(ttl=BOARD_SECONDS, max_entries=4, show_spinner=False)
+def _board(folder: str) -> Board:
+    return board_of(store(), shared(runs_dir()))
+
+
+def forget_board() -> None:
+    """Read the runs anew at the next call: something was just started, stopped or deleted."""
+    _board.clear()
+
+
+def live_section() -> None:
+    """The run being trained, else the one watched last. Redraws itself; redraws the page when a run's state changes."""
+    now = board()
+    row = now.training or next((row for row in now.rows if row.is_active), None) or now.row(st.session_state.get(_WATCHED))
+    if row is not None:
+        st.session_state[_WATCHED] = row.run.id
+    active = any(row.is_active for row in now.rows)
+    st.fragment(_refresh, run_every=ACTIVE_SECONDS if active else IDLE_SECONDS)(now.signature, row.run.id if row else None)
+
+
+def watch(run_id: str) -> None:
+    """Show this run when no other is being trained."""
+    st.session_state[_WATCHED] = run_id
+
+
+def _refresh(signature: tuple, run_id: str | None) -> None:
+    now = board()
+    if now.signature != signature:
+        st.rerun()
+    row = now.row(run_id)
+    if row is not None:
+        with guarded("The live view"):
+            _panel(row)
+
+
+def _panel(row: Row) -> None:
+    run = row.run
+    with st.container(border=True):
+        _title(row)
+        status = run.status
+        if row.state in ("running", "stopping"):
+            st.progress(progress_share(status), text=_progress_words(run, status))
+        _ending(row, status)
+        _numbers(run)
+        with guarded("The curves"):
+            _curves(run)
+
+
+def _title(row: Row) -> None:
+    run, stop_refused = row.run, room.room().refusal("stop", room.visitor(), row.run.config)
+    left, right = st.columns([5, 1.2], vertical_alignment="center")
+    with left, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        state_badge(row)
+        st.markdown(f"**{task_title(run.task)}**, {short_name(run)}", width="content")
+        if run.is_sample_data:
+            st.badge("sample data, not GLUE", color="orange")
+    with right:
+        if row.state == "running" and run.id == shared(runs_dir()).current and not stop_refused:
+            st.button("Stop", icon=":material/stop:", key="distil.stop", width="stretch", on_click=ask_to_stop, args=(run.id,))
+
+
+def state_badge(row: Row) -> None:
+    """The state of a run in a word, with its place where it waits."""
+    words = STATE_WORDS[row.state]
+    if row.place:
+        words += f", place {row.place}"
+    elif row.waits_elsewhere:
+        words += " in another server"
+    elif row.is_left_over:
+        words = "left waiting"
+    st.badge(words, icon=STATE_ICONS[row.state], color=STATE_COLOURS[row.state])
+
+
+def ask_to_stop(run_id: str) -> None:
+    """Callback of Stop: checked here, whatever the page showed."""
+    try:
+        room.room().require("stop", room.visitor(), store().open(run_id).config)
+        shared(runs_dir()).stop(run_id)
+    except RequestError as error:
+        st.toast(plain(str(error)), icon=":material/block:")
+    forget_board()
+
+
+def _progress_words(run: Run, status: dict) -> str:
+    parts = [phase_words(status)]
+    stage = run.stage_lines[-1]["stage"].get("name") if run.stage_lines and status.get("phase") in ("distilling", "evaluating") else None
+    if stage:
+        parts.append(plain(str(stage)))
+    if status.get("total_steps"):
+        parts.append(f"step {int(status.get('step') or 0):,} of {int(status['total_steps']):,}")
+    speed = steps_per_second(run)
+    if speed:
+        parts.append(f"{speed:.1f} steps/s, {speed * int(run.config.get('batch_size', 0)):.0f} examples/s")
+    if status.get("seconds_left") is not None:
+        parts.append(f"{duration_words(status['seconds_left'])} left")
+    return " · ".join(parts)
+
+
+def _ending(row: Row, status: dict) -> None:
+    """What a run that does not go on came to, in one line, and where to look at it."""
+    if row.state in ("running", "stopping"):
+        return
+    reason = row.note or status.get("error")
+    if row.state == "failed" or (row.note and row.state != "finished"):
+        st.warning(f"This run ended early: {plain(str(reason or 'no reason was written'))} What it recorded until then can be looked at.", icon=":material/error:")
+    if row.run.probe_lines:
+        with st.container(horizontal=True, gap="small"):
+            for page, words in (("attention", "See its maps"), ("layers", "Its layers"), ("answers", "Its answers")):
+                st.button(words, key=f"distil.see.{page}", on_click=_look, args=(row.run.id, f"pages/{page}.py"), type="primary" if page == "attention" else "secondary")
+    state.leave_if_asked()
+
+
+def _look(run_id: str, page: str) -> None:
+    state.change(run=run_id, step=None)
+    state.go_to(page)
+
+
+def _numbers(run: Run) -> None:
+    """Score of the student beside the teacher's, and how far the inside is from the teacher's."""
+    student, teacher, line = latest_scores(run)
+    metric = primary_metric(run)
+    mismatch = mismatch_so_far(run)
+    columns = st.columns(4)
+    title, n = metric_title(metric), (line or {}).get("n") or run.config.get("data", {}).get("num_eval")
+    columns[0].metric(f"Student, {title}", _number(student.get(metric)), help=f"On {n} evaluation examples, after epoch {line['epoch']}." if line else None)
+    columns[1].metric(f"Teacher, {title}", _number(teacher.get(metric)), help=f"On the same {n} evaluation examples." if n else None)
+    columns[2].metric("Agreement", _number((line or {}).get("agreement")), help=WORDS["agreement"])
+    if mismatch is not None:
+        first, last = mismatch.attention_kl[0].mean(), mismatch.attention_kl[-1].mean()
+        columns[3].metric("Attention KL, nats", _number(last), delta=f"{last - first:+.3f}", delta_color="inverse", help=f"{WORDS['kl']} Mean over the matched layers, over the preset sentences; below: since before training.")
+    else:
+        columns[3].metric("Attention KL, nats", "…", help=WORDS["kl"])
+    _majority(run, teacher)
+
+
+def _majority(run: Run, teacher: dict) -> None:
+    """A teacher that is no better than always giving the same answer teaches nothing: said as soon as it is known."""
+    known = run.config.get("teacher")
+    majority = known.get("majority") if isinstance(known, dict) else None
+    accuracy = teacher.get("accuracy")
+    if majority is not None and accuracy is not None and accuracy <= majority + 0.02:
+        st.warning(f"The teacher's accuracy is {accuracy:.3f}; always giving the most frequent answer reaches {majority:.3f}. What this student learns from it means little: give the teacher more examples or epochs.", icon=":material/warning:")
+
+
+def _number(value: float | None) -> str:
+    return "…" if value is None else f"{value:.3f}"
+
+
+def _curves(run: Run) -> None:
+    left, right = st.columns(2, gap="medium")
+    dark = is_dark()
+    with left:
+        if run.train_lines:
+            chart(_loss_figure(run, len(run.train_lines), dark), "distil.loss", "Terms of the loss over training")
+    with right:
+        if run.probe_lines:
+            chart(_kl_figure(run, len(run.probe_lines), dark), "distil.kl", "Attention KL and CLS distance of every matched pair over training, on the preset sentences")
+
+
+@lru_cache(maxsize=16)
+def _loss_figure(run: Run, num_lines: int, dark: bool):
+    """Drawn once for all browsers; `num_lines` says when it is out of date."""
+    return loss_curves(thinned(run.train_lines), run.pairs, strategy=run.strategy, stages=stage_starts(run), dark=dark)
+
+
+@lru_cache(maxsize=16)
+def _kl_figure(run: Run, num_lines: int, dark: bool):
+    seen = mismatch_so_far(run)
+    curves = RunCurves(
+        run_id=run.id, label=short_name(run), strategy=run.strategy, epochs=seen.epochs, steps=seen.steps, pairs=run.pairs,
+        attention_kl=seen.attention_kl, cls_distance=seen.cls_distance, stages=stage_starts(run),
+    )
+    return layer_curves([curves], over=f"{len(run.probes)} preset sentences", dark=dark)
