@@ -5,6 +5,7 @@ However long a run is, a curve here has at most `MOST_POINTS` points, and `Run` 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -18,7 +19,8 @@ PHASES = {
     "teacher_outputs": "Computing the teacher's outputs",
     "distilling": "Distilling",
     "evaluating": "Evaluating",
-    "done": "Writing the last files",
+    "measuring cost": "Measuring time per sentence",
+    "done": "Done",
 }
 
 
@@ -61,15 +63,6 @@ def stage_starts(run: Run) -> list[tuple[float, str]]:
     return [(float(line["epoch"]), str(line["stage"].get("name", ""))) for line in run.stage_lines]
 
 
-def steps_per_second(run: Run, span: int = 30) -> float | None:
-    """Training steps per second over the last lines; None before there are two of one sitting."""
-    recent = run.train_lines[-span:]
-    if len(recent) < 2:
-        return None
-    steps, seconds = recent[-1]["step"] - recent[0]["step"], recent[-1]["seconds"] - recent[0]["seconds"]
-    return steps / seconds if steps > 0 and seconds > 0 else None
-
-
 def phase_words(status: dict) -> str:
     """What the run is doing, in words."""
     return PHASES.get(str(status.get("phase")), "Starting")
@@ -86,20 +79,55 @@ def duration_words(seconds: float | None) -> str:
 
 
 def progress_share(status: dict) -> float:
-    """How much of the run is done, 0 to 1, whatever the file says."""
-    for value in (status.get("progress"), _ratio(status.get("step"), status.get("total_steps"))):
-        if isinstance(value, (int, float)) and np.isfinite(value):
-            return float(min(max(value, 0.0), 1.0))
-    return 0.0
+    """How much of the present phase is done, 0 to 1, whatever the file says: of the distillation, or of what comes before it."""
+    share = _number(status.get("phase_progress"))
+    if share is None:
+        step, total = _number(status.get("step")), _number(status.get("total_steps"))
+        share = step / total if step is not None and total else 0.0
+    return min(max(share, 0.0), 1.0)
 
 
-def latest_scores(run: Run) -> tuple[dict, dict, dict | None]:
-    """(student's metrics, teacher's metrics, last eval line) as far as they are known."""
-    evals = run.evals
-    last = evals[-1] if evals else None
-    teacher = run.config.get("teacher")
-    known = teacher.get("metrics") if isinstance(teacher, dict) else None
-    return (last or {}).get("metrics") or {}, (last or {}).get("teacher_metrics") or known or {}, last
+def seconds_left(run: Run, status: dict, now: datetime) -> float | None:
+    """Seconds to the end: the loop's own figure while it distils; while the teacher is fine-tuned, at the pace seen so far
+    and with the plan's estimate for the rest. None where nothing is known."""
+    left = _number(status.get("seconds_left"))
+    if left is not None:
+        return left
+    share, planned = _number(status.get("phase_progress")), _number((run.config.get("planned") or {}).get("seconds"))
+    if status.get("phase") != "teacher" or not share or planned is None:
+        return None
+    try:
+        elapsed = (now - datetime.fromisoformat(str(status.get("started")))).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return elapsed * (1 - share) / share + planned if share > 0.03 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """`student` and `teacher` by metric as far as known, of how many examples, after which epoch; the teacher's `warning`."""
+
+    student: dict
+    teacher: dict
+    agreement: float | None
+    num_examples: int | None
+    epoch: int | None
+    majority: float | None
+    warning: str | None
+
+
+def latest_scores(run: Run) -> Scores:
+    """The scores known by now: the teacher's come first, the student's with every evaluation."""
+    last = (run.evals or [{}])[-1]
+    teacher = (run.lines("teacher_score") or [{}])[-1]
+    return Scores(
+        student=last.get("metrics") or {}, teacher=teacher.get("metrics") or last.get("teacher_metrics") or {}, agreement=last.get("agreement"),
+        num_examples=last.get("n") or teacher.get("n"), epoch=last.get("epoch"), majority=teacher.get("majority"), warning=teacher.get("warning"),
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,9 +190,3 @@ def _row(run: Run, queue: Queue) -> Row:
         state = "stopping"
     waits_elsewhere = state == "queued" and place is None and queue.waits_elsewhere(run.id)
     return Row(run=run, state=state, place=place, waits_elsewhere=waits_elsewhere, note=queue.note(run.id))
-
-
-def _ratio(part: object, whole: object) -> float | None:
-    if isinstance(part, (int, float)) and isinstance(whole, (int, float)) and whole > 0:
-        return part / whole
-    return None

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import exclusive, is_locked, read_json, write_json
+from kdviz.heavy import import_heavy
 from kdviz.runs import Run, check_run_id
 
 log = logging.getLogger(__name__)
@@ -196,6 +197,8 @@ class Queue:
             if state != "queued":
                 log.info("run %s is %s by now, so it is not started", ticket.run_id, state)
                 return
+            if self._execute is None:
+                import_heavy()
             execute = self._execute or _launch().execute
             execute(folder, stop=ticket.stop, num_threads=self._num_threads)
         except Stopped:

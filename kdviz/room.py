@@ -16,7 +16,9 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 
+from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,11 @@ class Limits:
             else:
                 log.warning("%s: expected a whole number above 0, got %r; using %d", name, value[:40], item.default)
         return cls(**found)
+
+    def check_run(self, config: RunConfig, *, steps: int, examples: int, num_parameters: int, waiting: int) -> None:
+        """`check` for a run as planned: `steps` of the student, `examples` of both sets, `num_parameters` of the student."""
+        size = checkpoint_bytes(num_parameters, config.epochs, config.keep_checkpoints)
+        self.check(steps=steps, examples=examples, layers=config.student_layers, checkpoint_bytes=size, waiting=waiting)
 
     def check(self, *, steps: int, examples: int, layers: int, checkpoint_bytes: int, waiting: int) -> None:
         """RequestError naming the setting to lower where one run asks for more than this server allows."""
@@ -143,6 +150,11 @@ def give_code(visitor: Visitor, given: str, environment: Mapping[str, str] = os.
         return False
     _presenters()[visitor.owner] = _digest(code)
     return True
+
+
+def runs_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """KDVIZ_RUNS_DIR, else runs/ in the working directory."""
+    return Path(os.path.abspath(os.path.expanduser(environment.get("KDVIZ_RUNS_DIR") or "runs")))
 
 
 def _code(environment: Mapping[str, str]) -> str:

@@ -1,10 +1,10 @@
 """Set up a run, see what it will do, start it, and watch it."""
 
 from kdviz.ui import state
-from kdviz.ui.distil_form import asked, controls_in_sight, more_controls
+from kdviz.ui.distil_form import controls_in_sight, more_controls
 from kdviz.ui.distil_list import run_list
 from kdviz.ui.distil_live import live_section
-from kdviz.ui.distil_start import preview, start_box
+from kdviz.ui.distil_start import asked, preview, start_box
 from kdviz.ui.guard import guarded
 from kdviz.ui.look import heading
 from kdviz.ui.room import presenter_box, room

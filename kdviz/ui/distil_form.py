@@ -12,14 +12,14 @@ from kdviz.tasks import TASKS
 from kdviz.ui.distil_words import LABELS, SOURCE_NAMES, STRATEGY_SENTENCES, choice_name
 from kdviz.ui.look import plain
 
-IN_SIGHT = ("task", "source", "strategy", "student_layers", "epochs", "train_size")
+ROWS_IN_SIGHT = (("task", "source"), ("strategy",), ("student_layers", "epochs", "train_size"))
 MORE = {
     "Losses": ("terms", "active_pairs", "kl_weight", "cos_weight", "soft_weight", "temperature", "hard_labels", "hard_weight"),
     "Stages": ("epochs_per_layer", "cosine_threshold", "soft_throughout", "freeze_finished", "classifier_only_last"),
-    "Student": ("matching", "init", "seed"),
-    "Teacher and data": ("teacher", "teacher_epochs", "teacher_learning_rate", "data_dir", "eval_size", "max_length"),
-    "Training": ("learning_rate", "batch_size", "warmup_share", "weight_decay", "max_grad_norm", "device", "dtype"),
-    "Recording": ("snapshots", "keep_checkpoints", "cache", "cache_memory_mb", "cache_disk_mb"),
+    "Student": ("matching", "init", "student_checkpoint", "seed"),
+    "Teacher and data": ("teacher", "teacher_epochs", "teacher_learning_rate", "data_dir", "eval_size", "max_length", "data_seed"),
+    "Training": ("learning_rate", "batch_size", "warmup_share", "weight_decay", "max_grad_norm", "device_choice", "dtype_choice"),
+    "Recording": ("snapshots", "keep_checkpoints", "checkpoints_mb", "cache", "cache_memory_mb", "cache_disk_mb"),
 }
 ONLY_STAGED = ("epochs_per_layer", "cosine_threshold", "soft_throughout", "freeze_finished", "classifier_only_last")
 ONLY_INTERNAL = ("terms", "active_pairs", "kl_weight", "cos_weight")
@@ -36,7 +36,7 @@ class Asked:
     error: RequestError | None
 
 
-def asked() -> Asked:
+def read_controls() -> Asked:
     """Read the controls (before they are drawn, so that a message can stand beside its control)."""
     try:
         return Asked(config=RunConfig(**_values()), error=None)
@@ -46,18 +46,18 @@ def asked() -> Asked:
 
 def controls_in_sight(error: RequestError | None) -> None:
     """The six settings that matter most."""
-    for left, right in (("task", "source"), ("strategy", "student_layers"), ("epochs", "train_size")):
-        for column, name in zip(st.columns(2, gap="medium"), (left, right), strict=True):
+    for row in ROWS_IN_SIGHT:
+        for column, name in zip(st.columns(len(row), gap="medium"), row, strict=True):
             with column:
                 _control(name, error)
-                if name == "strategy":
-                    st.caption(STRATEGY_SENTENCES[_value("strategy")])
+        if row == ("strategy",):
+            st.caption(STRATEGY_SENTENCES[_value("strategy")])
 
 
 def more_controls(error: RequestError | None) -> None:
     """Every other setting, by subject; a setting this file does not know yet goes to the last tab."""
     with st.expander("More settings", icon=":material/tune:", key="distil.more"):
-        placed = {name for names in MORE.values() for name in names} | set(IN_SIGHT)
+        placed = {name for names in MORE.values() for name in names} | {name for row in ROWS_IN_SIGHT for name in row}
         groups = list(MORE.items())
         groups[-1] = (groups[-1][0], groups[-1][1] + tuple(name for name in _FIELDS if name not in placed))
         for tab, (_, names) in zip(st.tabs([title for title, _ in groups]), groups, strict=True):
@@ -87,7 +87,7 @@ def _values() -> dict:
     values = {name: _value(name) for name in _FIELDS}
     values["student_layers"] = min(values["student_layers"], _teacher_depth())
     values["active_pairs"] = [layer for layer in values["active_pairs"] if layer < values["student_layers"]] or None
-    values["data_dir"] = (values["data_dir"] or "").strip() or None
+    values |= {name: (values[name] or "").strip() or None for name in ("data_dir", "student_checkpoint")}
     if values["matching"] == "custom":
         layers = sorted(_value(_CUSTOM))
         if len(layers) != values["student_layers"]:

@@ -5,10 +5,11 @@ import streamlit as st
 from kdviz.errors import RequestError
 from kdviz.live import Board, Row
 from kdviz.queue import CAN_BE_TAKEN_UP, one_line, shared
+from kdviz.room import runs_folder
 from kdviz.ui import room, state
 from kdviz.ui.distil_live import ask_to_stop, board, forget_board, state_badge, watch
 from kdviz.ui.look import heading, plain
-from kdviz.ui.store import runs_dir, short_name, store, task_title
+from kdviz.ui.store import short_name, store, task_title
 
 SHOWN_AT_FIRST = 8
 _ALL = "distil.all_runs"
@@ -41,7 +42,7 @@ def _entry(row: Row) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"distil.row.{run.id}"):
         state_badge(row)
         created = str(run.config.get("created") or "")[:16].replace("T", " ")
-        st.markdown(f"**{task_title(run.task)}**, {plain(short_name(run))} :gray[· {plain(run.id)}{' · ' + plain(created) if created else ''}]", width="stretch")
+        st.markdown(f"**{plain(task_title(run.task))}**, {plain(short_name(run))} :gray[· {plain(run.id)}{' · ' + plain(created) if created else ''}]", width="stretch")
         if run.probe_lines:
             st.button("Maps", key=f"distil.look.{run.id}", type="tertiary", icon=":material/grid_on:", on_click=_look, args=(run.id,), help="Teacher's and student's attention maps")
         _actions(row)
@@ -51,7 +52,7 @@ def _actions(row: Row) -> None:
     run, setting, visitor = row.run, room.room(), room.visitor()
     if setting.read_only:
         return
-    here = row.run.id in (shared(runs_dir()).current, *shared(runs_dir()).waiting)
+    here = row.run.id in (shared(runs_folder()).current, *shared(runs_folder()).waiting)
     if here and row.state != "stopping" and not setting.refusal("stop", visitor, run.config):
         st.button("Stop", key=f"distil.stop.{run.id}", type="tertiary", icon=":material/stop:", on_click=ask_to_stop, args=(run.id,))
     if row.is_active:
@@ -71,14 +72,14 @@ def _look(run_id: str) -> None:
 
 def _resume(run_id: str) -> None:
     def resume() -> None:
-        shared(runs_dir()).take_up(run_id)
+        shared(runs_folder()).take_up(run_id)
         watch(run_id)
 
     _do("resume", run_id, resume)
 
 
 def _delete(run_id: str) -> None:
-    _do("delete", run_id, lambda: shared(runs_dir()).delete(run_id))
+    _do("delete", run_id, lambda: shared(runs_folder()).delete(run_id))
 
 
 def _do(action: str, run_id: str, act) -> None:

@@ -1,11 +1,13 @@
 """The live view of one run: refreshed by a fragment while something goes on, still while nothing does."""
 
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import streamlit as st
 
 from kdviz.errors import RequestError
 from kdviz.figures.curves import RunCurves, layer_curves, loss_curves
+from kdviz.figures.diagram import matching_diagram
 from kdviz.live import (
     Board,
     Row,
@@ -15,17 +17,18 @@ from kdviz.live import (
     mismatch_so_far,
     phase_words,
     progress_share,
+    seconds_left,
     stage_starts,
-    steps_per_second,
     thinned,
 )
 from kdviz.queue import shared
+from kdviz.room import runs_folder
 from kdviz.runs import Run
 from kdviz.ui import room, state
 from kdviz.ui.distil_words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
 from kdviz.ui.guard import guarded
 from kdviz.ui.look import chart, is_dark, plain
-from kdviz.ui.store import runs_dir, short_name, store, task_title
+from kdviz.ui.store import short_name, store, task_title
 from kdviz.ui.words import WORDS, metric_title, primary_metric
 
 ACTIVE_SECONDS, IDLE_SECONDS, BOARD_SECONDS = 1.0, 5.0, 0.5
@@ -34,12 +37,12 @@ _WATCHED = "distil.watched"
 
 def board() -> Board:
     """Where all runs stand, read at most twice a second however many browsers ask."""
-    return _board(str(runs_dir()))
+    return _board(str(runs_folder()))
 
 
 @st.cache_resource(ttl=BOARD_SECONDS, max_entries=4, show_spinner=False)
 def _board(folder: str) -> Board:
-    return board_of(store(), shared(runs_dir()))
+    return board_of(store(), shared(runs_folder()))
 
 
 def forget_board() -> None:
@@ -90,11 +93,11 @@ def _title(row: Row) -> None:
     left, right = st.columns([5, 1.2], vertical_alignment="center")
     with left, st.container(horizontal=True, vertical_alignment="center", gap="small"):
         state_badge(row)
-        st.markdown(f"**{task_title(run.task)}**, {short_name(run)}", width="content")
+        st.markdown(f"**{plain(task_title(run.task))}**, {plain(short_name(run))}", width="content")
         if run.is_sample_data:
             st.badge("sample data, not GLUE", color="orange")
     with right:
-        if row.state == "running" and run.id == shared(runs_dir()).current and not stop_refused:
+        if row.state == "running" and run.id == shared(runs_folder()).current and not stop_refused:
             st.button("Stop", icon=":material/stop:", key="distil.stop", width="stretch", on_click=ask_to_stop, args=(run.id,))
 
 
@@ -114,7 +117,7 @@ def ask_to_stop(run_id: str) -> None:
     """Callback of Stop: checked here, whatever the page showed."""
     try:
         room.room().require("stop", room.visitor(), store().open(run_id).config)
-        shared(runs_dir()).stop(run_id)
+        shared(runs_folder()).stop(run_id)
     except RequestError as error:
         st.toast(plain(str(error)), icon=":material/block:")
     forget_board()
@@ -125,13 +128,15 @@ def _progress_words(run: Run, status: dict) -> str:
     stage = run.stage_lines[-1]["stage"].get("name") if run.stage_lines and status.get("phase") in ("distilling", "evaluating") else None
     if stage:
         parts.append(plain(str(stage)))
-    if status.get("total_steps"):
+    if stage and status.get("total_steps"):
         parts.append(f"step {int(status.get('step') or 0):,} of {int(status['total_steps']):,}")
-    speed = steps_per_second(run)
-    if speed:
-        parts.append(f"{speed:.1f} steps/s, {speed * int(run.config.get('batch_size', 0)):.0f} examples/s")
-    if status.get("seconds_left") is not None:
-        parts.append(f"{duration_words(status['seconds_left'])} left")
+        if status.get("steps_per_second"):
+            parts.append(f"{status['steps_per_second'] * int(run.config.get('batch_size', 0)):.0f} examples/s")
+    if status.get("waiting"):
+        parts.append(plain(str(status["waiting"])))
+    left = seconds_left(run, status, datetime.now(UTC))
+    if left is not None:
+        parts.append(f"about {duration_words(left)} left")
     return " · ".join(parts)
 
 
@@ -141,7 +146,7 @@ def _ending(row: Row, status: dict) -> None:
         return
     reason = row.note or status.get("error")
     if row.state == "failed" or (row.note and row.state != "finished"):
-        st.warning(f"This run ended early: {plain(str(reason or 'no reason was written'))} What it recorded until then can be looked at.", icon=":material/error:")
+        st.warning(f"This run ended early: {plain(str(reason or 'no reason was written'))}. What it recorded until then can be looked at.", icon=":material/error:")
     if row.run.probe_lines:
         with st.container(horizontal=True, gap="small"):
             for page, words in (("attention", "See its maps"), ("layers", "Its layers"), ("answers", "Its answers")):
@@ -156,44 +161,51 @@ def _look(run_id: str, page: str) -> None:
 
 def _numbers(run: Run) -> None:
     """Score of the student beside the teacher's, and how far the inside is from the teacher's."""
-    student, teacher, line = latest_scores(run)
-    metric = primary_metric(run)
-    mismatch = mismatch_so_far(run)
+    seen, mismatch, metric = latest_scores(run), mismatch_so_far(run), primary_metric(run)
+    title, on = metric_title(metric), f"On {seen.num_examples} evaluation examples"
     columns = st.columns(4)
-    title, n = metric_title(metric), (line or {}).get("n") or run.config.get("data", {}).get("num_eval")
-    columns[0].metric(f"Student, {title}", _number(student.get(metric)), help=f"On {n} evaluation examples, after epoch {line['epoch']}." if line else None)
-    columns[1].metric(f"Teacher, {title}", _number(teacher.get(metric)), help=f"On the same {n} evaluation examples." if n else None)
-    columns[2].metric("Agreement", _number((line or {}).get("agreement")), help=WORDS["agreement"])
-    if mismatch is not None:
-        first, last = mismatch.attention_kl[0].mean(), mismatch.attention_kl[-1].mean()
-        columns[3].metric("Attention KL, nats", _number(last), delta=f"{last - first:+.3f}", delta_color="inverse", help=f"{WORDS['kl']} Mean over the matched layers, over the preset sentences; below: since before training.")
-    else:
-        columns[3].metric("Attention KL, nats", "…", help=WORDS["kl"])
-    _majority(run, teacher)
+    columns[0].metric(f"Student, {title}", _shown(seen.student.get(metric)), help=f"{on}, after epoch {seen.epoch}." if seen.student else None)
+    majority = f" Always giving the most frequent answer is {seen.majority:.1%} right." if seen.majority is not None else ""
+    columns[1].metric(f"Teacher, {title}", _shown(seen.teacher.get(metric)), help=f"{on}.{majority}" if seen.teacher else None)
+    if mismatch is None and (fine_tuning := run.lines("teacher")):
+        losses = [line.get("loss") for line in fine_tuning]
+        columns[2].metric("Teacher's loss", _shown(losses[-1]), chart_data=losses, chart_type="line", help="Cross-entropy in nats, in training: the teacher is fine-tuned first.")
+        return
+    columns[2].metric("Agreement", _shown(seen.agreement), help=WORDS["agreement"])
+    change = None if mismatch is None else mismatch.attention_kl[-1].mean() - mismatch.attention_kl[0].mean()
+    columns[3].metric(
+        "Attention KL, nats", "…" if mismatch is None else _shown(mismatch.attention_kl[-1].mean()), delta=None if not change else f"{change:+.3f}", delta_color="inverse",
+        help=f"{WORDS['kl']} Mean over the matched layers and the preset sentences; below it the change since before training.",
+    )
+    if seen.warning:
+        st.warning(plain(seen.warning), icon=":material/warning:")
 
 
-def _majority(run: Run, teacher: dict) -> None:
-    """A teacher that is no better than always giving the same answer teaches nothing: said as soon as it is known."""
-    known = run.config.get("teacher")
-    majority = known.get("majority") if isinstance(known, dict) else None
-    accuracy = teacher.get("accuracy")
-    if majority is not None and accuracy is not None and accuracy <= majority + 0.02:
-        st.warning(f"The teacher's accuracy is {accuracy:.3f}; always giving the most frequent answer reaches {majority:.3f}. What this student learns from it means little: give the teacher more examples or epochs.", icon=":material/warning:")
-
-
-def _number(value: float | None) -> str:
+def _shown(value: float | None) -> str:
     return "…" if value is None else f"{value:.3f}"
 
 
 def _curves(run: Run) -> None:
-    left, right = st.columns(2, gap="medium")
-    dark = is_dark()
-    with left:
-        if run.train_lines:
-            chart(_loss_figure(run, len(run.train_lines), dark), "distil.loss", "Terms of the loss over training")
-    with right:
-        if run.probe_lines:
-            chart(_kl_figure(run, len(run.probe_lines), dark), "distil.kl", "Attention KL and CLS distance of every matched pair over training, on the preset sentences")
+    """What is trained now as a picture, how near the layers have come, and the terms of the loss."""
+    num_stages, num_moments, num_losses, dark = len(run.stage_lines), len(run.probe_lines), len(run.train_lines), is_dark()
+    if num_moments:
+        left, right = st.columns([1, 2.4], gap="medium")
+        with left:
+            chart(_stage_figure(run, num_stages, num_moments, run.state == "running", dark), "distil.stage", "The layers being trained now, with their attention KL")
+        with right:
+            chart(_kl_figure(run, num_moments, dark), "distil.kl", "Attention KL and CLS distance of every matched pair over training, on the preset sentences")
+    if num_losses > 1:
+        chart(_loss_figure(run, num_losses, dark), "distil.loss", "Terms of the loss over training")
+
+
+@lru_cache(maxsize=16)
+def _stage_figure(run: Run, num_stages: int, num_moments: int, is_running: bool, dark: bool):
+    """The matching with the stage of now; the layers' last attention KL on its lines. All layers once training is over."""
+    stage = run.stage_lines[-1]["stage"] if run.stage_lines and is_running else None
+    return matching_diagram(
+        int(run.config["teacher_num_layers"]), run.num_layers, run.pairs, active=stage["layers"] if stage else None,
+        classification=stage["classification"] if stage else None, values=mismatch_so_far(run).attention_kl[-1].tolist(), strategy=run.strategy, dark=dark,
+    )
 
 
 @lru_cache(maxsize=16)

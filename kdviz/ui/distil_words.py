@@ -38,7 +38,11 @@ LABELS = {
     "cache_memory_mb": "Teacher's outputs in memory, MiB",
     "cache_disk_mb": "Teacher's outputs on disk, MiB",
     "keep_checkpoints": "Keep weights of every epoch",
-    "dtype": "Arithmetic",
+    "checkpoints_mb": "Room for kept weights, MiB",
+    "device_choice": "Device",
+    "dtype_choice": "Arithmetic",
+    "student_checkpoint": "Student's checkpoint",
+    "data_seed": "Seed of data and teacher",
 }
 
 SOURCE_NAMES = {

@@ -1,0 +1,22 @@
+"""Importing torch and transformers, one thread at a time.
+
+transformers loads its parts when they are first asked for, and that is not safe in several threads at once: the second
+may see a half-made package ("cannot import name 'BertConfig'"). Every thread that will need them comes through here first.
+"""
+
+import importlib
+import threading
+
+MODULES = ("torch", "transformers.models.bert.modeling_bert", "transformers.models.auto.tokenization_auto", "transformers.models.auto.modeling_auto")
+NAMES = ("AutoConfig", "AutoModelForSequenceClassification", "AutoTokenizer", "BertConfig", "BertForSequenceClassification")
+_lock = threading.Lock()
+
+
+def import_heavy() -> None:
+    """Import what training and asking a model need; at once where it has been done. ImportError where a package is missing."""
+    with _lock:
+        for name in MODULES:
+            importlib.import_module(name)
+        transformers = importlib.import_module("transformers")
+        for name in NAMES:
+            getattr(transformers, name)
