@@ -116,15 +116,20 @@ class Queue:
             raise
 
     def stop(self, run_id: str) -> None:
-        """Ask a run of this process to stop; one that waits becomes stopped at once."""
+        """Ask a run to stop, also one that another process trains; one that waits here becomes stopped at once.
+
+        RequestError where it neither runs nor waits.
+        """
         with self._changed:
             if self._current and self._current.run_id == run_id:
                 self._current.stop.set()
                 return
             ticket = next((one for one in self._waiting if one.run_id == run_id), None)
-            if ticket is None:
-                raise RequestError(f"run {run_id!r} neither runs nor waits in this server; there is nothing to stop here")
-            self._waiting.remove(ticket)
+            if ticket is not None:
+                self._waiting.remove(ticket)
+        if ticket is None:
+            _launch().request_stop(existing_run(self.runs_dir, run_id))
+            return
         try:
             _record(self.runs_dir / run_id, "stopped")
         except OSError as error:

@@ -109,6 +109,14 @@ def test_stopping_a_waiting_run_takes_it_out(queue, trainer):
         queue.stop("b")
 
 
+def test_stopping_a_run_of_another_process(queue):
+    """The presenter's Stop must reach a run started on the command line; the loop there looks for this file."""
+    folder = make_run(queue.runs_dir, "a", "running")
+    with exclusive(folder / "lock"):
+        queue.stop("a")
+    assert (folder / "stop").exists()
+
+
 @pytest.mark.parametrize("state", ["queued", "stopped", "running", "failed"])
 def test_a_left_over_run_can_be_taken_up(queue, trainer, state):
     """After a restart the queue in memory is empty; without this, waiting and interrupted runs would be lost."""

@@ -52,8 +52,7 @@ def _actions(row: Row) -> None:
     run, setting, visitor = row.run, room.room(), room.visitor()
     if setting.read_only:
         return
-    here = row.run.id in (shared(runs_folder()).current, *shared(runs_folder()).waiting)
-    if here and row.state != "stopping" and not setting.refusal("stop", visitor, run.config):
+    if (row.state == "running" or row.place) and not setting.refusal("stop", visitor, run.config):
         st.button("Stop", key=f"distil.stop.{run.id}", type="tertiary", icon=":material/stop:", on_click=ask_to_stop, args=(run.id,))
     if row.is_active:
         return

