@@ -13,8 +13,8 @@ from kdviz.runs import RUN_ID, Run
 
 MAX_TEXT_CHARACTERS = 5000
 MAX_OTHERS = 5
-MEASURES = ("kl", "cls")
-AXES = ("epoch", "step", "progress")
+OVER = ("examples", "presets")
+AXES = ("epoch", "progress")
 PANELS = ("maps", "training", "bertviz", "curves", "heads", "partners", "cka", "scores", "inside", "mistakes", "runs")
 CELLS = ("all", "both-right", "teacher-only", "student-only", "both-wrong")
 
@@ -41,7 +41,7 @@ class View:
     hide_special: bool = False
     renormalise: bool = False
     threshold: float = 0.0
-    measure: str = "kl"
+    over: str = "examples"
     axis: str = "epoch"
     cell: str = "all"
 
@@ -218,7 +218,7 @@ _PARAMS = {
     "hide": ("hide_special", _switch, lambda on: "1" if on else "0"),
     "renormalise": ("renormalise", _switch, lambda on: "1" if on else "0"),
     "weak": ("threshold", _share, lambda share: f"{share:g}"),
-    "measure": ("measure", _one_of(*MEASURES), str),
+    "over": ("over", _one_of(*OVER), str),
     "axis": ("axis", _one_of(*AXES), str),
     "cell": ("cell", _one_of(*CELLS), str),
 }

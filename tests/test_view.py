@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdviz.runs import Run
-from kdviz.view import AXES, CELLS, MAX_TEXT_CHARACTERS, MEASURES, PANELS, View, epoch_at, progress_at, same_moment, step_of_epoch
+from kdviz.view import AXES, CELLS, MAX_TEXT_CHARACTERS, OVER, PANELS, View, epoch_at, progress_at, same_moment, step_of_epoch
 
 RUN_IDS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
 TEXTS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"], exclude_characters="\x7f"), max_size=60)
@@ -27,7 +27,7 @@ VIEWS = st.builds(
     hide_special=st.booleans(),
     renormalise=st.booleans(),
     threshold=st.integers(0, 50).map(lambda percent: percent / 100),
-    measure=st.sampled_from(MEASURES),
+    over=st.sampled_from(OVER),
     axis=st.sampled_from(AXES),
     cell=st.sampled_from(CELLS),
 )
@@ -47,7 +47,7 @@ def test_a_link_gives_the_same_view(view: View):
     assert notices == []
 
 
-@given(params=st.dictionaries(st.sampled_from(["run", "with", "step", "preset", "row", "text", "text2", "layer", "head", "hide", "renormalise", "weak", "measure", "axis", "cell", "show", "other"]), st.text(max_size=80)))
+@given(params=st.dictionaries(st.sampled_from(["run", "with", "step", "preset", "row", "text", "text2", "layer", "head", "hide", "renormalise", "weak", "over", "axis", "cell", "show", "other"]), st.text(max_size=80)))
 @settings(max_examples=300, deadline=None)
 def test_any_link_is_survived(params: dict):
     """Without it a mangled link would end in an exception instead of a notice, or slip a path or an index through."""
@@ -65,7 +65,7 @@ def test_any_link_is_survived(params: dict):
     [
         ("run", "../../etc/passwd"), ("run", "UPPER"), ("run", ""), ("with", "a,b,c,d,e,f"), ("with", "a,../b"), ("step", "-1"), ("step", "1e3"),
         ("step", "²"), ("preset", "a/b"), ("row", "3.5"), ("layer", "0"), ("layer", "one"), ("head", "0"), ("hide", "yes"), ("weak", "nan"),
-        ("weak", "0.9"), ("weak", "-0"[:1]), ("measure", "l2"), ("axis", "time"), ("cell", "<script>"), ("show", "x"),
+        ("weak", "0.9"), ("weak", "-0"[:1]), ("over", "l2"), ("axis", "time"), ("cell", "<script>"), ("show", "x"),
         ("text", "a" * (MAX_TEXT_CHARACTERS + 1)),
     ],
 )  # fmt: skip

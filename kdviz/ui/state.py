@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from kdviz.ui.shell import page_path
+from kdviz.ui.shell import page_path, through_app
 from kdviz.view import View
 
 _VIEW, _WRITTEN, _CHANGED, _NOTICES, _GO = "kdviz.view", "kdviz.written", "kdviz.changed", "kdviz.notices", "kdviz.go"
@@ -16,6 +16,7 @@ def read_link() -> list[str]:
     It is no news where we wrote it ourselves, where a control has just changed the view (the browser may send the link
     of a moment ago), and where it is empty because the visitor went to another page. Call once, at the top of a page.
     """
+    through_app()
     state = st.session_state
     asked = st.query_params.to_dict()
     changed = state.pop(_CHANGED, False)

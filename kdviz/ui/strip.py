@@ -9,7 +9,6 @@ from kdviz.runs import Moment, Probe, Run, Unreadable
 from kdviz.ui import state
 from kdviz.ui.controls import choose, moment_slider
 from kdviz.ui.look import is_dark
-from kdviz.ui.shell import through_app
 from kdviz.ui.store import default_run, long_name, store, task_title, watchable
 from kdviz.ui.words import WORDS, count
 from kdviz.view import View, same_moment
@@ -47,7 +46,6 @@ def strip(*, sentence: bool = True, moment: bool = True, prefer_demo: bool = Fal
 
     `prefer_demo`: where nothing was asked for, show the stored demo. `more` draws the page's further controls under *More*.
     """
-    through_app()
     notices = state.read_link()
     state.leave_if_asked()
     entries = store().list()

@@ -36,8 +36,8 @@ WORDS = {
     "phenomenon": "What the sentence was generated to test. Only sample data has it.",
 }
 
-MEASURES = {"kl": "Attention KL (nats)", "cls": "CLS distance"}
-AXES = {"epoch": "Epochs", "step": "Steps", "progress": "Share of the training"}
+OVER = {"examples": "evaluation examples, each epoch", "presets": "presets, every moment"}
+AXES = {"epoch": "epochs", "progress": "share of the training"}
 CELLS = {
     "all": "All examples",
     "both-right": "Both right",

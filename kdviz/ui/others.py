@@ -1,0 +1,61 @@
+"""The runs laid over the one looked at."""
+
+import streamlit as st
+
+from kdviz.runs import Run
+from kdviz.ui.controls import bound
+from kdviz.ui.scores import INTERNAL
+from kdviz.ui.store import counterparts, long_name, task_title
+from kdviz.ui.strip import Scene
+from kdviz.ui.words import WORDS
+from kdviz.view import MAX_OTHERS
+
+
+def other_runs(scene: Scene) -> tuple[list[Run], list[str]]:
+    """The runs to compare with, and a notice for each that was asked for and cannot be.
+
+    Where nothing was asked for: soft labels against an internal strategy, the comparison the paper makes.
+    """
+    if scene.view.others is None:
+        return natural_others(scene)[:1], []
+    known, found, notices = {run.id: run for run in scene.runs}, [], []
+    for name in scene.view.others:
+        run = known.get(name)
+        if run is None:
+            notices.append(f"There is no run `{name}` to compare with.")
+        elif run.task != scene.run.task:
+            notices.append(f"`{name}` is about {task_title(run.task)}, this run about {task_title(scene.run.task)}: other task, other sentences, so their numbers cannot be laid over each other.")
+        elif run.id != scene.run.id:
+            found.append(run)
+    return found, notices
+
+
+def natural_others(scene: Scene) -> list[Run]:
+    """Counterparts of the run, the most telling first."""
+    found = counterparts(scene.run, list(scene.runs))
+    if scene.run.strategy in INTERNAL:
+        return found
+    return sorted(found, key=lambda run: run.strategy not in INTERNAL)
+
+
+def choose_others(scene: Scene, chosen: list[Run]) -> None:
+    """The control for several runs."""
+    names = {run.id: long_name(run) for run in scene.runs if run.task == scene.run.task and run.id != scene.run.id}
+    bound(
+        st.multiselect, "Compared with", "others", [run.id for run in chosen if run.id in names], options=list(names), format_func=names.__getitem__,
+        max_selections=MAX_OTHERS, help=WORDS["others"], placeholder="no other run", take=lambda ids: {"others": tuple(ids)},
+    )  # fmt: skip
+
+
+def choose_other(scene: Scene, chosen: Run | None) -> None:
+    """The control for one other run."""
+    names = {run.id: long_name(run) for run in scene.runs if run.task == scene.run.task and run.id != scene.run.id}
+    bound(
+        st.selectbox, "Compared with", "others", chosen.id if chosen else None, key="other", options=list(names), format_func=names.__getitem__,
+        help=WORDS["others"], placeholder="no other run", take=lambda name: {"others": (name,) if name else ()},
+    )  # fmt: skip
+
+
+def say(notices: list[str]) -> None:
+    for notice in notices:
+        st.info(notice, icon=":material/info:")
