@@ -15,7 +15,7 @@ MAX_TEXT_CHARACTERS = 5000
 MAX_OTHERS = 5
 OVER = ("examples", "presets")
 AXES = ("epoch", "progress")
-PANELS = ("maps", "training", "bertviz", "curves", "heads", "partners", "cka", "scores", "inside", "mistakes", "runs")
+PANELS = ("maps", "training", "bertviz", "bertviz-model", "curves", "heads", "partners", "cka", "scores", "inside", "mistakes", "runs")
 CELLS = ("all", "both-right", "teacher-only", "student-only", "both-wrong")
 
 

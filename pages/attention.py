@@ -2,15 +2,19 @@
 
 import streamlit as st
 
-from kdviz.ui.attention_parts import filters, maps, through_training
+from kdviz.ui.attention_parts import bertviz_heads, bertviz_model, filters, maps, through_training
 from kdviz.ui.controls import panels
 from kdviz.ui.guard import guarded
 from kdviz.ui.look import heading
-from kdviz.ui.sentence import choose_pair_and_head, describe, sentence_inputs, shown_sentence
+from kdviz.ui.sentence import choose_head, choose_pair, describe, sentence_inputs, shown_sentence
 from kdviz.ui.strip import strip
 
-PARTS = {"maps": "Maps", "training": "Through training"}
-DRAW = {"maps": maps, "training": through_training}
+PARTS = {
+    "maps": ("Maps", maps),
+    "training": ("Through training", through_training),
+    "bertviz": ("BertViz heads", bertviz_heads),
+    "bertviz-model": ("BertViz model", bertviz_model),
+}
 
 scene = strip(more=filters)
 heading("Where the teacher looks, and where the student does", "attention")
@@ -21,10 +25,12 @@ with guarded("The maps of this sentence"):
     shown = shown_sentence(scene)
 with guarded("The sentence"):
     describe(scene, shown)
-left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
+left, middle, right = st.columns([3, 1.3, 1], vertical_alignment="bottom")
 with left:
-    part = panels(PARTS, scene.view.panel)
-choose_pair_and_head(scene, middle, right)
+    part = panels({name: title for name, (title, _) in PARTS.items()}, scene.view.panel)
+choose_pair(scene, middle)
+choose_head(scene, right)
 if shown:
-    with guarded(f"“{PARTS[part]}” of this sentence"):
-        DRAW[part](scene, shown)
+    title, draw = PARTS[part]
+    with guarded(title):
+        draw(scene, shown)

@@ -2,14 +2,20 @@
 
 from kdviz.ui.controls import panels
 from kdviz.ui.guard import guarded
-from kdviz.ui.layers_parts import curves, more
+from kdviz.ui.layers_parts import cka, curves, heads, more, partners
 from kdviz.ui.look import heading
 from kdviz.ui.strip import strip
 
-PARTS = {"curves": ("Curves", curves)}
+PARTS = {
+    "curves": ("Curves", "How far apart teacher and student are, layer by layer", "kl", curves),
+    "heads": ("All heads", "Every head at a glance", "head", heads),
+    "partners": ("Partners of heads", "Which student head does the work of which teacher head", "head_matching", partners),
+    "cka": ("What layers represent", "Where the student's layers sit in the teacher", "cka", cka),
+}
 
 scene = strip(sentence=False, more=more)
-heading("How far apart teacher and student are, layer by layer", "kl")
-part = panels({name: title for name, (title, _) in PARTS.items()}, scene.view.panel)
-with guarded(PARTS[part][0]):
-    PARTS[part][1](scene)
+part = panels({name: row[0] for name, row in PARTS.items()}, scene.view.panel)
+_, title, term, draw = PARTS[part]
+heading(title, term)
+with guarded(title):
+    draw(scene)

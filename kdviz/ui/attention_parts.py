@@ -1,15 +1,19 @@
 """The parts of the Attention page: maps, the same through training, BertViz."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
 from kdviz.compare import filter_maps, head_average, kept_tokens, pair_kl, row_kl
-from kdviz.figures import attention_maps, map_title, training_film
+from kdviz.figures import attention_maps, matching_diagram, training_film
+from kdviz.ui.bertviz_pages import bertviz_page
 from kdviz.ui.controls import bound, switch
+from kdviz.ui.guard import guarded
 from kdviz.ui.look import chart
 from kdviz.ui.sentence import Shown, film_of
+from kdviz.ui.state import change
 from kdviz.ui.strip import Scene
 from kdviz.ui.words import WORDS, metric_title, primary_metric
 
@@ -62,21 +66,45 @@ def filter_note(scene: Scene, tokens: tuple[str, ...]) -> str:
 
 
 def maps(scene: Scene, shown: Shown) -> None:
-    """Teacher, student and difference for the pair and head of the view."""
+    """Teacher, student and difference for the pair and head of the view, beside the diagram in which a click chooses the pair."""
     student_layer, teacher_layer = scene.run.pairs[scene.pair]
     part = filtered(scene, shown.teacher_maps[teacher_layer], shown.student_maps[student_layer], shown.tokens)
-    figure = attention_maps(
-        part.teacher_map,
-        part.student_map,
-        part.tokens,
-        teacher_title=map_title(teacher_layer, len(shown.teacher_maps), scene.view.head),
-        student_title=map_title(student_layer, len(shown.student_maps), scene.view.head),
-        row_kl=part.row_kl,
-        strategy=scene.run.strategy,
-        note=part.note,
-        dark=scene.dark,
-    )
-    chart(figure, "attention.maps", "Attention maps of teacher and student, their difference, and the KL of every row")
+    diagram_place, maps_place = st.columns([1, 6], gap="small")
+    with diagram_place:
+        diagram = matching_diagram(
+            len(shown.teacher_maps),
+            len(shown.student_maps),
+            scene.run.pairs,
+            chosen=scene.pair,
+            values=pair_kl(shown.teacher_maps, shown.student_maps, scene.run.pairs),
+            strategy=scene.run.strategy,
+            dark=scene.dark,
+        )
+        chart(diagram, "attention.matching", "Which student layer is matched with which teacher layer; a click chooses the pair", on_click=_choose_pair)
+    with maps_place:
+        figure = attention_maps(
+            part.teacher_map,
+            part.student_map,
+            part.tokens,
+            teacher_title=short_title(teacher_layer, scene.view.head),
+            student_title=short_title(student_layer, scene.view.head),
+            row_kl=part.row_kl,
+            strategy=scene.run.strategy,
+            note=part.note,
+            dark=scene.dark,
+        )
+        chart(figure, "attention.maps", "Attention maps of teacher and student, their difference, and the KL of every row")
+
+
+def short_title(layer: int, head: int | None) -> str:
+    """"layer 2 · head 3", 1-based: what fits over a map."""
+    return f"layer {layer + 1} · " + ("mean of heads" if head is None else f"head {head + 1}")
+
+
+def _choose_pair(points: list[dict]) -> None:
+    data = points[0].get("customdata")
+    if data:
+        change(pair=int(data[0]))
 
 
 def through_training(scene: Scene, shown: Shown) -> None:
@@ -98,8 +126,8 @@ def through_training(scene: Scene, shown: Shown) -> None:
         epochs=film.epochs,
         steps=film.steps,
         row_kl=np.stack([frame.row_kl for frame in frames]),
-        teacher_title=map_title(teacher_layer, len(shown.teacher_maps), view.head),
-        student_title=map_title(student_layer, len(shown.student_maps), view.head),
+        teacher_title=short_title(teacher_layer, view.head),
+        student_title=short_title(student_layer, view.head),
         attention_kl=np.stack([pair_kl(shown.teacher_maps, maps, run.pairs) for maps in film.student_maps]),
         pairs=run.pairs,
         chosen_pair=scene.pair,
@@ -115,3 +143,36 @@ def through_training(scene: Scene, shown: Shown) -> None:
     if frames[0].note:
         st.caption(frames[0].note)
     chart(figure, "attention.film", "The same maps through training, with the curves of attention KL and score; Play moves all of them")
+
+
+def bertviz_heads(scene: Scene, shown: Shown) -> None:
+    """BertViz's head view of both models: lines between the words of one layer."""
+    student_layer, teacher_layer = scene.run.pairs[scene.pair]
+    st.markdown(f"Lines between words; move over a word, click a colour to leave a head out. [BertViz: Vig, 2019]. {_filter_sentence(scene, shown)}")
+    _both(scene, shown, lambda maps, tokens, layer: bertviz_page("head", maps, tokens, layer, scene.dark), teacher_layer, student_layer)
+
+
+def bertviz_model(scene: Scene, shown: Shown) -> None:
+    """BertViz's model view of both models: every head of every layer as a thumbnail."""
+    st.markdown(f"Every head of every layer; click one to enlarge it. [BertViz: Vig, 2019]. {_filter_sentence(scene, shown)}")
+    _both(scene, shown, lambda maps, tokens, layer: bertviz_page("model", maps, tokens, layer, scene.dark), 0, 0)
+
+
+def _filter_sentence(scene: Scene, shown: Shown) -> str:
+    note = filter_note(scene, shown.tokens).removesuffix("; KL of whole rows")
+    return f"{note}." if note else ""
+
+
+def _both(scene: Scene, shown: Shown, page: Callable, teacher_layer: int, student_layer: int) -> None:
+    view = scene.view
+    options = {"hide_special": view.hide_special, "renormalise": view.hide_special and view.renormalise, "threshold": view.threshold}
+    models = (("Teacher", shown.teacher_maps, teacher_layer), ("Student", shown.student_maps, student_layer))
+    for place, (who, maps, layer) in zip(st.columns(2), models, strict=True):
+        with place, guarded(f"BertViz of the {who.lower()}"):
+            st.markdown(f"**{who}**")
+            left, tokens, _ = filter_maps(maps, shown.tokens, **options)
+            html, height, note = page(left, tokens, layer)
+            if note:
+                st.info(note, icon=":material/info:")
+            if html:
+                st.iframe(html, height=height, alt=f"BertViz of the {who.lower()}")

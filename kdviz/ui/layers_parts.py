@@ -1,17 +1,24 @@
 """The parts of the Layers page: curves, all heads, partners of heads, CKA."""
 
+from functools import lru_cache
+from pathlib import Path
+
 import numpy as np
 import streamlit as st
 
-from kdviz.figures import RunCurves, layer_curves
+from kdviz.compare import HeadMatch, head_drift, head_kl_matrix, match_heads, pair_kl_heads
+from kdviz.errors import RequestError
+from kdviz.figures import RunCurves, cka_film, head_drift_chart, head_matching, heads_overview, layer_curves
 from kdviz.runs import Run
 from kdviz.ui.controls import bound
-from kdviz.ui.look import chart
+from kdviz.ui.look import chart, heading
 from kdviz.ui.others import choose_others, other_runs, say
 from kdviz.ui.state import change, go_to
 from kdviz.ui.store import distinct_names
 from kdviz.ui.strip import Scene
+from kdviz.ui.sentence import choose_pair
 from kdviz.ui.words import AXES, OVER, count
+from kdviz.view import epoch_at
 
 
 def more(scene: Scene) -> None:
@@ -88,3 +95,94 @@ def _to_maps(scene: Scene, points: list[dict]) -> None:
     step = min(steps, key=lambda step: abs(step - int(data[2]))) if steps else None
     change(run=run.id, pair=int(data[1]), step=step, panel="maps")
     go_to("attention")
+
+
+def heads(scene: Scene) -> None:
+    """Every head of every matched pair by its KL."""
+    st.markdown("One cell is one head of one matched pair: **the stronger the colour, the farther from the teacher**. Click a cell to see its maps.")
+    kl, over = _heads_kl(scene)
+    chosen = None if scene.view.head is None else (scene.pair, scene.view.head)
+    figure = heads_overview(kl, scene.run.pairs, over=over, chosen=chosen, dark=scene.dark)
+    chart(figure, "layers.heads", "Attention KL of every head of every matched pair", on_click=_to_head)
+
+
+def _heads_kl(scene: Scene) -> tuple[np.ndarray, str]:
+    """((pairs, heads) in nats, over what) at the view's moment."""
+    run = scene.run
+    if scene.view.over == "presets" or not run.evals:
+        probes = [(run.teacher_maps(probe.id), run.student_maps(scene.step, probe.id)) for probe in run.probes]
+        return np.mean([pair_kl_heads(teacher, student, run.pairs) for teacher, student in probes], axis=0), f"{len(probes)} presets"
+    epoch = epoch_at(run, scene.step)
+    line = next(line for line in run.evals if int(line["epoch"]) == epoch)
+    return np.array(line["mismatch"]["attention_kl_heads"], dtype=float), f"{count(line.get('n', 0))} evaluation examples, epoch {epoch}"
+
+
+def _to_head(points: list[dict]) -> None:
+    data = points[0].get("customdata")
+    if data:
+        change(pair=int(data[0]), head=int(data[1]), panel="maps")
+        go_to("attention")
+
+
+def partners(scene: Scene) -> None:
+    """Which student head does the work of which teacher head, and how that changes through training."""
+    run, place = scene.run, st.columns([1, 3])[0]
+    choose_pair(scene, place)
+    st.markdown(
+        "Heads have no order, so a student's head 3 may do the work of the teacher's head 7. Rows are the teacher's heads; the student's are put in the order of their "
+        "**best partners**, so the best assignment lies on the diagonal."
+    )
+    steps = tuple(moment.step for moment in run.moments if moment.has_maps)
+    if not steps or scene.step not in steps:
+        raise RequestError("maps were not stored for this run, only its numbers; choose one with maps")
+    pair = run.pairs[scene.pair]
+    matrices = _head_matrices(run.folder, pair, steps, tuple(probe.id for probe in run.probes))
+    matches = [match for _, match in matrices]
+    matrix, match = matrices[steps.index(scene.step)]
+    figure = head_matching(matrix, match, pair=pair, over=f"{len(run.probes)} presets", dark=scene.dark)
+    chart(figure, "layers.partners", "KL of every teacher head against every student head, with the best assignment")
+    heading("Partners through training", "drift")
+    epochs = [moment.epoch for moment in run.moments if moment.has_maps]
+    drift = head_drift_chart(
+        epochs,
+        head_drift(matches),
+        [match.matched_kl for match in matches],
+        [match.same_index_kl for match in matches],
+        num_heads=run.num_heads,
+        strategy=run.strategy,
+        dark=scene.dark,
+    )
+    chart(drift, "layers.drift", "Heads that changed their partner, and the total KL with best and same-index partners, through training")
+
+
+@lru_cache(maxsize=64)
+def _head_matrices(folder: Path, pair: tuple[int, int], steps: tuple[int, ...], probe_ids: tuple[str, ...]) -> tuple[tuple[np.ndarray, HeadMatch], ...]:
+    """For each step: ((teacher heads, student heads) in nats, the best assignment)."""
+    run, found = Run(folder), []
+    teacher = [run.teacher_maps(probe)[pair[1]] for probe in probe_ids]
+    for step in steps:
+        matrix = head_kl_matrix(teacher, [run.student_maps(step, probe)[pair[0]] for probe in probe_ids])
+        found.append((matrix, match_heads(matrix)))
+    return tuple(found)
+
+
+def cka(scene: Scene) -> None:
+    """Which teacher layer each student layer is most alike."""
+    lines = [line for line in scene.run.evals if line.get("cka")]
+    if not lines:
+        raise KeyError("cka")
+    st.markdown(
+        "Attention says where a layer looks; CKA says **what it represents**. 1 is alike, 0 unrelated. A dot marks the teacher layer that a student layer is most alike; "
+        "a frame marks the one it is matched with."
+    )
+    epoch = epoch_at(scene.run, scene.step)
+    epochs = [int(line["epoch"]) for line in lines]
+    figure = cka_film(
+        [np.array(line["cka"], dtype=float) for line in lines],
+        epochs,
+        scene.run.pairs,
+        over=f"{count(lines[-1].get('n', 0))} evaluation examples",
+        active=epochs.index(epoch) if epoch in epochs else -1,
+        dark=scene.dark,
+    )
+    chart(figure, "layers.cka", "Linear CKA of every student layer with every teacher layer over the epochs")

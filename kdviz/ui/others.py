@@ -11,13 +11,13 @@ from kdviz.ui.words import WORDS
 from kdviz.view import MAX_OTHERS
 
 
-def other_runs(scene: Scene) -> tuple[list[Run], list[str]]:
+def other_runs(scene: Scene, most: int = 1) -> tuple[list[Run], list[str]]:
     """The runs to compare with, and a notice for each that was asked for and cannot be.
 
-    Where nothing was asked for: soft labels against an internal strategy, the comparison the paper makes.
+    Where nothing was asked for, at most `most` counterparts: soft labels first against an internal strategy, as in the paper.
     """
     if scene.view.others is None:
-        return natural_others(scene)[:1], []
+        return natural_others(scene)[:most], []
     known, found, notices = {run.id: run for run in scene.runs}, [], []
     for name in scene.view.others:
         run = known.get(name)

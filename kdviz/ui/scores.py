@@ -104,3 +104,23 @@ def spread_text(rows: Sequence[StrategyScore]) -> str:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str, str], metric: str) -> str:
+    """What the first run's score says against the second's: which is higher, and whether that can be told apart; "" for one run."""
+    if len(runs) < 2:
+        return ""
+    (first, second), values = runs[:2], []
+    for run in (first, second):
+        line = lines[run.id]
+        values.append((line["metrics"].get(metric), (line.get("intervals") or {}).get(metric) or (None, None)))
+    (value, interval), (other, other_interval) = values
+    if value is None or other is None:
+        return ""
+    if value == other:
+        return f"`{names[first.id]}` and `{names[second.id]}` score the same here."
+    high, low = (first, second) if value > other else (second, first)
+    lower_end, upper_end = (interval[0], other_interval[1]) if value > other else (other_interval[0], interval[1])
+    if lower_end is not None and upper_end is not None and lower_end <= upper_end:
+        return f"`{names[high.id]}` scores higher than `{names[low.id]}`, but **the intervals overlap**: these examples cannot tell them apart."
+    return f"`{names[high.id]}` scores higher than `{names[low.id]}`; this is one seed each."

@@ -187,15 +187,17 @@ def answer(scene: Scene, logits: np.ndarray) -> str:
     return f"{plain(label_name(scene.run, best))} ({shares[best]:.0%})"
 
 
-def choose_pair_and_head(scene: Scene, pair_place: DeltaGenerator, head_place: DeltaGenerator) -> None:
-    """The matched pair and the head, by drop-down list: what clicks do, for the keyboard."""
-    pairs = list(range(len(scene.run.pairs)))
+def choose_pair(scene: Scene, place: DeltaGenerator) -> None:
+    """The matched pair by drop-down list: what clicks do, for the keyboard."""
     names = [f"student {student + 1} ↔ teacher {teacher + 1}" for student, teacher in scene.run.pairs]
-    with pair_place:
-        choose("Layer", "pair", pairs, scene.pair, format_func=names.__getitem__, help=WORDS["matching"])
-    heads = [-1, *range(scene.run.num_heads)]
-    with head_place:
+    with place:
+        choose("Layer", "pair", list(range(len(names))), scene.pair, format_func=names.__getitem__, help=WORDS["matching"])
+
+
+def choose_head(scene: Scene, place: DeltaGenerator) -> None:
+    """The head, or the average of all."""
+    with place:
         choose(
-            "Head", "head", heads, -1 if scene.view.head is None else scene.view.head, help=WORDS["head"],
+            "Head", "head", [-1, *range(scene.run.num_heads)], -1 if scene.view.head is None else scene.view.head, help=WORDS["head"],
             format_func=lambda head: "mean of heads" if head < 0 else f"head {head + 1}", take=lambda head: {"head": None if head < 0 else head},
         )  # fmt: skip

@@ -31,7 +31,7 @@ WORDS = {
     "right_wrong": "Evaluation examples by whether teacher and student answer them rightly. A student that copies behaviour repeats the teacher's mistakes too.",
     "repeated": "Of the examples the teacher gets wrong, the share on which the student gives the same wrong answer.",
     "kept": "Of the examples the teacher gets right, the share that the student gets right too.",
-    "cost": "Parameters without embeddings where the run says so, file size, and time per sentence measured on the machine that trained.",
+    "cost": "Parameters (embeddings included), size of the weights file, and the median time for one sentence, measured on the machine that trained.",
     "bertviz": "The head and model views of BertViz (Vig, 2019): lines between words instead of a grid. One layer at a time.",
     "phenomenon": "What the sentence was generated to test. Only sample data has it.",
 }

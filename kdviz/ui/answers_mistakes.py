@@ -1,0 +1,87 @@
+"""The Answers page: who is wrong where."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from kdviz.compare import right_wrong, right_wrong_by_phenomenon
+from kdviz.figures import phenomenon_dots, right_wrong_table
+from kdviz.runs import Evaluation, Run
+from kdviz.ui.answers_inside import MOST_ROWS, evaluation_at, pick
+from kdviz.ui.controls import choose
+from kdviz.ui.examples import example_box, text_of, texts_of
+from kdviz.ui.look import chart, heading
+from kdviz.ui.others import choose_other, other_runs, say
+from kdviz.ui.state import change
+from kdviz.ui.store import distinct_names
+from kdviz.ui.strip import Scene
+from kdviz.ui.words import CELLS, WORDS, label_name
+
+SIDES = {"both-right": (0, 0), "teacher-only": (0, 1), "student-only": (1, 0), "both-wrong": (1, 1)}
+
+
+def mistake_part(scene: Scene) -> None:
+    """Teacher right or wrong against student right or wrong, for one run or two, and the examples of one cell."""
+    others, notices = other_runs(scene)
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    with left:
+        choose_other(scene, others[0] if others else None)
+    with right:
+        choose("Listed below", "cell", list(CELLS), scene.view.cell, format_func=CELLS.__getitem__, help=WORDS["right_wrong"])
+    say(notices)
+    runs = [scene.run, *others[:1]]
+    names, answers = distinct_names(runs), [evaluation_at(run, scene) for run in runs]
+    tables = [right_wrong(each.label, each.teacher_logits, each.student_logits) for each in answers]
+    st.markdown("A student that copies *behaviour* keeps the teacher's right answers **and repeats its mistakes**. Click a cell to list its examples below.")
+    chosen = (0, *SIDES[scene.view.cell]) if scene.view.cell in SIDES else None
+    figure = right_wrong_table([(name, run.strategy, table) for name, run, table in zip(names, runs, tables, strict=True)], chosen=chosen, dark=scene.dark)
+    chart(figure, "answers.mistakes", "Examples by whether teacher and student are right", on_click=lambda points: _choose_cell(points, runs))
+    if scene.view.row is not None:
+        example_box(scene.view.row, list(zip(names, runs, answers, strict=True)))
+    _list(scene, names[0], answers[0], tables[0])
+    if scene.run.phenomena:
+        heading("By phenomenon", "phenomenon")
+        _by_phenomenon(scene, runs, names, answers)
+
+
+def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
+    rows = np.arange(len(answers.index)) if scene.view.cell == "all" else table.rows[SIDES[scene.view.cell][0]][SIDES[scene.view.cell][1]]
+    texts, phenomena, found = texts_of(scene.run), scene.run.phenomena, []
+    for place in rows[:MOST_ROWS]:
+        row = int(answers.index[place])
+        entry = {"row": row, "text": text_of(texts.get(row), row)}
+        for who, answer in (("right answer", answers.label[place]), ("teacher", answers.teacher_logits[place].argmax()), ("student", answers.student_logits[place].argmax())):
+            entry[who] = label_name(scene.run, int(answer))
+        entry["attention KL"] = round(float(answers.attention_kl[place].mean()), 4)
+        if phenomena:
+            entry["phenomenon"] = phenomena.get(row, "")
+        found.append(entry)
+    more = f", the first {MOST_ROWS} of them" if len(rows) > MOST_ROWS else ""
+    st.markdown(f"**{CELLS[scene.view.cell]}** for `{name}`: {len(rows):,} of {len(answers.index):,} examples{more}. Choose a row to see its answers and maps.")
+    pick(pd.DataFrame(found, columns=list(found[0]) if found else ["row", "text"]), "answers.mistakes.list")
+
+
+def _by_phenomenon(scene: Scene, runs: list[Run], names: list[str], answers: list[Evaluation]) -> None:
+    tables = [
+        right_wrong_by_phenomenon([scene.run.phenomena.get(int(row)) for row in each.index], each.label, each.teacher_logits, each.student_logits) for each in answers
+    ]
+    shared = [name for name in tables[0] if all(name in table for table in tables)]
+    teacher = [tables[0][name].counts[0].sum() / tables[0][name].num_examples for name in shared]
+    students = [
+        (label, run.strategy, [table[name].counts[:, 0].sum() / table[name].num_examples for name in shared])
+        for label, run, table in zip(names, runs, tables, strict=True)
+    ]
+    figure = phenomenon_dots(shared, [tables[0][name].num_examples for name in shared], teacher, students, dark=scene.dark)
+    chart(figure, "answers.phenomena", "Accuracy of teacher and students by phenomenon")
+
+
+def _choose_cell(points: list[dict], runs: list[Run]) -> None:
+    data = points[0].get("customdata")
+    if not data:
+        return
+    number, teacher, student = (int(value) for value in data)
+    cell = next(name for name, sides in SIDES.items() if sides == (teacher, student))
+    if number and number < len(runs):  # a cell of the other run: look at that one
+        change(cell=cell, run=runs[number].id, others=(runs[0].id,), step=None, row=None)
+    else:
+        change(cell=cell, row=None)

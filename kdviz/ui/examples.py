@@ -1,0 +1,70 @@
+"""Evaluation examples by their row: texts where the source still has them, answers, and the way to their maps."""
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+import streamlit as st
+
+from kdviz.data import Example, examples_of
+from kdviz.errors import RequestError
+from kdviz.own_sentence import can_be_asked
+from kdviz.runs import Evaluation, Run
+from kdviz.ui.look import plain
+from kdviz.ui.state import change, go_to
+from kdviz.ui.words import label_name
+
+log = logging.getLogger("kdviz")
+LONGEST_TEXT = 160
+
+
+def texts_of(run: Run) -> dict[int, Example]:
+    """The evaluation examples by row; {} where the source is not there any more."""
+    return _texts_of(run.folder, str(run.config.get("created")))
+
+
+@lru_cache(maxsize=16)
+def _texts_of(folder: Path, created: str) -> dict[int, Example]:
+    try:
+        return examples_of(Run(folder))
+    except RequestError as error:
+        log.info("texts of %s: %s", folder.name, error)
+        return {}
+
+
+def text_of(example: Example | None, row: int) -> str:
+    """The example in one line, as far as it can be had."""
+    if example is None:
+        return f"row {row}"
+    text = example.text_a if example.text_b is None else f"{example.text_a} ⟷ {example.text_b}"
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
+
+def example_box(row: int, runs: list[tuple[str, Run, Evaluation]]) -> None:
+    """One example: its text, the answers of the teacher and of the students, and the door to its maps."""
+    first = runs[0][1]
+    example = texts_of(first).get(row)
+    with st.container(border=True):
+        st.markdown(f"**Row {row}** of the evaluation set" + (f": {plain(text_of(example, row))}" if example else ""))
+        parts = []
+        for name, run, answers in runs:
+            places = (answers.index == row).nonzero()[0]
+            if not len(places):
+                continue
+            place = places[0]
+            if not parts:
+                parts.append(f"right answer: {plain(label_name(run, int(answers.label[place])))}")
+                parts.append(f"**teacher**: {plain(label_name(run, int(answers.teacher_logits[place].argmax())))}")
+            student = plain(label_name(run, int(answers.student_logits[place].argmax())))
+            parts.append(f"**{plain(name)}**: {student}, attention KL {answers.attention_kl[place].mean():.3f}")
+        st.markdown(" · ".join(parts))
+        for name, run, _ in runs:
+            if can_be_asked(run):
+                st.button(f"Show its maps ({name})", key=f"kdviz.maps.{run.id}", icon=":material/grid_on:", on_click=_to_maps, args=(run.id, row))
+        if not any(can_be_asked(run) for _, run, _ in runs):
+            st.caption("Its maps need the weights of both models, and these runs keep none (the stored demo does not). The presets have stored maps; a short run of your own has weights.")
+
+
+def _to_maps(run_id: str, row: int) -> None:
+    change(run=run_id, row=row, text_a=None, text_b=None, panel="maps")
+    go_to("attention")

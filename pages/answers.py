@@ -1,0 +1,23 @@
+"""What teacher and students answer, what it costs, and what goes on inside while they do."""
+
+from kdviz.ui.answers_inside import inside_part
+from kdviz.ui.answers_mistakes import mistake_part
+from kdviz.ui.answers_scores import run_part, score_part
+from kdviz.ui.controls import panels
+from kdviz.ui.guard import guarded
+from kdviz.ui.look import heading
+from kdviz.ui.strip import strip
+
+PARTS = {
+    "scores": ("Scores and cost", "How well teacher and students answer", "interval", score_part),
+    "inside": ("Same answer, different inside", "Same answer, different inside", "inside", inside_part),
+    "mistakes": ("Who is wrong where", "Who is wrong where", "right_wrong", mistake_part),
+    "runs": ("Runs against runs", "What differs between runs", "run", run_part),
+}
+
+scene = strip(sentence=False)
+part = panels({name: row[0] for name, row in PARTS.items()}, scene.view.panel)
+_, title, term, draw = PARTS[part]
+heading(title, term)
+with guarded(title):
+    draw(scene)
