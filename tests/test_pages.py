@@ -13,7 +13,11 @@ from kdviz.runs import Run
 from kdviz.ui import store as ui_store
 
 ROOT = Path(__file__).parents[1]
-PAGES = tuple(name for name in ("start", "attention", "layers", "answers") if (ROOT / "pages" / f"{name}.py").exists())
+PAGES = ("start", "attention", "layers", "answers")
+PARTS = (
+    ("attention", "training"), ("attention", "bertviz"), ("attention", "bertviz-model"), ("layers", "heads"), ("layers", "partners"), ("layers", "cka"),
+    ("answers", "inside"), ("answers", "mistakes"), ("answers", "runs"),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -50,8 +54,10 @@ def texts(app: AppTest) -> str:
     return "\n".join(str(element.value) for element in elements)
 
 
-def figure(app: AppTest, place: int = 0) -> dict:
-    return json.loads(app.get("plotly_chart")[place].proto.spec)
+def figure(app: AppTest) -> dict:
+    """The figure of the page that has heat maps."""
+    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    return next(spec for spec in specs if any(trace["type"] == "heatmap" for trace in spec["data"]))
 
 
 def heatmaps(spec: dict) -> dict[str, list]:
@@ -64,6 +70,17 @@ def test_a_page_stands_with_runs_and_without(page: str, runs: Path):
     app = open_page(page)
     assert not app.exception
     assert "sample data, not GLUE" in texts(app)
+
+
+@pytest.mark.parametrize(("page", "part"), PARTS)
+def test_every_part_of_a_page_stands(page: str, part: str, runs: Path):
+    """Without it a part that nobody opened before a release would fail in front of an audience."""
+    if part.startswith("bertviz"):
+        pytest.importorskip("bertviz", reason="the BertViz views are optional")
+    app = open_page(page, run="cola-sid", show=part)
+    assert not app.exception
+    assert not app.warning
+    assert app.get("plotly_chart") or app.get("iframe")
 
 
 @pytest.mark.parametrize("page", PAGES)
