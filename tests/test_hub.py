@@ -155,5 +155,15 @@ def test_offline_mode_is_respected(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with hub_server(tables("cola")) as (endpoint, requests):
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        assert hub.hub_is_reachable() is False
         assert seconds_to_give_up(match="HF_HUB_OFFLINE forbids the network") < 1
         assert requests == []
+
+
+def test_whether_the_hub_can_be_reached(monkeypatch):
+    """The models ask this before they let the hub's library try for a minute."""
+    assert hub.hub_is_reachable() is False
+    with hub_server({}) as (endpoint, requests):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint + "/")
+        assert hub.hub_is_reachable() is True
+        assert requests == ["HEAD /datasets/nyu-mll/glue/resolve/main/README.md"]

@@ -80,14 +80,24 @@ def _read_hub(task_name: str, endpoint: str, folders: tuple[str, str]) -> Splits
         raise HubUnavailable(task_name, f"{missing}, and {error}") from None
 
 
+def hub_is_reachable() -> bool:
+    """Whether the hub may be asked and answers anything within SECONDS_TO_ANSWER."""
+    return not _forbidden() and _ask(_endpoint()) is None
+
+
 def _check_allowed(endpoint: str) -> None:
     """ValueError where the endpoint is not to be asked now."""
-    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
-        if os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"}:
-            raise ValueError(f"{name} forbids the network")
+    if name := _forbidden():
+        raise ValueError(f"{name} forbids the network")
     if time.monotonic() - _failed_at.get(endpoint, -math.inf) < SECONDS_TO_FORGET:
         raise ValueError(f"{endpoint} failed a moment ago")
     _failed_at.pop(endpoint, None)
+
+
+def _forbidden() -> str | None:
+    """The variable that forbids the network, where one does."""
+    names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+    return next((name for name in names if os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"}), None)
 
 
 def _ask(endpoint: str) -> str | None:
