@@ -193,7 +193,9 @@ class Run:
 
     def teacher_maps(self, probe_id: str) -> np.ndarray:
         """Attention probabilities (teacher layers, heads, query, key), float32. KeyError where not recorded."""
-        return _read_maps(self.folder / "snapshots" / "teacher.safetensors", probe_id)
+        own = self.folder / "snapshots" / "teacher.safetensors"
+        shared = self.folder.parent / "teachers" / str(self.config.get("teacher_fingerprint")) / "probes.safetensors"
+        return _read_maps(own if _exists(own) else shared, probe_id)
 
     @property
     def evaluated_epochs(self) -> list[int]:
@@ -328,7 +330,8 @@ def _read_maps(path: Path, probe_id: str) -> np.ndarray:
     maps = _read_arrays(path, probe_id)[probe_id]
     if maps.dtype != np.uint8:
         return maps.astype(np.float32)
-    maps = maps.astype(np.float32)
+    # The stored demo keeps square roots in 127 steps: small probabilities keep their digits, and so does the KL.
+    maps = np.square(maps.astype(np.float32))
     return maps / np.maximum(maps.sum(axis=-1, keepdims=True), 1.0)
 
 
