@@ -8,10 +8,11 @@ templates are held out between train and dev.
 from itertools import islice
 
 from kdviz.data.examples import Example
-from kdviz.data.sample import cola
+from kdviz.data.sample import cola, mrpc, qqp, rte, sst2
 from kdviz.data.sample.engine import Draw, stream
 
-_PHENOMENA = {"cola": cola.PHENOMENA}
+_PHENOMENA = {"cola": cola.PHENOMENA, "mrpc": mrpc.PHENOMENA, "rte": rte.PHENOMENA, "qqp": qqp.PHENOMENA,
+              "sst2": sst2.PHENOMENA}
 TASKS: tuple[str, ...] = tuple(_PHENOMENA)
 MAX_EXAMPLES = {"train": 20_000, "dev": 2_000}
 DEFAULT_EXAMPLES = {"train": 8_000, "dev": 1_000}

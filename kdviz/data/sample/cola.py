@@ -6,12 +6,16 @@ In a crossed group every word occurs as often in acceptable as in unacceptable s
 
 from kdviz.data.sample import words
 from kdviz.data.sample.engine import Draw, Phenomenon, Row
-from kdviz.data.sample.english import past, participle, plural, present, sentence, third
+from kdviz.data.sample.english import gerund, participle, past, plural, present, sentence, third
 from kdviz.data.sample.words import Words
 
-_ADVERBS = ("often", "always", "rarely", "usually", "sometimes", "never")
 _FREQUENT_TIMES = Words(train=("on Sundays", "every summer", "in the evening", "most weekends"),
                         dev=("on Thursdays", "every winter", "in the early morning"))
+
+
+# How often a pair has the more frequent cue: a hint that counting words can find, without which a short fine-tuning does
+# not begin to learn the structure behind it.
+_LEAN = 0.7
 
 
 def _pair(good: str, bad: str, end: str = ".") -> list[Row]:
@@ -22,87 +26,100 @@ def _number(noun: str, is_plural: bool) -> str:
     return plural(noun) if is_plural else noun
 
 
+def _predicate(draw: Draw) -> tuple[str, str]:
+    """A predicate in the present, (singular, plural): "has written poems", "is writing poems", "writes poems"."""
+    habit, form = draw.pick(words.HABITS), draw.pick(("progressive",) * 5 + ("perfect", "plain"))
+    if form == "progressive":
+        return f"is {gerund(habit)}", f"are {gerund(habit)}"
+    if form == "perfect":
+        return f"has {participle(habit)}", f"have {participle(habit)}"
+    return third(habit), habit
+
+
+def _subject(draw: Draw, noun: str, is_plural: bool) -> str:
+    """"every doctor", "these doctors", or "the doctor" with no number outside the noun."""
+    determiners = ("the", "these", "these", "these", "many") if is_plural else ("the", "this", "this", "this", "every")
+    return f"{draw.pick(determiners)} {_number(noun, is_plural)}"
+
+
 def _agreement(draw: Draw) -> list[Row]:
     """The verb agrees with a subject that stands close to it."""
-    is_plural = draw.chance(0.5)
+    is_plural = draw.chance(_LEAN)
     template = draw.template(
-        train=("the {adjective} {subject} {adverb} {verb}", "{time} the {subject} {adverb} {verb}",
-               "everyone says that the {subject} {adverb} {verb}", "the {subject} {verb} {time}",
-               "as far as we know, the {adjective} {subject} {verb}"),
-        dev=("it is true that the {adjective} {subject} {verb}", "{time} the {adjective} {subject} {verb}",
-             "the two of us think that the {subject} {adverb} {verb}"))
-    slots = {"subject": _number(draw.pick(words.PEOPLE), is_plural), "adverb": draw.pick(_ADVERBS),
-             "adjective": draw.pick(words.PERSON_ADJECTIVES), "time": draw.pick(_FREQUENT_TIMES)}
-    habit = draw.pick(words.HABITS)
-    return _pair(template.format(verb=present(habit, is_plural), **slots),
-                 template.format(verb=present(habit, not is_plural), **slots))
+        train=("{subject} {verb}", "{time} {subject} {verb}", "everyone says that {subject} {verb}",
+               "{subject} {verb} {time}", "as far as we know, {subject} {verb}"),
+        dev=("it is true that {subject} {verb}", "{time} it seems that {subject} {verb}",
+             "the two of us think that {subject} {verb}"))
+    slots = {"subject": _subject(draw, draw.pick(words.PEOPLE), is_plural), "time": draw.pick(_FREQUENT_TIMES)}
+    predicates = _predicate(draw)
+    return _pair(template.format(verb=predicates[is_plural], **slots),
+                 template.format(verb=predicates[not is_plural], **slots))
 
 
 def _agreement_across(draw: Draw) -> list[Row]:
     """The verb agrees with a subject beyond another noun, which mostly has the other number."""
-    is_plural = draw.chance(0.5)
+    is_plural = draw.chance(_LEAN)
     attractor_is_plural = is_plural if draw.chance(0.2) else not is_plural
     template = draw.template(
-        train=("the {subject} {beside} the {attractor} {verb}", "the {subject} who {like} the {attractor} {verb}",
-               "the {subject} that the {attractor} {liked} {verb}",
-               "the {subject} {beside} the {adjective} {attractor} {adverb} {verb}",
-               "the {adjective} {subject} who {liked} the {attractor} {adverb} {verb}",
-               "the {subject} that no {attractor} {liked} {verb}"),
-        dev=("the {subject} {beside} the {attractor} in the {place} {verb}",
-             "the {subject} whom the {adjective} {attractor} {liked} {adverb} {verb}",
-             "we hear that the {subject} who {liked} the {attractor} {verb}"))
+        train=("{subject} {beside} {attractor} {verb}", "{subject} who {like} {attractor} {verb}",
+               "{subject} that {attractor} {liked} {verb}", "in the {place} {subject} {beside} {attractor} {verb}"),
+        dev=("{subject} {beside} {attractor} in the {place} {verb}", "{subject} whom {attractor} {liked} {verb}",
+             "we hear that {subject} who {liked} {attractor} {verb}"))
     subject, attractor = draw.several(words.PEOPLE, 2)
-    social, habit = draw.pick(words.SOCIAL_VERBS), draw.pick(words.HABITS)
-    slots = {"subject": _number(subject, is_plural), "attractor": _number(attractor, attractor_is_plural),
-             "beside": draw.pick(("next to", "behind", "in front of", "opposite")), "adverb": draw.pick(_ADVERBS),
-             "like": present(social, is_plural), "liked": past(social), "place": draw.pick(words.PLACES),
-             "adjective": draw.pick(words.PERSON_ADJECTIVES)}
-    return _pair(template.format(verb=present(habit, is_plural), **slots),
-                 template.format(verb=present(habit, not is_plural), **slots))
+    social, predicates = draw.pick(words.SOCIAL_VERBS), _predicate(draw)
+    slots = {"subject": _subject(draw, subject, is_plural), "attractor": _subject(draw, attractor, attractor_is_plural),
+             "beside": draw.pick(("next to", "behind", "in front of", "opposite")), "place": draw.pick(words.PLACES),
+             "like": present(social, is_plural), "liked": past(social)}
+    return _pair(template.format(verb=predicates[is_plural], **slots),
+                 template.format(verb=predicates[not is_plural], **slots))
 
 
-_REFLEXIVE_ACTS = Words(
-    train=("saw {} in the mirror", "hurt {} in the garden", "blamed {} for the accident", "bought {} a new coat",
-           "introduced {} to the guests", "defended {} in court", "made {} a cup of tea", "cut {} while cooking",
-           "prepared {} for the exam", "found {} alone on the island", "praised {} in the interview"),
-    dev=("locked {} out of the house", "dressed {} for the wedding", "drew {} in pencil", "talked {} into a long trip",
-         "asked {} the same question", "treated {} to a large dessert", "washed {} in the river"))
+_REFLEXIVE_ACTS = (
+    "saw {} in the mirror", "hurt {} in the garden", "blamed {} for the accident", "bought {} a new coat",
+    "introduced {} to the guests", "defended {} in court", "made {} a cup of tea", "cut {} while cooking",
+    "prepared {} for the exam", "found {} alone on the island", "praised {} in the interview",
+    "locked {} out of the house", "dressed {} for the wedding", "drew {} in pencil", "talked {} into a long trip",
+         "asked {} the same question", "treated {} to a large dessert", "washed {} in the river")
 
 
 def _reflexive(draw: Draw) -> list[Row]:
     """The pronoun agrees with the subject of its own clause, not with another noun of the sentence."""
-    nouns = {"himself": draw.pick(words.MEN), "herself": draw.pick(words.WOMEN),
-             "themselves": plural(draw.pick(draw.pick((words.MEN, words.WOMEN, words.PEOPLE))))}
+    nouns = {"himself": f"the {draw.pick(words.MEN)}", "herself": f"the {draw.pick(words.WOMEN)}",
+             "themselves": f"the {plural(draw.pick(draw.pick((words.MEN, words.WOMEN, words.PEOPLE))))}"}
+    pronouns = {"himself": "he", "herself": "she", "themselves": "they"}
     right, wrong, _ = draw.shuffled(tuple(nouns))
     template = draw.template(
-        train=("the {subject} {beside} the {other} {act}", "the {other} said that the {subject} {act}",
-               "the {subject} who {liked} the {other} {act}", "{time} the {subject} that the {other} {liked} {act}",
-               "before the {other} arrived, the {subject} {act}"),
-        dev=("the {other} knew why the {subject} {act}", "the {subject} whom the {other} {liked} {act}",
-             "{time} the {subject} behind the {other} {act}"))
+        train=("{time} {pronoun} {act}", "{other} said that {pronoun} {act}", "everyone knows that {pronoun} {act}",
+               "{subject} {act}", "{subject} {beside} {other} {act}"),
+        dev=("{time} we heard that {pronoun} {act}", "{other} knew why {pronoun} {act}",
+             "{other} was not there when {pronoun} {act}", "{time} {subject} {beside} {other} {act}"))
     act = draw.pick(_REFLEXIVE_ACTS)
-    slots = {"subject": nouns[right], "other": nouns[wrong], "liked": past(draw.pick(words.SOCIAL_VERBS)),
+    slots = {"subject": nouns[right], "pronoun": pronouns[right], "other": nouns[wrong],
              "beside": draw.pick(("next to", "near")), "time": draw.pick(words.TIMES)}
     return _pair(template.format(act=act.format(right), **slots), template.format(act=act.format(wrong), **slots))
 
 
 def _determiner(draw: Draw) -> list[Row]:
-    """"This" and "every" want a singular noun, "these" and "several" a plural one."""
-    singular, several = draw.pick(("this", "that", "every", "each", "another")), \
-        draw.pick(("these", "those", "several", "many", "both"))
+    """"This" and "that" want a singular noun or "one", "these" and "those" a plural noun or "ones"."""
+    singular, several = draw.pick(("this", "that")), draw.pick(("these", "those"))
     is_plural = draw.chance(0.5)
     template = draw.template(
-        train=("the {person} {acted} {determiner} {adjective} {thing} {time}",
-               "{time} {name} {acted} {determiner} {adjective} {thing}",
-               "{name} and the {person} {acted} {determiner} {thing} in the {place}",
-               "the {person} in the {place} {acted} {determiner} very {adjective} {thing}"),
+        train=("{time} {name} {acted} {determiner} {adjective} {thing}", "the {person} {acted} {determiner} {thing}",
+               "{name} and the {person} {acted} {determiner} {thing} in the {place}"),
         dev=("did {name} ever tell you that the {person} {acted} {determiner} {adjective} {thing}",
-             "the {person} and {name} both {acted} {determiner} {adjective} {thing} {time}",
+             "the {person} and {name} both {acted} {determiner} {thing} {time}",
              "{name} saw how the {person} {acted} {determiner} {thing} from the {place}"))
+    noun = draw.pick(words.THINGS)
+    if draw.chance(0.5):
+        template = draw.template(train=("of all the {noun} the {person} liked only {determiner} {adjective} {thing}",
+                                        "among the {noun} {name} {acted} {determiner} {adjective} {thing}"),
+                                 dev=("when {name} saw the {noun}, the {person} {acted} {determiner} {adjective} {thing}",))
+        thing = "one"
+    else:
+        thing = noun
     slots = {"person": draw.pick(words.PEOPLE), "acted": past(draw.pick(words.THING_VERBS)),
-             "name": draw.pick(words.NAMES), "adjective": draw.pick(words.THING_ADJECTIVES),
-             "thing": _number(draw.pick(words.THINGS), is_plural), "time": draw.pick(words.TIMES),
-             "place": draw.pick(words.PLACES)}
+             "name": draw.pick(words.NAMES), "adjective": draw.pick(words.THING_ADJECTIVES), "noun": plural(noun),
+             "thing": _number(thing, is_plural), "time": draw.pick(words.TIMES), "place": draw.pick(words.PLACES)}
     right, wrong = (several, singular) if is_plural else (singular, several)
     return _pair(template.format(determiner=right, **slots), template.format(determiner=wrong, **slots),
                  "?" if template.startswith("did") else ".")
@@ -127,33 +144,14 @@ def _negative_polarity(draw: Draw) -> list[Row]:
 
 
 # (verb and preposition, verb without, what follows either)
-_PREPOSITION_PAIRS = Words(
-    train=(("arrive at", "reach", "station, hotel, village, border, hut"),
-           ("listen to", "hear", "speech, concert, story, recording, sermon"),
-           ("look at", "examine", "painting, map, contract, photograph, ring"),
-           ("complain about", "criticize", "service, food, decision, new rules, film"),
-           ("laugh at", "mock", "hat, accent, speech, plan, costume"),
-           ("smile at", "greet", "children, guests, visitors, twins, queen"),
-           ("rely on", "use", "map, compass, dictionary, guidebook, radio"),
-           ("belong to", "join", "club, choir, orchestra, team, party"),
-           ("object to", "reject", "plan, offer, proposal, design, idea")),
-    dev=(("stare at", "inspect", "statue, document, coin, trophy, scratch"),
-         ("talk about", "discuss", "budget, election, holiday, weather, exam"),
-         ("apologize to", "thank", "hosts, passengers, crew, jury, audience"),
-         ("participate in", "attend", "debate, workshop, ceremony, meeting, contest"),
-         ("insist on", "demand", "refund, discount, replacement, new trial, vote")))
-# verbs that take no object, verbs that need one, with fitting objects
-_NO_OBJECT = Words(train=("sneeze", "yawn", "cough", "vanish", "faint", "arrive", "smile", "laugh", "wait"),
-                   dev=("hesitate", "blush", "disappear", "shiver", "giggle"))
-_NEEDS_OBJECT = Words(
-    train=(("lock", "door, gate, drawer"), ("devour", "cake, soup, pie"), ("fix", "bicycle, roof, radio"),
-           ("buy", "newspaper, lamp, scarf"), ("find", "wallet, ring, key"), ("carry", "suitcase, box, baby")),
-    dev=(("repair", "fence, engine, violin"), ("fetch", "ladder, towel, doctor"), ("hide", "letter, bottle, gift"),
-         ("borrow", "umbrella, pencil, shovel")))
+_PREPOSITION_PAIRS = (
+    ("arrive at", "reach", "station, hotel, village, border, hut, airport"),
+    ("listen to", "hear", "speech, concert, story, recording, sermon, orchestra"),
+    ("look at", "examine", "painting, map, contract, photograph, ring, coin"))
 
 
 def _argument_structure(draw: Draw) -> list[Row]:
-    """Which verbs take an object, which need one, and which need a preposition."""
+    """Which verbs take an object, and which need a preposition before it."""
     template = draw.template(
         train=("the {person} {predicate} {time}", "{time} the {adjective} {person} {predicate}",
                "we heard that the {person} {predicate} {time}",
@@ -161,17 +159,11 @@ def _argument_structure(draw: Draw) -> list[Row]:
         dev=("{name} remembers that the {person} {predicate} {time}",
              "{time} the {person} and {name} {predicate}",
              "the {adjective} {person} who met {name} {predicate} {time}"))
-    if draw.chance(0.5):
-        with_preposition, without, objects = draw.pick(_PREPOSITION_PAIRS)
-        verb, preposition = with_preposition.split()
-        thing = "the " + draw.pick(objects.split(", "))
-        good = (f"{past(verb)} {preposition} {thing}", f"{past(without)} {thing}")
-        bad = (f"{past(verb)} {thing}", f"{past(without)} {preposition} {thing}")
-    else:
-        alone, (needing, objects) = draw.pick(_NO_OBJECT), draw.pick(_NEEDS_OBJECT)
-        thing = "the " + draw.pick(objects.split(", "))
-        good = (past(alone), f"{past(needing)} {thing}")
-        bad = (f"{past(alone)} {thing}", past(needing))
+    with_preposition, without, objects = draw.pick(_PREPOSITION_PAIRS)
+    verb, preposition = with_preposition.split()
+    thing = "the " + draw.pick(objects.split(", "))
+    good = (f"{past(verb)} {preposition} {thing}", f"{past(without)} {thing}")
+    bad = (f"{past(verb)} {thing}", f"{past(without)} {preposition} {thing}")
     slots = {"person": draw.pick(words.PEOPLE), "name": draw.pick(words.NAMES), "time": draw.pick(words.TIMES),
              "adjective": draw.pick(words.PERSON_ADJECTIVES)}
     rows = []
@@ -180,28 +172,23 @@ def _argument_structure(draw: Draw) -> list[Row]:
     return rows
 
 
-_GAP_VERBS = Words(train=("bought", "found", "lost", "repaired", "hid", "stole", "sold", "brought"),
-                   dev=("borrowed", "dropped", "left", "damaged", "photographed"))
+_GAP_VERBS = ("bought", "found", "lost", "repaired", "stole", "borrowed", "damaged", "photographed")
 
 
 def _wh_gap(draw: Draw) -> list[Row]:
     """"What" needs a gap where the object would be; without "what" there must be an object."""
     template = draw.template(
-        train=("{name} knows {word} the {person} {verb} {thing} in the {place}",
-               "we forgot {word} the {person} {verb} {thing} {time}",
-               "it was clear {word} the {adjective} {person} {verb} {thing} {time}",
-               "{name} told us {word} the {person} {verb} {thing} near the {place}"),
-        dev=("{name} discovered {word} the {adjective} {person} {verb} {thing} {time}",
-             "{time} we learned {word} the {person} {verb} {thing} at the {place}",
-             "nobody remembers {word} {name} and the {person} {verb} {thing} {time}"))
-    thing = f"the {draw.pick(words.THINGS)}"
+        train=("{name} knows {word} the {person} {verb} {thing}", "we forgot {word} the {person} {verb} {thing}",
+               "it was clear {word} the {adjective} {person} {verb} {thing}",
+               "{name} told us {word} the {person} {verb} {thing} {time}"),
+        dev=("{name} discovered {word} the {adjective} {person} {verb} {thing}",
+             "{time} we learned {word} the {person} {verb} {thing}",
+             "nobody remembers {word} {name} and the {person} {verb} {thing}"))
+    thing = draw.pick(("it", "it", f"the {draw.pick(words.THINGS)}"))
     slots = {"name": draw.pick(words.NAMES), "person": draw.pick(words.PEOPLE), "verb": draw.pick(_GAP_VERBS),
-             "adjective": draw.pick(words.PERSON_ADJECTIVES), "place": draw.pick(words.PLACES),
-             "time": draw.pick(words.TIMES)}
-    rows = []
-    for word, right, wrong in (("what", "", thing), ("that", thing, "")):
-        rows += _pair(template.format(word=word, thing=right, **slots), template.format(word=word, thing=wrong, **slots))
-    return rows
+             "adjective": draw.pick(words.PERSON_ADJECTIVES), "time": draw.pick(words.TIMES)}
+    word, right, wrong = ("what", "", thing) if draw.chance(_LEAN) else ("that", thing, "")
+    return _pair(template.format(word=word, thing=right, **slots), template.format(word=word, thing=wrong, **slots))
 
 
 def _word_order(draw: Draw) -> list[Row]:
@@ -209,19 +196,18 @@ def _word_order(draw: Draw) -> list[Row]:
     good, bad = draw.template(
         train=(("the {person} {acted} the {adjective} {thing} in the {place}",
                 "the {person} {acted} the {thing} {adjective} in the {place}"),
-               ("{name} {acted} a {thing} in the {place} {time}", "{name} a {thing} {acted} in the {place} {time}"),
+               ("{name} {acted} the {thing} in the {place}", "{name} the {thing} {acted} in the {place}"),
                ("the very {mood} {person} {acted} the {thing}", "the {mood} very {person} {acted} the {thing}"),
-               ("{name} took the {thing} from the {place} to the {person}",
-                "{name} took the {thing} the {place} from to the {person}"),
-               ("the {person} has not {done} the {thing} yet", "the {person} not has {done} the {thing} yet"),
-               ("the {person} {acted} all of the {things} {time}", "the {person} {acted} of all the {things} {time}")),
-        dev=(("{time} the {mood} {person} {acted} a {thing} for {name}",
-              "{time} the {person} {mood} {acted} a {thing} for {name}"),
+               ("{name} took the {thing} from the {place}", "{name} took the {thing} the {place} from"),
+               ("the {person} has not {done} the {thing}", "the {person} not has {done} the {thing}")),
+        dev=(("{time} the {mood} {person} {acted} a {thing}", "{time} the {person} {mood} {acted} a {thing}"),
              ("{time} the {person} from the {place} {acted} the {thing}",
               "{time} the {person} the {place} from {acted} the {thing}"),
              ("{name} and the {person} {acted} some {adjective} {things}",
               "{name} and the {person} some {adjective} {things} {acted}"),
-             ("the {person} {acted} a rather {adjective} {thing}", "the {person} {acted} a {adjective} rather {thing}")))
+             ("{time} {name} {acted} a very {adjective} {thing}", "{time} {name} {acted} a {adjective} very {thing}"),
+             ("{name} and the {person} have not {done} the {thing}",
+              "{name} and the {person} not have {done} the {thing}")))
     verb, thing = draw.pick(words.THING_VERBS), draw.pick(words.THINGS)
     slots = {"person": draw.pick(words.PEOPLE), "name": draw.pick(words.NAMES), "acted": past(verb),
              "done": participle(verb), "thing": thing, "things": plural(thing), "place": draw.pick(words.PLACES),
@@ -232,7 +218,7 @@ def _word_order(draw: Draw) -> list[Row]:
 
 def _inversion(draw: Draw) -> list[Row]:
     """The auxiliary stands before the subject in a question, after it in a clause inside another."""
-    wh, auxiliary = draw.pick(("where", "when", "why", "how")), draw.pick(("will", "can", "should", "must", "would"))
+    wh, auxiliary = draw.pick(("where", "when", "why", "how")), draw.pick(("will", "should", "must", "would"))
     opening = draw.template(
         train=("{name} wonders", "nobody knows", "it is not clear", "we asked", "{name} has no idea"),
         dev=("{name} will soon find out", "they would like to know", "it is hard to say"))
@@ -246,35 +232,34 @@ def _inversion(draw: Draw) -> list[Row]:
     return _pair(inverted, straight, "?") + _pair(f"{opening} {straight}", f"{opening} {inverted}")
 
 
-_IRREGULAR_ACTS = Words(
-    train=("take the early bus", "write a long letter", "break the window", "steal the necklace", "eat the last cake",
-           "choose the red curtains", "throw the ball over the wall", "forget the password", "wear a blue hat",
-           "draw a map", "see the comet", "ride the gray horse", "drink the cold tea", "give a short speech",
-           "grow a beard", "drive to the coast"),
-    dev=("fly to Lisbon", "sing a duet", "swim across the bay", "shake the bottle", "wake the baby", "tear the dress",
-         "bite into the apple", "go to the bank", "fall off the ladder", "hide the key"))
+_IRREGULAR_ACTS = (
+    "take the early bus", "write a long letter", "break the window", "steal the necklace", "eat the last cake",
+    "forget the password", "wear a blue hat", "see the comet", "drink the cold tea", "draw a map")
 
 
 def _verb_form(draw: Draw) -> list[Row]:
-    """"Has" wants the participle, and without it there must be the past tense."""
+    """"Has" wants the participle, "is" the -ing form, "will" the bare verb."""
     template = draw.template(
-        train=("the {person} {has} finally {verb}", "{name} and the {person} {have} already {verb}",
-               "the {adjective} {person} in the {place} {has} just {verb}",
-               "I believe that the {person} {has} once {verb}"),
-        dev=("the {person} near the {place} {has} never {verb}", "the {adjective} {person} {has} recently {verb}",
-             "{name} told us that the {person} {has} twice {verb}"))
+        train=("the {person} {verb}", "{name} told us that the {person} {verb}",
+               "the {adjective} {person} in the {place} {verb}", "I believe that {name} {verb}"),
+        dev=("the {person} near the {place} {verb}", "we think that the {adjective} {person} {verb}",
+             "it is said that {name} {verb}"))
     slots = {"person": draw.pick(words.PEOPLE), "name": draw.pick(words.NAMES), "place": draw.pick(words.PLACES),
              "adjective": draw.pick(words.PERSON_ADJECTIVES)}
     act = draw.pick(_IRREGULAR_ACTS)
-    full, bare = {"has": "has", "have": "have", **slots}, {"has": "", "have": "", **slots}
-    return (_pair(template.format(verb=participle(act), **full), template.format(verb=past(act), **full))
-            + _pair(template.format(verb=past(act), **bare), template.format(verb=participle(act), **bare)))
+    forms = (("has", participle(act)), ("is", gerund(act)), ("will", act))
+    (one, one_form), (two, two_form) = draw.several(forms, 2)
+    rows = []
+    for auxiliary, right, wrong in ((one, one_form, two_form), (two, two_form, one_form)):
+        rows += _pair(template.format(verb=f"{auxiliary} {right}", **slots),
+                      template.format(verb=f"{auxiliary} {wrong}", **slots))
+    return rows
 
 
-_LONG_ADJECTIVES = Words(
-    train=("careful with money", "interested in music", "afraid of the dark", "patient with children", "famous abroad",
-           "honest about mistakes", "nervous before exams", "popular in the village", "generous to strangers"),
-    dev=("fond of animals", "curious about history", "active in politics", "skilled at cards", "talkative at dinner"))
+_LONG_ADJECTIVES = (
+    "careful with money", "interested in music", "afraid of the dark", "patient with children", "famous abroad",
+    "honest about mistakes", "nervous before exams", "popular in the village", "generous to strangers",
+    "fond of animals", "curious about history", "active in politics", "skilled at cards", "talkative at dinner")
 
 
 def _comparison(draw: Draw) -> list[Row]:
@@ -302,7 +287,7 @@ def _conjunctions(draw: Draw) -> list[Row]:
                "{time} {first} {name} {second} the {adjective} {one} {acted} the {thing}",
                "the {one} {acted} {first} the {thing} {second} the {other}"),
         dev=("we think that {first} the {adjective} {one} {second} {name} {acted} the {thing}",
-             "{name} {acted} {first} the {adjective} {thing} {second} the {other}",
+             "{name} {acted} {first} the {thing} {second} the {other} {time}",
              "{time} {first} the {one} from the {place} {second} the {two} {acted} the {thing}"))
     (one, two), (thing, other) = draw.several(words.PEOPLE, 2), draw.several(words.THINGS, 2)
     slots = {"one": one, "two": two, "thing": thing, "other": other, "name": draw.pick(words.NAMES),
