@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     add("resume", "continue a run that was stopped or interrupted", _resume, run_id=True)
     add("stop", "stop a run that another process trains", _stop, run_id=True)
     add("delete", "remove a run's folder", _delete, run_id=True)
+    report = add("report", "one run as one HTML file", _report, run_id=True)
+    report.add_argument("--out", type=Path, help="file to write (default: RUN_ID.html)")
     study = add("study", "a grid of runs from a TOML file; continues where it stopped", _study)
     study.add_argument("file", type=Path)
     tasks = add("tasks", "the tasks, and where their data can be had", _tasks, runs_dir=False, as_json=True)
@@ -237,6 +239,19 @@ def _delete(asked: argparse.Namespace) -> None:
 
     delete_run(asked.runs_dir, check_run_id(asked.run_id))
     print(f"run {asked.run_id} is deleted")
+
+
+def _report(asked: argparse.Namespace) -> None:
+    from kdviz.files import write_bytes
+    from kdviz.report import report
+
+    run, target = Store(asked.runs_dir, DEMO_RUNS).open(asked.run_id), asked.out or Path(f"{asked.run_id}.html")
+    try:
+        content = report(run).encode()
+        write_bytes(target, content)
+    except (ValueError, OSError) as error:
+        raise RequestError(f"report: {error}") from None
+    print(f"{target}: {len(content) / 1e6:.1f} MB")
 
 
 def _study(asked: argparse.Namespace) -> int:
