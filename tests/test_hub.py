@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import threading
 import time
 
 import pytest
@@ -110,8 +111,30 @@ def test_a_name_that_does_not_resolve(monkeypatch):
     """Looking up a name has no time limit of its own; behind a dead resolver it lasts half a minute."""
     monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
     assert seconds_to_give_up(match="http://hub.invalid (cannot be reached|did not answer)") < 3.5
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: time.sleep(20))
+    found = threading.Event()
+
+    def dead_resolver(*args, **kwargs):
+        found.wait()
+        raise socket.gaierror("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", dead_resolver)
     assert seconds_to_give_up(match="http://hub.invalid did not answer within 2.5 s") < 3.5
+    found.set()
+
+
+def test_a_server_that_speaks_something_else(monkeypatch, capfd):
+    """The port may be another program's: its greeting must end in one line, not in a traceback on the terminal."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def greet() -> None:
+            connection, _ = server.accept()
+            connection.recv(1000)
+            connection.sendall(b"220 mail ready\r\n")
+            connection.close()
+
+        threading.Thread(target=greet, daemon=True).start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert seconds_to_give_up(match="cannot be reached .*220 mail ready") < 3
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_server_that_never_answers_is_left_alone(monkeypatch):

@@ -5,6 +5,7 @@ whether it may use the network is settled when it starts. Before the child may, 
 request within SECONDS_TO_ANSWER.
 """
 
+import http.client
 import json
 import math
 import os
@@ -116,7 +117,7 @@ def _ask(endpoint: str) -> str | None:
             problem[0] = None if error.code < 500 and error.code != 407 else f"answered {error.code}"
         except TimeoutError:
             pass
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             problem[0] = f"cannot be reached ({_one_line(getattr(error, 'reason', error))})"
 
     thread = threading.Thread(target=ask, daemon=True)
