@@ -32,6 +32,7 @@ def save_epoch(root: Path, epoch: int, *, model: nn.Module, optimizer: torch.opt
         _sync(path)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(temporary, folder)
+    _sync(root)
     return folder
 
 
@@ -59,5 +60,9 @@ def load_epoch(folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimiz
 
 
 def _sync(path: Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
+    """Bring a file's content, or a folder's names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -48,7 +48,7 @@ class RunConfig:
     cos_weight: float = _setting(1.0, "Weight of the CLS distance of each active pair.", low=0, high=1000)
     soft_throughout: bool = _setting(False, "pid and sid: soft labels in every stage, not only in the last.")
     hard_labels: bool = _setting(False, "Hard labels, times λ, beside the soft ones.")
-    freeze_finished: bool = _setting(False, "pid and sid: freeze the embeddings and the layers below the newest one.")
+    freeze_finished: bool = _setting(False, "pid and sid: freeze layers, and the embeddings, once their loss is dropped (pid: with every move; sid: in the last stage).")
     classifier_only_last: bool = _setting(False, "pid and sid: train only pooler and classifier in the last stage.")
     active_pairs: tuple[int, ...] | None = _setting(None, "Student layers (0-based) whose pairs are matched (default: all).")
     matching: str = _setting("uniform", "Layer matching: uniform, first, last, or custom:1,3,5 (0-based teacher layers).")

@@ -62,7 +62,7 @@ class Distillation:
 
     def _score_teacher(self) -> dict:
         main = next(iter(self.prepared.evaluations.values()))
-        return teacher_score(self.prepared.teacher, self.prepared.teacher_folder, self.prepared.task, main, run_in=self.prepared.run_in)
+        return teacher_score(self.prepared.teacher, self.prepared.teacher_folder, self.prepared.task, main)
 
     def _resume(self) -> bool:
         """Continue from the newest checkpoint; False where there is none (metrics are then begun anew)."""
@@ -130,7 +130,7 @@ class Distillation:
 
     def _probe(self) -> None:
         """Store the student's maps of the probes, and the mismatch over the probes alone."""
-        mismatch, results, maps = self.prepared.probes.measure(self.student, self.pairs, self.prepared.run_in)
+        mismatch, results, maps = self.prepared.probes.measure(self.student, self.pairs)
         self.writer.snapshot(self.step, maps)
         self.writer.line({"kind": "probe", "step": self.step, "epoch": self.step / self.steps_per_epoch, "mismatch": mismatch, "probes": results})
 
@@ -148,8 +148,7 @@ class Distillation:
         self._tell("evaluating", force=True)
         for name, encoded in prepared.evaluations.items():
             evaluated = evaluate(
-                self.student, encoded, prepared.evaluation_outputs[name], self.pairs, num_teacher_layers=prepared.num_teacher_layers, with_cka=not record,
-                run_in=prepared.run_in, tick=self.check_stop,
+                self.student, encoded, prepared.evaluation_outputs[name], self.pairs, num_teacher_layers=prepared.num_teacher_layers, with_cka=not record, tick=self.check_stop,
             )
             if record:
                 record.setdefault("other_sets", {})[name] = evaluated.record(prepared.task)
@@ -161,7 +160,7 @@ class Distillation:
         self.clock.evaluated(record["seconds"])
         state = {
             "epoch": self.epoch, "step": self.step, "seconds": self.seconds, "stage_index": self.schedule.index, "epochs_in_stage": self.schedule.epochs_in_stage,
-            "metrics_bytes": self.writer.metrics_bytes, "eval": record,
+            "metrics_bytes": self.writer.secured_bytes(), "eval": record,
         }
         save_epoch(self.checkpoints, self.epoch, model=self.student, optimizer=self.optimizer, state=state)
         self._publish(record)

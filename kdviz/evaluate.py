@@ -1,7 +1,6 @@
 """One pass over a set: predictions, mismatch per example, layer and head, and how the layers resemble each other."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,11 +63,11 @@ def evaluate(
     *,
     num_teacher_layers: int,
     with_cka: bool = True,
-    run_in: Callable = nullcontext,
     tick: Callable[[], None] = lambda: None,
 ) -> Evaluated:
     """Evaluate `student` on `encoded` against the teacher's `outputs`, in eval mode, without gradient.
 
+    In float32 whatever the arithmetic of training, so that a stranger can recompute every number from the weights.
     `tick` is called between batches and may raise. The student's mode is put back.
     """
     device = next(student.parameters()).device
@@ -88,9 +87,8 @@ def evaluate(
             batch = encoded.batch(positions).to(device)
             teacher = outputs.gather(batch, needs)
             with torch.no_grad():
-                with run_in():
-                    traced = trace(student, *batch.inputs, record=[layer for layer, _ in pairs])
-                    student_logits = classify(student, traced.last)
+                traced = trace(student, *batch.inputs, record=[layer for layer, _ in pairs])
+                student_logits = classify(student, traced.last)
                 logits[0, positions], logits[1, positions] = _numpy(teacher.logits), _numpy(student_logits)
                 for number, (student_layer, teacher_layer) in enumerate(pairs):
                     kl[positions, number] = _numpy(losses.attention_kl_per_head(teacher.log_probs[teacher_layer], traced.log_probs[student_layer], batch.attention_mask))
@@ -108,8 +106,8 @@ def evaluate(
     )
 
 
-def predict(model: nn.Module, encoded: EncodedSet, *, run_in: Callable = nullcontext, tick: Callable[[], None] = lambda: None) -> np.ndarray:
-    """Logits (n, classes) of a classifier in eval mode."""
+def predict(model: nn.Module, encoded: EncodedSet, *, tick: Callable[[], None] = lambda: None) -> np.ndarray:
+    """Logits (n, classes) of a classifier in eval mode, in float32."""
     device = next(model.parameters()).device
     logits = np.zeros((len(encoded), model.config.num_labels), dtype=np.float32)
     was_training = model.training
@@ -118,8 +116,7 @@ def predict(model: nn.Module, encoded: EncodedSet, *, run_in: Callable = nullcon
         with torch.no_grad():
             for positions in encoded.evaluation_batches():
                 tick()
-                with run_in():
-                    logits[positions] = _numpy(classify(model, trace(model, *encoded.batch(positions).to(device).inputs).last))
+                logits[positions] = _numpy(classify(model, trace(model, *encoded.batch(positions).to(device).inputs).last))
     finally:
         model.train(was_training)
     return logits

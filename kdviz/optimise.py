@@ -19,10 +19,13 @@ def make_optimizer(model: nn.Module, *, learning_rate: float, weight_decay: floa
 
 
 def learning_rate_at(step: int, *, total_steps: int, peak: float, warmup_share: float) -> float:
-    """Learning rate of step `step` (0-based): rises linearly over the warm-up, then falls linearly to 0."""
+    """Learning rate of step `step` (0-based): rises linearly from 0 over the warm-up, then falls linearly to 0.
+
+    The numbers of transformers' get_linear_schedule_with_warmup, so that runs can be compared with its Trainer's.
+    """
     warmup_steps = int(total_steps * warmup_share)
     if step < warmup_steps:
-        return peak * (step + 1) / warmup_steps
+        return peak * step / warmup_steps
     return peak * max(0.0, (total_steps - step) / max(1, total_steps - warmup_steps))
 
 

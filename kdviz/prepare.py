@@ -1,12 +1,15 @@
 """From a run's config to everything the loop needs: data, tokenizer, teacher with its outputs, probes, student."""
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from kdviz.checkpoint import latest
 from kdviz.config import RunConfig
 from kdviz.data import load_examples, subset
 from kdviz.data.encoded import EncodedSet, Tokenizer
@@ -51,13 +54,19 @@ def prepare(writer: RunWriter, asked: dict, check_stop: Callable[[], None]) -> P
     task, runs_dir = TASKS[config.task], writer.folder.parent
     writer.update_status(phase="loading", force=True)
     checkpoint = resolve(config.teacher)
+    if checkpoint.weights_sha256 != asked["teacher_weights_sha256"]:
+        raise RequestError(f"teacher: the weights in {checkpoint.folder} changed since this run was made; start a new run", field="teacher")
     check_stop()
-    loaded = load_examples(config.task, asked["data"]["source"], config.data_dir, seed=asked["data"]["seed"])
+    # Where the examples were found when the run was made: KDVIZ_GLUE_DIR may be another one today.
+    source, origin = asked["data"]["source"], asked["data"]["origin"]
+    loaded = load_examples(config.task, source, os.path.dirname(origin) if source == "folder" else None, seed=asked["data"]["seed"])
     if loaded.fingerprint != asked["data"]["fingerprint"]:
         raise RequestError(f"data_dir: the examples changed since this run began (content {asked['data']['fingerprint']} then, {loaded.fingerprint} now); start a new run", field="data_dir")
     tokenizer, cache = Tokenizer(checkpoint.folder, config.max_length), runs_dir / "teachers" / ".encoded"
     train = tokenizer.encode_set(subset(loaded.train, config.train_size, seed=config.data_seed), cache)
     evaluations = {name: tokenizer.encode_set(subset(examples, config.eval_size, seed=config.data_seed), cache) for name, examples in loaded.dev.items()}
+    if max(int(encoded.tokens.max()) for encoded in (train, *evaluations.values())) >= checkpoint.vocab_size:
+        raise RequestError(f"teacher: the tokenizer in {checkpoint.folder} has tokens beyond the model's vocabulary of {checkpoint.vocab_size}; choose a checkpoint with its own tokenizer", field="teacher")
     check_stop()
     device, _ = choose_device(config.device_choice)
     run_in = arithmetic(device, getattr(torch, asked["dtype"]))
@@ -70,7 +79,9 @@ def prepare(writer: RunWriter, asked: dict, check_stop: Callable[[], None]) -> P
         return report
 
     teacher_folder = runs_dir / "teachers" / asked["teacher_fingerprint"]
-    hooks = TeacherHooks(begin=writer.keep_teacher_lines, line=writer.line, tick=tick("teacher"), phase=lambda text: writer.update_status(waiting=text))
+    hooks = TeacherHooks(tick=tick("teacher"), phase=lambda text: writer.update_status(waiting=text))
+    if latest(writer.folder / "checkpoints") is None:  # else the lines of this run are there already, whoever removed its teacher
+        hooks = replace(hooks, begin=writer.keep_teacher_lines, line=writer.line)
     teacher = finetuned_teacher(config, task, checkpoint, train, folder=teacher_folder, device=device, run_in=run_in, hooks=hooks)
     pairs = match_layers(config.matching, config.student_layers, checkpoint.num_layers)
     budget = dict(
@@ -80,10 +91,11 @@ def prepare(writer: RunWriter, asked: dict, check_stop: Callable[[], None]) -> P
     train_outputs = teacher_outputs(teacher, train, training_needs(config, pairs), **budget)
     all_layers = frozenset(range(checkpoint.num_layers))
     evaluation_needs = Needs(logits=True, cls_layers=all_layers, map_layers=frozenset(layer for _, layer in pairs))
-    evaluation_outputs = {name: teacher_outputs(teacher, encoded, evaluation_needs, **budget) for name, encoded in evaluations.items()}
+    # Whatever the arithmetic of training, what is measured is measured in float32: a stranger can recompute it.
+    evaluation_outputs = {name: teacher_outputs(teacher, encoded, evaluation_needs, **{**budget, "run_in": nullcontext}) for name, encoded in evaluations.items()}
     return Prepared(
         config=config, task=task, pairs=pairs, device=device, run_in=run_in, checkpoint=checkpoint, train=train, evaluations=evaluations, teacher=teacher,
-        teacher_folder=teacher_folder, train_outputs=train_outputs, evaluation_outputs=evaluation_outputs, probes=make_probes(config.task, tokenizer, teacher, run_in),
+        teacher_folder=teacher_folder, train_outputs=train_outputs, evaluation_outputs=evaluation_outputs, probes=make_probes(config.task, tokenizer, teacher),
     )
 
 

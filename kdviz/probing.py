@@ -1,7 +1,5 @@
 """The probes: the project's own sentences, whose maps a run stores at about twenty moments."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -31,15 +29,14 @@ class Probes:
         """About `count` steps, evenly spread, the first before the first step and the last after the last."""
         return frozenset(int(step) for step in np.linspace(0, total_steps, count + 1).round())
 
-    def measure(self, student: nn.Module, pairs: tuple[tuple[int, int], ...], run_in: Callable = nullcontext) -> tuple[dict, dict, dict[str, np.ndarray]]:
+    def measure(self, student: nn.Module, pairs: tuple[tuple[int, int], ...]) -> tuple[dict, dict, dict[str, np.ndarray]]:
         """(mismatch over the probes, per-probe results, student maps by probe) in eval mode."""
         was_training = student.training
         student.eval()
         try:
             with torch.no_grad():
-                with run_in():
-                    traced = trace(student, *self.batch.inputs, record=range(len(student.bert.encoder.layer)))
-                    logits = classify(student, traced.last).float()
+                traced = trace(student, *self.batch.inputs, record=range(len(student.bert.encoder.layer)))
+                logits = classify(student, traced.last)
                 kl = torch.stack([losses.attention_kl_per_head(self.teacher.log_probs[layer], traced.log_probs[own], self.batch.attention_mask) for own, layer in pairs], dim=1)
                 distance = torch.stack([losses.cls_distance_per_example(self.teacher.cls[layer], traced.cls[own]) for own, layer in pairs], dim=1)
         finally:
@@ -63,7 +60,7 @@ class Probes:
         return maps
 
 
-def make_probes(task: str, tokenizer: Tokenizer, teacher: nn.Module, run_in: Callable = nullcontext) -> Probes:
+def make_probes(task: str, tokenizer: Tokenizer, teacher: nn.Module) -> Probes:
     """Encode the task's presets and ask the teacher about them: all its layers."""
     chosen = presets(task)
     examples = [Example(index=number, text_a=preset.text_a, text_b=preset.text_b, label=preset.label) for number, preset in enumerate(chosen)]
@@ -71,16 +68,16 @@ def make_probes(task: str, tokenizer: Tokenizer, teacher: nn.Module, run_in: Cal
     device = next(teacher.parameters()).device
     batch = encoded.batch(np.arange(len(encoded))).to(device)
     layers = frozenset(range(len(teacher.bert.encoder.layer)))
-    with torch.no_grad(), run_in():
+    with torch.no_grad():
         traced = trace(teacher, *batch.inputs, record=layers)
-        logits = classify(teacher, traced.last).float()
+        logits = classify(teacher, traced.last)
     rows = []
     for number, preset in enumerate(chosen):
         begin, end = encoded.offsets[number], encoded.offsets[number + 1]
         rows.append({**asdict(preset), "tokens": tokenizer.tokens(encoded.tokens[begin:end]), "teacher_logits": logits[number].tolist()})
     probes = Probes(
         ids=tuple(preset.id for preset in chosen), encoded=encoded, rows=rows, batch=batch, teacher_maps={},
-        teacher=TeacherBatch(logits=logits, cls={layer: traced.cls[layer].float() for layer in layers}, log_probs=traced.log_probs),
+        teacher=TeacherBatch(logits=logits, cls={layer: traced.cls[layer] for layer in layers}, log_probs=traced.log_probs),
     )
     probes.teacher_maps = probes._maps(traced.log_probs)
     return probes

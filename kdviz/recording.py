@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -64,9 +65,11 @@ class RunWriter:
         with open(self._metrics, "a", encoding="utf-8") as file:
             file.write(json_line(record))
 
-    @property
-    def metrics_bytes(self) -> int:
-        return self._metrics.stat().st_size if self._metrics.exists() else 0
+    def secured_bytes(self) -> int:
+        """The size of metrics.jsonl, after bringing it to the disk: a checkpoint builds on these lines."""
+        with open(self._metrics, "ab") as file:
+            os.fsync(file.fileno())
+            return file.tell()
 
     def cut_metrics(self, num_bytes: int) -> None:
         """Keep the first `num_bytes` of metrics.jsonl (what a checkpoint had seen), as a new file: readers notice."""
@@ -105,14 +108,17 @@ class RunWriter:
         write_bytes(self.folder / "predictions.jsonl", "".join(json_line(dict(zip(keys, row))) for row in rows).encode())
 
     def student(self, weights: Path, config: dict, tokenizer_folder: Path) -> None:
-        """Make student/ the weights in the file `weights` (linked, not copied), with `config` and the tokenizer."""
+        """Make student/ the weights in the file `weights` (linked where the disk can), with `config` and the tokenizer."""
         folder = self.folder / "student"
         folder.mkdir(exist_ok=True)
         copy_tokenizer(tokenizer_folder, folder)
         write_json(folder / "config.json", config)
         temporary = folder / ".model.tmp"
         temporary.unlink(missing_ok=True)
-        os.link(weights, temporary)
+        try:
+            os.link(weights, temporary)
+        except OSError:  # exFAT and some network disks have no links
+            shutil.copyfile(weights, temporary)
         os.replace(temporary, folder / "model.safetensors")
 
     def probes(self, rows: list[dict], teacher_maps: dict[str, np.ndarray]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from kdviz import losses
@@ -16,7 +17,7 @@ from kdviz.attention import classify, seed_dropout, trace
 from kdviz.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.config import RunConfig
 from kdviz.data.encoded import EncodedSet
-from kdviz.errors import RunFailed
+from kdviz.errors import RequestError, RunFailed
 from kdviz.evaluate import predict
 from kdviz.files import exclusive, read_json, write_json
 from kdviz.models import Checkpoint, load_classifier, save_model
@@ -56,7 +57,10 @@ def finetuned_teacher(
                 time.sleep(0.2)
             elif not (folder / "model.safetensors").exists():
                 _finetune(config, task, checkpoint, train, folder, device, run_in, hooks)
-    teacher = load_classifier(folder, task.num_labels).to(device)
+    try:
+        teacher = load_classifier(folder, task.num_labels).to(device)
+    except (OSError, SafetensorError, RequestError) as error:
+        raise RunFailed(f"the kept teacher in {folder} is damaged ({str(error).splitlines()[0][:120]}); remove that folder and resume: it is made again") from error
     for parameter in teacher.parameters():
         parameter.requires_grad = False
     return teacher
@@ -117,7 +121,7 @@ def _install(whole: Path, folder: Path) -> None:
     whole.rmdir()
 
 
-def teacher_score(teacher: nn.Module, folder: Path, task: Task, evaluation: EncodedSet, logits: np.ndarray | None = None, *, run_in: Callable = nullcontext) -> dict:
+def teacher_score(teacher: nn.Module, folder: Path, task: Task, evaluation: EncodedSet, logits: np.ndarray | None = None) -> dict:
     """The teacher's metrics on the evaluation set with intervals, n and the majority share; kept in metrics.json.
 
     `warning` says where its accuracy is hardly above always answering the most frequent class.
@@ -125,7 +129,7 @@ def teacher_score(teacher: nn.Module, folder: Path, task: Task, evaluation: Enco
     known = _known_scores(folder)
     if evaluation.fingerprint in known:
         return known[evaluation.fingerprint]
-    logits = predict(teacher, evaluation, run_in=run_in) if logits is None else logits
+    logits = predict(teacher, evaluation) if logits is None else logits
     labels, predictions = evaluation.labels.astype(np.int64), logits.argmax(-1)
     accuracy, majority = float((labels == predictions).mean()), majority_share(labels)
     margin = 2 * float(np.sqrt(majority * (1 - majority) / len(labels)))

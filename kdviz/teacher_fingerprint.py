@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from kdviz.config import RunConfig
 from kdviz.models import Checkpoint
 
-RECIPE = 1  # raise it when the fine-tuning changes, so that older teachers are not taken for new ones
+RECIPE = 2  # raise it when the fine-tuning changes, so that older teachers are not taken for new ones
 
 
-def teacher_fingerprint(config: RunConfig, checkpoint: Checkpoint, train_fingerprint: str, tokenizer_sha256: Sequence[str]) -> str:
-    """16 hex digits: the weights, the tokenizer, the training examples and how it is fine-tuned."""
+def teacher_fingerprint(config: RunConfig, checkpoint: Checkpoint, train_fingerprint: str, files_sha256: Sequence[str]) -> str:
+    """16 hex digits: the weights, the checkpoint's other files (config, tokenizer), the training examples and how it is fine-tuned."""
     recipe = {
-        "recipe": RECIPE, "weights": checkpoint.weights_sha256, "tokenizer": list(tokenizer_sha256), "task": config.task, "train": train_fingerprint,
+        "recipe": RECIPE, "weights": checkpoint.weights_sha256, "files": list(files_sha256), "task": config.task, "train": train_fingerprint,
         "max_length": config.max_length, "epochs": config.teacher_epochs, "learning_rate": config.teacher_learning_rate, "batch_size": config.batch_size,
         "seed": config.data_seed, "warmup_share": config.warmup_share, "weight_decay": config.weight_decay, "max_grad_norm": config.max_grad_norm,
     }

@@ -2,12 +2,14 @@
 
 A teacher never changes during distillation, so its logits, [CLS] vectors and attention log-probabilities of a set are
 computed once, in one fixed order whatever the run, and gathered by position: shuffling stays, and several runs share
-the files. Where they would not fit the budget the teacher is asked live. `TeacherOutputs.reason` says which and why.
+the files. They are computed in float32, whatever the arithmetic of the run that is first. Where they would not fit the
+budget the teacher is asked live. `TeacherOutputs.reason` says which and why.
 """
 
 import os
 import shutil
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,13 +49,15 @@ class TeacherBatch:
 class TeacherOutputs:
     """Live teacher: runs it, without gradient, as far as is needed."""
 
-    def __init__(self, teacher: nn.Module, reason: str, run_in: Callable = torch.no_grad):
+    def __init__(self, teacher: nn.Module, reason: str, run_in: Callable = nullcontext):
         self.teacher, self.reason, self._run_in = teacher, reason, run_in
 
     is_cached = False
 
     def gather(self, batch: Batch, needs: Needs) -> TeacherBatch:
         """The outputs for `batch`, as far as `needs` says."""
+        if not needs.logits and not needs.num_layers:
+            return TeacherBatch()
         with torch.no_grad(), self._run_in():
             num_layers = None if needs.logits else needs.num_layers
             traced = trace(self.teacher, *batch.inputs, num_layers=num_layers, record=needs.map_layers)
@@ -62,14 +66,12 @@ class TeacherOutputs:
 
 
 class CachedOutputs:
-    """Outputs of a whole set from files, in memory or mapped."""
+    """Outputs of a whole set from files, in memory or mapped; opened at once, so that nobody can remove them under a run."""
 
     is_cached = True
 
-    def __init__(self, folder: Path, encoded: EncodedSet, num_heads: int, *, in_memory: bool, reason: str):
-        self.folder, self.encoded, self.num_heads, self.reason = folder, encoded, num_heads, reason
-        self._mode = None if in_memory else "r"
-        self._arrays: dict[str, np.ndarray] = {}
+    def __init__(self, arrays: dict[str, np.ndarray], encoded: EncodedSet, num_heads: int, *, reason: str):
+        self._arrays, self.encoded, self.num_heads, self.reason = arrays, encoded, num_heads, reason
         self._map_offsets = _map_offsets(encoded, num_heads)
 
     def gather(self, batch: Batch, needs: Needs) -> TeacherBatch:
@@ -77,26 +79,21 @@ class CachedOutputs:
         device, positions = batch.input_ids.device, batch.positions
         result = TeacherBatch()
         if needs.logits:
-            result.logits = torch.from_numpy(np.asarray(self._array("logits")[positions])).float().to(device)
+            result.logits = torch.from_numpy(np.asarray(self._arrays["logits"][positions])).float().to(device)
         for layer in needs.cls_layers:
-            result.cls[layer] = torch.from_numpy(np.asarray(self._array(_cls_name(layer))[positions])).float().to(device)
+            result.cls[layer] = torch.from_numpy(np.asarray(self._arrays[_cls_name(layer)][positions])).float().to(device)
         for layer in needs.map_layers:
             result.log_probs[layer] = self._maps(layer, positions, batch.input_ids.shape[1]).to(device)
         return result
 
     def _maps(self, layer: int, positions: np.ndarray, width: int) -> Tensor:
-        flat = self._array(_map_name(layer))
-        padded = torch.zeros(len(positions), self.num_heads, width, width)
+        flat = self._arrays[_map_name(layer)]
+        padded = torch.full((len(positions), self.num_heads, width, width), -torch.inf)
         rows = padded.numpy()
         for row, position in enumerate(positions):
             begin, length = self._map_offsets[position], self.encoded.lengths[position]
             rows[row, :, :length, :length] = flat[begin : begin + self.num_heads * length * length].reshape(self.num_heads, length, length)
         return padded
-
-    def _array(self, name: str) -> np.ndarray:
-        if name not in self._arrays:
-            self._arrays[name] = np.load(self.folder / f"{name}.npy", mmap_mode=self._mode, allow_pickle=False)
-        return self._arrays[name]
 
 
 def estimate_bytes(encoded: EncodedSet, *, num_heads: int, hidden_size: int, num_map_layers: int, num_cls_layers: int, bytes_per_number: int = 4) -> int:
@@ -114,16 +111,19 @@ def teacher_outputs(
     memory_bytes: int,
     disk_bytes: int,
     mode: str = "auto",
-    run_in: Callable = torch.no_grad,
+    run_in: Callable = nullcontext,
     tick: Callable[[float], None] = lambda share: None,
 ) -> TeacherOutputs | CachedOutputs:
     """The teacher's outputs on `encoded`: cached where the budget allows, else live.
 
-    `folder` holds the outputs of this teacher (weights and arithmetic); the set's part is named by its fingerprint, so
-    whoever has the same teacher and the same set shares it. `tick` is called with the share done and may raise.
+    `folder` holds the outputs of this teacher; the set's part is named by its fingerprint, so whoever has the same teacher
+    and the same set shares it. A file that is damaged, or of another shape than wanted, is computed again. `run_in` is the
+    arithmetic of a live teacher. `tick` is called with the share done and may raise.
     """
     if mode == "off":
         return TeacherOutputs(teacher, "live: the cache is switched off", run_in)
+    if not needs.logits and not needs.num_layers:
+        return TeacherOutputs(teacher, "none: this strategy asks the teacher nothing", run_in)
     config = teacher.config
     shape = dict(num_heads=config.num_attention_heads, hidden_size=config.hidden_size, num_map_layers=len(needs.map_layers), num_cls_layers=len(needs.cls_layers))
     full, half = estimate_bytes(encoded, **shape), estimate_bytes(encoded, **shape, bytes_per_number=2)
@@ -135,38 +135,51 @@ def teacher_outputs(
         return TeacherOutputs(teacher, f"live: {half / MEBIBYTE:,.0f} MiB of outputs exceed the disk budget of {disk_bytes / MEBIBYTE:,.0f} MiB", run_in)
     place = folder / f"{encoded.fingerprint}-{np.dtype(dtype).name}"
     names = ["logits"] * needs.logits + [_cls_name(layer) for layer in sorted(needs.cls_layers)] + [_map_name(layer) for layer in sorted(needs.map_layers)]
-    missing = [name for name in names if not (place / f"{name}.npy").exists()]
+    forms = _forms(teacher, encoded, names, dtype)
     try:
+        arrays = {name: _stored(place / f"{name}.npy", *forms[name], in_memory=in_memory) for name in names}
+        missing = [name for name in names if arrays[name] is None]
         if missing:
             _prune(folder.parent.parent, keep=place, budget_bytes=disk_bytes - size)
-            _compute(teacher, encoded, missing, place, dtype, run_in, tick)
+            _compute(teacher, encoded, {name: forms[name] for name in missing}, place, tick)
+            arrays |= {name: np.load(place / f"{name}.npy", mmap_mode=None if in_memory else "r", allow_pickle=False) for name in missing}
         os.utime(place)
     except OSError as error:
         return TeacherOutputs(teacher, f"live: the outputs could not be stored ({error.strerror})", run_in)
     where = "in memory" if in_memory else "mapped from disk"
-    return CachedOutputs(place, encoded, config.num_attention_heads, in_memory=in_memory, reason=f"cached {where}: {size / MEBIBYTE:,.1f} MiB, {np.dtype(dtype).name}")
+    return CachedOutputs(arrays, encoded, config.num_attention_heads, reason=f"cached {where}: {size / MEBIBYTE:,.1f} MiB, {np.dtype(dtype).name}")
 
 
-def _compute(teacher: nn.Module, encoded: EncodedSet, names: list[str], place: Path, dtype: type, run_in: Callable, tick: Callable[[float], None]) -> None:
+def _forms(teacher: nn.Module, encoded: EncodedSet, names: list[str], dtype: type) -> dict[str, tuple[tuple[int, ...], type]]:
+    """(shape, dtype) of each named file."""
+    config = teacher.config
+    # Logits stay in float32: they are small, and the soft-label loss is read to seven digits.
+    forms = {"logits": ((len(encoded), config.num_labels), np.float32), "cls": ((len(encoded), config.hidden_size), dtype), "maps": ((int(_map_offsets(encoded, config.num_attention_heads)[-1]),), dtype)}
+    return {name: forms[name.split("_")[0]] for name in names}
+
+
+def _stored(path: Path, shape: tuple[int, ...], dtype: type, *, in_memory: bool) -> np.ndarray | None:
+    """The array in a file, or None where there is none, or a damaged one, or one of another form."""
+    try:
+        array = np.load(path, mmap_mode=None if in_memory else "r", allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return array if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == dtype else None
+
+
+def _compute(teacher: nn.Module, encoded: EncodedSet, forms: dict[str, tuple[tuple[int, ...], type]], place: Path, tick: Callable[[float], None]) -> None:
     """One pass over the set, from long to short, writing the named files; they appear only when whole."""
     place.mkdir(parents=True, exist_ok=True)
-    config = teacher.config
-    map_offsets = _map_offsets(encoded, config.num_attention_heads)
-    shapes = {name: (len(encoded), config.hidden_size) if name.startswith("cls") else (int(map_offsets[-1]),) for name in names}
-    shapes |= {"logits": (len(encoded), config.num_labels)} if "logits" in names else {}
+    names, map_offsets = list(forms), _map_offsets(encoded, teacher.config.num_attention_heads)
     temporary = {name: place / f".{name}.{os.getpid()}.{id(names)}.tmp" for name in names}
-    # Logits stay in float32: they are small, and the soft-label loss is read to seven digits.
-    arrays = {
-        name: np.lib.format.open_memmap(path, mode="w+", dtype=np.float32 if name == "logits" else dtype, shape=shapes[name])
-        for name, path in temporary.items()
-    }
+    arrays = {name: np.lib.format.open_memmap(path, mode="w+", dtype=forms[name][1], shape=forms[name][0]) for name, path in temporary.items()}
     layers = {int(name.split("_")[1]) for name in names if "_" in name}
     record = {int(name.split("_")[1]) for name in names if name.startswith("maps")}
     device, done = next(teacher.parameters()).device, 0
     try:
         for positions in encoded.evaluation_batches():
             batch = encoded.batch(positions).to(device)
-            with torch.no_grad(), run_in():
+            with torch.no_grad():
                 traced = trace(teacher, *batch.inputs, num_layers=None if "logits" in names else max(layers) + 1, record=record)
                 if "logits" in names:
                     arrays["logits"][positions] = classify(teacher, traced.last).float().cpu().numpy()

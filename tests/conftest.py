@@ -4,8 +4,6 @@ import importlib.util
 import json
 import os
 import shutil
-import sys
-import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,34 +158,6 @@ class TinyRuns:
 @pytest.fixture
 def tiny(tiny_checkpoint: Path, glue: Path, tiny_runs_dir: Path) -> TinyRuns:
     return TinyRuns(tiny_checkpoint, glue, tiny_runs_dir)
-
-
-@pytest.fixture(autouse=True)
-def _presets_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two probes a task where the project's presets are not there yet."""
-    if importlib.util.find_spec("kdviz.presets"):
-        return
-
-    @dataclass(frozen=True)
-    class Preset:
-        id: str
-        title: str
-        reason: str
-        text_a: str
-        text_b: str | None
-        label: int
-        look_for: str
-
-    module = types.ModuleType("kdviz.presets")
-
-    def presets(task: str):
-        from kdviz.tasks import TASKS
-
-        second = "A cat slept." if TASKS[task].is_pair else None
-        return (Preset("one", "One", "why", "The dog sees the cat.", second, 0, "nothing"), Preset("two", "Two", "why", "Again and again the old horse likes the river.", second, 1, "nothing"))
-
-    module.presets = presets
-    monkeypatch.setitem(sys.modules, "kdviz.presets", module)
 
 
 def metrics_lines(folder: Path, *, without: tuple[str, ...] = ("seconds",)) -> list[dict]:

@@ -108,7 +108,7 @@ class Tokenizer:
     def __init__(self, folder: Path, max_length: int):
         from transformers import AutoTokenizer
 
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True, trust_remote_code=False)
         self.max_length = max_length
         digest = hashlib.sha256(f"{max_length}|".encode())
         for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json"):
@@ -133,8 +133,9 @@ class Tokenizer:
             digest.update(f"{example.index}\x1f{example.label}\x1f{example.text_a}\x1f{example.text_b}\x1e".encode("utf-8", "surrogatepass"))
         fingerprint = digest.hexdigest()[:16]
         path = cache_folder / f"{fingerprint}.safetensors" if cache_folder else None
-        if path and path.exists():
-            return _read_set(path, fingerprint)
+        kept = _read_set(path, fingerprint) if path else None
+        if kept is not None and len(kept) == len(examples):
+            return kept
         encoded = self._encode_all(examples, fingerprint)
         if path:
             write_arrays(path, {"tokens": encoded.tokens, "types": encoded.types, "offsets": encoded.offsets, "labels": encoded.labels, "index": encoded.index, "num_truncated": np.array([encoded.num_truncated])})
@@ -161,8 +162,14 @@ class Tokenizer:
         )
 
 
-def _read_set(path: Path, fingerprint: str) -> EncodedSet:
+def _read_set(path: Path, fingerprint: str) -> EncodedSet | None:
+    """The set in a file; None where there is none or a damaged one (it is then encoded again)."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    arrays = load_file(path)
-    return EncodedSet(**{**arrays, "num_truncated": int(arrays["num_truncated"][0])}, fingerprint=fingerprint)
+    try:
+        arrays = load_file(path)
+        kept = EncodedSet(**{**arrays, "num_truncated": int(arrays["num_truncated"][0])}, fingerprint=fingerprint)
+    except (OSError, SafetensorError, KeyError, TypeError):
+        return None
+    return kept if len(kept.offsets) == len(kept) + 1 and kept.offsets[-1] == len(kept.tokens) == len(kept.types) else None
