@@ -173,14 +173,15 @@ def _compute(teacher: nn.Module, encoded: EncodedSet, forms: dict[str, tuple[tup
     names, map_offsets = list(forms), _map_offsets(encoded, teacher.config.num_attention_heads)
     temporary = {name: place / f".{name}.{os.getpid()}.{id(names)}.tmp" for name in names}
     arrays = {name: np.lib.format.open_memmap(path, mode="w+", dtype=forms[name][1], shape=forms[name][0]) for name, path in temporary.items()}
-    layers = {int(name.split("_")[1]) for name in names if "_" in name}
-    record = {int(name.split("_")[1]) for name in names if name.startswith("maps")}
+    layers = [int(name.split("_")[1]) for name in names if "_" in name]
+    num_layers = teacher.config.num_hidden_layers if "logits" in names else max(layers) + 1
     device, done = next(teacher.parameters()).device, 0
     try:
         for positions in encoded.evaluation_batches():
             batch = encoded.batch(positions).to(device)
             with torch.no_grad():
-                traced = trace(teacher, *batch.inputs, num_layers=None if "logits" in names else max(layers) + 1, record=record)
+                # Every layer is recorded, so that all take one path: what is stored does not depend on what was stored before.
+                traced = trace(teacher, *batch.inputs, num_layers=num_layers, record=range(num_layers))
                 if "logits" in names:
                     arrays["logits"][positions] = classify(teacher, traced.last).float().cpu().numpy()
             for name in names:

@@ -1,0 +1,211 @@
+"""Cached teacher outputs against the live teacher, their budgets, and files that are stale or damaged."""
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kdviz import losses
+from kdviz.attention import trace
+from kdviz.data.encoded import EncodedSet, Tokenizer
+from kdviz.data.examples import Example
+from kdviz.models import load_classifier
+from kdviz.teacher_outputs import CachedOutputs, Needs, TeacherOutputs, estimate_bytes, teacher_outputs
+
+WORDS = "the dog sees a cat near the old river again and again while the teacher sleeps".split()
+NEEDS = Needs(logits=True, cls_layers=frozenset({1, 3}), map_layers=frozenset({0, 3}))
+LARGE, NOTHING = 1 << 30, 0
+ROUNDING = 5e-6  # float32 over four layers of vectors of size 1 to 3, in batches of other shapes
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny_checkpoint: Path) -> torch.nn.Module:
+    return load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def encoded(tiny_checkpoint: Path) -> EncodedSet:
+    examples = [Example(index=number, text_a=" ".join(WORDS[: 1 + (7 * number) % len(WORDS)]), text_b=None, label=0) for number in range(30)]
+    return Tokenizer(tiny_checkpoint, 32).encode_set(examples)
+
+
+def outputs(teacher, encoded, folder: Path, *, memory: int = LARGE, disk: int = LARGE, needs: Needs = NEEDS, **more):
+    return teacher_outputs(teacher, encoded, needs, folder=folder / "outputs", memory_bytes=memory, disk_bytes=disk, **more)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "teachers" / "0123456789abcdef"
+
+
+def differences(found, expected, batch) -> float:
+    """Largest difference of logits, [CLS] vectors (relative where above 1) and of probabilities of real query rows."""
+    rows = batch.attention_mask.bool()[:, None, :, None]
+    values = [(found.logits - expected.logits).abs().max()]
+    values += [((found.cls[layer] - expected.cls[layer]).abs() / expected.cls[layer].abs().clamp_min(1)).max() for layer in NEEDS.cls_layers]
+    values += [((found.log_probs[layer].exp() - expected.log_probs[layer].exp()) * rows).abs().max() for layer in NEEDS.map_layers]
+    assert set(found.cls) == set(expected.cls) and set(found.log_probs) == set(expected.log_probs)
+    return float(torch.stack(values).max())
+
+
+@pytest.mark.parametrize(("memory", "disk", "where", "tolerance"), [(LARGE, LARGE, "in memory", ROUNDING), (0, LARGE, "mapped from disk", ROUNDING), (0, "half", "float16", 1e-3)])
+def test_cached_outputs_equal_the_live_teachers(teacher, encoded, folder, memory, disk, where, tolerance):
+    """A row mixed up under shuffling gives every example another's targets: training still falls, towards noise."""
+    half = estimate_bytes(encoded, num_heads=4, hidden_size=32, num_map_layers=2, num_cls_layers=2, bytes_per_number=2)
+    cached = outputs(teacher, encoded, folder, memory=memory, disk=half if disk == "half" else disk)
+    assert cached.is_cached and where in cached.reason
+    live = TeacherOutputs(teacher, "live")
+    for seed in range(3):
+        positions = np.random.default_rng(seed).permutation(len(encoded))[:9]
+        batch = encoded.batch(positions, min_length=20 if seed == 2 else 0)
+        assert differences(cached.gather(batch, NEEDS), live.gather(batch, NEEDS), batch) < tolerance
+
+
+def test_cached_and_live_give_the_same_losses(teacher, encoded, folder):
+    """What counts is what the student feels: padding of cached maps must not enter the loss."""
+    cached, live = outputs(teacher, encoded, folder), outputs(teacher, encoded, folder, mode="off")
+    assert not live.is_cached and "switched off" in live.reason
+    batch = encoded.batch(np.array([4, 0, 9, 2]), min_length=25)
+    student = trace(teacher, *batch.inputs, record=[1]).log_probs[1]
+    for layer in NEEDS.map_layers:
+        found, expected = (losses.attention_kl(source.gather(batch, NEEDS).log_probs[layer], student, batch.attention_mask) for source in (cached, live))
+        assert torch.isfinite(found) and found.item() == pytest.approx(expected.item(), rel=1e-5)
+    padded = ~batch.attention_mask.bool()[:, None, None, :]
+    assert cached.gather(batch, NEEDS).log_probs[0].exp().masked_select(padded).max() == 0, "padded keys carry no probability"
+
+
+def test_a_live_teacher_runs_no_further_than_asked(teacher, encoded):
+    """Early stages would otherwise pay for all layers."""
+    ran = []
+    hooks = [layer.register_forward_hook(lambda *_, number=number: ran.append(number)) for number, layer in enumerate(teacher.bert.encoder.layer)]
+    try:
+        live, batch = TeacherOutputs(teacher, "live"), encoded.batch(np.arange(3))
+        live.gather(batch, Needs(logits=False, map_layers=frozenset({1})))
+        assert ran == [0, 1]
+        nothing = live.gather(batch, Needs(logits=False))
+        assert ran == [0, 1] and nothing.logits is None and not nothing.cls and not nothing.log_probs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def test_what_exceeds_the_budget_is_asked_live_and_the_reason_says_so(teacher, encoded, folder):
+    """A full disk in the middle of a run is worse than a slower one."""
+    live = outputs(teacher, encoded, folder, memory=NOTHING, disk=NOTHING)
+    assert isinstance(live, TeacherOutputs) and "exceed the disk budget" in live.reason and not folder.exists()
+
+
+def test_a_strategy_that_needs_no_teacher_stores_nothing(teacher, encoded, folder):
+    """The baseline must not depend on the teacher's outputs, nor report a disk that could not be written."""
+    found = outputs(teacher, encoded, folder, needs=Needs(logits=False))
+    assert "asks the teacher nothing" in found.reason and not folder.exists()
+
+
+def test_files_are_used_again_and_only_what_is_missing_is_computed(teacher, encoded, folder):
+    """The second run with a teacher is to start within seconds; and a new layer must not rewrite the others under a reader."""
+    outputs(teacher, encoded, folder)
+    place = next((folder / "outputs").iterdir())
+    before = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
+    calls = []
+    outputs(teacher, encoded, folder, tick=calls.append)
+    assert not calls
+    more = Needs(logits=True, cls_layers=frozenset({0, 1, 3}), map_layers=frozenset({0, 3}))
+    outputs(teacher, encoded, folder, needs=more, tick=calls.append)
+    after = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
+    assert calls[-1] == 1.0 and set(after) - set(before) == {"cls_00.npy"} and all(after[name] == stamp for name, stamp in before.items())
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "shape", "dtype", "pickle"])
+@pytest.mark.parametrize("memory", [LARGE, 0])
+def test_a_damaged_or_stale_file_is_computed_again(teacher, encoded, folder, damage, memory):
+    """After a crash or a full disk a run must not die of a cache, nor train on another teacher's numbers."""
+    batch = encoded.batch(np.arange(5))
+    expected = outputs(teacher, encoded, folder, memory=memory).gather(batch, NEEDS)
+    place = next((folder / "outputs").iterdir())
+    for name in ("maps_03", "cls_01", "logits"):
+        path = place / f"{name}.npy"
+        array, content = np.load(path), path.read_bytes()
+        if damage == "shape":
+            np.save(path, array[:-1])
+        elif damage == "dtype":
+            np.save(path, array.astype(np.float64))
+        elif damage == "pickle":
+            np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+        else:
+            path.write_bytes({"cut": content[:-16], "empty": b"", "garbage": os.urandom(200)}[damage])
+    found = outputs(teacher, encoded, folder, memory=memory)
+    assert found.is_cached and differences(found.gather(batch, NEEDS), expected, batch) == 0
+
+
+def test_what_is_stored_does_not_depend_on_who_came_first(teacher, encoded, folder):
+    """A run after another strategy's run would start from other last digits, and end with other numbers than alone."""
+    for number, first in enumerate((Needs(logits=True), Needs(logits=False, cls_layers=frozenset({0, 1})), NEEDS)):
+        outputs(teacher, encoded, folder.with_name(f"{number}"), needs=first)
+        outputs(teacher, encoded, folder.with_name(f"{number}"))
+    contents = [{path.name: path.read_bytes() for path in folder.with_name(f"{number}").rglob("*.npy") if path.name != "cls_00.npy"} for number in range(3)]
+    assert contents[0] == contents[1] == contents[2] and len(contents[0]) == 5
+
+
+def test_sets_do_not_share_files(teacher, encoded, folder, tiny_checkpoint):
+    """Outputs are gathered by position: another subset under the same name would be taken for this one."""
+    outputs(teacher, encoded, folder)
+    other = Tokenizer(tiny_checkpoint, 32).encode_set([Example(index=number, text_a=" ".join(WORDS[number % 7 :]), text_b=None, label=0) for number in range(30)])
+    batch = other.batch(np.arange(6))
+    assert differences(outputs(teacher, other, folder).gather(batch, NEEDS), TeacherOutputs(teacher, "live").gather(batch, NEEDS), batch) < ROUNDING
+
+
+def test_outputs_stay_readable_when_another_run_makes_room(teacher, encoded, folder):
+    """Files are removed under a tight budget; a run that began with them must reach its last stage."""
+    mapped = outputs(teacher, encoded, folder, memory=0)
+    batch = encoded.batch(np.arange(5))
+    expected = mapped.gather(batch, NEEDS)
+    place = next((folder / "outputs").iterdir())
+    size = sum(path.stat().st_size for path in place.iterdir())
+    other = folder.with_name("fedcba9876543210")
+    outputs(teacher, encoded, other, disk=size + 4096)
+    assert not place.exists(), "the oldest went"
+    assert differences(mapped.gather(batch, NEEDS), expected, batch) == 0
+
+
+def test_stopping_while_they_are_computed_leaves_no_half_file(teacher, encoded, folder):
+    """Half a file that looks whole would be trusted by the next run."""
+    class Stop(Exception):
+        pass
+
+    def tick(share: float) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        outputs(teacher, encoded, folder, tick=tick)
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_two_threads_may_compute_the_same_outputs(teacher, encoded, folder):
+    """Two runs that start together with one teacher meet here; mixed files would be wrong for both."""
+    found: list[CachedOutputs] = []
+    threads = [threading.Thread(target=lambda: found.append(outputs(teacher, encoded, folder))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    batch = encoded.batch(np.arange(6))
+    expected = TeacherOutputs(teacher, "live").gather(batch, NEEDS)
+    assert len(found) == 2 and all(differences(one.gather(batch, NEEDS), expected, batch) < ROUNDING for one in found)
+    assert not list(folder.rglob("*.tmp"))
+
+
+def test_the_estimate_is_what_the_files_take(teacher, encoded, folder):
+    """The app shows it before Start, and the budget is decided by it."""
+    outputs(teacher, encoded, folder)
+    taken = sum(path.stat().st_size for path in folder.rglob("*.npy"))
+    assert estimate_bytes(encoded, num_heads=4, hidden_size=32, num_map_layers=2, num_cls_layers=2) == pytest.approx(taken, rel=0.02)
+
+
+def test_outputs_are_float32_whatever_the_run_trains_in(teacher, encoded, folder):
+    """A bfloat16 run that was first would leave its coarse maps to every later run and to every evaluation."""
+    found = outputs(teacher, encoded, folder, run_in=lambda: torch.autocast("cpu", dtype=torch.bfloat16))
+    batch = encoded.batch(np.arange(6))
+    assert differences(found.gather(batch, NEEDS), TeacherOutputs(teacher, "live").gather(batch, NEEDS), batch) < ROUNDING
