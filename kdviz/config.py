@@ -27,7 +27,7 @@ class RunConfig:
     """Every setting of a run. Each field says its unit; a bad value is a RequestError naming the field."""
 
     task: str = _setting("cola", "GLUE task.")
-    source: str = _setting("auto", "Where the examples come from; auto tries folder, hub, sample in this order.", choices=SOURCES)
+    source: str = _setting("auto", "Where the examples come from; auto takes the first of folder, hub (its cache alone) and sample that has the task.", choices=SOURCES)
     data_dir: str | None = _setting(None, "Folder in the GLUE release layout (default: KDVIZ_GLUE_DIR).")
     teacher: str = _setting("minilm-l6", "Teacher checkpoint: a name of the registry, a local folder, or a hub id.")
     student_checkpoint: str | None = _setting(None, "Checkpoint of the student's initial weights (default: the teacher's own).")

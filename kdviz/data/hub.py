@@ -7,12 +7,10 @@ request within SECONDS_TO_ANSWER.
 
 import http.client
 import json
-import math
 import os
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from functools import lru_cache
@@ -25,9 +23,7 @@ from kdviz.tasks import Task, task_named
 HUB_ID = "nyu-mll/glue"
 SECONDS_TO_ANSWER = 2.5
 SECONDS_TO_LOAD = 120.0
-SECONDS_TO_FORGET = 60.0
 
-_failed_at: dict[str, float] = {}
 _one_at_a_time = threading.Lock()
 
 
@@ -42,16 +38,13 @@ class HubUnavailable(RequestError):
         self.reason = reason
 
 
-def read_hub(task: Task, *, patient: bool = True) -> Splits:
+def read_hub(task: Task, *, network: bool = True) -> Splits:
     """Train and dev examples of a task, from the cache, else over the network; HubUnavailable where neither has it.
 
-    Without a network this takes a few seconds at most. Unless `patient`, an endpoint that failed within the last
-    minute is not asked again.
+    Without a network this takes a few seconds at most; with `network` False no request is sent.
     """
     with _one_at_a_time:
-        if patient:
-            _failed_at.pop(_endpoint(), None)
-        return _read_hub(task.name, _endpoint(), _folders())
+        return _read_hub(task.name, _endpoint(), _folders(), network)
 
 
 def cached(task: Task) -> str | None:
@@ -63,7 +56,7 @@ def cached(task: Task) -> str | None:
 
 
 @lru_cache(maxsize=2)
-def _read_hub(task_name: str, endpoint: str, folders: tuple[str, str]) -> Splits:
+def _read_hub(task_name: str, endpoint: str, folders: tuple[str, str], network: bool) -> Splits:
     task = task_named(task_name)
     in_cache, missing = cached(task), "not in the cache"
     if in_cache:
@@ -71,28 +64,21 @@ def _read_hub(task_name: str, endpoint: str, folders: tuple[str, str]) -> Splits
             return _from_child(task, offline=True)
         except ValueError as error:
             missing = f"the cache {in_cache} cannot be used ({error})"
+    if not network:
+        raise HubUnavailable(task_name, missing)
     try:
-        _check_allowed(endpoint)
+        if name := _forbidden():
+            raise ValueError(f"{name} forbids the network")
         if silence := _ask(endpoint):
             raise ValueError(f"{endpoint} {silence}")
         return _from_child(task, offline=False)
     except ValueError as error:
-        _failed_at.setdefault(endpoint, time.monotonic())
         raise HubUnavailable(task_name, f"{missing}, and {error}") from None
 
 
 def hub_is_reachable() -> bool:
     """Whether the hub may be asked and answers anything within SECONDS_TO_ANSWER."""
     return not _forbidden() and _ask(_endpoint()) is None
-
-
-def _check_allowed(endpoint: str) -> None:
-    """ValueError where the endpoint is not to be asked now."""
-    if name := _forbidden():
-        raise ValueError(f"{name} forbids the network")
-    if time.monotonic() - _failed_at.get(endpoint, -math.inf) < SECONDS_TO_FORGET:
-        raise ValueError(f"{endpoint} failed a moment ago")
-    _failed_at.pop(endpoint, None)
 
 
 def _forbidden() -> str | None:

@@ -58,7 +58,8 @@ class Loaded:
 def load_examples(task: str, source: str = "auto", data_dir: str | Path | None = None, *, seed: int = 0) -> Loaded:
     """All train and dev examples of a task.
 
-    `source` is folder, hub, sample, or auto: the first of these that has the task. The folder is `data_dir`, else
+    `source` is folder, hub, sample, or auto: the first of these that has the task here; auto looks for the hub's data in
+    the cache alone, so that nothing is sent anywhere unless somebody asks for the hub by name. The folder is `data_dir`, else
     KDVIZ_GLUE_DIR. `seed` is the sample generator's. RequestError (one line; field task, source or data_dir) where a
     named source cannot be had, where a file is malformed, and where `data_dir` is given but no folder.
     """
@@ -82,9 +83,9 @@ def load_examples(task: str, source: str = "auto", data_dir: str | Path | None =
     else:
         return _from_folder(spec, folder)
     try:
-        return _from_hub(spec, reasons, patient=False)
+        return _from_hub(spec, reasons, network=False)
     except HubUnavailable as error:
-        reasons.append(f"hub: {error.reason}")
+        reasons.append(f"hub: {error.reason}; auto sends no request, choose hub to download it")
     return _from_sample(spec, seed, reasons)
 
 
@@ -149,8 +150,8 @@ def _from_folder(task: Task, folder: Path | None) -> Loaded:
     return _loaded("folder", os.path.abspath(folder / task.folder), read_folder(task, folder))
 
 
-def _from_hub(task: Task, reasons: Sequence[str] = (), *, patient: bool = True) -> Loaded:
-    return _loaded("hub", HUB_ID, read_hub(task, patient=patient), reasons)
+def _from_hub(task: Task, reasons: Sequence[str] = (), *, network: bool = True) -> Loaded:
+    return _loaded("hub", HUB_ID, read_hub(task, network=network), reasons)
 
 
 def _from_sample(task: Task, seed: int, reasons: Sequence[str] = ()) -> Loaded:
