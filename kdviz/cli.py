@@ -269,7 +269,7 @@ def _tasks(asked: argparse.Namespace) -> None:
         return
     for row in rows:
         print(f"{row['task']:5s} {row['title']}: {row['question']}")
-        for source, origin in row["sources"].items():
+        for source, origin in row["sources"].items() or [("none here", "give a folder with --data-dir, or ask for it with --source hub")]:
             print(f"      {source}: {origin}")
 
 

@@ -1,5 +1,7 @@
 """What a run will do, before it does: its stages, its steps, what to be warned of, and how long it takes."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -92,34 +94,50 @@ class LayerSpeed:
 
 @lru_cache(maxsize=8)
 def layer_speed(hidden_size: int, num_threads: int | None = None) -> LayerSpeed:
-    """Measure a BERT layer of that width on this machine: a batch of 32 × 16 tokens, a few times, the fastest counts."""
-    import time
-
+    """Measure training steps of a small BERT of that width on this machine, as the loop makes them: recorded maps, their KL,
+    dropout, and the arithmetic the loop would choose. Batches of 32 × 16 tokens, a few times, the second fastest counts."""
     import torch
-    from transformers import BertConfig
-    from transformers.models.bert.modeling_bert import BertLayer
+    from transformers import BertConfig, BertForSequenceClassification
+
+    from kdviz.attention import IMPLEMENTATION, seed_dropout, trace
+    from kdviz.losses import attention_kl
+    from kdviz.optimise import arithmetic, choose_device, choose_dtype
 
     if num_threads:
         torch.set_num_threads(num_threads)
-    layer = BertLayer(BertConfig(hidden_size=hidden_size, num_attention_heads=max(1, hidden_size // 64), intermediate_size=4 * hidden_size, attn_implementation="sdpa"), layer_idx=0)
-    hidden, num_tokens = torch.randn(32, 16, hidden_size), 32 * 16
-    table = torch.nn.Parameter(torch.randn(1_000_000))
+    device, _ = choose_device("auto")
+    run_in = arithmetic(device, choose_dtype("auto", device)[0])
+    generator, num_layers = torch.Generator(device=device), 2
+    config = BertConfig(vocab_size=1000, hidden_size=hidden_size, num_attention_heads=max(1, hidden_size // 32), intermediate_size=4 * hidden_size, num_hidden_layers=num_layers)
+    config._attn_implementation = IMPLEMENTATION
+    model = BertForSequenceClassification(config).to(device).train()
+    seed_dropout(model, generator)
+    ids = torch.arange(32 * 16, device=device).reshape(32, 16) % 1000
+    mask, types = torch.ones_like(ids), torch.zeros_like(ids)
+    table = torch.nn.Parameter(torch.zeros(1_000_000, device=device))
     optimizer = torch.optim.AdamW([table], fused=True)
     table.grad = torch.zeros_like(table)
 
-    def fastest(action) -> float:
-        times = []
-        for _ in range(5):
-            begin = time.perf_counter()
-            action()
-            times.append(time.perf_counter() - begin)
-        return sorted(times)[1]
-
     def forward() -> None:
         with torch.no_grad():
-            layer(hidden)
+            trace(model.eval(), ids, mask, types, record=range(num_layers))
 
+    def step() -> None:
+        with run_in():
+            traced = trace(model.train(), ids, mask, types, record=range(num_layers), generator=generator)
+        (sum(attention_kl(maps.detach().roll(1, 0), maps, mask) for maps in traced.log_probs.values()) + traced.last.float().mean()).backward()
+
+    tokens = ids.numel() * num_layers
     return LayerSpeed(
-        forward_seconds_per_token=fastest(forward) / num_tokens, training_seconds_per_token=fastest(lambda: layer(hidden)[0].sum().backward()) / num_tokens,
-        optimizer_seconds_per_parameter=fastest(optimizer.step) / table.numel(),
+        forward_seconds_per_token=_second_fastest(forward) / tokens, training_seconds_per_token=_second_fastest(step) / tokens,
+        optimizer_seconds_per_parameter=_second_fastest(optimizer.step) / table.numel(),
     )
+
+
+def _second_fastest(action: Callable[[], None], repeats: int = 6) -> float:
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - begin)
+    return sorted(times)[1]
