@@ -47,7 +47,7 @@ def inside_scatter(
             figure.add_trace(_median(safe(label, 40), medians[-1], style, look), 1, 1)
     if chosen is not None:
         _ring(figure, [run for _, _, run in runs], points, chosen, look.text)
-    new_layout(figure, dark=dark, height=560, margin={"t": 74, "b": 96, "r": 12}, legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"})
+    new_layout(figure, dark=dark, height=560, margin={"t": 92, "b": 96, "r": 12}, legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"})
     every_x, every_y = np.concatenate([x for x, _ in points]), np.concatenate([y for _, y in points])
     figure.update_xaxes(row=1, col=1, title={"text": "output KL (nats): how far the answer is from the teacher's", "standoff": 6}, **log_axis(every_x))
     figure.update_yaxes(row=1, col=1, title={"text": "attention KL (nats): how far the inside is"}, **log_axis(every_y))
@@ -55,7 +55,7 @@ def inside_scatter(
     figure.update_yaxes(row=1, col=2, **log_axis(every_y) | {"showline": False, "showticklabels": False})
     if len(medians) == 2:
         _arrow(figure, medians, look.text)
-    for text, shift, size in zip(_story(runs, shared), (26, 4), (16, SMALL + 1), strict=True):
+    for text, shift, size in zip(_story(runs, shared), (44, 4), (16, SMALL + 1), strict=True):
         heading(figure, text, x=0, dark=dark, shift=shift, size=size)
     return figure
 
@@ -86,13 +86,13 @@ def right_wrong_table(tables: Sequence[tuple[str, str, RightWrong]], *, chosen: 
             [s for _, s in cells], [t for t, _ in cells], [[column - 1, t, s] for t, s in cells],
             [f"{safe(label)}<br>{CELL_NAMES[t][s]}<br>{counts[t, s]:,} of {table.num_examples:,} examples" for t, s in cells], name="cells", size=60,
         ), 1, column)
-    new_layout(figure, dark=dark, height=360, margin={"l": 120, "t": 44, "b": 110}, showlegend=False)
+    new_layout(figure, dark=dark, height=400, margin={"l": 120, "t": 44, "b": 126}, showlegend=False)
     for column, (label, strategy, table) in enumerate(tables, start=1):
         left = panel_domain(figure, 1, column)[0]
         figure.update_xaxes(row=1, col=column, tickvals=[0, 1], ticktext=["student right", "student wrong"], range=[-0.5, 1.5], showgrid=False, showline=False, fixedrange=True)
         figure.update_yaxes(row=1, col=column, tickvals=[0, 1], ticktext=["teacher right", "teacher wrong"], range=[1.5, -0.5], showgrid=False, showline=False, fixedrange=True, showticklabels=column == 1)
         heading(figure, f"{badge(strategy_style(strategy).colour)} <b>{safe(label, 40)}</b> · n = {table.num_examples:,}", x=left, dark=dark)
-        for line, shift in ((_share("keeps", table.kept_right, table.counts[0], "right answers"), -58), (_share("repeats", table.repeated_mistakes, table.counts[1], "mistakes"), -82)):
+        for line, shift in ((_share("keeps", table.kept_right, table.counts[0], "right answers"), -72), (_share("repeats", table.repeated_mistakes, table.counts[1], "mistakes"), -114)):
             heading(figure, line, x=left, y=0, dark=dark, shift=shift)
     return figure
 
@@ -140,7 +140,7 @@ def _story(runs: Sequence[tuple[str, str, Inside]], shared: np.ndarray) -> tuple
     """The claim in one sentence, with the numbers it rests on."""
     total = len(runs[0][2].index)
     values = [float(np.median(run.attention_kl[np.isin(run.index, shared)])) if len(shared) else math.nan for _, _, run in runs]
-    base = f"median attention KL over the {len(shared):,} of {total:,} examples with the teacher's answer: "
+    base = f"median attention KL over the {len(shared):,} of {total:,} examples with the teacher's answer:<br>"
     base += ", ".join(f"“{safe(label, 30)}” {value:.3f} nats" for (label, _, _), value in zip(runs, values, strict=True))
     if not len(shared):
         return "<b>No example on which all give the teacher's answer</b>", f"n = {total:,} examples"
@@ -218,4 +218,4 @@ def _share(verb: str, share: float | None, counts: np.ndarray, what: str) -> str
     total = int(counts.sum())
     if share is None:
         return f"the teacher has no {what} here"
-    return f"{verb} <b>{share:.1%}</b> of the teacher's {what} ({round(share * total):,} of {total:,})"
+    return f"{verb} <b>{share:.1%}</b> of the teacher's<br>{what} ({round(share * total):,} of {total:,})"

@@ -13,6 +13,8 @@ from kdviz.palette import DARK, LIGHT, TEACHER_COLOUR, Style, blend, run_styles,
 SMALLEST_DISTANCE = 1e-6
 """What a distance of 0 is drawn at on the logarithmic axis."""
 
+AXES = {"epoch": "epoch", "step": "training step", "progress": "share of the run"}
+
 PANEL_PIXELS = 380
 """About what half a page leaves to a panel; stage names that would overlap at that width are left out."""
 
@@ -59,6 +61,7 @@ def layer_curves(
     runs: Sequence[RunCurves],
     *,
     over: str,
+    axis: str = "epoch",
     relative: bool = False,
     shown_epoch: float | None = None,
     chosen_pair: int | None = None,
@@ -68,33 +71,34 @@ def layer_curves(
 
     `over` says what the numbers are means of, with n ("200 evaluation examples"). A run has its colour and dash; a pair its marker and
     shade, lower layers paler. Dotted lines: the value before training. Vertical lines: where the stages of the first run that has any
-    begin. `relative` plots the share of the run instead of epochs. A click on a point returns customdata [run id, pair, step].
+    begin. `axis` is "epoch", "step" or "progress" (share of the run; `relative` says the same). A click on a point returns customdata [run id, pair, step].
     """
-    look = theme(dark)
+    look, axis = theme(dark), "progress" if relative else axis
     figure = make_subplots(1, 2, horizontal_spacing=0.09)
     styles = run_styles([run.strategy for run in runs])
     for run, style in zip(runs, styles, strict=True):
-        scale = _scale(run, relative)
+        scale = _scale(run, axis)
         for pair in range(len(run.pairs)):
             faded = chosen_pair is not None and pair != chosen_pair
             for column, values in ((1, np.asarray(run.attention_kl)), (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE))):
                 figure.add_trace(_pair_line(run, style, pair, values[:, pair], scale, column, faded=faded, several=len(runs) > 1, dark=dark), 1, column)
     if runs:
-        _before_training(figure, runs[0], styles[0], relative, dark=dark)
+        _before_training(figure, runs[0], styles[0], _scale(runs[0], axis), dark=dark)
     longest = max((len(run.label) for run in runs), default=0) * (len(runs) > 1) + 14
     legend, legend_pixels = legend_below(sum(len(run.pairs) for run in runs) + 1, longest_label=longest)
-    new_layout(figure, dark=dark, height=370 + legend_pixels, margin={"t": 64, "b": 56 + legend_pixels}, legend=legend)
-    figure.update_xaxes(title={"text": "share of the run" if relative else "epoch", "standoff": 6}, tickformat=".0%" if relative else None)
+    new_layout(figure, dark=dark, height=370 + legend_pixels, margin={"t": 82, "b": 56 + legend_pixels}, legend=legend)
+    figure.update_xaxes(title={"text": AXES[axis], "standoff": 6}, tickformat=".0%" if axis == "progress" else None)
     figure.update_yaxes(row=1, col=1, title={"text": "attention KL (nats)"}, rangemode="tozero")
     figure.update_yaxes(row=1, col=2, title={"text": "CLS distance (1 − cosine), log scale"}, type="log", exponentformat="power", dtick=1)
     for column, name in ((1, "Attention KL"), (2, "[CLS] distance")):
-        heading(figure, f"<b>{name}</b> · mean over {safe(over)}", x=panel_domain(figure, 1, column)[0], dark=dark, shift=26)
+        heading(figure, f"<b>{name}</b>", x=panel_domain(figure, 1, column)[0], dark=dark, shift=24)
+    heading(figure, f"means over {safe(over)}; dotted levels: before training", x=0, dark=dark, shift=48, size=SMALL)
     staged = next((run for run in runs if run.stages), None)
     if staged:
-        _stage_lines(figure, staged, _scale(staged, relative), dark=dark)
+        _stage_lines(figure, staged, _scale(staged, axis), dark=dark)
     if shown_epoch is not None and runs:
         for column in (1, 2):
-            figure.add_vline(x=shown_epoch * _scale(runs[0], relative), line={"color": look.text, "width": 1.5}, row=1, col=column)
+            figure.add_vline(x=shown_epoch * _scale(runs[0], axis), line={"color": look.text, "width": 1.5}, row=1, col=column)
     return figure
 
 
@@ -170,16 +174,18 @@ def loss_curves(train_lines: Sequence[Mapping], pairs: Sequence[tuple[int, int]]
     for column, ((title, _, _), unit) in enumerate(zip(panels, ("nats", "nats", "1 − cosine"), strict=True), start=1):
         figure.update_xaxes(row=1, col=column, title={"text": "epoch", "standoff": 6}, range=[0, max(last, 1e-3)])
         figure.update_yaxes(row=1, col=column, title={"text": f"training loss ({unit})" if column == 1 else unit}, rangemode="tozero", nticks=6)
-        heading(figure, f"<b>{title}</b>", x=panel_domain(figure, 1, column)[0], dark=dark, shift=24)
+        empty = "" if train_lines else ": no step yet"
+        heading(figure, f"<b>{title}</b>{empty}", x=panel_domain(figure, 1, column)[0], dark=dark, shift=24)
         for begin, _ in stages:
             if 0 < begin <= last:
                 figure.add_vline(x=begin, line={"color": look.muted, "width": 1, "dash": "dot"}, row=1, col=column)
     return figure
 
 
-def _scale(run: RunCurves, relative: bool) -> float:
-    """What an epoch is multiplied by on the x axis."""
-    return 1.0 / (max(run.epochs, default=0) or 1.0) if relative else 1.0
+def _scale(run: RunCurves, axis: str) -> float:
+    """What an epoch of this run is multiplied by on the x axis: 1, steps an epoch, or 1 / epochs."""
+    last = max(run.epochs, default=0) or 1.0
+    return {"epoch": 1.0, "step": max(run.steps, default=0) / last, "progress": 1.0 / last}[axis]
 
 
 def _shade(style: Style, pair: int, num_pairs: int, dark: bool) -> str:
@@ -206,11 +212,11 @@ def _pair_line(run: RunCurves, style: Style, pair: int, values: np.ndarray, scal
     )
 
 
-def _before_training(figure: go.Figure, run: RunCurves, style: Style, relative: bool, *, dark: bool) -> None:
+def _before_training(figure: go.Figure, run: RunCurves, style: Style, scale: float, *, dark: bool) -> None:
     """Dotted levels at the values of the first moment, one legend entry for all."""
     if not len(run.epochs):
         return
-    end = max(run.epochs) * _scale(run, relative)
+    end = max(run.epochs) * scale
     for column, values in ((1, np.asarray(run.attention_kl)), (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE))):
         for pair in range(len(run.pairs)):
             figure.add_trace(go.Scatter(

@@ -22,7 +22,7 @@ from kdviz.palette import TEACHER_COLOUR, colour_scale, strategy_style, theme
 
 ROW_PIXELS = 17
 WIDEST_CLICK_LAYER = 40
-SCALE_PIXELS = 56
+SCALE_PIXELS = 60
 
 
 def attention_maps(
@@ -54,14 +54,14 @@ def attention_maps(
     figure.add_trace(attention_trace(student_map, texts, zmax=zmax, name="student", dark=dark), 1, 2)
     figure.add_trace(difference_trace(teacher_map, student_map, texts, dark=dark, bar=(0.61, 0.9)), 1, 3)
     headings = [
-        f"{badge(TEACHER_COLOUR)} <b>Teacher</b> · {safe(teacher_title)}",
-        f"{badge(strategy_style(strategy).colour)} <b>Student</b> · {safe(student_title)}",
-        "<b>Teacher − student</b>" + equality(teacher_map, student_map),
+        f"{badge(TEACHER_COLOUR)} <b>Teacher</b><br>{safe(teacher_title)}",
+        f"{badge(strategy_style(strategy).colour)} <b>Student</b><br>{safe(student_title)}",
+        f"<b>Teacher − student</b><br>{equality(teacher_map, student_map)}",
     ]
     if has_bars:
         figure.add_trace(row_kl_trace(row_kl, tokens, dark=dark), 1, 4)
-        headings.append(f"<b>KL {float(np.mean(row_kl)):.3f}</b> nats")
-    height, margin = map_size(tokens, extra_top=26 if note else 0)
+        headings.append(f"<b>KL {float(np.mean(row_kl)):.3f}</b><br>nats")
+    height, margin = map_size(tokens, extra_top=16 + (26 if note else 0))
     new_layout(figure, dark=dark, height=height, margin=margin, showlegend=False, bargap=0.25)
     token_axes(figure, tokens, columns=3, dark=dark)
     if has_bars:
@@ -70,7 +70,7 @@ def attention_maps(
         heading(figure, text, x=panel_domain(figure, 1, column)[0], dark=dark)
     scale_captions(figure, dark=dark, attention=0.275, difference=0.755)
     if note:
-        heading(figure, safe(note), x=0, dark=dark, shift=30, size=SMALL)
+        heading(figure, safe(note), x=0, dark=dark, shift=48, size=SMALL)
     if clickable:
         for column, name in enumerate(("teacher", "student", "difference"), start=1):
             figure.add_trace(_cells(teacher_map, student_map, texts, name), 1, column)
@@ -99,14 +99,16 @@ def attention_map(
 def difference_map(teacher_map: np.ndarray, student_map: np.ndarray, tokens: Sequence[str], *, title: str, dark: bool = False) -> go.Figure:
     """teacher − student alone, as wide as the page; neutral at 0, limits symmetric."""
     trace = difference_trace(teacher_map, student_map, cell_texts(tokens), dark=dark, bar=(0, 1))
-    figure = _single(trace, f"<b>Teacher − student</b> · {safe(title)}{equality(teacher_map, student_map)}", tokens, dark=dark)
+    figure = _single(trace, f"<b>Teacher − student</b> · {safe(title)}, {equality(teacher_map, student_map)}", tokens, dark=dark)
     scale_captions(figure, dark=dark, difference=0.5)
     return figure
 
 
 def equality(teacher_map: np.ndarray, student_map: np.ndarray) -> str:
-    """" · equal" when no cell differs, so that an empty-looking difference map says what it means."""
-    return " · equal" if np.array_equal(teacher_map, student_map, equal_nan=True) else ""
+    """The largest difference in words, so that an empty-looking map says what it means: "equal" or "at most 0.312"."""
+    gap = np.abs(np.asarray(teacher_map) - np.asarray(student_map))
+    largest = float(np.nanmax(gap)) if np.isfinite(gap).any() else 0.0
+    return "equal" if largest == 0 else f"at most {largest:.3f}"
 
 
 def map_title(layer: int, num_layers: int, head: int | None) -> str:
@@ -241,5 +243,5 @@ def _dress(bar: tuple[float, float] | None, dark: bool) -> dict | None:
     return {
         "orientation": "h", "x": bar[0], "len": bar[1] - bar[0], "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
         "thickness": 10, "outlinewidth": 1, "outlinecolor": look.grid, "tickfont": {"size": SMALL, "color": look.text}, "nticks": 5,
-        "xpad": 0, "ypad": 2,
+        "xpad": 0, "ypad": 6,
     }

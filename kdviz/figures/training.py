@@ -90,7 +90,7 @@ def training_film(
     new_layout(figure, dark=dark, height=height, margin=margin, showlegend=False, bargap=0.25)
     token_axes(figure, tokens, columns=3, dark=dark)
     for column, scale in ((1, f"colour 0 to {zmax:.2f}"), (2, f"colour 0 to {zmax:.2f}"), (3, f"blue −{limit:.2f}, orange +{limit:.2f}")):
-        figure.update_xaxes(row=1, col=column, title={"text": f"key (looked at) · {scale}"})
+        figure.update_xaxes(row=1, col=column, title={"text": f"key (looked at)<br>{scale}"})
         figure.update_yaxes(row=1, col=column, showticklabels=column == 1)
     row_bars_axis(figure, len(tokens), column=4)
     figure.update_xaxes(row=1, col=4, range=[0, round(1.05 * max(float(row_kl.max()), 1e-3), 3)])
@@ -104,10 +104,10 @@ def training_film(
     def headings(moment: int) -> list[dict]:
         count = f", n = {num_scored:,}" if num_scored else ""
         lines = [
-            f"{badge(TEACHER_COLOUR)} <b>Teacher</b> · {safe(teacher_title)}",
-            f"{badge(colour)} <b>Student</b> · {safe(student_title)}",
-            f"<b>Teacher − student</b> · epoch {epochs[moment]:.2f}",
-            f"<b>KL {row_kl[moment].mean():.3f}</b> nats",
+            f"{badge(TEACHER_COLOUR)} <b>Teacher</b><br>{safe(teacher_title)}",
+            f"{badge(colour)} <b>Student</b><br>{safe(student_title)}",
+            f"<b>Teacher − student</b><br>epoch {epochs[moment]:.2f}, step {steps[moment]:,}",
+            f"<b>KL {row_kl[moment].mean():.3f}</b><br>nats",
             f"<b>Attention KL</b> of every pair · {safe(kl_note)}",
             f"<b>{safe(score_name)}</b>{count}" if known else "<b>No scores yet</b>",
         ]
@@ -120,7 +120,7 @@ def training_film(
     ]
     labels = [f"{epoch:.2f}" for epoch in epochs]
     bottom = -(44 / (height - margin["t"] - margin["b"]))
-    figure.update_layout(annotations=headings(active), **play_controls(labels, active=active, dark=dark, prefix="epoch ", top=bottom))
+    figure.update_layout(annotations=headings(active), **play_controls(labels, active=active, dark=dark, prefix="epoch ", top=bottom, left=0.2))
     return figure
 
 
@@ -181,10 +181,10 @@ def _map_pixels(tokens: Sequence[str]) -> int:
 def _size(tokens: Sequence[str]) -> tuple[int, dict, float]:
     """(height, margin, share of the maps in the height of both rows)."""
     maps = _map_pixels(tokens)
-    margin = {"l": 70, "r": 24, "t": 36, "b": CONTROL_PIXELS + 36}
-    between = _label_pixels(tokens) + 40
+    margin = {"l": 70, "r": 24, "t": 52, "b": CONTROL_PIXELS + 36}
+    between = _label_pixels(tokens) + 58
     return maps + between + CURVE_PIXELS + margin["t"] + margin["b"], margin, maps / (maps + CURVE_PIXELS)
 
 
 def _gap(tokens: Sequence[str], height: int, margin: dict) -> float:
-    return (_label_pixels(tokens) + 40) / (height - margin["t"] - margin["b"])
+    return (_label_pixels(tokens) + 58) / (height - margin["t"] - margin["b"])

@@ -1,0 +1,358 @@
+"""Figures: their numbers are the arrays', their labels complete and harmless, their look one and the same."""
+
+import itertools
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from kdviz import compare, figures, palette
+from kdviz.figures.base import log_axis, numbers, safe, spread
+
+TOKENS = "[CLS] the dog saw the dog . [SEP]".split()
+LONG = ["[CLS]", *["the", "##ing", "<b>bold</b>", "&amp;", "שלום", "🙂", "a" * 40] * 9][:63] + ["[SEP]"]
+PAIRS = [(0, 1), (1, 3), (2, 5)]
+STAGES = [
+    {"name": "pair 1", "layers": [0], "classification": "none", "epochs": 1},
+    {"name": "pairs 1-2", "layers": [0, 1], "classification": "none", "epochs": 1},
+    {"name": "answers", "layers": [], "classification": "soft", "epochs": 2},
+]
+
+
+def attention(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).dirichlet(np.full(shape[-1], 0.4), shape[:-1])
+
+
+def run_curves(strategy: str, num_moments: int = 5, stages=()) -> figures.RunCurves:
+    random = np.random.default_rng(len(strategy))
+    return figures.RunCurves(
+        run_id=f"run-{strategy}", label=f"{strategy}, seed 0", strategy=strategy, epochs=np.linspace(0, 3, num_moments), steps=np.arange(num_moments) * 10,
+        pairs=PAIRS, attention_kl=random.random((num_moments, 3)), cls_distance=np.zeros((num_moments, 3)), stages=stages,
+    )
+
+
+def logits(seed: int, num: int = 30) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(num, 2))
+
+
+def film(tokens=TOKENS, num_moments: int = 4, dark: bool = False, **settings):
+    size = len(tokens)
+    teacher, students = attention(size, size), attention(num_moments, size, size, seed=1)
+    rows = np.stack([compare.row_kl(teacher, student) for student in students])
+    return teacher, students, rows, figures.training_film(
+        teacher, students, tokens, epochs=np.linspace(0, 2, num_moments), steps=list(range(num_moments)), row_kl=rows, teacher_title="layer 4", student_title="layer 2",
+        attention_kl=np.random.default_rng(0).random((num_moments, 3)), pairs=PAIRS, chosen_pair=1, dark=dark, **settings,
+    )
+
+
+def three_maps(dark: bool = False, tokens=TOKENS, **settings):
+    size = len(tokens)
+    teacher, student = attention(size, size), attention(size, size, seed=1)
+    rows = compare.row_kl(teacher, student)
+    return teacher, student, rows, figures.attention_maps(
+        teacher, student, tokens, teacher_title=figures.map_title(3, 6, 2), student_title=figures.map_title(1, 3, 2), row_kl=rows, dark=dark, **settings,
+    )
+
+
+def insides():
+    teacher = logits(0)
+    kl = np.random.default_rng(9).random((30, 3))
+    kl[0] = 0
+    return [("soft labels", "soft", compare.inside(range(30), teacher, logits(1), kl)), ("stacked", "sid", compare.inside(range(30), teacher, teacher, kl / 9))]
+
+
+def tables():
+    label = np.arange(30) % 2
+    return [("soft", "soft", compare.right_wrong(label, logits(0), logits(1))), ("sid", "sid", compare.right_wrong(label, logits(0), logits(0)))]
+
+
+def head_figure(dark: bool):
+    matrix = compare.head_kl_matrix([attention(4, 6, 6)], [attention(4, 6, 6)[[2, 0, 1, 3]]])
+    return figures.head_matching(matrix, compare.match_heads(matrix), pair=(0, 1), over="1 preset", dark=dark)
+
+
+SCORES = [
+    figures.Score(label="teacher", strategy="teacher", value=0.9, low=0.85, high=0.95, parameters=22_000_000, milliseconds=3.2),
+    figures.Score(label="sid, seed 0", strategy="sid", value=0.8, low=0.7, high=0.88, parameters=17_000_000),
+    figures.Score(label="majority class", strategy="baseline", value=0.5),
+]
+TRAIN_LINES = [
+    {"epoch": 0.0, "step": 0, "losses": {"attention_kl": {"0": 0.5}, "cls_distance": {"0": 0.01}}},
+    {"epoch": 1.0, "step": 5, "losses": {"soft": 0.3}},
+]
+CKA = np.random.default_rng(0).random((3, 6))
+
+FIGURES = {
+    "attention_maps": lambda dark: three_maps(dark, note="links below 0.05 blank", clickable=True)[-1],
+    "attention_maps_long": lambda dark: three_maps(dark, tokens=LONG)[-1],
+    "attention_map": lambda dark: figures.attention_map(attention(8, 8), TOKENS, title="layer 1", dark=dark),
+    "difference_map": lambda dark: figures.difference_map(attention(8, 8), attention(8, 8, seed=1), TOKENS, title="layer 1", dark=dark),
+    "training_film": lambda dark: film(dark=dark, scores=[0.5, 0.7], score_epochs=[0, 2], teacher_score=0.9, num_scored=30)[-1],
+    "training_film_bare": lambda dark: film(dark=dark, num_moments=1)[-1],
+    "layer_curves": lambda dark: figures.layer_curves([run_curves("sid", stages=[(0, "pair 1"), (1, "pair 2")]), run_curves("soft")], over="30 examples", dark=dark),
+    "layer_curves_one_moment": lambda dark: figures.layer_curves([run_curves("sid", 1)], over="30 examples", axis="progress", dark=dark),
+    "score_curves": lambda dark: figures.score_curves([figures.ScoreCurve(label="sid", strategy="sid", epochs=[0, 1], values=[0.5, 0.8], low=[0.4, 0.7], high=[0.6, 0.9])], score_name="accuracy", num_examples=30, teacher_score=0.9, dark=dark),
+    "loss_curves": lambda dark: figures.loss_curves(TRAIN_LINES, PAIRS, strategy="sid", stages=[(1.0, "answers")], dark=dark),
+    "loss_curves_empty": lambda dark: figures.loss_curves([], PAIRS, strategy="sid", dark=dark),
+    "heads_overview": lambda dark: figures.heads_overview(np.random.default_rng(0).random((3, 12)), PAIRS, over="30 examples", chosen=(1, 4), dark=dark),
+    "head_matching": head_figure,
+    "head_drift_chart": lambda dark: figures.head_drift_chart([0, 1, 2], [0, 2, 1], [1, 0.5, 0.4], [2, 1, 0.6], num_heads=12, strategy="pid", dark=dark),
+    "inside_scatter": lambda dark: figures.inside_scatter(insides(), chosen=3, dark=dark),
+    "inside_scatter_one": lambda dark: figures.inside_scatter(insides()[:1], dark=dark),
+    "right_wrong_table": lambda dark: figures.right_wrong_table(tables(), chosen=(1, 0, 1), dark=dark),
+    "phenomenon_dots": lambda dark: figures.phenomenon_dots(["negation", "<role> swap"], [10, 20], [0.9, 0.8], [("sid", "sid", [0.8, 0.85])], dark=dark),
+    "scores_with_intervals": lambda dark: figures.scores_with_intervals(SCORES, score_name="accuracy", num_examples=30, dark=dark),
+    "score_against_parameters": lambda dark: figures.score_against_parameters(SCORES, score_name="accuracy", num_examples=30, dark=dark),
+    "matching_diagram": lambda dark: figures.matching_diagram(6, 3, PAIRS, chosen=1, values=[0.1, 0.2, 0.3], classification="soft", dark=dark),
+    "matching_diagram_crossed": lambda dark: figures.matching_diagram(6, 3, [(0, 4), (1, 2)], active=[0], dark=dark),
+    "stage_film": lambda dark: figures.stage_film(6, 3, PAIRS, STAGES, strategy="sid", active=1, dark=dark),
+    "cka_map": lambda dark: figures.cka_map(CKA, PAIRS, over="30 examples", epoch=2, dark=dark),
+    "cka_film": lambda dark: figures.cka_film([CKA, CKA / 2], [0, 1], PAIRS, over="30 examples", dark=dark),
+}
+
+
+def font_sizes(node) -> list[float]:
+    if isinstance(node, dict):
+        own = [node["size"]] if "size" in node and ("family" in node or "color" in node) and isinstance(node["size"], (int, float)) and "symbol" not in node else []
+        return own + list(itertools.chain.from_iterable(font_sizes(value) for value in node.values()))
+    return list(itertools.chain.from_iterable(font_sizes(value) for value in node)) if isinstance(node, list) else []
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_wears_the_common_look(name):
+    """A figure with its own background is a white box on a dark page; small type cannot be read from the back row."""
+    light, dark = json.loads(FIGURES[name](False).to_json()), json.loads(FIGURES[name](True).to_json())
+    for drawn, look in ((light, palette.LIGHT), (dark, palette.DARK)):
+        layout = drawn["layout"]
+        assert layout["paper_bgcolor"] == layout["plot_bgcolor"] == "rgba(0,0,0,0)"
+        assert layout["font"]["color"] == look.text and layout["height"] >= 150
+        assert min(font_sizes(layout), default=12) >= 12
+        assert drawn["data"] or "no step yet" in layout["annotations"][0]["text"]
+    assert len(json.dumps(light)) < 2_000_000
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_figure_changes_when_drawn_twice(name):
+    """A figure that differs between reruns loses the viewer's selection."""
+    assert FIGURES[name](False).to_json() == FIGURES[name](False).to_json()
+
+
+def test_maps_hold_the_arrays_on_one_scale():
+    """Two panels on two scales make a weak student look like a strong one."""
+    teacher, student, rows, figure = three_maps()
+    left, middle, right, bars = figure.data[:4]
+    assert np.allclose(np.array(left.z, float), teacher, atol=1e-5) and np.allclose(np.array(middle.z, float), student, atol=1e-5)
+    assert np.allclose(np.array(left.z, float).sum(axis=1), 1, atol=1e-3)
+    assert (left.zmin, left.zmax) == (middle.zmin, middle.zmax) and left.zmin == 0 and left.zmax == pytest.approx(max(teacher.max(), student.max()), abs=1e-5)
+    assert left.colorscale == middle.colorscale
+    assert np.allclose(np.array(right.z, float), teacher - student, atol=1e-5)
+    assert right.zmin == -right.zmax and right.zmid == 0
+    assert np.allclose(bars.x, rows, atol=1e-5) and f"KL {rows.mean():.3f}" in figure.layout.annotations[3].text
+    assert "layer 4 of 6 · head 3" in figure.layout.annotations[0].text and "layer 2 of 3 · head 3" in figure.layout.annotations[1].text
+
+
+def test_equal_tokens_stay_apart_and_both_panels_share_their_labels():
+    """On a category axis the two "dog" columns would be drawn on top of each other."""
+    figure = three_maps()[-1]
+    assert list(figure.layout.yaxis.ticktext) == TOKENS and list(figure.layout.yaxis.tickvals) == list(range(8))
+    assert figure.layout.xaxis.ticktext == figure.layout.xaxis2.ticktext == figure.layout.xaxis3.ticktext
+    assert list(figure.layout.yaxis.range) == [7.5, -0.5]
+
+
+def test_a_model_against_itself_is_neutral_and_says_so():
+    """An empty-looking panel without a word reads as a broken one; a scale shrunk to noise would colour rounding."""
+    same = attention(8, 8)
+    figure = figures.attention_maps(same, same, TOKENS, teacher_title="", student_title="", row_kl=compare.row_kl(same, same))
+    assert not np.any(np.array(figure.data[2].z, float)) and figure.data[2].zmax >= 0.01
+    assert "equal" in figure.layout.annotations[2].text and "KL 0.000" in figure.layout.annotations[3].text
+
+
+def test_hidden_links_are_blank_not_zero():
+    """Zero and "not shown" are different statements."""
+    thin, words, _ = compare.filter_maps(attention(8, 8), TOKENS, threshold=0.3)
+    figure = figures.attention_maps(thin, thin, words, teacher_title="", student_title="")
+    assert [[cell is None for cell in line] for line in figure.data[0].z] == (np.isnan(thin)).tolist()
+
+
+def test_long_and_hostile_tokens_are_cut_and_shown_as_text():
+    """plotly reads tags in labels: a token could draw a link, and a 5,000-character one would push the map off the page."""
+    figure = three_maps(tokens=LONG)[-1]
+    text = figure.to_json()
+    assert "<b>bold" not in text and "\\u003cb\\u003ebold" not in text
+    assert max(len(label.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")) for label in figure.layout.yaxis.ticktext) <= 14
+    assert len(figure.layout.yaxis.ticktext) == 64 and figure.layout.height > 64 * 15
+    assert safe("  ") == "␣" and safe("a\nb") == "a b"
+
+
+def test_the_film_moves_maps_rows_and_cursors_together():
+    """A frame that forgets one trace shows the map of one moment beside the cursor of another."""
+    teacher, students, rows, figure = film(scores=[0.5, 0.6], score_epochs=[0, 2], teacher_score=0.9)
+    assert [frame.name for frame in figure.frames] == ["0", "1", "2", "3"]
+    assert [step.args[0][0] for step in figure.layout.sliders[0].steps] == ["0", "1", "2", "3"]
+    for moment, frame in enumerate(figure.frames):
+        student, gap, bars, first_cursor, second_cursor = frame.data
+        assert np.allclose(np.array(student.z, float), students[moment], atol=6e-4)
+        assert np.allclose(np.array(gap.z, float), teacher - students[moment], atol=6e-4)
+        assert np.allclose(bars.x, rows[moment], atol=6e-4)
+        epoch = np.linspace(0, 2, 4)[moment]
+        assert list(first_cursor.x) == list(second_cursor.x) == [epoch, epoch]
+        assert f"KL {rows[moment].mean():.3f}" in frame.layout.annotations[3].text
+        assert f"epoch {epoch:.2f}" in frame.layout.annotations[2].text
+    names = [figure.data[place].name for place in figure.frames[0].traces]
+    assert names == ["student", "teacher − student", "KL per row", "moment shown", "moment shown"]
+
+
+def test_the_film_opens_at_the_moment_asked_for_and_stays_small():
+    """A link leads to a moment; thirty tokens over twenty moments have to stay within 2 MB."""
+    _, students, _, figure = film(tokens=LONG[:30], num_moments=20, active=7)
+    assert figure.layout.sliders[0].active == 7 and np.allclose(np.array(figure.data[0].z, float), students[7], atol=6e-4)
+    assert len(figure.to_json()) < 2_000_000
+    with pytest.raises(ValueError, match="a moment"):
+        figures.training_film(
+            attention(8, 8), attention(3, 8, 8), TOKENS, epochs=[0, 1], steps=[0, 1], row_kl=np.zeros((3, 8)), teacher_title="", student_title="",
+            attention_kl=np.zeros((2, 3)), pairs=PAIRS,
+        )
+
+
+def test_layer_curves_lead_back_to_their_points():
+    """A click has to name run, pair and step, and a distance of 0 must not vanish from a logarithmic axis."""
+    first, second = run_curves("sid", stages=[(0, "pair 1"), (1.5, "pair 2")]), run_curves("soft")
+    figure = figures.layer_curves([first, second], over="30 examples")
+    lines = [trace for trace in figure.data if trace.customdata is not None]
+    assert len(lines) == 2 * 2 * 3
+    assert list(lines[0].customdata[2]) == ["run-sid", 0, 20] and np.allclose(lines[0].y, first.attention_kl[:, 0], atol=1e-6)
+    assert all(value > 0 for trace in figure.data if trace.yaxis == "y2" for value in trace.y)
+    assert {trace.line.dash for trace in lines} == {"longdash", "dot"}
+    assert sum(trace.showlegend for trace in lines) == 6
+    assert [note.text for note in figure.layout.annotations].count("pair 2") == 2
+    shares = figures.layer_curves([first], over="", axis="progress").data[0].x
+    assert shares[0] == 0 and shares[-1] == 1
+    assert figures.layer_curves([first], over="", axis="step").data[0].x[-1] == 40
+
+
+def test_an_absent_loss_term_breaks_its_line():
+    """A term that is not active is absent, not 0: drawing 0 would claim a perfect layer."""
+    figure = figures.loss_curves(TRAIN_LINES, PAIRS, strategy="sid")
+    drawn = {trace.name: list(trace.y) for trace in figure.data if trace.xaxis != "x3"}
+    assert drawn["soft labels (T²·KL, nats)"] == [None, 0.3] and drawn["student layer 1 ↔ teacher layer 2"] == [0.5, None]
+    assert len(drawn) == 2
+
+
+def test_head_matching_reorders_the_student():
+    """With the best partners on the diagonal a permuted copy has to show a diagonal of zeros."""
+    figure = head_figure(False)
+    assert np.allclose(np.diag(np.array(figure.data[0].z, float)), 0)
+    assert list(figure.layout.xaxis.ticktext) == ["2", "3", "1", "4"]
+    assert list(figure.data[1].customdata[0]) == [0, 1]
+
+
+def test_the_inside_figure_states_its_own_claim():
+    """The sentence on top is a number: the ratio of the medians over the examples on which both agree with the teacher."""
+    runs = insides()
+    shared = np.intersect1d(*(run.index[run.agrees] for _, _, run in runs))
+    ratio = np.median(runs[0][2].attention_kl[shared]) / np.median(runs[1][2].attention_kl[shared])
+    text = " ".join(note.text or "" for note in figures.inside_scatter(runs).layout.annotations)
+    assert f"{ratio:.1f} times as far" in text and f"{len(shared)} of 30" in text
+    points = [trace for trace in figures.inside_scatter(runs).data if trace.customdata is not None]
+    assert [len(trace.x) for trace in points] == [30, 30] and min(points[0].y) > 0
+    assert list(points[1].customdata[4]) == [1, 4]
+
+
+def test_the_table_shows_counts_and_shares():
+    """Counts add to n; the shares below are the paper's Table 3."""
+    figure = figures.right_wrong_table(tables())
+    for trace, (_, _, table) in zip((trace for trace in figure.data if trace.type == "heatmap"), tables(), strict=True):
+        assert np.sum(np.array(trace.z, float)) == pytest.approx(1, abs=1e-4)
+        assert f"<b>{table.counts[0, 0]}</b>" in trace.text[0][0]
+    assert any(note.text.startswith("keeps <b>100.0%</b>") for note in figure.layout.annotations)
+
+
+def test_the_diagram_stands_partners_side_by_side():
+    """Layer 1 is at the bottom and a matched pair is level, as in the paper's figure."""
+    figure = figures.matching_diagram(6, 3, PAIRS, chosen=2)
+    student = next(trace for trace in figure.data if trace.name == "student")
+    assert list(student.y) == [1, 3, 5] and [list(item) for item in student.customdata] == [[0], [1], [2]]
+    crossed = next(trace for trace in figures.matching_diagram(6, 3, [(0, 4), (1, 2)]).data if trace.name == "student")
+    assert list(crossed.y) == [0, 2.5, 5]
+
+
+def test_the_stage_film_lights_the_layers_of_each_stage():
+    """The moving picture teaches what PID and SID do: a wrong layer would teach it wrongly."""
+    figure = figures.stage_film(6, 3, PAIRS, STAGES, strategy="pid")
+    for frame, stage in zip(figure.frames, STAGES, strict=True):
+        student = next(trace for trace in frame.data if trace.name == "student")
+        lit = [layer for layer, colour in enumerate(student.marker.color) if colour == palette.STRATEGY_STYLES["pid"].colour]
+        assert lit == stage["layers"]
+        classifiers = next(trace for trace in frame.data if trace.name == "classifiers")
+        assert (classifiers.text[1] == "soft labels") == (stage["classification"] == "soft")
+
+
+def test_cka_marks_the_most_similar_layer():
+    """Where a layer sits is the row's maximum."""
+    figure = figures.cka_film([CKA, CKA[:, ::-1]], [0, 1], PAIRS, over="30 examples", active=0)
+    assert list(figure.data[1].x) == CKA.argmax(axis=1).tolist()
+    assert list(figure.frames[1].data[1].x) == (5 - CKA.argmax(axis=1)).tolist()
+
+
+def test_the_palette_is_even_and_tells_runs_apart():
+    """A scale with a jump draws an edge where there is none; two runs in one dash cannot be told apart in print."""
+    for look in (palette.LIGHT, palette.DARK):
+        steps = np.diff([lightness(colour) for colour in look.sequential])
+        assert (np.sign(steps) == np.sign(steps[0])).all() and np.ptp(np.abs(steps)) < 0.02
+        sides = [lightness(colour) for colour in look.diverging]
+        assert np.allclose(np.abs(np.array(sides[:5]) - sides[5]), np.abs(np.array(sides[:5:-1]) - sides[5]), atol=0.1)
+        assert look.diverging[5] == look.sequential[0] == look.background
+    styles = palette.run_styles(["sid", "sid", "soft", "unknown", "all", "sid"])
+    assert len({style.dash for style in styles}) == len({style.colour for style in styles}) == len({style.symbol for style in styles}) == 6
+
+
+def lightness(colour: str) -> float:
+    """OKLab lightness of `#RRGGBB`."""
+    channels = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    cones = np.cbrt(np.array([[0.41222147, 0.53633254, 0.05144599], [0.2119035, 0.6806995, 0.1073970], [0.0883025, 0.2817188, 0.6299787]]) @ linear)
+    return float(cones @ [0.2104542553, 0.7936177850, -0.0040720468])
+
+
+def test_small_helpers():
+    """Blank for what is not a number, ticks inside the range, labels that never swap places."""
+    assert numbers([[1 / 3, np.nan], [np.inf, -0.0]], 3) == [[0.333, None], [None, 0.0]]
+    axis = log_axis(np.array([0.05, 0.9]))
+    assert 0.1 in axis["tickvals"] and axis["range"][0] < np.log10(0.05)
+    assert spread([0.3, 0.1, 0.11], 0.1) == pytest.approx([0.3, 0.1, 0.2])
+
+
+@pytest.mark.slow
+def test_nothing_is_cut_in_a_browser(tmp_path):
+    """Labels are measured by the browser's font, not by our guess: text outside the picture is lost for the reader."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not on the PATH")
+    from plotly.offline import get_plotlyjs
+
+    file = tmp_path / "figures.html"
+    file.write_text(f"<meta charset='utf-8'><body style='margin:0'><div id='place'></div><script>{get_plotlyjs()}</script>", encoding="utf-8")
+    draw = "([figure]) => Plotly.newPlot('place', figure.data, figure.layout, {responsive: true}).then(() => 0)"
+    outside = """() => {
+        const frame = document.querySelector('.main-svg').getBoundingClientRect();
+        return [...document.querySelectorAll('.main-svg text')].filter(node => node.textContent.trim() && node.getBoundingClientRect().width > 0).filter(node => {
+            const box = node.getBoundingClientRect();
+            return box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
+        }).map(node => node.textContent);
+    }"""
+    with playwright.sync_playwright() as context:
+        browser = context.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1000, "height": 900})
+        page.set_default_timeout(60_000)
+        errors = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(file.as_uri())
+        cut = {}
+        for name, build in FIGURES.items():
+            page.evaluate(draw, [json.loads(build(name.endswith("film")).to_json())])
+            if texts := page.evaluate(outside):
+                cut[name] = texts
+        browser.close()
+    assert errors == [] and cut == {}
