@@ -4,6 +4,7 @@ import threading
 from functools import lru_cache
 from pathlib import Path
 
+from kdviz.heavy import import_heavy
 from kdviz.own_sentence import Answer, ask
 from kdviz.runs import Run
 
@@ -19,4 +20,5 @@ def ask_models(run: Run, text_a: str, text_b: str | None, epoch: int) -> Answer:
 
 @lru_cache(maxsize=48)
 def _ask(folder: Path, stamp: int, text_a: str, text_b: str | None, epoch: int) -> Answer:
+    import_heavy()
     return ask(Run(folder), text_a, text_b, epoch)

@@ -163,14 +163,12 @@ def _source(name: str, label: str, common: dict) -> None:
 
 def _strategy(name: str, label: str, common: dict) -> None:
     names = list(STRATEGY_NAMES)
-    st.segmented_control(label, names, default=_FIELDS[name].default if common["key"] not in st.session_state else None, required=True, **common)
+    st.segmented_control(label, names, default=_value(name), required=True, **common)
 
 
 def _student_layers(name: str, label: str, common: dict) -> None:
-    deepest, key = _teacher_depth(), common["key"]
-    if st.session_state.get(key, 1) > deepest:
-        st.session_state[key] = deepest
-    st.slider(label, 1, deepest, value=min(_FIELDS[name].default, deepest) if key not in st.session_state else None, **common)
+    deepest = _teacher_depth()  # another teacher makes it another slider: the value is handed on
+    st.slider(label, 1, deepest, value=min(_value(name), deepest), **common)
 
 
 def _teacher(name: str, label: str, common: dict) -> None:
@@ -185,23 +183,28 @@ def _teacher(name: str, label: str, common: dict) -> None:
 
 
 def _terms(name: str, label: str, common: dict) -> None:
-    st.multiselect(label, ["kl", "cos"], default=["kl", "cos"] if common["key"] not in st.session_state else None, format_func=lambda term: choice_name(name, term), **common)
+    st.multiselect(label, ["kl", "cos"], default=_value(name), format_func=lambda term: choice_name(name, term), **common)
 
 
 def _layers(name: str, label: str, common: dict) -> None:
-    layers, key = list(range(int(_value("student_layers")))), common["key"]
-    if key in st.session_state:
-        st.session_state[key] = [layer for layer in st.session_state[key] if layer in layers]
-    st.multiselect(label, layers, placeholder="all layers", format_func=lambda layer: f"layer {layer + 1}", **common)
+    _choose_layers(label, int(_value("student_layers")), name, placeholder="all layers", **common)
 
 
 def _matching(name: str, label: str, common: dict) -> None:
     st.selectbox(label, ["uniform", "first", "last", "custom"], format_func=lambda choice: choice_name(name, choice), **common)
     if _value("matching") == "custom":
-        layers, key = list(range(_teacher_depth())), key_of(_CUSTOM)
-        if key in st.session_state:
-            st.session_state[key] = [layer for layer in st.session_state[key] if layer in layers]
-        st.multiselect("Teacher layers to match", layers, format_func=lambda layer: f"layer {layer + 1}", key=key, persist_state="session", help="One for each student layer; the lowest goes with student layer 1.")
+        _choose_layers(
+            "Teacher layers to match", _teacher_depth(), _CUSTOM, key=key_of(_CUSTOM), persist_state="session", placeholder="one for each student layer",
+            help="One for each student layer; the lowest goes with student layer 1.",
+        )
+
+
+def _choose_layers(label: str, num_layers: int, name: str, **options: object) -> None:
+    """Some of `num_layers` layers, 0-based inside and 1-based on screen."""
+    layers = list(range(num_layers))
+    if any(layer not in layers for layer in _value(name)):
+        st.session_state[key_of(name)] = [layer for layer in _value(name) if layer in layers]
+    st.multiselect(label, layers, format_func=lambda layer: f"layer {layer + 1}", **options)
 
 
 _SPECIAL = {

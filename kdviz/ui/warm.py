@@ -1,10 +1,10 @@
 """Heavy imports while the visitor is looking: the first own sentence and the first run then start sooner."""
 
-import importlib
 import logging
 import threading
 
-PACKAGES = ("torch", "transformers.models.bert.modeling_bert")
+from kdviz.heavy import import_heavy
+
 PAUSE_SECONDS = 3.0
 
 _started = threading.Event()
@@ -22,8 +22,7 @@ def warm() -> None:
 
 
 def _import_all() -> None:
-    for name in PACKAGES:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            log.info("not imported ahead: %s", error)
+    try:
+        import_heavy()
+    except ImportError as error:
+        log.info("not imported ahead: %s", error)

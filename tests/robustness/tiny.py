@@ -1,0 +1,32 @@
+"""A BERT of a million random weights with a real tokenizer: a whole run of it takes seconds."""
+
+import shutil
+from pathlib import Path
+
+SETTINGS = {
+    "source": "sample", "student_layers": 2, "strategy": "sid", "epochs": 4, "train_size": 128, "eval_size": 48, "batch_size": 16, "teacher_epochs": 2,
+    "snapshots": 6, "max_length": 32, "learning_rate": 1e-3, "teacher_learning_rate": 1e-3,
+}
+
+
+def make_teacher(folder: Path, num_layers: int = 4, hidden_size: int = 32) -> Path:
+    """Write the checkpoint into `folder` (once) and return it."""
+    if (folder / "model.safetensors").exists():
+        return folder
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    from kdviz.models import TOKENIZER_FILES, resolve
+
+    torch.manual_seed(0)
+    source = resolve("minilm-l6").folder
+    config = BertConfig(
+        hidden_size=hidden_size, num_hidden_layers=num_layers, num_attention_heads=2, intermediate_size=2 * hidden_size, max_position_embeddings=128,
+        num_labels=2, initializer_range=0.3,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in TOKENIZER_FILES:
+        if (source / name).exists():
+            shutil.copyfile(source / name, folder / name)
+    BertForSequenceClassification(config).save_pretrained(folder, safe_serialization=True)
+    return folder
