@@ -20,6 +20,7 @@ from kdviz.progress import Clock
 from kdviz.recording import RunWriter
 from kdviz.strategies import StageSchedule, planned_stages
 from kdviz.teacher import teacher_score
+from kdviz.used_rows import train_all_rows, train_used_rows
 from kdviz.weights import keep_weights
 
 TRAIN_LINES = 250
@@ -34,6 +35,7 @@ class Distillation:
         self.generator = torch.Generator(device=prepared.device)
         self.student: nn.Module = make_student(prepared)
         seed_dropout(self.student, self.generator)
+        train_used_rows(self.student, prepared.train.tokens)
         self.optimizer = make_optimizer(self.student, learning_rate=self.config.learning_rate, weight_decay=self.config.weight_decay)
         self.schedule = StageSchedule(planned_stages(self.config), self.config.cosine_threshold)
         self.steps_per_epoch = math.ceil(len(prepared.train) / self.config.batch_size)
@@ -178,6 +180,7 @@ class Distillation:
 
     def _finish(self) -> None:
         self._tell("measuring cost", force=True)
+        train_all_rows(self.student)
         cost = measure_cost(self.prepared.teacher, self.prepared.teacher_folder, self.student, self.writer.folder / "student", next(iter(self.prepared.evaluations.values())))
         self.writer.summary(self.prepared.task.primary_metric, {"seconds": self.seconds, "cost": cost})
 

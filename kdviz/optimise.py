@@ -7,6 +7,8 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
+from kdviz.used_rows import UsedRows
+
 NO_DECAY = ("bias", "LayerNorm.weight")
 
 
@@ -15,7 +17,11 @@ def make_optimizer(model: nn.Module, *, learning_rate: float, weight_decay: floa
     decaying = [parameter for name, parameter in model.named_parameters() if not name.endswith(NO_DECAY)]
     others = [parameter for name, parameter in model.named_parameters() if name.endswith(NO_DECAY)]
     groups = [{"params": decaying, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+    for module in model.modules():
+        if isinstance(module, UsedRows):
+            optimizer.register_step_post_hook(lambda stepped, *_, rows=module: rows.stepped(stepped))
+    return optimizer
 
 
 def learning_rate_at(step: int, *, total_steps: int, peak: float, warmup_share: float) -> float:
@@ -31,7 +37,9 @@ def learning_rate_at(step: int, *, total_steps: int, peak: float, warmup_share: 
 
 def optimizer_step(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], *, learning_rate: float, max_grad_norm: float) -> Tensor:
     """Clip, step, clear; returns the gradient norm before clipping (a tensor, so that nothing waits for it)."""
-    norm = nn.utils.clip_grad_norm_([parameter for parameter in parameters if parameter.grad is not None], max_grad_norm, foreach=True)
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None], foreach=True)
+    # The fused kernel divides each gradient by this as it reads it: a pass over all of them less than scaling them before.
+    optimizer.grad_scale = ((norm + 1e-6) / max_grad_norm).clamp_min(1.0)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     optimizer.step()

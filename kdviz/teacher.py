@@ -23,6 +23,7 @@ from kdviz.files import exclusive, read_json, write_json
 from kdviz.models import Checkpoint, load_classifier, save_model
 from kdviz.optimise import derived_seed, learning_rate_at, make_optimizer, optimizer_step
 from kdviz.tasks import Task, majority_share, score_intervals, scores
+from kdviz.used_rows import train_used_rows
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherHooks:
@@ -72,6 +73,7 @@ def _finetune(config: RunConfig, task: Task, checkpoint: Checkpoint, train: Enco
     model = load_classifier(checkpoint.folder, task.num_labels, torch.Generator().manual_seed(seed)).to(device)
     generator = torch.Generator(device=device)
     seed_dropout(model, generator)
+    train_used_rows(model, train.tokens)
     optimizer = make_optimizer(model, learning_rate=config.teacher_learning_rate, weight_decay=config.weight_decay)
     partial = folder.with_name(f".{folder.name}.partial")
     found = latest(partial)
