@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
+from kdviz import bench
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.runs import DEMO_RUNS, Run, Store, Unreadable, check_run_id
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("file", type=Path)
     tasks = add("tasks", "the tasks, and where their data can be had", _tasks, runs_dir=False, as_json=True)
     tasks.add_argument("--data-dir", help="folder in the GLUE release layout")
+    bench.add_arguments(add("bench", "speed figures as JSON", bench.main, runs_dir=False))
     add("teachers", "the teacher checkpoints, and where they can be had", _teachers, runs_dir=False, as_json=True)
     return parser
 

@@ -56,9 +56,9 @@ class Distillation:
         score = self._score_teacher()
         if not self._resume():
             self.writer.line({"kind": "teacher_score", "step": 0, "epoch": 0, **score})
-            self._begin()
+            self.begin()
         while self.epoch < self.config.epochs:
-            self._train_epoch()
+            self.train_epoch()
             self._end_epoch()
         self._finish()
 
@@ -79,13 +79,13 @@ class Distillation:
         self._publish(state["eval"])
         return True
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         probes = self.prepared.probes
         self.writer.probes(probes.rows, probes.teacher_maps)
-        self._probe()
+        self.probe()
         self._evaluate_and_publish()
 
-    def _train_epoch(self) -> None:
+    def train_epoch(self) -> None:
         config, stage = self.config, self.schedule.current
         if self.schedule.epochs_in_stage == 0:
             self.writer.line({"kind": "stage", "step": self.step, "epoch": self.epoch, "index": self.schedule.index, "stage": stage.to_dict()})
@@ -113,7 +113,7 @@ class Distillation:
                 self._train_line(learning_rate)
             self.clock.step(self.schedule.index)
             if self.step in self.moments:
-                self._probe()
+                self.probe()
             self._tell("distilling")
         self.seconds["training"] += time.perf_counter() - begin
         self.newest_distance = float(torch.stack(distances).sum()) / len(self.prepared.train) if distances else None
@@ -130,7 +130,7 @@ class Distillation:
             raise RunFailed(f"the loss became {record['loss']} at step {self.step} of {self.total_steps}; lower learning_rate (now {self.config.learning_rate:g})")
         self._recent, self._recent_begin = [], time.perf_counter()
 
-    def _probe(self) -> None:
+    def probe(self) -> None:
         """Store the student's maps of the probes, and the mismatch over the probes alone."""
         mismatch, results, maps = self.prepared.probes.measure(self.student, self.pairs)
         self.writer.snapshot(self.step, maps)
