@@ -45,6 +45,8 @@ def inside_scatter(
         if members.any():
             medians.append((float(np.median(x[members])), float(np.median(y[members]))))
             figure.add_trace(_median(safe(label, 40), medians[-1], style, look), 1, 1)
+    for symbol, name in (("circle-open", "not the teacher's answer"), ("cross-open", "median")):
+        figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, hoverinfo="skip", marker={"symbol": symbol, "size": 11, "color": look.muted}), 1, 1)
     if chosen is not None:
         _ring(figure, [run for _, _, run in runs], points, chosen, look.text)
     new_layout(figure, dark=dark, height=560, margin={"t": 92, "b": 96, "r": 12}, legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"})

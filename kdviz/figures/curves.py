@@ -13,6 +13,8 @@ from kdviz.palette import DARK, LIGHT, TEACHER_COLOUR, Style, blend, run_styles,
 SMALLEST_DISTANCE = 1e-6
 """What a distance of 0 is drawn at on the logarithmic axis."""
 
+STAGE_ROWS = 2
+
 AXES = {"epoch": "epoch", "step": "training step", "progress": "share of the run"}
 
 PANEL_PIXELS = 380
@@ -62,7 +64,6 @@ def layer_curves(
     *,
     over: str,
     axis: str = "epoch",
-    relative: bool = False,
     shown_epoch: float | None = None,
     chosen_pair: int | None = None,
     dark: bool = False,
@@ -71,9 +72,9 @@ def layer_curves(
 
     `over` says what the numbers are means of, with n ("200 evaluation examples"). A run has its colour and dash; a pair its marker and
     shade, lower layers paler. Dotted lines: the value before training. Vertical lines: where the stages of the first run that has any
-    begin. `axis` is "epoch", "step" or "progress" (share of the run; `relative` says the same). A click on a point returns customdata [run id, pair, step].
+    begin. `axis` is "epoch", "step" or "progress" (share of the run). A click on a point returns customdata [run id, pair, step].
     """
-    look, axis = theme(dark), "progress" if relative else axis
+    look = theme(dark)
     figure = make_subplots(1, 2, horizontal_spacing=0.09)
     styles = run_styles([run.strategy for run in runs])
     for run, style in zip(runs, styles, strict=True):
@@ -86,13 +87,13 @@ def layer_curves(
         _before_training(figure, runs[0], styles[0], _scale(runs[0], axis), dark=dark)
     longest = max((len(run.label) for run in runs), default=0) * (len(runs) > 1) + 14
     legend, legend_pixels = legend_below(sum(len(run.pairs) for run in runs) + 1, longest_label=longest)
-    new_layout(figure, dark=dark, height=370 + legend_pixels, margin={"t": 82, "b": 56 + legend_pixels}, legend=legend)
+    new_layout(figure, dark=dark, height=382 + legend_pixels, margin={"t": 94, "b": 56 + legend_pixels}, legend=legend)
     figure.update_xaxes(title={"text": AXES[axis], "standoff": 6}, tickformat=".0%" if axis == "progress" else None)
     figure.update_yaxes(row=1, col=1, title={"text": "attention KL (nats)"}, rangemode="tozero")
     figure.update_yaxes(row=1, col=2, title={"text": "CLS distance (1 − cosine), log scale"}, type="log", exponentformat="power", dtick=1)
     for column, name in ((1, "Attention KL"), (2, "[CLS] distance")):
-        heading(figure, f"<b>{name}</b>", x=panel_domain(figure, 1, column)[0], dark=dark, shift=24)
-    heading(figure, f"means over {safe(over)}; dotted levels: before training", x=0, dark=dark, shift=48, size=SMALL)
+        heading(figure, f"<b>{name}</b>", x=panel_domain(figure, 1, column)[0], dark=dark, shift=36)
+    heading(figure, f"means over {safe(over)}; dotted levels: before training", x=0, dark=dark, shift=60, size=SMALL)
     staged = next((run for run in runs if run.stages), None)
     if staged:
         _stage_lines(figure, staged, _scale(staged, axis), dark=dark)
@@ -227,17 +228,19 @@ def _before_training(figure: go.Figure, run: RunCurves, style: Style, scale: flo
 
 
 def _stage_lines(figure: go.Figure, run: RunCurves, scale: float, *, dark: bool) -> None:
-    """A vertical line where a stage begins, its name above the panel."""
+    """A vertical line where a stage begins, its name above the panel: on a second line, or left out, where names would overlap."""
     look = theme(dark)
-    span, free_from = max(run.epochs, default=1.0) or 1.0, 0.0
+    span, free_from = max(run.epochs, default=1.0) or 1.0, [0.0] * STAGE_ROWS
     for begin, name in run.stages:
-        if begin < free_from:
-            name = ""
-        else:
-            free_from = begin + span * (len(safe(name, 16)) + 1) * CHARACTER_PIXELS / PANEL_PIXELS
+        name = safe(name, 22)
+        line = next((line for line in range(STAGE_ROWS) if free_from[line] <= begin), None)
+        if line is not None:
+            free_from[line] = begin + span * (len(name) + 1) * CHARACTER_PIXELS / PANEL_PIXELS
         for column in (1, 2):
             figure.add_vline(x=begin * scale, line={"color": look.muted, "width": 1, "dash": "dot"}, row=1, col=column)
+            if line is None:
+                continue
             figure.add_annotation(
-                text=safe(name, 16), x=begin * scale, y=1, yref="y domain" if column == 1 else "y2 domain", xref="x" if column == 1 else "x2",
-                xanchor="left", yanchor="bottom", yshift=2, showarrow=False, font={"size": SMALL, "color": look.muted},
+                text=name, x=begin * scale, y=1, yref="y domain" if column == 1 else "y2 domain", xref="x" if column == 1 else "x2",
+                xanchor="left", yanchor="bottom", yshift=2 + 14 * line, showarrow=False, font={"size": SMALL, "color": look.muted},
             )

@@ -41,7 +41,7 @@ def curves(scene: Scene) -> None:
     figure = layer_curves(
         [each for each in drawn if each is not None],
         over=_over(scene),
-        relative=scene.view.axis == "progress",
+        axis=scene.view.axis,
         shown_epoch=scene.moment.epoch if scene.moment else None,
         chosen_pair=scene.view.pair,
         dark=scene.dark,
