@@ -6,6 +6,7 @@ strip.py    the strip on top of every page: what is being looked at, and the con
 controls.py controls bound to a field of the View
 store.py    the runs folder and the stored demo
 look.py     charts, headings, theme
+remember.py figures, remembered by what went into them
 words.py    every term explained in a sentence
 guard.py    one line instead of a traceback
 ask.py      maps of one's own sentence, remembered

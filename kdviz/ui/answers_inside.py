@@ -14,6 +14,7 @@ from kdviz.ui.controls import bound
 from kdviz.ui.examples import example_box, text_of, texts_of
 from kdviz.ui.look import chart, plain
 from kdviz.ui.others import choose_other, other_runs, say
+from kdviz.ui.remember import remembered
 from kdviz.ui.state import change, go_to
 from kdviz.ui.store import distinct_names
 from kdviz.ui.strip import Scene
@@ -44,7 +45,7 @@ def _examples(scene: Scene, runs: list[Run]) -> None:
     names = distinct_names(runs)
     drawn = [(name, run.strategy, inside(each.index, each.teacher_logits, each.student_logits, each.attention_kl)) for name, run, each in zip(names, runs, answers, strict=True)]
     st.markdown(WORDS["inside"])
-    figure = inside_scatter(drawn, chosen=scene.view.row, dark=scene.dark)
+    figure = remembered(inside_scatter, drawn, chosen=scene.view.row, dark=scene.dark)
     chart(figure, "answers.inside", "Output KL against attention KL of every evaluation example", on_click=_choose_row)
     if scene.view.row is not None:
         example_box(scene.view.row, list(zip(names, runs, answers, strict=True)))
@@ -65,7 +66,7 @@ def _presets(scene: Scene, runs: list[Run]) -> None:
         student, kl = np.array([row["student_logits"] for row in rows], dtype=float), np.array([row["attention_kl"] for row in rows], dtype=float)
         drawn.append((name, run.strategy, inside(np.arange(len(probes)), teacher, student, kl)))
     st.markdown(WORDS["inside"].replace("evaluation example", "preset"))
-    figure = inside_scatter(drawn, dark=scene.dark)
+    figure = remembered(inside_scatter, drawn, dark=scene.dark)
     chart(figure, "answers.inside.presets", "Output KL against attention KL of every preset", on_click=lambda points: _open_preset(points, runs, [probe.id for probe in probes]))
     table = _table([each for _, _, each in drawn], names, lambda row: f"{probes[row].title}: {probes[row].text_a}")
     st.markdown("Presets on which both students give the teacher's answer, the most different inside first. Click a dot to open its maps.")

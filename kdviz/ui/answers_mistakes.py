@@ -12,6 +12,7 @@ from kdviz.ui.controls import choose
 from kdviz.ui.examples import example_box, text_of, texts_of
 from kdviz.ui.look import chart, heading
 from kdviz.ui.others import choose_other, other_runs, say
+from kdviz.ui.remember import remembered
 from kdviz.ui.state import change
 from kdviz.ui.store import distinct_names
 from kdviz.ui.strip import Scene
@@ -33,9 +34,11 @@ def mistake_part(scene: Scene) -> None:
     names, answers = distinct_names(runs), [evaluation_at(run, scene) for run in runs]
     tables = [right_wrong(each.label, each.teacher_logits, each.student_logits) for each in answers]
     st.markdown("A student that copies *behaviour* keeps the teacher's right answers **and repeats its mistakes**. Click a cell to list its examples below.")
-    chosen = (0, *SIDES[scene.view.cell]) if scene.view.cell in SIDES else None
-    figure = right_wrong_table([(name, run.strategy, table) for name, run, table in zip(names, runs, tables, strict=True)], chosen=chosen, dark=scene.dark)
-    chart(figure, "answers.mistakes", "Examples by whether teacher and student are right", on_click=lambda points: _choose_cell(points, runs))
+    for number, place in enumerate(st.columns(len(runs))):
+        chosen = (0, *SIDES[scene.view.cell]) if scene.view.cell in SIDES and number == 0 else None
+        figure = remembered(right_wrong_table, [(names[number], runs[number].strategy, tables[number])], chosen=chosen, dark=scene.dark)
+        with place:
+            chart(figure, f"answers.mistakes.{number}", f"Examples by whether the teacher and {names[number]} are right", on_click=lambda points, number=number: _choose_cell(points, runs, number))
     if scene.view.row is not None:
         example_box(scene.view.row, list(zip(names, runs, answers, strict=True)))
     _list(scene, names[0], answers[0], tables[0])
@@ -71,17 +74,17 @@ def _by_phenomenon(scene: Scene, runs: list[Run], names: list[str], answers: lis
         (label, run.strategy, [table[name].counts[:, 0].sum() / table[name].num_examples for name in shared])
         for label, run, table in zip(names, runs, tables, strict=True)
     ]
-    figure = phenomenon_dots(shared, [tables[0][name].num_examples for name in shared], teacher, students, dark=scene.dark)
+    figure = remembered(phenomenon_dots, shared, [tables[0][name].num_examples for name in shared], teacher, students, dark=scene.dark)
     chart(figure, "answers.phenomena", "Accuracy of teacher and students by phenomenon")
 
 
-def _choose_cell(points: list[dict], runs: list[Run]) -> None:
+def _choose_cell(points: list[dict], runs: list[Run], number: int) -> None:
     data = points[0].get("customdata")
     if not data:
         return
-    number, teacher, student = (int(value) for value in data)
+    _, teacher, student = (int(value) for value in data)
     cell = next(name for name, sides in SIDES.items() if sides == (teacher, student))
-    if number and number < len(runs):  # a cell of the other run: look at that one
+    if number:  # a cell of the other run: look at that one
         change(cell=cell, run=runs[number].id, others=(runs[0].id,), step=None, row=None)
     else:
         change(cell=cell, row=None)

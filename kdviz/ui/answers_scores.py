@@ -13,6 +13,7 @@ from kdviz.tasks import TASKS, score_intervals, scores
 from kdviz.ui.look import chart, heading
 from kdviz.ui.others import choose_others, other_runs, say
 from kdviz.ui.scores import verdict_of_pair
+from kdviz.ui.remember import remembered
 from kdviz.ui.store import distinct_names
 from kdviz.ui.strip import Scene
 from kdviz.ui.words import WORDS, bytes_text, count, metric_title, primary_metric
@@ -46,7 +47,7 @@ def score_part(scene: Scene) -> None:
     models = _models(scene, runs, lines, names, metric)
     num_examples = int(lines[runs[0].id].get("n", 0))
     chart(
-        scores_with_intervals(models, score_name=metric_title(metric), num_examples=num_examples, dark=scene.dark),
+        remembered(scores_with_intervals, models, score_name=metric_title(metric), num_examples=num_examples, dark=scene.dark),
         "answers.scores", "Scores of teacher and students with their confidence intervals",
     )  # fmt: skip
     st.dataframe(_table(scene, runs, lines, names), hide_index=True, height="content", column_config=_columns())
@@ -159,7 +160,7 @@ def run_part(scene: Scene) -> None:
     models = [model for model in _models(scene, runs, lines, dict(zip([run.id for run in runs], names, strict=False)), metric) if model.parameters] if runs else []
     if models:
         chart(
-            score_against_parameters(models, score_name=metric_title(metric), num_examples=int(lines[runs[0].id].get("n", 0)), dark=scene.dark),
+            remembered(score_against_parameters, models, score_name=metric_title(metric), num_examples=int(lines[runs[0].id].get("n", 0)), dark=scene.dark),
             "answers.size", "Score against the number of parameters",
         )  # fmt: skip
     else:
@@ -185,7 +186,8 @@ def _score_curves(scene: Scene, runs: list[Run], names: list[str], metric: str) 
             )
         )
     last = scene.run.evals[-1] if scene.run.evals else {}
-    figure = score_curves(
+    figure = remembered(
+        score_curves,
         curves,
         score_name=metric_title(metric),
         num_examples=int(last.get("n", 0)),

@@ -7,12 +7,14 @@ import numpy as np
 import streamlit as st
 
 from kdviz.compare import filter_maps, head_average, kept_tokens, pair_kl, row_kl
-from kdviz.figures import attention_maps, matching_diagram, training_film
+from kdviz.figures import attention_map, attention_maps, difference_map, matching_diagram, training_film
+from kdviz.figures.maps import shared_maximum
 from kdviz.ui.bertviz_pages import bertviz_page
 from kdviz.ui.controls import bound, switch
 from kdviz.ui.guard import guarded
 from kdviz.ui.look import chart
 from kdviz.ui.sentence import Shown, film_of
+from kdviz.ui.remember import remembered
 from kdviz.ui.state import change
 from kdviz.ui.strip import Scene
 from kdviz.ui.words import WORDS, metric_title, primary_metric
@@ -71,7 +73,8 @@ def maps(scene: Scene, shown: Shown) -> None:
     part = filtered(scene, shown.teacher_maps[teacher_layer], shown.student_maps[student_layer], shown.tokens)
     diagram_place, maps_place = st.columns([1, 6], gap="small")
     with diagram_place:
-        diagram = matching_diagram(
+        diagram = remembered(
+            matching_diagram,
             len(shown.teacher_maps),
             len(shown.student_maps),
             scene.run.pairs,
@@ -82,7 +85,11 @@ def maps(scene: Scene, shown: Shown) -> None:
         )
         chart(diagram, "attention.matching", "Which student layer is matched with which teacher layer; a click chooses the pair", on_click=_choose_pair)
     with maps_place:
-        figure = attention_maps(
+        if scene.narrow:
+            _one_below_the_other(scene, part, student_layer, teacher_layer)
+            return
+        figure = remembered(
+            attention_maps,
             part.teacher_map,
             part.student_map,
             part.tokens,
@@ -94,6 +101,20 @@ def maps(scene: Scene, shown: Shown) -> None:
             dark=scene.dark,
         )
         chart(figure, "attention.maps", "Attention maps of teacher and student, their difference, and the KL of every row")
+
+
+def _one_below_the_other(scene: Scene, part: Filtered, student_layer: int, teacher_layer: int) -> None:
+    """The same for a phone: each map as wide as the screen, one colour scale for both models."""
+    st.markdown(f"**KL {part.row_kl.mean():.3f}** nats, mean of {len(part.row_kl)} rows. {part.note}")
+    highest = shared_maximum(part.teacher_map, part.student_map)
+    titles = short_title(teacher_layer, scene.view.head), short_title(student_layer, scene.view.head)
+    figures = {
+        "teacher": remembered(attention_map, part.teacher_map, part.tokens, title=titles[0], zmax=highest, dark=scene.dark),
+        "student": remembered(attention_map, part.student_map, part.tokens, title=titles[1], strategy=scene.run.strategy, zmax=highest, dark=scene.dark),
+        "difference": remembered(difference_map, part.teacher_map, part.student_map, part.tokens, title=short_title(student_layer, scene.view.head), dark=scene.dark),
+    }
+    for name, figure in figures.items():
+        chart(figure, f"attention.{name}", f"Attention map: {name}")
 
 
 def short_title(layer: int, head: int | None) -> str:
@@ -119,7 +140,8 @@ def through_training(scene: Scene, shown: Shown) -> None:
     frames = [filtered(scene, teacher_maps, maps[student_layer], shown.tokens) for maps in film.student_maps]
     metric = primary_metric(run)
     evals = [line for line in run.evals if line["metrics"].get(metric) is not None]
-    figure = training_film(
+    figure = remembered(
+        training_film,
         frames[0].teacher_map,
         np.stack([frame.student_map for frame in frames]),
         frames[0].tokens,

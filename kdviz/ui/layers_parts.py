@@ -13,6 +13,7 @@ from kdviz.runs import Run
 from kdviz.ui.controls import bound
 from kdviz.ui.look import chart, heading
 from kdviz.ui.others import choose_others, other_runs, say
+from kdviz.ui.remember import remembered
 from kdviz.ui.state import change, go_to
 from kdviz.ui.store import distinct_names
 from kdviz.ui.strip import Scene
@@ -38,7 +39,8 @@ def curves(scene: Scene) -> None:
         "A vertical line marks the moment in sight or the begin of a stage. Click a point to see the maps of that layer at that moment."
     )
     drawn = [_curves_of(run, name, scene.view.over) for run, name in zip(runs, distinct_names(runs), strict=True)]
-    figure = layer_curves(
+    figure = remembered(
+        layer_curves,
         [each for each in drawn if each is not None],
         over=_over(scene),
         axis=scene.view.axis,
@@ -102,7 +104,7 @@ def heads(scene: Scene) -> None:
     st.markdown("One cell is one head of one matched pair: **the stronger the colour, the farther from the teacher**. Click a cell to see its maps.")
     kl, over = _heads_kl(scene)
     chosen = None if scene.view.head is None else (scene.pair, scene.view.head)
-    figure = heads_overview(kl, scene.run.pairs, over=over, chosen=chosen, dark=scene.dark)
+    figure = remembered(heads_overview, kl, scene.run.pairs, over=over, chosen=chosen, dark=scene.dark)
     chart(figure, "layers.heads", "Attention KL of every head of every matched pair", on_click=_to_head)
 
 
@@ -139,11 +141,12 @@ def partners(scene: Scene) -> None:
     matrices = _head_matrices(run.folder, pair, steps, tuple(probe.id for probe in run.probes))
     matches = [match for _, match in matrices]
     matrix, match = matrices[steps.index(scene.step)]
-    figure = head_matching(matrix, match, pair=pair, over=f"{len(run.probes)} presets", dark=scene.dark)
+    figure = remembered(head_matching, matrix, match, pair=pair, over=f"{len(run.probes)} presets", dark=scene.dark)
     chart(figure, "layers.partners", "KL of every teacher head against every student head, with the best assignment")
     heading("Partners through training", "drift")
     epochs = [moment.epoch for moment in run.moments if moment.has_maps]
-    drift = head_drift_chart(
+    drift = remembered(
+        head_drift_chart,
         epochs,
         head_drift(matches),
         [match.matched_kl for match in matches],
@@ -177,7 +180,8 @@ def cka(scene: Scene) -> None:
     )
     epoch = epoch_at(scene.run, scene.step)
     epochs = [int(line["epoch"]) for line in lines]
-    figure = cka_film(
+    figure = remembered(
+        cka_film,
         [np.array(line["cka"], dtype=float) for line in lines],
         epochs,
         scene.run.pairs,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from kdviz.ui.screen import ask_screen
 from kdviz.ui.warm import warm
 
 FOLDER = Path(__file__).parents[2] / "pages"
@@ -16,6 +17,7 @@ def open_app() -> None:
     st.set_page_config(page_title="kdviz: seeing knowledge distillation", layout="wide", initial_sidebar_state="collapsed")
     st.session_state[_OPENED] = True
     _navigation().run()
+    ask_screen()
     warm()
 
 

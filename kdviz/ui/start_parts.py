@@ -1,5 +1,6 @@
 """The parts of the Start page."""
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from kdviz.figures import ScoreCurve, attention_map, score_curves
@@ -7,6 +8,7 @@ from kdviz.runs import Run
 from kdviz.ui.attention_parts import filtered
 from kdviz.ui.guard import guarded
 from kdviz.ui.look import chart
+from kdviz.ui.remember import remembered
 from kdviz.ui.scores import INTERNAL, alike, by_strategy, score_text, spread_text, verdict
 from kdviz.ui.sentence import preset
 from kdviz.ui.shell import has_page, page_path
@@ -60,10 +62,20 @@ def _maps(scene: Scene) -> None:
         (places[0], "teacher", teacher_layer, len(shown.teacher_maps), part.teacher_map, None),
         (places[1], "student", student_layer, len(shown.student_maps), part.student_map, scene.run.strategy),
     ):
-        figure = attention_map(values, part.tokens, title=f"layer {layer + 1} of {layers}", strategy=strategy, zmax=highest, dark=scene.dark)
-        figure.update_layout(height=FIGURE_PIXELS)
+        title = f"layer {layer + 1} of {layers}"
+        figure = remembered(_small_map, values, part.tokens, title=title, strategy=strategy, zmax=highest, dark=scene.dark)
         with place:
             chart(figure, f"start.{who}", f"Attention map of the {who}")
+
+
+def _small_map(*values: object, **settings: object) -> go.Figure:
+    return attention_map(*values, **settings).update_layout(height=FIGURE_PIXELS)
+
+
+def _small_curves(curves: list[ScoreCurve], num_examples: int, **settings: object) -> go.Figure:
+    figure = score_curves(curves, score_name="attention KL (nats)", num_examples=num_examples, **settings).update_layout(height=FIGURE_PIXELS)
+    figure.layout.annotations[0].text = f"<b>Attention KL</b>, nats · n = {num_examples:,}"
+    return figure
 
 
 def _kl_curves(scene: Scene, family: list[Run]) -> None:
@@ -83,9 +95,7 @@ def _kl_curves(scene: Scene, family: list[Run]) -> None:
     ]
     examples = int(internal.evals[-1].get("n", 0)) if internal.evals else 0
     shown = scene.moment.epoch if scene.moment else None
-    figure = score_curves(curves, score_name="Attention KL (nats)", num_examples=examples, shown_epoch=shown, dark=scene.dark)
-    figure.update_layout(height=FIGURE_PIXELS)
-    figure.layout.annotations[0].text = f"<b>Attention KL</b>, nats · n = {examples:,}"
+    figure = remembered(_small_curves, curves, examples, shown_epoch=shown, dark=scene.dark)
     chart(figure, "start.kl", "Attention KL of soft labels and of internal distillation over the epochs")
 
 

@@ -9,6 +9,7 @@ from kdviz.runs import Moment, Probe, Run, Unreadable
 from kdviz.ui import state
 from kdviz.ui.controls import choose, moment_slider
 from kdviz.ui.look import is_dark
+from kdviz.ui.screen import is_narrow
 from kdviz.ui.store import default_run, long_name, store, task_title, watchable
 from kdviz.ui.words import WORDS, count
 from kdviz.view import View, same_moment
@@ -26,6 +27,7 @@ class Scene:
     probe: Probe | None
     runs: tuple[Run, ...]
     dark: bool
+    narrow: bool
 
     @property
     def step(self) -> int | None:
@@ -53,7 +55,7 @@ def strip(*, sentence: bool = True, moment: bool = True, prefer_demo: bool = Fal
     run = _run_asked_for(runs, entries, prefer_demo)
     view, more_notices = state.current().but(run=run.id).fit(run)
     state.settle(view)
-    scene = Scene(run=run, view=view, moment=_moment(run, view), probe=_probe(run, view), runs=tuple(runs), dark=is_dark())
+    scene = Scene(run=run, view=view, moment=_moment(run, view), probe=_probe(run, view), runs=tuple(runs), dark=is_dark(), narrow=is_narrow())
     _draw(scene, sentence, moment, more, [entry for entry in entries if isinstance(entry, Unreadable)])
     for notice in notices + more_notices:
         st.info(notice, icon=":material/info:")
