@@ -14,7 +14,7 @@ from kdviz.runs import RUN_ID, Run
 MAX_TEXT_CHARACTERS = 5000
 MAX_OTHERS = 5
 OVER = ("examples", "presets")
-AXES = ("epoch", "progress")
+AXES = ("epoch", "step", "progress")
 PANELS = ("maps", "training", "bertviz", "bertviz-model", "curves", "heads", "partners", "cka", "scores", "inside", "mistakes", "runs")
 CELLS = ("all", "both-right", "teacher-only", "student-only", "both-wrong")
 

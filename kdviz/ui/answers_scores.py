@@ -81,7 +81,7 @@ def _table(scene: Scene, runs: list[Run], lines: dict, names: dict) -> pd.DataFr
         alike = {"agreement": f"{line['agreement']:.3f}", "logit_kl": f"{line['logit_kl']:.3f}", "kl": f"{sum(kl) / len(kl):.3f}"}
         rows.append({"model": names[run.id]} | _scores_text(line["metrics"], line.get("intervals") or {}) | alike | _cost_text(run.summary.get("cost", {}), "student"))
     if constant := _constant_scores(scene.run):
-        rows.append({"model": "always the most frequent answer"} | _scores_text(constant, {}))
+        rows.append({"model": "most frequent answer"} | _scores_text(constant, {}))
     return pd.DataFrame(rows).fillna("")
 
 
@@ -108,7 +108,7 @@ def _cost_text(cost: dict, who: str) -> dict[str, str]:
 
 def _columns() -> dict:
     return {
-        "model": st.column_config.TextColumn("Model", pinned=True),
+        "model": st.column_config.TextColumn("Model", pinned=True, width=160),
         "agreement": st.column_config.TextColumn("Agreement", help=WORDS["agreement"]),
         "logit_kl": st.column_config.TextColumn("Output KL (nats)", help=WORDS["logit_kl"]),
         "kl": st.column_config.TextColumn("Attention KL (nats)", help=WORDS["kl"]),

@@ -1,10 +1,10 @@
 """The parts of the Attention page: maps, the same through training, BertViz."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from kdviz.compare import filter_maps, head_average, kept_tokens, pair_kl, row_kl
 from kdviz.figures import attention_map, attention_maps, difference_map, matching_diagram, training_film
@@ -170,14 +170,14 @@ def through_training(scene: Scene, shown: Shown) -> None:
 def bertviz_heads(scene: Scene, shown: Shown) -> None:
     """BertViz's head view of both models: lines between the words of one layer."""
     student_layer, teacher_layer = scene.run.pairs[scene.pair]
-    st.markdown(f"Lines between words; move over a word, click a colour to leave a head out. [BertViz: Vig, 2019]. {_filter_sentence(scene, shown)}")
-    _both(scene, shown, lambda maps, tokens, layer: bertviz_page("head", maps, tokens, layer, scene.dark), teacher_layer, student_layer)
+    st.markdown(f"Lines between words; move over a word, click a colour to leave a head out. BertViz, Vig 2019. {_filter_sentence(scene, shown)}")
+    _both(scene, shown, "head", st.columns(2), (teacher_layer, student_layer))
 
 
 def bertviz_model(scene: Scene, shown: Shown) -> None:
     """BertViz's model view of both models: every head of every layer as a thumbnail."""
-    st.markdown(f"Every head of every layer; click one to enlarge it. [BertViz: Vig, 2019]. {_filter_sentence(scene, shown)}")
-    _both(scene, shown, lambda maps, tokens, layer: bertviz_page("model", maps, tokens, layer, scene.dark), 0, 0)
+    st.markdown(f"Every head of every layer; click one to enlarge it. BertViz, Vig 2019. {_filter_sentence(scene, shown)}")
+    _both(scene, shown, "model", [st.container(), st.container()], (0, 0))
 
 
 def _filter_sentence(scene: Scene, shown: Shown) -> str:
@@ -185,15 +185,15 @@ def _filter_sentence(scene: Scene, shown: Shown) -> str:
     return f"{note}." if note else ""
 
 
-def _both(scene: Scene, shown: Shown, page: Callable, teacher_layer: int, student_layer: int) -> None:
+def _both(scene: Scene, shown: Shown, kind: str, places: list[DeltaGenerator], layers: tuple[int, int]) -> None:
+    """The view of the teacher in the first place, of the student in the second, each opened on its layer."""
     view = scene.view
     options = {"hide_special": view.hide_special, "renormalise": view.hide_special and view.renormalise, "threshold": view.threshold}
-    models = (("Teacher", shown.teacher_maps, teacher_layer), ("Student", shown.student_maps, student_layer))
-    for place, (who, maps, layer) in zip(st.columns(2), models, strict=True):
+    for place, who, maps, layer in zip(places, ("Teacher", "Student"), (shown.teacher_maps, shown.student_maps), layers, strict=True):
         with place, guarded(f"BertViz of the {who.lower()}"):
             st.markdown(f"**{who}**")
             left, tokens, _ = filter_maps(maps, shown.tokens, **options)
-            html, height, note = page(left, tokens, layer)
+            html, height, note = bertviz_page(kind, left, tokens, layer, scene.dark)
             if note:
                 st.info(note, icon=":material/info:")
             if html:

@@ -36,7 +36,8 @@ def curves(scene: Scene) -> None:
     runs = [scene.run, *others]
     st.markdown(
         "Each line is one student layer against its teacher layer: **lower is closer, 0 is identical**. "
-        "A vertical line marks the moment in sight or the begin of a stage. Click a point to see the maps of that layer at that moment."
+        "Click a point to see the maps of that layer at that moment."
+        + (" Dotted lines mark where a stage begins; the layers active in it are named above." if any(stage_begins(run) for run in runs) else "")
     )
     drawn = [_curves_of(run, name, scene.view.over) for run, name in zip(runs, distinct_names(runs), strict=True)]
     figure = remembered(
@@ -75,14 +76,20 @@ def _curves_of(run: Run, name: str, over: str) -> RunCurves | None:
 
 
 def stage_begins(run: Run) -> list[tuple[float, str]]:
-    """(epoch at which it begins, name) of the stages that began so far; of those planned where the run wrote none."""
+    """(epoch at which it begins, what is active in it) of the stages that began so far; of those planned where the run wrote none."""
     if run.stage_lines:
-        return [(float(line["epoch"]), str(line["stage"].get("name", ""))) for line in run.stage_lines]
-    begins, epoch = [], 0.0
-    for stage in run.config.get("stages", ()):
-        begins.append((epoch, str(stage.get("name", ""))))
-        epoch += float(stage.get("epochs") or 0)
+        begins = [(float(line["epoch"]), _active(line["stage"])) for line in run.stage_lines]
+    else:
+        begins, epoch = [], 0.0
+        for stage in run.config.get("stages", ()):
+            begins.append((epoch, _active(stage)))
+            epoch += float(stage.get("epochs") or 0)
     return begins if len(begins) > 1 else []
+
+
+def _active(stage: dict) -> str:
+    """The active layers of a stage, 1-based and short: `1+2`, or `labels`."""
+    return "+".join(str(int(layer) + 1) for layer in stage.get("layers", ())) or "labels"
 
 
 def _to_maps(scene: Scene, points: list[dict]) -> None:

@@ -14,6 +14,7 @@ from kdviz.runs import Run
 from kdviz.tasks import TASKS
 from kdviz.ui.ask import ask_models
 from kdviz.ui.controls import bound, choose
+from kdviz.ui.examples import text_of, texts_of
 from kdviz.ui.look import plain
 from kdviz.ui.strip import Scene
 from kdviz.ui.words import WORDS, label_name
@@ -24,7 +25,7 @@ from kdviz.view import MAX_TEXT_CHARACTERS, clean_text
 class Shown:
     """Maps of one sentence: (layers, heads, query, key) of both models, and both answers as logits.
 
-    `label` is the right class where it is known; `notes` say what the visitor should know about it.
+    `label` is the right class where it is known, `text` what was asked about where no box shows it; `notes` say what the visitor should know about it.
     """
 
     tokens: tuple[str, ...]
@@ -33,6 +34,7 @@ class Shown:
     teacher_logits: np.ndarray
     student_logits: np.ndarray
     label: int | None
+    text: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -123,6 +125,7 @@ def _asked(scene: Scene) -> Shown:
         teacher_logits=answer.teacher_logits,
         student_logits=answer.student_logits,
         label=label,
+        text="" if scene.is_own else " ⟷ ".join(text for text in (text_a, text_b) if text),
         notes=tuple(notes),
     )
 
@@ -156,11 +159,14 @@ def sentence_inputs(scene: Scene) -> None:
                     take=lambda text, field=field: {field: clean_text(text)},
                 )  # fmt: skip
     elif view.row is not None:
-        epochs = scene.run.evaluated_epochs
+        epochs, texts = scene.run.evaluated_epochs, texts_of(scene.run)
         rows = [int(row) for row in scene.run.evaluation(epochs[-1]).index] if epochs else [view.row]
         if view.row not in rows:
             rows = [view.row, *rows]
-        choose("Row of the evaluation set", "row", rows, view.row, format_func=str, help="0-based row in the evaluation split, header not counted.")
+        choose(
+            "Evaluation example", "row", rows, view.row, help="The number is its 0-based row in the evaluation split, header not counted.",
+            format_func=lambda row: f"{row}: {text_of(texts[row], row)}" if row in texts else f"row {row}",
+        )  # fmt: skip
 
 
 def describe(scene: Scene, shown: Shown | None) -> None:
@@ -171,6 +177,8 @@ def describe(scene: Scene, shown: Shown | None) -> None:
         st.markdown(f"“{text}” · *{plain(probe.reason)}*. {plain(probe.look_for)}")
     if shown is None:
         return
+    if shown.text:
+        st.markdown(f"“{plain(shown.text)}”")
     parts = [f"**{who}**: {answer(scene, logits)}" for who, logits in (("Teacher", shown.teacher_logits), ("Student", shown.student_logits)) if len(logits)]
     if shown.label is not None:
         parts.append(f"right answer: {plain(label_name(scene.run, shown.label))}")

@@ -37,7 +37,7 @@ WORDS = {
 }
 
 OVER = {"examples": "evaluation examples, each epoch", "presets": "presets, every moment"}
-AXES = {"epoch": "epochs", "progress": "share of the training"}
+AXES = {"epoch": "epochs", "step": "training steps", "progress": "share of the training"}
 CELLS = {
     "all": "All examples",
     "both-right": "Both right",
