@@ -167,8 +167,8 @@ def _strategy(name: str, label: str, common: dict) -> None:
 
 
 def _student_layers(name: str, label: str, common: dict) -> None:
-    deepest = _teacher_depth()  # another teacher makes it another slider: the value is handed on
-    st.slider(label, 1, deepest, value=min(_value(name), deepest), **common)
+    deepest = _teacher_depth()  # another teacher makes it another control: the value is handed on
+    st.number_input(label, 1, deepest, value=min(_value(name), deepest), step=1, **common)
 
 
 def _teacher(name: str, label: str, common: dict) -> None:

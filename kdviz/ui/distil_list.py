@@ -2,14 +2,13 @@
 
 import streamlit as st
 
-from kdviz.errors import RequestError
 from kdviz.live import Board, Row
-from kdviz.queue import CAN_BE_TAKEN_UP, one_line, shared
+from kdviz.queue import CAN_BE_TAKEN_UP, shared
 from kdviz.room import runs_folder
 from kdviz.ui import room, state
-from kdviz.ui.distil_live import ask_to_stop, board, forget_board, state_badge, watch
+from kdviz.ui.distil_live import ask_to_stop, board, do, state_badge, watch
 from kdviz.ui.look import heading, plain
-from kdviz.ui.store import short_name, store, task_title
+from kdviz.ui.store import short_name, task_title
 
 SHOWN_AT_FIRST = 8
 _ALL = "distil.all_runs"
@@ -74,20 +73,8 @@ def _resume(run_id: str) -> None:
         shared(runs_folder()).take_up(run_id)
         watch(run_id)
 
-    _do("resume", run_id, resume)
+    do("resume", run_id, resume)
 
 
 def _delete(run_id: str) -> None:
-    _do("delete", run_id, lambda: shared(runs_folder()).delete(run_id))
-
-
-def _do(action: str, run_id: str, act) -> None:
-    """Check on the server side who asks, act, and say in one line what stood in the way."""
-    try:
-        room.room().require(action, room.visitor(), store().open(run_id).config)
-        act()
-    except RequestError as error:
-        st.toast(plain(str(error)), icon=":material/block:")
-    except OSError as error:
-        st.toast(plain(f"Could not {action} {run_id}: {one_line(error)}"), icon=":material/error:")
-    forget_board()
+    do("delete", run_id, lambda: shared(runs_folder()).delete(run_id))

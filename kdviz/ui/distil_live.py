@@ -1,5 +1,6 @@
 """The live view of one run: refreshed by a fragment while something goes on, still while nothing does."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -21,7 +22,7 @@ from kdviz.live import (
     stage_starts,
     thinned,
 )
-from kdviz.queue import shared
+from kdviz.queue import one_line, shared
 from kdviz.room import runs_folder
 from kdviz.runs import Run
 from kdviz.ui import room, state
@@ -32,7 +33,7 @@ from kdviz.ui.store import short_name, store, task_title
 from kdviz.ui.words import WORDS, metric_title, primary_metric
 
 ACTIVE_SECONDS, IDLE_SECONDS, BOARD_SECONDS = 1.0, 5.0, 0.5
-_WATCHED = "distil.watched"
+_WATCHED, _REFUSAL = "distil.watched", "distil.refusal"
 
 
 def board() -> Board:
@@ -53,6 +54,8 @@ def forget_board() -> None:
 def live_section() -> None:
     """The run being trained, else the one watched last. Redraws itself; redraws the page when a run's state changes."""
     now = board()
+    if refusal := st.session_state.pop(_REFUSAL, None):
+        st.warning(plain(refusal), icon=":material/block:")
     row = now.training or next((row for row in now.rows if row.is_active), None) or now.row(st.session_state.get(_WATCHED))
     if row is not None:
         st.session_state[_WATCHED] = row.run.id
@@ -67,7 +70,7 @@ def watch(run_id: str) -> None:
 
 def _refresh(signature: tuple, run_id: str | None) -> None:
     now = board()
-    if now.signature != signature:
+    if now.signature != signature or _REFUSAL in st.session_state:
         st.rerun()
     row = now.row(run_id)
     if row is not None:
@@ -114,12 +117,25 @@ def state_badge(row: Row) -> None:
 
 
 def ask_to_stop(run_id: str) -> None:
-    """Callback of Stop: checked here, whatever the page showed."""
+    """Callback of Stop: checked here, whatever the page showed. A run that has ended meanwhile needs no stopping."""
+
+    def stop() -> None:
+        row = board_of(store(), shared(runs_folder())).row(run_id)
+        if row is not None and row.is_active and row.state != "stopping":
+            shared(runs_folder()).stop(run_id)
+
+    do("stop", run_id, stop)
+
+
+def do(action: str, run_id: str, act: Callable[[], None]) -> None:
+    """Check on the server side who asks, act, and keep one line on what stood in the way for the page that follows."""
     try:
-        room.room().require("stop", room.visitor(), store().open(run_id).config)
-        shared(runs_folder()).stop(run_id)
+        room.room().require(action, room.visitor(), store().open(run_id).config)
+        act()
     except RequestError as error:
-        st.toast(plain(str(error)), icon=":material/block:")
+        st.session_state[_REFUSAL] = str(error)
+    except OSError as error:
+        st.session_state[_REFUSAL] = f"Could not {action} {run_id}: {one_line(error)}"
     forget_board()
 
 

@@ -85,7 +85,7 @@ def start_box(wanted: Asked) -> None:
     """The button, and why it cannot be pressed where it cannot."""
     refusal = room.room().refusal("start", room.visitor())
     waiting = sum(row.is_active for row in board().rows)
-    label = "Start" if not waiting else f"Start after {'the run' if waiting == 1 else f'{waiting} runs'} before it"
+    label = "Start" if not waiting else f"Add to the queue, place {waiting}"
     if st.button(label, type="primary", icon=":material/play_arrow:", key="distil.start", width="stretch", disabled=bool(refusal) or wanted.config is None):
         _start(wanted.config)
     if refusal:
