@@ -106,7 +106,7 @@ def start(page) -> None:
 
 
 def badge(page, words: str):
-    return page.get_by_test_id("stMarkdownBadge").get_by_text(words, exact=False).first
+    return page.locator(".stMarkdownBadge").filter(has_text=words).first
 
 
 def test_a_run_from_start_to_its_maps(server, browser, tmp_path):

@@ -65,7 +65,7 @@ def _actions(row: Row) -> None:
 
 def _look(run_id: str) -> None:
     state.change(run=run_id, step=None)
-    state.go_to("pages/attention.py")
+    state.go_to("attention")
 
 
 def _resume(run_id: str) -> None:

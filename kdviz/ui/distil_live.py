@@ -166,7 +166,7 @@ def _ending(row: Row, status: dict) -> None:
     if row.run.probe_lines:
         with st.container(horizontal=True, gap="small"):
             for page, words in (("attention", "See its maps"), ("layers", "Its layers"), ("answers", "Its answers")):
-                st.button(words, key=f"distil.see.{page}", on_click=_look, args=(row.run.id, f"pages/{page}.py"), type="primary" if page == "attention" else "secondary")
+                st.button(words, key=f"distil.see.{page}", on_click=_look, args=(row.run.id, page), type="primary" if page == "attention" else "secondary")
     state.leave_if_asked()
 
 
