@@ -10,9 +10,7 @@ from kdviz.ui.distil_start import asked, preview, start_box
 from kdviz.ui.guard import guarded
 from kdviz.ui.look import heading
 from kdviz.ui.room import presenter_box, room
-from kdviz.ui.shell import through_app
 
-through_app()
 state.read_link()
 state.leave_if_asked()
 state.settle(state.current())

@@ -136,6 +136,14 @@ def test_a_bad_value_has_its_message_and_nothing_is_lost(trainer, tmp_path, sett
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
 
 
+def test_the_maps_are_one_click_away(trainer, tmp_path):
+    """A button that leads nowhere is what a room sees first after the run."""
+    make_run(tmp_path / "runs", "shown")
+    app = open_page()
+    app.button(key="distil.look.shown").click().run()
+    assert not app.exception and "Where the teacher looks" in said(app)
+
+
 def test_start_runs_and_the_page_follows(trainer, tmp_path):
     """The main thing the page is for."""
     app = press(open_page(strategy="soft", epochs=1, train_size=64, eval_size=32), "distil.start")
