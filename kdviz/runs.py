@@ -6,6 +6,7 @@ its reason; it never hides the others.
 
 import gzip
 import json
+import lzma
 import os
 import re
 import threading
@@ -322,8 +323,12 @@ class _Lines:
                 continue  # a damaged line costs that line, not the run
 
 
+COMPRESSED = {".gz": gzip.decompress, ".xz": lzma.decompress}
+"""A file may be stored compressed, under its name and this ending."""
+
+
 def _exists(path: Path) -> bool:
-    return path.exists() or path.with_name(path.name + ".gz").exists()
+    return path.exists() or any(path.with_name(path.name + ending).exists() for ending in COMPRESSED)
 
 
 def _read_maps(path: Path, probe_id: str) -> np.ndarray:
@@ -336,7 +341,7 @@ def _read_maps(path: Path, probe_id: str) -> np.ndarray:
 
 
 def _read_arrays(path: Path, only: str | None = None) -> dict[str, np.ndarray]:
-    """Arrays of a safetensors file or of its gzipped form. KeyError where file or array is missing or damaged."""
+    """Arrays of a safetensors file or of its compressed form. KeyError where file or array is missing or damaged."""
     from safetensors import SafetensorError, safe_open
     from safetensors.numpy import load
 
@@ -344,7 +349,8 @@ def _read_arrays(path: Path, only: str | None = None) -> dict[str, np.ndarray]:
         if path.exists():
             with safe_open(path, framework="numpy") as file:
                 return {name: file.get_tensor(name) for name in ([only] if only else file.keys())}
-        arrays = load(gzip.decompress(path.with_name(path.name + ".gz").read_bytes()))
+        ending = next((ending for ending in COMPRESSED if path.with_name(path.name + ending).exists()), ".gz")
+        arrays = load(COMPRESSED[ending](path.with_name(path.name + ending).read_bytes()))
         return {only: arrays[only]} if only else arrays
-    except (OSError, EOFError, SafetensorError) as error:
+    except (OSError, EOFError, SafetensorError, lzma.LZMAError) as error:
         raise KeyError(f"{path.name} has no readable {only or 'content'}: {error}") from None

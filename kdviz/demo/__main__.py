@@ -20,9 +20,9 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="train also what is stored already (after raising the sizes in grid.py)")
     asked = parser.parse_args()
     try:
-        for run_id, config, with_maps in demo_runs(str(asked.data_dir)):
+        for run_id, config, maps_after in demo_runs(str(asked.data_dir)):
             if run_id.startswith(asked.only) and (asked.again or not (DEMO_RUNS / run_id / "config.json").exists()):
-                _build(run_id, config, with_maps, asked.work_dir, asked.threads)
+                _build(run_id, config, maps_after, asked.work_dir, asked.threads)
     except RequestError as error:
         print(f"kdviz.demo: {error}", file=sys.stderr)
         return 2
@@ -32,7 +32,7 @@ def main() -> int:
     return 0
 
 
-def _build(run_id: str, config, with_maps: bool, work_dir: Path, num_threads: int | None) -> None:
+def _build(run_id: str, config, maps_after: tuple[int, ...], work_dir: Path, num_threads: int | None) -> None:
     from kdviz.launch import create_run, execute
 
     folder = work_dir / run_id
@@ -41,7 +41,7 @@ def _build(run_id: str, config, with_maps: bool, work_dir: Path, num_threads: in
     if Run(folder).state != "finished":
         print(f"{run_id}: training", flush=True)
         execute(folder, stop=threading.Event(), num_threads=num_threads)
-    size = store_run(Run(folder), DEMO_RUNS / run_id, with_maps=with_maps)
+    size = store_run(Run(folder), DEMO_RUNS / run_id, maps_after=maps_after)
     print(f"{run_id}: stored, {size / 1024:.0f} KiB", flush=True)
 
 

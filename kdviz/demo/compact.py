@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import lzma
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +16,28 @@ TRAIN_LINES = 40
 DIGITS = 5
 
 
-def store_run(run: Run, target: Path, *, with_maps: bool) -> int:
-    """Write the compact form of `run` to `target` (replaced as a whole); returns its size in bytes."""
+def store_run(run: Run, target: Path, *, maps_after: Collection[int]) -> int:
+    """Write the compact form of `run` to `target` (replaced as a whole); returns its size in bytes.
+
+    `maps_after` are the epochs after which maps are stored (0: before training). Without any, only scores and the last
+    evaluation are kept.
+    """
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    moments = _moments_kept(run) if with_maps else []
+    moments = _moments_kept(run, maps_after) if maps_after else []
     write_json(temporary / "config.json", _config(run))
     write_json(temporary / "status.json", {key: value for key, value in run.status.items() if key not in ("teacher_outputs", "waiting")})
     write_json(temporary / "summary.json", run.summary)
-    write_bytes(temporary / "metrics.jsonl", _metrics(run).encode())
+    write_bytes(temporary / "metrics.jsonl", _metrics(run, moments).encode())
     write_bytes(temporary / "probes.json", json.dumps(_short(read_json(run.folder / "probes.json")), ensure_ascii=False).encode())
-    for epoch in run.evaluated_epochs if with_maps else run.evaluated_epochs[-1:]:
-        _store_evaluation(run, epoch, temporary / "evaluations" / f"epoch_{epoch:04d}.safetensors.gz")
+    for epoch in run.evaluated_epochs if maps_after else run.evaluated_epochs[-1:]:
+        _store_evaluation(run, epoch, temporary / "evaluations" / f"epoch_{epoch:04d}.safetensors.xz")
     _store_predictions(run, temporary / "predictions.jsonl.gz")
     for step in moments:
-        _store_maps({probe.id: run.student_maps(step, probe.id) for probe in run.probes}, temporary / "snapshots" / f"step_{step:06d}.safetensors.gz")
-    if with_maps:
-        shared = target.parent / "teachers" / run.config["teacher_fingerprint"] / "probes.safetensors.gz"
+        _store_maps({probe.id: run.student_maps(step, probe.id) for probe in run.probes}, temporary / "snapshots" / f"step_{step:06d}.safetensors.xz")
+    if maps_after:
+        shared = target.parent / "teachers" / run.config["teacher_fingerprint"] / "probes.safetensors.xz"
         _store_maps({probe.id: run.teacher_maps(probe.id) for probe in run.probes}, shared)
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
@@ -48,22 +54,22 @@ def _config(run: Run) -> dict:
     return {**config, "data_dir": None, "data": data}
 
 
-def _metrics(run: Run) -> str:
+def _metrics(run: Run, moments: Collection[int]) -> str:
+    """The lines of metrics.jsonl: every evaluation, the moments whose maps are kept, a part of the others."""
     lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     num_train = sum(line["kind"] == "train" for line in lines)
     every, seen, kept = max(1, num_train // TRAIN_LINES), 0, []
     for line in lines:
         seen += line["kind"] == "train"
-        if line["kind"] != "train" or seen % every == 0:
+        if (line["kind"] != "train" or seen % every == 0) and (line["kind"] != "probe" or line["step"] in moments):
             kept.append(json.dumps(_short(line), ensure_ascii=False))
     return "\n".join(kept) + "\n"
 
 
-def _moments_kept(run: Run) -> list[int]:
-    """Steps whose maps are stored: before training, and at the end of every epoch."""
-    steps = [moment for moment in run.moments if moment.has_maps]
-    wanted = range(int(run.config["epochs"]) + 1)
-    return sorted({min(steps, key=lambda moment: abs(moment.epoch - epoch)).step for epoch in wanted})
+def _moments_kept(run: Run, epochs: Collection[int]) -> list[int]:
+    """Steps whose maps are stored."""
+    recorded = [moment for moment in run.moments if moment.has_maps]
+    return sorted({min(recorded, key=lambda moment: abs(moment.epoch - epoch)).step for epoch in epochs})
 
 
 def _store_evaluation(run: Run, epoch: int, path: Path) -> None:
@@ -72,7 +78,7 @@ def _store_evaluation(run: Run, epoch: int, path: Path) -> None:
     evaluation = run.evaluation(epoch)
     halves = {name: getattr(evaluation, name).astype(np.float16) for name in ("teacher_logits", "student_logits", "attention_kl", "cls_distance")}
     arrays = {"index": evaluation.index.astype(np.int32), "label": evaluation.label.astype(np.uint8), **halves}
-    write_bytes(path, gzip.compress(save(arrays), 9, mtime=0))
+    write_bytes(path, lzma.compress(save(arrays)))
 
 
 def _store_predictions(run: Run, path: Path) -> None:
@@ -88,7 +94,7 @@ def _store_maps(maps: dict[str, np.ndarray], path: Path) -> None:
     """
     from safetensors.numpy import save
 
-    write_bytes(path, gzip.compress(save({name: np.round(np.sqrt(array) * 127).astype(np.uint8) for name, array in maps.items()}), 9, mtime=0))
+    write_bytes(path, lzma.compress(save({name: np.round(np.sqrt(array) * 127).astype(np.uint8) for name, array in maps.items()})))
 
 
 def _short(value: object, digits: int = DIGITS) -> object:
