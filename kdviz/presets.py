@@ -91,7 +91,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
          "The same words, the direction exchanged. Do 'from' and 'to' look at their cities?"),
         ("negation", "Should and should not", "negation", "Why should I drink coffee?", "Why should I not drink coffee?", 0,
          "Follow 'not': who looks at it?"),
-        ("paraphrase", "Lose weight", "duplicate, other words", "How can I lose weight quickly?", "What should I do to get thinner fast?", 1,
+        ("paraphrase", "Lose weight", "duplicate, other words", "How can I lose weight before my wedding?", "What should I do to get thinner in time to marry?", 1,
          "Few words are shared. Which rows cross the border between the questions at all?"),
         ("scope", "Learn and teach", "near duplicate, other act", "How do I learn chess?", "How do I teach chess?", 0,
          "Do 'learn' and 'teach' look at each other, or at 'chess'?"),

@@ -201,7 +201,7 @@ _OPPOSITES = (
     (("remember my dreams", "keep my dreams in mind"), ("forget my dreams", "put my dreams out of mind")))
 
 
-_WHEN = Words(train=("quickly", "in summer", "after an illness", "during exams", "at night", "on holiday", "after work",
+_WHEN = Words(train=("before a wedding", "in summer", "after an illness", "during exams", "at night", "on holiday", "after work",
                      "this year", "without medicine"),
               dev=("in two weeks", "while traveling", "in the evening", "with a new job", "at home"))
 
