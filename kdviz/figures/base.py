@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from kdviz.palette import theme
 
-FONT = "'Source Sans Pro', 'Source Sans 3', 'Noto Sans', 'Segoe UI', Helvetica, Arial, sans-serif"
+FONT = "'Source Sans', 'Source Sans Pro', 'Source Sans 3', 'Noto Sans', 'Segoe UI', Helvetica, Arial, sans-serif"
 FONT_SIZE = 13
 SMALL = 12
 LONGEST_LABEL = 14
@@ -95,11 +95,11 @@ def click_layer(x: Sequence, y: Sequence, customdata: Sequence, text: Sequence[s
 
 
 def side_bar(unit: str, dark: bool) -> dict:
-    """A thin colour bar on the right with its unit above."""
+    """A thin colour bar on the right with its unit along it."""
     look = theme(dark)
     return {
-        "title": {"text": unit, "side": "top", "font": {"size": SMALL, "color": look.muted}}, "thickness": 12, "outlinewidth": 1, "outlinecolor": look.grid,
-        "tickfont": {"size": SMALL, "color": look.text}, "nticks": 6,
+        "title": {"text": unit, "side": "right", "font": {"size": SMALL, "color": look.muted}}, "thickness": 12, "outlinewidth": 1, "outlinecolor": look.grid,
+        "tickfont": {"size": SMALL, "color": look.text}, "nticks": 4,
     }
 
 

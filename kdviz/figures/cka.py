@@ -24,13 +24,12 @@ def cka_film(
 
 
 def _figure(matrices: Sequence[np.ndarray], epochs: Sequence[float | None], pairs: Sequence[tuple[int, int]], over: str, active: int, dark: bool) -> go.Figure:
-    look = theme(dark)
     matrices = [np.asarray(matrix, dtype=np.float64) for matrix in matrices]
     num_student, num_teacher = matrices[0].shape
     figure = go.Figure([_heat(matrices[active], dark), _most_similar(matrices[active])])
     for student, teacher in pairs:
         figure.add_shape(
-            type="rect", x0=teacher - 0.47, x1=teacher + 0.47, y0=student - 0.47, y1=student + 0.47, line={"color": look.text, "width": 2, "dash": "dot"},
+            type="rect", x0=teacher - 0.47, x1=teacher + 0.47, y0=student - 0.47, y1=student + 0.47, line={"color": TEACHER_COLOUR, "width": 2.5, "dash": "dot"},
         )
     moving = len(matrices) > 1
     map_pixels = max(2, num_student) * CELL_PIXELS

@@ -106,6 +106,7 @@ def head_drift_chart(
 ) -> go.Figure:
     """Left: teacher heads that changed partner since the moment before. Right: total KL in nats with best and with same-index partners."""
     style, look = strategy_style(strategy), theme(dark)
+    most = max([1, *changed])
     figure = make_subplots(1, 2, horizontal_spacing=0.09)
     figure.add_trace(go.Bar(
         x=numbers(epochs, 3), y=list(changed), marker={"color": style.colour}, name="changed partner", showlegend=False,
@@ -120,9 +121,9 @@ def head_drift_chart(
         ), 1, 2)
     new_layout(figure, dark=dark, height=320, margin={"t": 44, "b": 84}, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container", "yanchor": "bottom"})
     figure.update_xaxes(title={"text": "epoch", "standoff": 6})
-    figure.update_yaxes(row=1, col=1, title={"text": f"heads of {num_heads}"}, rangemode="tozero", tickformat="d", range=[0, max(1, *changed) * 1.1])
+    figure.update_yaxes(row=1, col=1, title={"text": f"heads of {num_heads}"}, range=[0, most * 1.1], dtick=-(-most // 5))
     figure.update_yaxes(row=1, col=2, title={"text": "nats, sum over heads"}, rangemode="tozero")
-    heading(figure, "<b>Partners changed</b> since the moment before", x=panel_domain(figure, 1, 1)[0], dark=dark)
+    heading(figure, "<b>Partners changed</b> since the moment before" + (": none" if not any(changed) else ""), x=panel_domain(figure, 1, 1)[0], dark=dark)
     heading(figure, "<b>Total KL</b>, best against same index", x=panel_domain(figure, 1, 2)[0], dark=dark)
     return figure
 
