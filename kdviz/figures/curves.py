@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from kdviz.figures.base import CHARACTER_PIXELS, SMALL, badge, heading, legend_below, new_layout, numbers, panel_domain, safe
+from kdviz.figures.base import CHARACTER_PIXELS, SMALL, heading, legend_below, new_layout, numbers, panel_domain, safe
 from kdviz.palette import DARK, LIGHT, TEACHER_COLOUR, Style, blend, run_styles, strategy_style, theme, transparent
 
 SMALLEST_DISTANCE = 1e-6
