@@ -199,3 +199,20 @@ def test_the_verdict_is_plain_where_internal_distillation_does_not_win(runs: Pat
     rows = {name: Run(runs / f"cola-{name}").evals[-1]["metrics"]["matthews"] for name in ("soft", "all", "pid", "sid")}
     assert max(rows["all"], rows["pid"], rows["sid"]) <= rows["soft"]
     assert "does not beat" in texts(app)
+
+
+@pytest.mark.parametrize(("page", "part"), [("start", ""), ("attention", "maps"), ("layers", "curves"), ("layers", "heads"), ("answers", "scores"), ("answers", "runs")])
+def test_a_diverged_run_can_be_looked_at(page: str, part: str, runs: Path):
+    """Without it a run that ended in not-a-number, which JSON keeps as null, would take every page down that shows it."""
+    folder = runs / "cola-sid"
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        if line["kind"] == "eval" and line["epoch"] == 3:
+            line["logit_kl"] = None
+            line["mismatch"] = {"attention_kl": [None, 0.5], "cls_distance": [None, None], "attention_kl_heads": [[None] * 3, [0.5] * 3]}
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    status = json.loads((folder / "status.json").read_text()) | {"state": "failed", "error": "the loss is not a number at step 20"}
+    (folder / "status.json").write_text(json.dumps(status))
+    app = open_page(page, run="cola-sid", **({"show": part} if part else {}))
+    assert not app.exception
+    assert [warning.value for warning in app.warning if "the loss is not a number" in warning.value] == [warning.value for warning in app.warning]

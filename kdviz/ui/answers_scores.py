@@ -16,7 +16,7 @@ from kdviz.ui.scores import verdict_of_pair
 from kdviz.ui.remember import remembered
 from kdviz.ui.store import distinct_names
 from kdviz.ui.strip import Scene
-from kdviz.ui.words import WORDS, bytes_text, count, metric_title, primary_metric
+from kdviz.ui.words import WORDS, bytes_text, count, decimals, mean_of, metric_title, primary_metric
 from kdviz.view import MAX_OTHERS, epoch_at, same_moment
 
 
@@ -77,8 +77,8 @@ def _table(scene: Scene, runs: list[Run], lines: dict, names: dict) -> pd.DataFr
     cost = runs[0].summary.get("cost", {})
     rows.append({"model": "teacher"} | _scores_text(first.get("teacher_metrics", {}), teacher_intervals(scene.run)) | _cost_text(cost, "teacher"))
     for run in runs:
-        line, kl = lines[run.id], lines[run.id]["mismatch"]["attention_kl"]
-        alike = {"agreement": f"{line['agreement']:.3f}", "logit_kl": f"{line['logit_kl']:.3f}", "kl": f"{sum(kl) / len(kl):.3f}"}
+        line = lines[run.id]
+        alike = {"agreement": decimals(line["agreement"]), "logit_kl": decimals(line["logit_kl"]), "kl": decimals(mean_of(line["mismatch"]["attention_kl"]))}
         rows.append({"model": names[run.id]} | _scores_text(line["metrics"], line.get("intervals") or {}) | alike | _cost_text(run.summary.get("cost", {}), "student"))
     if constant := _constant_scores(scene.run):
         rows.append({"model": "most frequent answer"} | _scores_text(constant, {}))

@@ -1,11 +1,12 @@
 """Scores of strategies side by side, over the seeds there are, and what may honestly be said of them. No streamlit here."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdviz.palette import STRATEGIES
 from kdviz.runs import Run
-from kdviz.ui.words import metric_title
+from kdviz.ui.words import mean_of, metric_title
 
 INTERNAL = ("all", "pid", "sid")
 
@@ -57,11 +58,11 @@ def by_strategy(runs: Sequence[Run], metric: str) -> list[StrategyScore]:
                 strategy=strategy,
                 num_seeds=len(lines),
                 num_examples=int(lines[0].get("n", 0)),
-                score=_mean(scores),
+                score=mean_of(scores),
                 low=min(scores) if len(lines) > 1 else interval[0],
                 high=max(scores) if len(lines) > 1 else interval[1],
-                attention_kl=_mean([_mean(line["mismatch"]["attention_kl"]) for line in lines]),
-                agreement=_mean([line["agreement"] for line in lines]),
+                attention_kl=mean_of([mean_of(line["mismatch"]["attention_kl"]) for line in lines]),
+                agreement=mean_of([line["agreement"] for line in lines]),
             )
         )
     return rows
@@ -70,8 +71,8 @@ def by_strategy(runs: Sequence[Run], metric: str) -> list[StrategyScore]:
 def verdict(rows: Sequence[StrategyScore], metric: str) -> str:
     """What these rows say about internal distillation against soft labels, in plain words; "" where they cannot say anything."""
     soft = next((row for row in rows if row.strategy == "soft"), None)
-    internal = [row for row in rows if row.strategy in INTERNAL]
-    if soft is None or not internal:
+    internal = [row for row in rows if row.strategy in INTERNAL and not math.isnan(row.attention_kl)]
+    if soft is None or not internal or math.isnan(soft.attention_kl):
         return ""
     closest = min(internal, key=lambda row: row.attention_kl)
     best = max(internal, key=lambda row: row.score)
@@ -100,10 +101,6 @@ def spread_text(rows: Sequence[StrategyScore]) -> str:
     if max(seeds, default=1) > 1:
         return f"mean and range over {'–'.join(str(number) for number in sorted({min(seeds), max(seeds)}))} seeds, {examples}"
     return f"brackets: 95 % interval over examples, {examples}, one seed"
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str, str], metric: str) -> str:

@@ -13,7 +13,7 @@ from kdviz.ui.scores import INTERNAL, alike, by_strategy, score_text, spread_tex
 from kdviz.ui.sentence import preset
 from kdviz.ui.shell import has_page, page_path
 from kdviz.ui.strip import Scene
-from kdviz.ui.words import metric_title, primary_metric
+from kdviz.ui.words import decimals, mean_of, metric_title, primary_metric
 
 FIGURE_PIXELS = 350
 
@@ -89,7 +89,7 @@ def _kl_curves(scene: Scene, family: list[Run]) -> None:
             label=run.strategy,
             strategy=run.strategy,
             epochs=[line["epoch"] for line in run.evals],
-            values=[sum(line["mismatch"]["attention_kl"]) / len(run.pairs) for line in run.evals],
+            values=[mean_of(line["mismatch"]["attention_kl"]) for line in run.evals],
         )
         for run in runs
     ]
@@ -104,6 +104,6 @@ def _scores(scene: Scene, rows: list, metric: str) -> None:
     lines = [f"| | {metric_title(metric)} | KL |", "|---|---|---|"]
     if teacher is not None:
         lines.append(f"| **teacher** | {teacher:.2f} | |")
-    lines += [f"| `{row.strategy}` | {score_text(row)} | {row.attention_kl:.2f} |" for row in rows]
+    lines += [f"| `{row.strategy}` | {score_text(row)} | {decimals(row.attention_kl, 2)} |" for row in rows]
     st.markdown("\n".join(lines))
     st.caption(spread_text(rows) + ". KL: attention KL, mean of the matched layers")

@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+from kdviz.palette import STRATEGIES
 from kdviz.room import runs_folder
 from kdviz.runs import DEMO_RUNS, Run, Store
 from kdviz.tasks import TASKS
@@ -19,8 +20,16 @@ def _store_of(*roots: Path) -> Store:
 
 
 def watchable(runs: list[Run]) -> list[Run]:
-    """Runs with at least one recorded moment: those there is something to see of."""
-    return [run for run in runs if run.probe_lines]
+    """Runs with at least one recorded moment: own ones as they are listed, then the demo by task, depth, seed and strategy."""
+    seen = [run for run in runs if run.probe_lines]
+    return [run for run in seen if not run.is_demo] + sorted((run for run in seen if run.is_demo), key=_demo_order)
+
+
+def _demo_order(run: Run) -> tuple:
+    tasks, strategies = list(TASKS), list(STRATEGIES)
+    task = tasks.index(run.task) if run.task in tasks else len(tasks)
+    strategy = strategies.index(run.strategy) if run.strategy in strategies else len(strategies)
+    return (task, run.num_layers != 3, run.num_layers, run.seed, strategy, run.id)
 
 
 def default_run(runs: list[Run], prefer_demo: bool = False) -> Run:

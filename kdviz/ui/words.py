@@ -1,5 +1,8 @@
 """Every term that a page uses, explained in a sentence or two: what the hover shows."""
 
+import math
+from collections.abc import Sequence
+
 from kdviz.runs import Run
 from kdviz.tasks import METRIC_TITLES, TASKS
 
@@ -72,3 +75,13 @@ def count(number: float) -> str:
 def bytes_text(number: float) -> str:
     """A file size with its unit."""
     return f"{number / 1e6:.1f} MB" if number >= 1e5 else f"{number / 1e3:.1f} kB"
+
+
+def decimals(number: float | None, digits: int = 3) -> str:
+    """A number with a fixed count of decimals; a dash where there is none (a diverged run has gaps)."""
+    return "–" if number is None or math.isnan(number) else f"{number:.{digits}f}"
+
+
+def mean_of(values: Sequence[float | None]) -> float:
+    """The mean; not a number where one is missing."""
+    return sum(math.nan if value is None else value for value in values) / len(values) if values else math.nan

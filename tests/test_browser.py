@@ -1,0 +1,252 @@
+"""The app in a real browser, as a visitor meets it: real server, real clicks, no network but the machine's own."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from folders import make_runs
+
+from kdviz.runs import Run
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PATIENCE_SECONDS = 90
+OWN_PROBES = re.compile(r"_stcore/(health|host-config)$")  # Streamlit's page asks for these below its own path first, and gets 404
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium on the PATH"),
+]
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser") / "runs"
+    make_runs(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(runs: Path) -> Iterator[str]:
+    """The address of a fresh server over these runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true", "--server.port", str(port)]
+    with open(runs.parent / "server.log", "w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"KDVIZ_RUNS_DIR": str(runs)}, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not _healthy(url):
+            assert time.monotonic() < end and process.poll() is None, (runs.parent / "server.log").read_text()
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(url + "/_stcore/health", timeout=2).status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """One private window, and what went wrong in it."""
+
+    def __init__(self, browser, url: str, **options):
+        self.url, self.faults = url, []
+        self.page = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options)).new_page()
+        self.page.set_default_timeout(PATIENCE_SECONDS * 1000)
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        self.page.on("response", lambda answer: answer.status >= 400 and not OWN_PROBES.search(answer.url) and self.faults.append(f"{answer.status}: {answer.url}"))
+        self.page.on("request", lambda request: request.url.startswith("http") and not request.url.startswith(url) and self.faults.append(f"other host: {request.url}"))
+
+    def open(self, path: str) -> "Visitor":
+        self.page.goto(self.url + path)
+        return self.rest()
+
+    def rest(self) -> "Visitor":
+        """Until the script has come to rest and stayed so."""
+        calm = 0
+        end = time.monotonic() + PATIENCE_SECONDS
+        while calm < 6:
+            assert time.monotonic() < end, "the page did not come to rest"
+            state = self.page.evaluate("document.querySelector('[data-testid=\"stApp\"]')?.getAttribute('data-test-script-state')")
+            waiting = self.page.locator('[data-testid="stSkeleton"], [data-testid="stAppSkeleton"]').count()
+            calm = calm + 1 if state == "notRunning" and not waiting else 0
+            self.page.wait_for_timeout(100)
+        assert self.page.locator('[data-testid="stException"]').count() == 0
+        return self
+
+    def params(self, **wanted: str) -> None:
+        """Wait until the address says what is wanted."""
+        self.until(lambda: all(f"{name}={value}" in self.page.url for name, value in wanted.items()), f"{wanted} in the address")
+        self.rest()
+
+    def until(self, done: Callable[[], bool], what: str) -> None:
+        """Wait with the browser's events going on, which time.sleep would hold up."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not done():
+            assert time.monotonic() < end, f"{what} did not come within {PATIENCE_SECONDS} s; the address is {self.page.url}"
+            self.page.wait_for_timeout(200)
+
+    def click_chart(self, has: str, x: float, y: float, axis: str = "") -> None:
+        """Click at data coordinates of the chart that has a trace of this name (or name prefix)."""
+        place = self.page.evaluate(
+            """([has, x, y, axis]) => {
+                const chart = [...document.querySelectorAll('.js-plotly-plot')].find(each => each.data.some(trace => (trace.name || '').startsWith(has)))
+                chart.scrollIntoView({block: 'center'})
+                const box = chart.getBoundingClientRect(), layout = chart._fullLayout
+                const across = layout['xaxis' + axis], up = layout['yaxis' + axis]
+                return [box.left + across._offset + across.d2p(x), box.top + up._offset + up.d2p(y)]
+            }""",
+            [has, x, y, axis],
+        )
+        self.page.mouse.move(place[0] + 2, place[1] + 2)
+        self.page.mouse.move(*place)
+        self.page.wait_for_timeout(300)
+        self.page.mouse.click(*place)
+
+    def heat(self, name: str) -> list:
+        """The values of the heat map of that name."""
+        return self.page.evaluate(
+            "name => { for (const chart of document.querySelectorAll('.js-plotly-plot')) for (const trace of chart.data) if (trace.type === 'heatmap' && trace.name === name) return trace.z }",
+            name,
+        )
+
+
+@pytest.fixture
+def visitor(browser, server: str) -> Iterator[Visitor]:
+    visitor = Visitor(browser, server)
+    yield visitor
+    visitor.page.context.close()
+    assert visitor.faults == []
+
+
+def test_the_first_visitor_may_come_by_a_deep_link(visitor: Visitor):
+    """Without it the first link opened on a fresh server would show a page outside the app (Streamlit's older folder rule)."""
+    visitor.open("/attention?run=cola-soft&layer=1")
+    visitor.page.get_by_role("link", name="Answers").wait_for()
+    assert "layer=1" in visitor.page.url
+    assert visitor.page.get_by_text("sample data, not GLUE").count()
+
+
+def test_arrow_keys_scrub_through_training(visitor: Visitor, runs: Path):
+    """Without it the keys, the map and the link could drift apart."""
+    visitor.open("/attention?run=cola-soft&preset=negation&layer=1&head=1&step=8")
+    before = visitor.heat("student")
+    visitor.page.locator("body").press("ArrowRight")
+    visitor.params(step="12")
+    visitor.until(lambda: visitor.heat("student") != before, "another map")
+    run = Run(runs / "cola-soft")
+    assert visitor.heat("student")[1][2] == pytest.approx(float(run.student_maps(12, "negation")[0, 0, 1, 2]), abs=1e-4)
+
+
+def test_a_click_in_the_matching_diagram_chooses_the_pair(visitor: Visitor):
+    """Without it the diagram would be a picture only: clicks on plotly reach Streamlit by markers alone."""
+    visitor.open("/attention?run=cola-soft")
+    visitor.click_chart("student", 1, 1)
+    visitor.params(layer="1")
+    assert visitor.page.get_by_text("layer 1 · mean of heads").count()
+
+
+def test_a_head_of_the_overview_opens_its_maps(visitor: Visitor):
+    """Without it the overview would lead nowhere."""
+    visitor.open("/layers?run=cola-all&show=heads")
+    visitor.click_chart("heads", 2, 0)
+    visitor.params(layer="1", head="3")
+    assert "/attention" in visitor.page.url
+    assert visitor.heat("teacher")
+
+
+def test_a_point_of_a_curve_opens_its_moment(visitor: Visitor, runs: Path):
+    """Without it curves and maps would be two worlds."""
+    visitor.open("/layers?run=cola-all&with=none")
+    line = Run(runs / "cola-all").evals[1]
+    visitor.click_chart("layer 2", 1, line["mismatch"]["attention_kl"][1])
+    visitor.params(step=str(line["step"]), layer="2")
+    assert "/attention" in visitor.page.url
+
+
+def test_a_cell_of_the_table_filters_the_list(visitor: Visitor):
+    """Without it counts and list could tell of different examples."""
+    visitor.open("/answers?run=cola-all&show=mistakes")
+    visitor.click_chart("cells", 1, 1)
+    visitor.params(cell="both-wrong")
+    assert visitor.page.get_by_text("Both wrong").count()
+
+
+def test_the_film_plays_without_the_server(visitor: Visitor):
+    """Without it every frame would cost a rerun, thirty viewers at a time."""
+    visitor.open("/attention?run=cola-soft&show=training&step=0")
+    before, sent = visitor.heat("student"), []
+    visitor.page.on("websocket", lambda _: sent.append("new socket"))
+    visitor.page.on("request", lambda request: sent.append(request.url))
+    visitor.page.get_by_text("▶ Play").click()
+    visitor.until(lambda: visitor.heat("student") != before, "the next frame")
+    assert sent == []
+
+
+def test_a_link_gives_the_same_view_in_a_private_window(browser, visitor: Visitor):
+    """Without it a shared link would open something else."""
+    visitor.open("/attention?run=cola-pid&preset=reflexive&step=12&layer=1&head=2&hide=1")
+    other = Visitor(browser, visitor.url).open(visitor.page.url.removeprefix(visitor.url))
+    assert other.heat("difference") == visitor.heat("difference")
+    assert other.heat("student") == visitor.heat("student")
+    assert other.page.url == visitor.page.url
+    other.page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_themes_have_their_own_paper(browser, server: str, scheme: str):
+    """Without it figures could be black on dark."""
+    visitor = Visitor(browser, server, color_scheme=scheme).open("/attention?run=cola-all")
+    ink = visitor.page.evaluate("document.querySelector('.js-plotly-plot')._fullLayout.font.color")
+    assert ink == {"light": "#1B1F24", "dark": "#E8EBEF"}[scheme]
+    visitor.page.context.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/attention", "/layers", "/answers"])
+def test_a_phone_needs_no_sideways_scrolling(browser, server: str, path: str):
+    """Without it a visitor's phone would show half a page."""
+    visitor = Visitor(browser, server, viewport={"width": 390, "height": 844}).open(path)
+    over = visitor.page.evaluate("(() => { const main = document.querySelector('[data-testid=\"stMain\"]'); return main.scrollWidth - main.clientWidth })()")
+    assert over <= 1
+    assert visitor.faults == []
+    visitor.page.context.close()
+
+
+def test_typing_survives_a_change_elsewhere(visitor: Visitor):
+    """Without it half a sentence would vanish when anything else on the page changes."""
+    visitor.open("/attention?run=cola-soft&text=one")
+    box = visitor.page.get_by_label("Your sentence")
+    box.fill("half a sent")
+    visitor.page.get_by_text("Through training").click()
+    visitor.rest()
+    assert box.input_value() == "half a sent"
