@@ -78,12 +78,15 @@ class StopSignal:
         self._file.unlink(missing_ok=True)
 
     def is_set(self) -> bool:
-        if not self._event.is_set() and time.monotonic() - self._looked > 0.5:
+        if self._event.is_set():
+            return True
+        if time.monotonic() - self._looked > 0.5:
             self._looked = time.monotonic()
             if self._file.exists():
                 self._file.unlink(missing_ok=True)
                 self._event.set()
-        return self._event.is_set()
+                return True
+        return False
 
 
 def request_stop(folder: Path) -> None:
