@@ -192,6 +192,8 @@ def _make_folder(runs_dir: Path, run_id: str) -> Path:
             raise RequestError(f"runs_dir: expected at least 64 MiB free at {runs_dir}, got less; free some space or choose another folder", field="runs_dir")
         (runs_dir / run_id).mkdir()
     except FileExistsError:
+        if not runs_dir.is_dir():
+            raise RequestError(f"runs_dir: expected a folder that can be written, got the file {runs_dir}; choose another with --runs-dir", field="runs_dir") from None
         raise RequestError(f"run_id: {run_id!r} exists already in {runs_dir}; choose another name, or 'kdviz resume {run_id}'", field="run_id") from None
     except OSError as error:
         raise RequestError(f"runs_dir: expected a folder that can be written, got {runs_dir} ({error.strerror}); choose another with --runs-dir", field="runs_dir") from None
