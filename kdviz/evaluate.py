@@ -9,6 +9,7 @@ from torch import nn
 
 from kdviz import losses
 from kdviz.attention import classify, trace
+from kdviz.compare import cka_matrix
 from kdviz.data.encoded import EncodedSet
 from kdviz.tasks import Task, score_intervals, scores
 from kdviz.teacher_outputs import Needs
@@ -100,7 +101,7 @@ def evaluate(
                     teacher_cls[layer, positions] = _numpy(teacher.cls[layer])
     finally:
         student.train(was_training)
-    cka = linear_cka_table(student_cls, teacher_cls) if with_cka else None
+    cka = cka_matrix(student_cls, teacher_cls) if with_cka else None
     return Evaluated(
         index=encoded.index, labels=encoded.labels.astype(np.int64), teacher_logits=logits[0], student_logits=logits[1], attention_kl=kl, cls_distance=distance, cka=cka,
     )
@@ -120,26 +121,6 @@ def predict(model: nn.Module, encoded: EncodedSet, *, tick: Callable[[], None] =
     finally:
         model.train(was_training)
     return logits
-
-
-def linear_cka_table(student: np.ndarray, teacher: np.ndarray) -> np.ndarray:
-    """Linear CKA (Kornblith et al., 2019) of every student layer with every teacher layer.
-
-    (student layers, n, hidden) and (teacher layers, n, hidden) → (student layers, teacher layers), each in [0, 1]; NaN
-    where a layer's vectors do not vary.
-    """
-    def centred(features: np.ndarray) -> list[np.ndarray]:
-        return [(layer - layer.mean(axis=0)).astype(np.float32) for layer in features]
-
-    students, teachers = centred(student), centred(teacher)
-    own = [[float(np.linalg.norm(layer.T @ layer)) for layer in layers] for layers in (students, teachers)]
-    table = np.full((len(students), len(teachers)), np.nan)
-    for row, student_layer in enumerate(students):
-        for column, teacher_layer in enumerate(teachers):
-            scale = own[0][row] * own[1][column]
-            if scale > 0:
-                table[row, column] = np.linalg.norm(student_layer.T @ teacher_layer) ** 2 / scale
-    return table
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
