@@ -14,6 +14,12 @@ _lock = threading.Lock()
 _done = threading.Event()
 
 
+def import_torch() -> None:
+    """Import torch alone: half of the wait for a third of the memory. transformers brings torch's compiler with it."""
+    with _lock:
+        importlib.import_module("torch")
+
+
 def import_heavy() -> None:
     """Import what training and asking a model need; at once where it has been done. ImportError where a package is missing.
 

@@ -288,17 +288,30 @@ class Store:
         return run
 
 
+_KIND = re.compile(rb'\{"kind": ?"(\w+)"')
+
+
 class _Lines:
-    """An append-only JSON-lines file, parsed once per line; read anew when it was replaced (resume does that)."""
+    """An append-only JSON-lines file, read once; read anew when it was replaced (resume does that).
+
+    A line is parsed when its kind is first asked for: a table of a thousand runs needs their few eval lines alone.
+    """
 
     def __init__(self, path: Path):
         self._path, self._offset, self._inode = path, 0, None
         self._by_kind: dict[str, list[dict]] = {}
+        self._unparsed: dict[str | None, list[bytes]] = {}
         self._lock = threading.Lock()
 
     def of(self, kind: str) -> list[dict]:
         with self._lock:
             self._read_more()
+            for line in (*self._unparsed.pop(kind, ()), *self._unparsed.pop(None, ())):
+                try:
+                    record = json.loads(line)
+                    self._by_kind.setdefault(record["kind"], []).append(record)
+                except (ValueError, KeyError, TypeError):
+                    continue  # a damaged line costs that line, not the run
             return list(self._by_kind.get(kind, ()))
 
     def _read_more(self) -> None:
@@ -306,7 +319,7 @@ class _Lines:
             with open(self._path, "rb") as file:
                 stat = os.fstat(file.fileno())
                 if stat.st_ino != self._inode or stat.st_size < self._offset:
-                    self._inode, self._offset, self._by_kind = stat.st_ino, 0, {}
+                    self._inode, self._offset, self._by_kind, self._unparsed = stat.st_ino, 0, {}, {}
                 if stat.st_size == self._offset:
                     return
                 file.seek(self._offset)
@@ -316,11 +329,8 @@ class _Lines:
         whole, newline, _ = content.rpartition(b"\n")
         self._offset += len(whole) + len(newline)
         for line in whole.split(b"\n"):
-            try:
-                record = json.loads(line)
-                self._by_kind.setdefault(record["kind"], []).append(record)
-            except (ValueError, KeyError, TypeError):
-                continue  # a damaged line costs that line, not the run
+            kind = _KIND.match(line)
+            self._unparsed.setdefault(kind[1].decode() if kind else None, []).append(line)
 
 
 COMPRESSED = {".gz": gzip.decompress, ".xz": lzma.decompress}

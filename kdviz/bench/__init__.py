@@ -23,6 +23,7 @@ RATIOS = {
     "all_cached/trainer": ("all_cached", "trainer"),
     "all_cached/trainer_same_batches": ("all_cached", "trainer_same_batches"),
     "all_cached/all_live": ("all_cached", "all_live"),
+    "all_auto/trainer": ("all_auto", "trainer"),
     "pid_stages/all_cached": ("pid_stages", "all_cached"),
     "sid_stages/all_cached": ("sid_stages", "all_cached"),
     "hard/trainer_same_batches": ("hard", "trainer_same_batches"),
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="torch threads (default: all cores)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--dtype", default="float32", help="arithmetic of the models: float32, bfloat16 or auto")
+    parser.add_argument("--clock", default="wall", help="wall, or processor: the time of this process alone, for a machine that is busy with other things (with --threads 1)")
     parser.add_argument("--store-runs", type=int, default=1000, help="runs in the store whose reading is timed")
     parser.add_argument("--default-run", action=argparse.BooleanOptionalAction, default=True, help="also time two default runs in processes of their own")
 
@@ -72,6 +74,7 @@ def bench(
     threads: int | None = None,
     device: str = "auto",
     dtype: str = "float32",
+    clock: str = "wall",
     store_runs: int = 1000,
     default_run: bool = True,
     say: Callable[[str], None] = lambda text: None,
@@ -80,6 +83,8 @@ def bench(
     for name, value in (("examples", examples), ("repetitions", repetitions), ("store_runs", store_runs), ("threads", threads)):
         if value is not None and value < 1:
             raise RequestError(f"--{name.replace('_', '-')}: expected at least 1, got {value}")
+    if clock not in ("wall", "processor"):
+        raise RequestError(f"--clock: expected wall or processor, got {clock[:80]!r}")
     import torch
 
     torch.set_num_threads(threads or os.cpu_count() or 1)
@@ -88,20 +93,20 @@ def bench(
         train_size=examples, eval_size=eval_size, epochs=student_layers + 1, device_choice=device, dtype_choice=dtype, snapshots=1,
     )
     with tempfile.TemporaryDirectory(prefix="kdviz-bench-") as scratch:
-        return _measure(config, Path(scratch), repetitions=repetitions, store_runs=store_runs, default_run=default_run, say=say)
+        return _measure(config, Path(scratch), clock=clock, repetitions=repetitions, store_runs=store_runs, default_run=default_run, say=say)
 
 
-def _measure(config: RunConfig, scratch: Path, *, repetitions: int, store_runs: int, default_run: bool, say: Callable[[str], None]) -> dict:
+def _measure(config: RunConfig, scratch: Path, *, clock: str, repetitions: int, store_runs: int, default_run: bool, say: Callable[[str], None]) -> dict:
     from kdviz.bench import costs
-    from kdviz.bench.loops import OwnLoop, TrainerLoop, quiet
+    from kdviz.bench.loops import CLOCKS, OwnLoop, TrainerLoop, quiet
 
     quiet()
     say("preparing")
-    own = {name: OwnLoop(name, _variant(config, name), scratch / "runs") for name in ("all_cached", "all_live", "hard", "soft", "pid", "sid")}
+    own = {name: OwnLoop(name, _variant(config, name), scratch / "runs", CLOCKS[clock]) for name in ("all_cached", "all_live", "all_auto", "hard", "soft", "pid", "sid")}
     main_loop = own["all_cached"]
     trainer = TrainerLoop(main_loop, scratch / "trainer")
     loops: dict[str, Callable[[], float]] = {"trainer": trainer.train, "trainer_same_batches": lambda: trainer.train(same_batches=True), "floor": main_loop.floor}
-    loops |= {name: own[name].train for name in ("hard", "soft", "all_live", "all_cached")}
+    loops |= {name: own[name].train for name in ("hard", "soft", "all_live", "all_cached", "all_auto")}
     for name in ("pid", "sid"):
         for stage in range(own[name].num_internal_stages):
             loops[f"{name}_stages.{stage}"] = lambda loop=own[name], stage=stage: loop.train(stage)
@@ -110,7 +115,11 @@ def _measure(config: RunConfig, scratch: Path, *, repetitions: int, store_runs: 
     say("evaluation, own sentence, store")
     result = {
         **summary(samples),
-        "floor_note": "floor: the student's own forward and backward on batches made before, nothing else",
+        "notes": {
+            "floor": "the student's own forward and backward on batches made before, nothing else",
+            "trainer": "transformers' Trainer with its defaults: random order, padding to the longest of a batch",
+            "all_auto": f"all_cached in the arithmetic that 'auto' chooses here ({own['all_auto'].asked['dtype']}: {own['all_auto'].asked['dtype_reason']}); the others are in {main_loop.asked['dtype']}",
+        },
         "evaluation": costs.evaluation_costs(main_loop, repetitions),
         "own_sentence_milliseconds": costs.own_sentence_costs(main_loop, repetitions),
         "store": costs.store_costs(main_loop.folder, store_runs, scratch),
@@ -122,12 +131,15 @@ def _measure(config: RunConfig, scratch: Path, *, repetitions: int, store_runs: 
         defaults = RunConfig(task=config.task, source=config.source, data_dir=config.data_dir, teacher=config.teacher)
         result["default_run"] = costs.default_run_costs(defaults, scratch, num_threads=1)
         result["memory"]["default_run_peak_bytes"] = max(run["peak_bytes"] for run in result["default_run"].values())
-    return result | {"settings": _settings(config, main_loop), "machine": _machine()}
+    return result | {"settings": _settings(config, main_loop) | {"clock": clock, "repetitions": repetitions}, "machine": _machine()}
 
 
 def _variant(config: RunConfig, name: str) -> RunConfig:
     strategy, _, cache = name.partition("_")
-    return RunConfig.from_dict(config.to_dict() | {"strategy": strategy, "cache": "off" if cache == "live" else "auto", "epochs_per_layer": 1 if strategy in ("pid", "sid") else None})
+    changes = {"strategy": strategy, "cache": "off" if cache == "live" else "auto", "epochs_per_layer": 1 if strategy in ("pid", "sid") else None}
+    if cache == "auto":
+        changes["dtype_choice"] = "auto"
+    return RunConfig.from_dict(config.to_dict() | changes)
 
 
 def _interleaved(loops: dict[str, Callable[[], float]], repetitions: int, say: Callable[[str], None]) -> dict[str, list[float]]:

@@ -1,9 +1,12 @@
-"""Heavy imports while the visitor is looking: the first own sentence and the first run then start sooner."""
+"""torch is imported while the visitor is looking: the first own sentence and the first run then start sooner.
+
+transformers waits until a page needs it (the plan of a run does), so that a server that only shows runs stays small.
+"""
 
 import logging
 import threading
 
-from kdviz.heavy import import_heavy
+from kdviz.heavy import import_torch
 
 PAUSE_SECONDS = 3.0
 
@@ -16,13 +19,13 @@ def warm() -> None:
     if _started.is_set():
         return
     _started.set()
-    timer = threading.Timer(PAUSE_SECONDS, _import_all)
+    timer = threading.Timer(PAUSE_SECONDS, _import)
     timer.daemon = True
     timer.start()
 
 
-def _import_all() -> None:
+def _import() -> None:
     try:
-        import_heavy()
+        import_torch()
     except ImportError as error:
         log.info("not imported ahead: %s", error)
