@@ -75,8 +75,8 @@ class Distillation:
         state = load_epoch(found, model=self.student, optimizer=self.optimizer)
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.schedule.index, self.schedule.epochs_in_stage = state["stage_index"], state["epochs_in_stage"]
-        self.writer.cut_metrics(state["metrics_bytes"])
-        self._publish(state["eval"])
+        self.writer.cut_metrics(state["metrics_bytes"], then=state["eval"])
+        self._publish(None)
         return True
 
     def begin(self) -> None:
@@ -167,13 +167,17 @@ class Distillation:
         save_epoch(self.checkpoints, self.epoch, model=self.student, optimizer=self.optimizer, state=state)
         self._publish(record)
 
-    def _publish(self, record: dict) -> None:
-        """Everything a finished epoch shows, from its checkpoint; done again after a crash it gives the same files."""
+    def _publish(self, record: dict | None) -> None:
+        """Everything a finished epoch shows, from its checkpoint; done again after a crash it gives the same files.
+
+        `record` is the eval line, or None where it stands in metrics.jsonl already.
+        """
         folder = latest(self.checkpoints)
         self.writer.predictions(self.epoch)
         self.writer.student(folder / "model.safetensors", config_of(self.student), self.prepared.checkpoint.folder)
         keep_weights(self.writer.folder, folder / "model.safetensors", self.epoch, self.config)
-        self.writer.line(record)
+        if record:
+            self.writer.line(record)
         self.writer.summary(self.prepared.task.primary_metric, {"seconds": self.seconds})
         drop_older(self.checkpoints, self.epoch)
         self._tell("distilling", force=True)

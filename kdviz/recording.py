@@ -71,12 +71,15 @@ class RunWriter:
             os.fsync(file.fileno())
             return file.tell()
 
-    def cut_metrics(self, num_bytes: int) -> None:
-        """Keep the first `num_bytes` of metrics.jsonl (what a checkpoint had seen), as a new file: readers notice."""
-        content = self._metrics.read_bytes() if self._metrics.exists() else b""
-        if len(content) == num_bytes:
+    def cut_metrics(self, num_bytes: int, then: dict | None = None) -> None:
+        """Keep the first `num_bytes` of metrics.jsonl (what a checkpoint had seen) and the record `then` behind them.
+
+        Both in one replacement, as a new file: readers notice, and no kill in between can lose a finished epoch's line.
+        """
+        before = self._metrics.read_bytes() if self._metrics.exists() else b""
+        content = before[:num_bytes] + (json_line(then).encode() if then else b"")
+        if content == before:
             return
-        content = content[:num_bytes]
         write_bytes(self._metrics, content)
         for path in (self.folder / "snapshots").glob("step_*.safetensors"):
             if f'"step": {int(path.stem.split("_")[1])},'.encode() not in content:

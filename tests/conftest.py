@@ -160,6 +160,20 @@ def tiny(tiny_checkpoint: Path, glue: Path, tiny_runs_dir: Path) -> TinyRuns:
     return TinyRuns(tiny_checkpoint, glue, tiny_runs_dir)
 
 
+@pytest.fixture(scope="session")
+def straight(tiny_checkpoint: Path, glue: Path, tiny_runs_dir: Path) -> Callable[..., object]:
+    """Unbroken runs by their settings, each made once."""
+    tiny, made = TinyRuns(tiny_checkpoint, glue, tiny_runs_dir), {}
+
+    def run(**settings: object) -> object:
+        key = json.dumps(settings, sort_keys=True, default=str)
+        if key not in made:
+            made[key] = tiny.run(**settings)
+        return made[key]
+
+    return run
+
+
 def metrics_lines(folder: Path, *, without: tuple[str, ...] = ("seconds",)) -> list[dict]:
     """The lines of metrics.jsonl, without what depends on the clock."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
