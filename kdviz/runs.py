@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -360,7 +360,14 @@ def _read_arrays(path: Path, only: str | None = None) -> dict[str, np.ndarray]:
             with safe_open(path, framework="numpy") as file:
                 return {name: file.get_tensor(name) for name in ([only] if only else file.keys())}
         ending = next((ending for ending in COMPRESSED if path.with_name(path.name + ending).exists()), ".gz")
-        arrays = load(COMPRESSED[ending](path.with_name(path.name + ending).read_bytes()))
+        compressed = path.with_name(path.name + ending)
+        arrays = load(_decompressed(compressed, compressed.stat().st_mtime_ns))
         return {only: arrays[only]} if only else arrays
     except (OSError, EOFError, SafetensorError, lzma.LZMAError) as error:
         raise KeyError(f"{path.name} has no readable {only or 'content'}: {error}") from None
+
+
+@lru_cache(maxsize=48)
+def _decompressed(path: Path, mtime_ns: int) -> bytes:
+    """The content of a compressed file, remembered: a page asks for one preset after the other, and each needs the whole file."""
+    return COMPRESSED[path.suffix](path.read_bytes())

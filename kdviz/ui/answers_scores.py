@@ -121,11 +121,11 @@ def _columns() -> dict:
 def teacher_intervals(run: Run) -> dict[str, tuple[float, float]]:
     """The teacher's bootstrap intervals, from its stored answers; {} where they are not stored."""
     epochs = run.evaluated_epochs
-    return _teacher_intervals(run.folder, run.task, epochs[-1]) if epochs and run.task in TASKS else {}
+    return _teacher_intervals(run.folder, str(run.config.get("created")), run.task, epochs[-1]) if epochs and run.task in TASKS else {}
 
 
 @lru_cache(maxsize=128)
-def _teacher_intervals(folder: Path, task: str, epoch: int) -> dict[str, tuple[float, float]]:
+def _teacher_intervals(folder: Path, created: str, task: str, epoch: int) -> dict[str, tuple[float, float]]:
     answers = Run(folder).evaluation(epoch)
     found = score_intervals(TASKS[task], answers.label, answers.teacher_logits.argmax(axis=1))
     return {name: (low, high) for name, (low, high) in found.items()}

@@ -143,9 +143,9 @@ def partners(scene: Scene) -> None:
     )
     steps = tuple(moment.step for moment in run.moments if moment.has_maps)
     if not steps or scene.step not in steps:
-        raise RequestError("maps were not stored for this run, only its numbers; choose one with maps")
+        raise RequestError("Maps were not stored for this run, only its numbers; choose a run with maps.")
     pair = run.pairs[scene.pair]
-    matrices = _head_matrices(run.folder, pair, steps, tuple(probe.id for probe in run.probes))
+    matrices = _head_matrices(run.folder, str(run.config.get("created")), pair, steps, tuple(probe.id for probe in run.probes))
     matches = [match for _, match in matrices]
     matrix, match = matrices[steps.index(scene.step)]
     figure = remembered(head_matching, matrix, match, pair=pair, over=f"{len(run.probes)} presets", dark=scene.dark)
@@ -166,7 +166,7 @@ def partners(scene: Scene) -> None:
 
 
 @lru_cache(maxsize=64)
-def _head_matrices(folder: Path, pair: tuple[int, int], steps: tuple[int, ...], probe_ids: tuple[str, ...]) -> tuple[tuple[np.ndarray, HeadMatch], ...]:
+def _head_matrices(folder: Path, created: str, pair: tuple[int, int], steps: tuple[int, ...], probe_ids: tuple[str, ...]) -> tuple[tuple[np.ndarray, HeadMatch], ...]:
     """For each step: ((teacher heads, student heads) in nats, the best assignment)."""
     run, found = Run(folder), []
     teacher = [run.teacher_maps(probe)[pair[1]] for probe in probe_ids]

@@ -100,7 +100,7 @@ def spread_text(rows: Sequence[StrategyScore]) -> str:
     examples = f"n = {max((row.num_examples for row in rows), default=0):,}"
     if max(seeds, default=1) > 1:
         return f"mean and range over {'–'.join(str(number) for number in sorted({min(seeds), max(seeds)}))} seeds, {examples}"
-    return f"brackets: 95 % interval over examples, {examples}, one seed"
+    return f"brackets: 95 % interval, {examples}, one seed"
 
 
 def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str, str], metric: str) -> str:

@@ -9,13 +9,14 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from kdviz.errors import RequestError
-from kdviz.own_sentence import epochs_with_weights
+from kdviz.own_sentence import can_be_asked, epochs_with_weights
 from kdviz.runs import Run
 from kdviz.tasks import TASKS
 from kdviz.ui.ask import ask_models
 from kdviz.ui.controls import bound, choose
 from kdviz.ui.examples import text_of, texts_of
 from kdviz.ui.look import plain
+from kdviz.ui.shell import has_page, page_path
 from kdviz.ui.strip import Scene
 from kdviz.ui.words import WORDS, label_name
 from kdviz.view import MAX_TEXT_CHARACTERS, clean_text
@@ -57,9 +58,12 @@ def shown_sentence(scene: Scene) -> Shown:
 def preset(scene: Scene) -> Shown:
     """The preset of the view at its moment, from the snapshots."""
     if scene.probe is None or scene.moment is None:
-        raise RequestError("no maps yet: they come with the first recorded moment; wait a few seconds")
+        raise RequestError(
+            "Maps were not stored for this run, only its numbers; choose a run with maps."
+            if scene.run.state == "finished" else "No maps yet: they come with the first recorded moment, in a few seconds."
+        )  # fmt: skip
     if not any(moment.has_maps for moment in scene.run.moments):
-        raise RequestError("maps were not stored for this run, only its numbers; choose one with seed 0")
+        raise RequestError("Maps were not stored for this run, only its numbers; choose a run with maps.")
     line = next(line for line in scene.run.probe_lines if int(line["step"]) == scene.step)
     answers = line.get("probes", {}).get(scene.probe.id, {})
     return Shown(
@@ -77,7 +81,7 @@ def film_of(scene: Scene) -> Film:
     run = scene.run
     if not scene.is_own and scene.view.row is None:
         moments = [moment for moment in run.moments if moment.has_maps]
-        maps = _snapshots(run.folder, scene.probe.id, tuple(moment.step for moment in moments))
+        maps = _snapshots(run.folder, str(run.config.get("created")), scene.probe.id, tuple(moment.step for moment in moments))
         return Film(epochs=[moment.epoch for moment in moments], steps=[moment.step for moment in moments], student_maps=list(maps))
     text_a, text_b, _ = _texts(scene)
     kept = epochs_with_weights(run)
@@ -90,7 +94,7 @@ def film_of(scene: Scene) -> Film:
 
 
 @lru_cache(maxsize=64)
-def _snapshots(folder: Path, probe_id: str, steps: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+def _snapshots(folder: Path, created: str, probe_id: str, steps: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     run = Run(folder)
     return tuple(run.student_maps(step, probe_id) for step in steps)
 
@@ -158,6 +162,7 @@ def sentence_inputs(scene: Scene) -> None:
                     st.text_input, label, field, value, max_chars=MAX_TEXT_CHARACTERS, placeholder="write and press Enter",
                     take=lambda text, field=field: {field: clean_text(text)},
                 )  # fmt: skip
+        _weights_needed(scene)
     elif view.row is not None:
         epochs, texts = scene.run.evaluated_epochs, texts_of(scene.run)
         rows = [int(row) for row in scene.run.evaluation(epochs[-1]).index] if epochs else [view.row]
@@ -167,6 +172,15 @@ def sentence_inputs(scene: Scene) -> None:
             "Evaluation example", "row", rows, view.row, help="The number is its 0-based row in the evaluation split, header not counted.",
             format_func=lambda row: f"{row}: {text_of(texts[row], row)}" if row in texts else f"row {row}",
         )  # fmt: skip
+        _weights_needed(scene)
+
+
+def _weights_needed(scene: Scene) -> None:
+    """The way to a run that can be asked, where this one keeps no weights."""
+    if can_be_asked(scene.run) or not has_page("distil"):
+        return
+    st.markdown("A new sentence needs the weights of both models, and this run keeps none: the stored demo has results only. A run of your own takes about a minute.")
+    st.page_link(page_path("distil"), label="Start a run of your own", icon=":material/play_arrow:")
 
 
 def describe(scene: Scene, shown: Shown | None) -> None:

@@ -106,4 +106,4 @@ def _scores(scene: Scene, rows: list, metric: str) -> None:
         lines.append(f"| **teacher** | {teacher:.2f} | |")
     lines += [f"| `{row.strategy}` | {score_text(row)} | {decimals(row.attention_kl, 2)} |" for row in rows]
     st.markdown("\n".join(lines))
-    st.caption(spread_text(rows) + ". KL: attention KL, mean of the matched layers")
+    st.caption(spread_text(rows) + ". KL: nats, mean of layers")

@@ -20,8 +20,8 @@ def _store_of(*roots: Path) -> Store:
 
 
 def watchable(runs: list[Run]) -> list[Run]:
-    """Runs with at least one recorded moment: own ones as they are listed, then the demo by task, depth, seed and strategy."""
-    seen = [run for run in runs if run.probe_lines]
+    """Runs with something recorded: own ones as they are listed, then the demo by task, depth, seed and strategy."""
+    seen = [run for run in runs if run.probe_lines or run.evals]
     return [run for run in seen if not run.is_demo] + sorted((run for run in seen if run.is_demo), key=_demo_order)
 
 
@@ -52,7 +52,7 @@ def short_name(run: Run) -> str:
 
 def long_name(run: Run) -> str:
     """The run in a list of all runs."""
-    source = "sample data, not GLUE" if run.is_sample_data else str(run.config.get("data", {}).get("source", ""))
+    source = "sample data, not GLUE" if run.is_sample_data else "real data"
     place = "stored demo" if run.is_demo else run.id
     return " · ".join(part for part in (task_title(run.task), short_name(run), source, place) if part)
 

@@ -8,7 +8,7 @@ import streamlit as st
 from kdviz.runs import Moment, Probe, Run, Unreadable
 from kdviz.ui import state
 from kdviz.ui.controls import choose, moment_slider
-from kdviz.ui.look import is_dark
+from kdviz.ui.look import is_dark, plain
 from kdviz.ui.screen import is_narrow
 from kdviz.ui.store import default_run, long_name, store, task_title, watchable
 from kdviz.ui.words import WORDS, count
@@ -161,12 +161,13 @@ def moment_names(run: Run) -> dict[int, str]:
 def banner(run: Run) -> None:
     """One honest line: whose numbers these are, and how many examples and epochs stand behind them."""
     config, data = run.config, run.config.get("data", {})
-    parts = [f"**{task_title(run.task)}**"]
-    if run.is_sample_data:
-        parts.append(":orange-badge[sample data, not GLUE]")
-    parts += [
-        f"{count(data['num_train'])} training and {count(data['num_eval'])} evaluation examples" if "num_train" in data and "num_eval" in data else "",
-        f"teacher {config.get('teacher', '?') if isinstance(config.get('teacher'), str) else 'model'} with {config.get('teacher_num_layers', '?')} layers",
+    note = str(data.get("note", ""))
+    parts = [
+        f"**{task_title(run.task)}**",
+        ":orange-badge[sample data, not GLUE]" if run.is_sample_data else "real data",
+        plain(note[note.find("(") + 1 :].rstrip(")")) if "(" in note and not run.is_sample_data else "",
+        f"{_of(data, 'train')} training and {_of(data, 'eval')} evaluation examples" if "num_train" in data and "num_eval" in data else "",
+        f"teacher {plain(str(config.get('teacher', '')))} with {config.get('teacher_num_layers', '?')} layers",
         f"student with {run.num_layers} by `{run.strategy}`",
         f"{config.get('epochs', '?')} epochs",
         f"seed {run.seed}, one run",
@@ -175,3 +176,9 @@ def banner(run: Run) -> None:
     st.markdown(":small[" + " · ".join(part for part in parts if part) + "]")
     if run.state == "failed":
         st.warning(f"This run failed: {run.status.get('error') or 'no reason was written'}. What it recorded until then can be looked at.")
+
+
+def _of(data: dict, split: str) -> str:
+    """How many examples, and of how many where it is a part: `4,000 of 8,551`."""
+    used, total = data[f"num_{split}"], data.get(f"{split}_total")
+    return count(used) if total is None or total == used else f"{count(used)} of {count(total)}"
