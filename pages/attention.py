@@ -18,7 +18,8 @@ PARTS = {
 
 scene = strip(more=filters)
 heading("Where the teacher looks, and where the student does", "attention")
-sentence_inputs(scene)
+if not sentence_inputs(scene):
+    st.stop()
 
 shown = None
 with guarded("The maps of this sentence"):

@@ -216,3 +216,24 @@ def test_a_diverged_run_can_be_looked_at(page: str, part: str, runs: Path):
     app = open_page(page, run="cola-sid", **({"show": part} if part else {}))
     assert not app.exception
     assert [warning.value for warning in app.warning if "the loss is not a number" in warning.value] == [warning.value for warning in app.warning]
+
+
+def test_a_figure_taken_apart_keeps_everything():
+    """Without it a phone would be shown curves without their stage lines, or lines without a name."""
+    import numpy as np
+
+    from kdviz.figures import RunCurves, layer_curves
+    from kdviz.ui.narrow import panels_of
+
+    values = np.array([[0.5, 0.4], [0.2, 0.3]])
+    run = RunCurves(
+        run_id="a", label="a", strategy="sid", epochs=[0, 1], steps=[0, 9], pairs=((0, 1), (1, 3)), attention_kl=values, cls_distance=values / 9, stages=[(0.0, "1"), (1.0, "labels")]
+    )
+    whole = layer_curves([run], over="9 examples", shown_epoch=0.5)
+    panels = panels_of(whole)
+    assert len(panels) == 2
+    assert sum(len(panel.data) for panel in panels) == len(whole.data)
+    assert sum(len(panel.layout.shapes) for panel in panels) == len(whole.layout.shapes)
+    assert [list(trace.y) for panel in panels for trace in panel.data] == [list(trace.y) for axis in ("x", "x2") for trace in whole.data if (trace.xaxis or "x") == axis]
+    assert all(panel.layout.xaxis.domain == (0, 1) and panel.layout.yaxis.title.text for panel in panels)
+    assert all({trace.name for trace in panel.data if trace.showlegend} == {trace.name for trace in panel.data} for panel in panels)

@@ -7,6 +7,7 @@ controls.py controls bound to a field of the View
 store.py    the runs folder and the stored demo
 look.py     charts, headings, theme
 remember.py figures, remembered by what went into them
+screen.py  whether the window is narrow; narrow.py figures taken apart for it
 words.py    every term explained in a sentence
 guard.py    one line instead of a traceback
 ask.py      maps of one's own sentence, remembered

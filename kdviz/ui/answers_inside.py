@@ -11,7 +11,7 @@ from kdviz.figures import inside_scatter
 from kdviz.runs import Evaluation, Run
 from kdviz.ui.answers_scores import line_at
 from kdviz.ui.controls import bound
-from kdviz.ui.examples import example_box, text_of, texts_of
+from kdviz.ui.examples import example_box, say_missing_texts, text_of, texts_of
 from kdviz.ui.look import chart, plain
 from kdviz.ui.others import choose_other, other_runs, say
 from kdviz.ui.remember import remembered
@@ -51,8 +51,10 @@ def _examples(scene: Scene, runs: list[Run]) -> None:
         example_box(scene.view.row, list(zip(names, runs, answers, strict=True)))
     texts = texts_of(scene.run)
     table = _table([each for _, _, each in drawn], names, lambda row: text_of(texts.get(row), row))
+    table = table if texts else table.drop(columns="text")
     st.markdown("Examples on which both students give the teacher's answer, the most different inside first. Choose a row to see its answers and maps.")
     pick(table, "answers.inside.list")
+    say_missing_texts(scene.run)
 
 
 def _presets(scene: Scene, runs: list[Run]) -> None:

@@ -9,7 +9,7 @@ from kdviz.figures import phenomenon_dots, right_wrong_table
 from kdviz.runs import Evaluation, Run
 from kdviz.ui.answers_inside import MOST_ROWS, evaluation_at, pick
 from kdviz.ui.controls import choose
-from kdviz.ui.examples import example_box, text_of, texts_of
+from kdviz.ui.examples import example_box, say_missing_texts, text_of, texts_of
 from kdviz.ui.look import chart, heading
 from kdviz.ui.others import choose_other, other_runs, say
 from kdviz.ui.remember import remembered
@@ -52,7 +52,7 @@ def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
     texts, phenomena, found = texts_of(scene.run), scene.run.phenomena, []
     for place in rows[:MOST_ROWS]:
         row = int(answers.index[place])
-        entry = {"row": row, "text": text_of(texts.get(row), row)}
+        entry = {"row": row} | ({"text": text_of(texts[row], row)} if row in texts else {})
         for who, answer in (("right answer", answers.label[place]), ("teacher", answers.teacher_logits[place].argmax()), ("student", answers.student_logits[place].argmax())):
             entry[who] = label_name(scene.run, int(answer))
         entry["attention KL"] = round(float(answers.attention_kl[place].mean()), 4)
@@ -61,7 +61,8 @@ def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
         found.append(entry)
     more = f", the first {MOST_ROWS} of them" if len(rows) > MOST_ROWS else ""
     st.markdown(f"**{CELLS[scene.view.cell]}** for `{name}`: {len(rows):,} of {len(answers.index):,} examples{more}. Choose a row to see its answers and maps.")
-    pick(pd.DataFrame(found, columns=list(found[0]) if found else ["row", "text"]), "answers.mistakes.list")
+    pick(pd.DataFrame(found), "answers.mistakes.list")
+    say_missing_texts(scene.run)
 
 
 def _by_phenomenon(scene: Scene, runs: list[Run], names: list[str], answers: list[Evaluation]) -> None:

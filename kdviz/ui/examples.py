@@ -20,16 +20,25 @@ LONGEST_TEXT = 160
 
 def texts_of(run: Run) -> dict[int, Example]:
     """The evaluation examples by row; {} where the source is not there any more."""
-    return _texts_of(run.folder, str(run.config.get("created")))
+    return _texts_of(run.folder, str(run.config.get("created")))[0]
+
+
+def say_missing_texts(run: Run) -> None:
+    """Why there are only row numbers, where there are."""
+    if run.is_demo and not texts_of(run):
+        st.caption("The stored demo holds no sentence of the data, only row numbers. With KDVIZ_GLUE_DIR set to a folder with the data, the texts are shown.")
+    elif reason := _texts_of(run.folder, str(run.config.get("created")))[1]:
+        st.caption(f"Only row numbers: {plain(reason)}.")
 
 
 @lru_cache(maxsize=16)
-def _texts_of(folder: Path, created: str) -> dict[int, Example]:
+def _texts_of(folder: Path, created: str) -> tuple[dict[int, Example], str]:
+    """(texts by row, why there are none)."""
     try:
-        return examples_of(Run(folder))
+        return examples_of(Run(folder)), ""
     except RequestError as error:
         log.info("texts of %s: %s", folder.name, error)
-        return {}
+        return {}, str(error)
 
 
 def text_of(example: Example | None, row: int) -> str:
@@ -58,11 +67,12 @@ def example_box(row: int, runs: list[tuple[str, Run, Evaluation]]) -> None:
             student = plain(label_name(run, int(answers.student_logits[place].argmax())))
             parts.append(f"**{plain(name)}**: {student}, attention KL {answers.attention_kl[place].mean():.3f}")
         st.markdown(" · ".join(parts))
-        for name, run, _ in runs:
-            if can_be_asked(run):
+        askable = [(name, run) for name, run, _ in runs if row in texts_of(run) and can_be_asked(run)]
+        with st.container(horizontal=True):
+            for name, run in askable:
                 st.button(f"Show its maps ({name})", key=f"kdviz.maps.{run.id}", icon=":material/grid_on:", on_click=_to_maps, args=(run.id, row))
-        if not any(can_be_asked(run) for _, run, _ in runs):
-            st.caption("Its maps need the weights of both models, and these runs keep none (the stored demo does not). The presets have stored maps; a short run of your own has weights.")
+        if not askable:
+            st.caption("Its maps need its text and the weights of both models, and these runs do not have both (the stored demo has neither). The presets have stored maps.")
 
 
 def _to_maps(run_id: str, row: int) -> None:

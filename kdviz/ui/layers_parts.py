@@ -12,6 +12,7 @@ from kdviz.figures import RunCurves, cka_film, head_drift_chart, head_matching, 
 from kdviz.runs import Run
 from kdviz.ui.controls import bound
 from kdviz.ui.look import chart, heading
+from kdviz.ui.narrow import panels_of
 from kdviz.ui.others import choose_others, other_runs, say
 from kdviz.ui.remember import remembered
 from kdviz.ui.state import change, go_to
@@ -49,7 +50,8 @@ def curves(scene: Scene) -> None:
         chosen_pair=scene.view.pair,
         dark=scene.dark,
     )
-    chart(figure, "layers.curves", "Attention KL and CLS distance of every matched pair through training", on_click=lambda points: _to_maps(scene, points))
+    for number, panel in enumerate(panels_of(figure) if scene.narrow else [figure]):
+        chart(panel, f"layers.curves.{number}", "Attention KL and CLS distance of every matched pair through training", on_click=lambda points: _to_maps(scene, points))
 
 
 def _over(scene: Scene) -> str:
@@ -162,7 +164,8 @@ def partners(scene: Scene) -> None:
         strategy=run.strategy,
         dark=scene.dark,
     )
-    chart(drift, "layers.drift", "Heads that changed their partner, and the total KL with best and same-index partners, through training")
+    for number, panel in enumerate(panels_of(drift) if scene.narrow else [drift]):
+        chart(panel, f"layers.drift.{number}", "Heads that changed their partner, and the total KL with best and same-index partners, through training")
 
 
 @lru_cache(maxsize=64)

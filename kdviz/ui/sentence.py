@@ -149,8 +149,19 @@ def is_pair_task(scene: Scene) -> bool:
     return bool(scene.probe and scene.probe.text_b is not None)
 
 
-def sentence_inputs(scene: Scene) -> None:
-    """The boxes for one's own sentence or pair, or the choice of an evaluation example, where the view asks for one."""
+def sentence_inputs(scene: Scene) -> bool:
+    """The boxes for one's own sentence or pair, or the choice of an evaluation example, where the view asks for one.
+
+    False where the run keeps no weights and so cannot be asked: the way to one that can is shown instead.
+    """
+    view = scene.view
+    if scene.is_own or view.row is not None:
+        _draw_inputs(scene)
+        return _has_weights(scene)
+    return True
+
+
+def _draw_inputs(scene: Scene) -> None:
     view = scene.view
     if scene.is_own:
         boxes = [("text_a", "First sentence" if is_pair_task(scene) else "Your sentence", view.text_a)]
@@ -162,8 +173,7 @@ def sentence_inputs(scene: Scene) -> None:
                     st.text_input, label, field, value, max_chars=MAX_TEXT_CHARACTERS, placeholder="write and press Enter",
                     take=lambda text, field=field: {field: clean_text(text)},
                 )  # fmt: skip
-        _weights_needed(scene)
-    elif view.row is not None:
+    else:
         epochs, texts = scene.run.evaluated_epochs, texts_of(scene.run)
         rows = [int(row) for row in scene.run.evaluation(epochs[-1]).index] if epochs else [view.row]
         if view.row not in rows:
@@ -172,15 +182,18 @@ def sentence_inputs(scene: Scene) -> None:
             "Evaluation example", "row", rows, view.row, help="The number is its 0-based row in the evaluation split, header not counted.",
             format_func=lambda row: f"{row}: {text_of(texts[row], row)}" if row in texts else f"row {row}",
         )  # fmt: skip
-        _weights_needed(scene)
 
 
-def _weights_needed(scene: Scene) -> None:
-    """The way to a run that can be asked, where this one keeps no weights."""
-    if can_be_asked(scene.run) or not has_page("distil"):
-        return
-    st.markdown("A new sentence needs the weights of both models, and this run keeps none: the stored demo has results only. A run of your own takes about a minute.")
-    st.page_link(page_path("distil"), label="Start a run of your own", icon=":material/play_arrow:")
+def _has_weights(scene: Scene) -> bool:
+    if can_be_asked(scene.run):
+        return True
+    st.info(
+        "A new sentence needs the weights of both models, and this run keeps none (the stored demo has results only). The presets have stored maps; a run of your own takes about a minute.",
+        icon=":material/info:",
+    )
+    if has_page("distil"):
+        st.page_link(page_path("distil"), label="Start a run of your own", icon=":material/play_arrow:")
+    return False
 
 
 def describe(scene: Scene, shown: Shown | None) -> None:
