@@ -88,16 +88,20 @@ def set_up(page, teacher: Path, epochs: int) -> None:
     page.get_by_text("More settings").click()
     page.get_by_role("tab", name="Teacher and data").click()
     box = page.get_by_role("combobox", name="Teacher", exact=True)
-    box.fill(str(teacher))
-    page.get_by_role("option").first.wait_for()
-    box.press("Enter")
+    for _ in range(5):  # a rerun may close the list that was just opened
+        box.fill(str(teacher))
+        page.wait_for_timeout(800)
+        box.press("Enter")
+        page.wait_for_timeout(1500)
+        if box.input_value() == str(teacher):
+            break
     for label, value in (("Teacher's epochs", 1), ("Evaluation examples", 40), ("Epochs", epochs), ("Training examples", 96)):
         field = page.get_by_label(label, exact=True)
         field.fill(str(value))
         field.press("Enter")
         page.wait_for_timeout(600)
     page.get_by_text("More settings").click()
-    page.get_by_text(f"{3 * epochs} steps in {epochs} epochs").wait_for()
+    page.get_by_text(f"{3 * epochs:,} steps in {epochs} epochs").wait_for()
 
 
 def start(page) -> None:

@@ -1,0 +1,216 @@
+"""Thirty viewers watch a live run: real WebSocket clients of the real server on this machine, speaking Streamlit's protocol.
+
+    python tests/robustness/viewers.py --viewers 30 --seconds 180
+
+Each viewer opens the Distil page as a browser would and sends the reruns that the page's fragments ask for, at their pace.
+Measured: how long until every page stood, how long reruns took, the server's memory before, during and after, and how
+much slower the run went with viewers than without. The run trains in the server's own queue, started over the same protocol
+by a client that presses Start. Prints one JSON line; exit status 1 where a page showed an exception.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+ROOT = Path(__file__).parents[2]
+
+from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: E402
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402
+from tiny import make_teacher  # noqa: E402
+from websockets.asyncio.client import connect  # noqa: E402
+
+from kdviz.runs import Store  # noqa: E402
+
+
+class Viewer:
+    """One browser tab: opens a page, answers what its fragments ask for, notes how long each rerun took."""
+
+    def __init__(self, port: int, page: str):
+        self._url, self._page = f"ws://127.0.0.1:{port}/_stcore/stream", page
+        self.ready_seconds: float | None = None
+        self.rerun_seconds: list[float] = []
+        self.exceptions = 0
+        self.received_bytes = 0
+        self.elements: dict[str, str] = {}
+        self._fragments: dict[str, float] = {}
+        self._hash = ""
+
+    async def watch(self, until: float) -> None:
+        """Open the page and stay until the given moment of the loop's clock."""
+        begin = time.monotonic()
+        async with connect(self._url, subprotocols=["streamlit"], max_size=None) as self._socket:
+            await self._rerun()
+            self.ready_seconds = time.monotonic() - begin
+            while time.monotonic() < until:
+                due = min(self._fragments.values(), default=None) if self._fragments else None
+                if due is None:
+                    await asyncio.sleep(0.2)
+                    continue
+                name, interval = next(iter(self._fragments.items()))
+                await asyncio.sleep(max(0.0, min(interval, until - time.monotonic())))
+                begin_rerun = time.monotonic()
+                await self._rerun(fragment=name)
+                self.rerun_seconds.append(time.monotonic() - begin_rerun)
+
+    async def press(self, label: str, settings: dict) -> None:
+        """Open the page with these settings and press the button of that label."""
+        async with connect(self._url, subprotocols=["streamlit"], max_size=None) as self._socket:
+            await self._rerun()
+            states = []
+            for key, value in settings.items():
+                widget = next(name for name in self.elements if name.endswith(f"-{key}"))
+                states.append((widget, value))
+            await self._rerun(states=states)
+            button = next(name for name, shown in self.elements.items() if shown == label)
+            await self._rerun(states=[*states, (button, True)])
+
+    async def _rerun(self, fragment: str = "", states: list = ()) -> None:
+        message = BackMsg()
+        asked = message.rerun_script
+        asked.page_name, asked.fragment_id, asked.is_auto_rerun = self._page, fragment, bool(fragment)
+        asked.page_script_hash = self._hash
+        for widget, value in states:
+            state = asked.widget_states.widgets.add(id=widget)
+            if isinstance(value, bool):
+                state.trigger_value = value
+            elif isinstance(value, str):
+                state.string_value = value
+            else:
+                state.double_value = float(value)
+        await self._socket.send(message.SerializeToString())
+        while True:
+            data = await asyncio.wait_for(self._socket.recv(), 120)
+            self.received_bytes += len(data)
+            answer = ForwardMsg()
+            answer.ParseFromString(data)
+            if self._take(answer) == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY and fragment:
+                return
+            if answer.WhichOneof("type") == "script_finished" and not fragment and answer.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                return
+
+    def _take(self, answer: ForwardMsg) -> int | None:
+        kind = answer.WhichOneof("type")
+        if kind == "new_session":
+            self._hash = answer.new_session.page_script_hash
+            if not answer.new_session.fragment_ids_this_run:
+                self._fragments.clear()
+        elif kind == "auto_rerun":
+            self._fragments[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
+        elif kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
+            element = answer.delta.new_element
+            shown = element.WhichOneof("type")
+            self.exceptions += shown == "exception"
+            inner = getattr(element, shown) if shown else None
+            if hasattr(inner, "id") and inner.id:
+                self.elements[inner.id] = getattr(inner, "label", "")
+        elif kind == "script_finished":
+            return answer.script_finished
+        return None
+
+
+class Server:
+    """The app on a free port, with its memory as the kernel counts it."""
+
+    def __init__(self, runs_dir: Path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("KDVIZ_")} | {"KDVIZ_RUNS_DIR": str(runs_dir), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true", "--server.port", str(self.port)]
+        self.log = open(runs_dir.parent / "server.log", "w")
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self.log, stderr=self.log)
+        for _ in range(480):
+            try:
+                if urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_stcore/health", timeout=1).status == 200:
+                    return
+            except OSError:
+                time.sleep(0.25)
+        raise SystemExit("the server was not healthy within 120 s")
+
+    @property
+    def memory_mb(self) -> float:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def steps_per_second(run, seconds: float) -> float:
+    """The run's pace over that many seconds from now."""
+    first, begin = run.status.get("step") or 0, time.monotonic()
+    time.sleep(seconds)
+    return ((run.status.get("step") or 0) - first) / (time.monotonic() - begin)
+
+
+async def measure(server: Server, runs_dir: Path, asked: argparse.Namespace, teacher: Path) -> dict:
+    settings = {"distil.teacher": str(teacher), "distil.source": "sample data, not GLUE", "distil.epochs": 1000, "distil.train_size": 512, "distil.eval_size": 64, "distil.teacher_epochs": 1}
+    await Viewer(server.port, "distil").press("Start", settings)
+    store = Store(runs_dir)
+    for _ in range(600):
+        runs = store.runs()
+        if runs and runs[0].status.get("phase") == "distilling" and (runs[0].status.get("step") or 0) > 20:
+            break
+        await asyncio.sleep(0.2)
+    else:
+        raise SystemExit(f"the run did not get going: {[(run.id, run.state, run.status) for run in store.runs()]}")
+    alone_pace = await asyncio.to_thread(steps_per_second, runs[0], asked.alone_seconds)
+    before = server.memory_mb
+    viewers, until = [Viewer(server.port, "distil") for _ in range(asked.viewers)], time.monotonic() + asked.seconds
+    watching = asyncio.gather(*(viewer.watch(until) for viewer in viewers))
+    await asyncio.sleep(min(20, asked.seconds / 3))
+    watched_pace = await asyncio.to_thread(steps_per_second, runs[0], asked.seconds / 2)
+    during = server.memory_mb
+    await watching
+    await asyncio.sleep(asked.calm_seconds)
+    reruns = sorted(seconds for viewer in viewers for seconds in viewer.rerun_seconds)
+    return {
+        "viewers": asked.viewers, "seconds": asked.seconds, "all_ready_seconds": round(max(viewer.ready_seconds for viewer in viewers), 2), "reruns": len(reruns),
+        "rerun_median_seconds": round(statistics.median(reruns), 3) if reruns else None,
+        "rerun_p95_seconds": round(reruns[int(0.95 * (len(reruns) - 1))], 3) if reruns else None,
+        "memory_before_mb": round(before), "memory_during_mb": round(during), "memory_after_mb": round(server.memory_mb),
+        "steps_per_second_alone": round(alone_pace, 2), "steps_per_second_watched": round(watched_pace, 2), "slowed_share": round(1 - watched_pace / alone_pace, 3) if alone_pace else None,
+        "received_mb": round(sum(viewer.received_bytes for viewer in viewers) / 1e6, 1), "exceptions": sum(viewer.exceptions for viewer in viewers), "state": runs[0].state,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--viewers", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=180)
+    parser.add_argument("--alone-seconds", type=float, default=20)
+    parser.add_argument("--calm-seconds", type=float, default=5)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kdviz-viewers-") as work:
+        teacher = make_teacher(Path(work) / "tiny", num_layers=6, hidden_size=128)
+        runs_dir = Path(work) / "runs"
+        runs_dir.mkdir()
+        server = Server(runs_dir)
+        try:
+            figures = asyncio.run(measure(server, runs_dir, asked, teacher))
+        finally:
+            server.end()
+            server.log.close()
+            print(Path(work, "server.log").read_text()[-1500:], file=sys.stderr)
+    print(json.dumps(figures))
+    return bool(figures["exceptions"] or figures["state"] not in ("running", "finished"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
