@@ -53,7 +53,7 @@ class Limits:
 
     def check_run(self, config: RunConfig, *, steps: int, examples: int, num_parameters: int, waiting: int) -> None:
         """`check` for a run as planned: `steps` of the student, `examples` of both sets, `num_parameters` of the student."""
-        size = checkpoint_bytes(num_parameters, config.epochs, config.keep_checkpoints)
+        size = checkpoint_bytes(num_parameters, config)
         self.check(steps=steps, examples=examples, layers=config.student_layers, checkpoint_bytes=size, waiting=waiting)
 
     def check(self, *, steps: int, examples: int, layers: int, checkpoint_bytes: int, waiting: int) -> None:
@@ -70,11 +70,12 @@ class Limits:
                 raise RequestError(f"this server allows {most:,} {what}, this would be {got:,}; {advice}", field=field)
 
 
-def checkpoint_bytes(num_parameters: int, epochs: int, keep_every_epoch: bool) -> int:
-    """Bytes that a run's checkpoints take at most: float32 weights, two AdamW moments, a copy while renaming, and
-    the weights of every epoch where they are kept."""
+def checkpoint_bytes(num_parameters: int, config: RunConfig) -> int:
+    """Bytes that a run's checkpoints take at most: float32 weights and two AdamW moments, twice while one replaces the
+    other, and the weights of earlier epochs as far as they are kept."""
     weights = 4 * num_parameters
-    return weights * (3 * 2 + 1 + (epochs if keep_every_epoch else 0))
+    kept = min(weights * config.epochs, config.checkpoints_mb << 20) if config.keep_checkpoints else 0
+    return weights * (3 * 2 + 1) + kept
 
 
 @dataclass(frozen=True, kw_only=True)

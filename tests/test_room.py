@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.room import Limits, Room, Visitor, checkpoint_bytes, give_code, new_secret, owner_of, owns
 
@@ -105,4 +106,8 @@ def test_no_environment_breaks_the_server(environment):
 
 def test_checkpoints_of_every_epoch_are_counted():
     """They are what fills the disk of a small server."""
-    assert checkpoint_bytes(1_000_000, 10, True) - checkpoint_bytes(1_000_000, 10, False) == 40_000_000
+    def kept(**settings: object) -> int:
+        return checkpoint_bytes(1_000_000, RunConfig(**settings)) - checkpoint_bytes(1_000_000, RunConfig(keep_checkpoints=False))
+
+    assert kept(epochs=10, checkpoints_mb=100) == 40_000_000
+    assert kept(epochs=1000, checkpoints_mb=100) == 100 << 20

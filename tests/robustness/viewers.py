@@ -95,17 +95,14 @@ class Viewer:
             self.received_bytes += len(data)
             answer = ForwardMsg()
             answer.ParseFromString(data)
-            if self._take(answer) == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY and fragment:
-                return
-            if answer.WhichOneof("type") == "script_finished" and not fragment and answer.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+            ended = self._take(answer)
+            if ended == ForwardMsg.FINISHED_SUCCESSFULLY or (fragment and ended == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY):
                 return
 
     def _take(self, answer: ForwardMsg) -> int | None:
         kind = answer.WhichOneof("type")
         if kind == "new_session":
             self._hash = answer.new_session.page_script_hash
-            if not answer.new_session.fragment_ids_this_run:
-                self._fragments.clear()
         elif kind == "auto_rerun":
             self._fragments[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
         elif kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
@@ -116,6 +113,8 @@ class Viewer:
             if hasattr(inner, "id") and inner.id:
                 self.elements[inner.id] = getattr(inner, "label", "")
         elif kind == "script_finished":
+            if answer.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                self._fragments.clear()
             return answer.script_finished
         return None
 
