@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from kdviz.errors import RequestError
@@ -23,7 +24,7 @@ from kdviz.live import (
     thinned,
 )
 from kdviz.queue import one_line, shared
-from kdviz.room import runs_folder
+from kdviz.room import owns, runs_folder
 from kdviz.runs import Run
 from kdviz.ui import room, state
 from kdviz.ui.distil_words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
@@ -32,7 +33,7 @@ from kdviz.ui.look import chart, is_dark, plain
 from kdviz.ui.store import short_name, store, task_title
 from kdviz.ui.words import WORDS, metric_title, primary_metric
 
-ACTIVE_SECONDS, IDLE_SECONDS, BOARD_SECONDS = 1.0, 5.0, 0.5
+OWNER_SECONDS, VIEWER_SECONDS, IDLE_SECONDS, BOARD_SECONDS = 1.0, 2.0, 5.0, 0.5
 _WATCHED, _REFUSAL = "distil.watched", "distil.refusal"
 
 
@@ -59,8 +60,10 @@ def live_section() -> None:
     row = now.training or next((row for row in now.rows if row.is_active), None) or now.row(st.session_state.get(_WATCHED))
     if row is not None:
         st.session_state[_WATCHED] = row.run.id
-    active = any(row.is_active for row in now.rows)
-    st.fragment(_refresh, run_every=ACTIVE_SECONDS if active else IDLE_SECONDS)(now.signature, row.run.id if row else None)
+    pace = IDLE_SECONDS
+    if any(row.is_active for row in now.rows):
+        pace = OWNER_SECONDS if row and owns(room.visitor(), row.run.config) else VIEWER_SECONDS
+    st.fragment(_refresh, run_every=pace)(now.signature, row.run.id if row else None)
 
 
 def watch(run_id: str) -> None:
@@ -218,16 +221,16 @@ def _curves(run: Run) -> None:
 def _stage_figure(run: Run, num_stages: int, num_moments: int, is_running: bool, dark: bool):
     """The matching with the stage of now; the layers' last attention KL on its lines. All layers once training is over."""
     stage = run.stage_lines[-1]["stage"] if run.stage_lines and is_running else None
-    return matching_diagram(
+    return _written_once(matching_diagram(
         int(run.config["teacher_num_layers"]), run.num_layers, run.pairs, active=stage["layers"] if stage else None,
         classification=stage["classification"] if stage else None, values=mismatch_so_far(run).attention_kl[-1].tolist(), strategy=run.strategy, dark=dark,
-    )
+    ))
 
 
 @lru_cache(maxsize=16)
 def _loss_figure(run: Run, num_lines: int, dark: bool):
     """Drawn once for all browsers; `num_lines` says when it is out of date."""
-    return loss_curves(thinned(run.train_lines), run.pairs, strategy=run.strategy, stages=stage_starts(run), dark=dark)
+    return _written_once(loss_curves(thinned(run.train_lines), run.pairs, strategy=run.strategy, stages=stage_starts(run), dark=dark))
 
 
 @lru_cache(maxsize=16)
@@ -237,4 +240,11 @@ def _kl_figure(run: Run, num_lines: int, dark: bool):
         run_id=run.id, label=short_name(run), strategy=run.strategy, epochs=seen.epochs, steps=seen.steps, pairs=run.pairs,
         attention_kl=seen.attention_kl, cls_distance=seen.cls_distance, stages=stage_starts(run),
     )
-    return layer_curves([curves], over=f"{len(run.probes)} preset sentences", dark=dark)
+    return _written_once(layer_curves([curves], over=f"{len(run.probes)} preset sentences", dark=dark))
+
+
+def _written_once(figure: go.Figure) -> go.Figure:
+    """The figure with its dictionary made now: plotly copies it anew for every browser else, most of a rerun's time."""
+    written = figure.to_dict()
+    figure.to_dict = lambda: written
+    return figure

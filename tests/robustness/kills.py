@@ -135,8 +135,6 @@ def main() -> int:
             figures["faults"] += seen["faults"]
             for phase, count in seen["phases"].items():
                 figures["phases"][str(phase)] = figures["phases"].get(str(phase), 0) + count
-            if not seen["kills"]:
-                break
             if not seen["faults"]:
                 shutil.rmtree(runs_dir)
     finally:

@@ -1,0 +1,156 @@
+"""Bad inputs over links, forms, command line, data files and run files: one line each, never a traceback, nothing written elsewhere.
+
+KDVIZ_HOSTILE_INPUTS sets how many inputs are made in all (default 300; the figure reported in the README is for 5000).
+"""
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from folders import make_run  # noqa: E402
+
+from kdviz.cli import main  # noqa: E402
+from kdviz.config import RunConfig  # noqa: E402
+from kdviz.data.folder import read_folder  # noqa: E402
+from kdviz.errors import RequestError  # noqa: E402
+from kdviz.live import board_of, latest_scores, mismatch_so_far, progress_share, stage_starts  # noqa: E402
+from kdviz.queue import Queue, delete_run  # noqa: E402
+from kdviz.room import Room, Visitor  # noqa: E402
+from kdviz.runs import Store  # noqa: E402
+from kdviz.tasks import TASKS  # noqa: E402
+from kdviz.view import View  # noqa: E402
+
+SURFACES = 5
+EACH = max(10, int(os.environ.get("KDVIZ_HOSTILE_INPUTS", "300")) // SURFACES)
+hostile = settings(
+    max_examples=EACH, deadline=None, derandomize=True, database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+NASTY = st.sampled_from([
+    "", " ", "..", "../..", "../../etc/passwd", "/etc/passwd", "a/../../b", "\x00", "run\x00", "\ud800", "\u202egnp.exe", "💣" * 30, "x" * 6000,
+    "<script>alert(1)</script>", "</script>", "![x](http://elsewhere.example/x.png)", "$(touch /tmp/kdviz-was-here)", "; rm -rf /", "-1", "1e999", "NaN", "Infinity",
+    "0x10", "٣", "1_000", "+1", "None", "null", "true", "[]", "{}", "%00", "%2e%2e%2f", "CON", ".", ".hidden", "teachers", "studies", "--help", "-h", "=1+1",
+])
+TEXT = NASTY | st.text(max_size=60)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=8
+)
+PARAMS = ("run", "with", "step", "preset", "row", "text", "text2", "layer", "head", "hide", "renormalise", "weak", "measure", "axis", "cell", "panel")
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory) -> Path:
+    """A folder with runs in it, and beside it something that must stay as it is."""
+    folder = tmp_path_factory.mktemp("room")
+    make_run(folder / "runs", "good")
+    (folder / "outside").mkdir()
+    (folder / "outside" / "thesis.txt").write_text("years of work")
+    return folder
+
+
+def untouched(room: Path) -> bool:
+    return sorted(path.name for path in room.iterdir()) == ["outside", "runs"] and (room / "outside" / "thesis.txt").read_text() == "years of work"
+
+
+@hostile
+@given(params=st.dictionaries(st.sampled_from(PARAMS) | TEXT, TEXT, max_size=6))
+def test_links(room: Path, params: dict):
+    """A link is typed, cut and forged by strangers; its values become paths and indices."""
+    view, notices = View.from_params(params)
+    fitted, more = view.fit(Store(room / "runs").open("good"))
+    assert all("\n" not in notice and "<" not in notice for notice in notices + more)
+    assert View.from_params(fitted.to_params())[0] == fitted
+    assert untouched(room)
+
+
+@hostile
+@given(values=st.dictionaries(st.sampled_from([item.name for item in fields(RunConfig)]), JSON, max_size=5))
+def test_forms(values: dict):
+    """A browser can send any value for any control: a valid config or one line naming the field."""
+    try:
+        config = RunConfig(**values)
+    except RequestError as error:
+        assert "\n" not in str(error) and len(str(error)) < 6500 and error.field in {item.name for item in fields(RunConfig)}
+    else:
+        assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@hostile
+@given(
+    words=st.lists(st.sampled_from(["run", "list", "show", "stop", "delete", "resume", "study", "report", "tasks", "--json", "--task", "--epochs", "--run-id"]) | TEXT, max_size=4),
+    command=st.sampled_from(["show", "stop", "delete", "resume", "study"]), target=TEXT,
+)
+def test_command_line(room: Path, words: list, command: str, target: str, capfd):
+    """Whatever is typed: exit status 2 and one line, nothing trained, nothing outside the runs folder touched."""
+    for arguments in (words if words[:1] not in (["run"], ["report"]) else [*words, "--epochs", "0"], [command, target]):
+        capfd.readouterr()
+        try:
+            status = main([*arguments, "--runs-dir", str(room / "runs")])
+        except SystemExit as ended:  # --help
+            status = ended.code or 0
+        error = capfd.readouterr().err
+        assert "Traceback" not in error and status in (0, 2)
+        assert status == 0 or len(error.strip().splitlines()) == 1
+    assert untouched(room) and (room / "runs" / "good" / "config.json").exists()
+
+
+@hostile
+@given(task=st.sampled_from(["cola", "mrpc", "rte", "sst2", "qqp"]), content=st.binary(max_size=300), rows=st.lists(st.lists(TEXT, max_size=8), max_size=5), keep_header=st.booleans())
+def test_data_files(tmp_path_factory, task: str, content: bytes, rows: list, keep_header: bool):
+    """A malformed file is one line with its name, never half a data set."""
+    folder = tmp_path_factory.mktemp("glue")
+    spec = TASKS[task]
+    (folder / spec.folder).mkdir()
+    header = "\t".join(str(name) for name in (*spec.folder_columns, spec.label_column)) + "\n" if keep_header else ""
+    lines = header + "\n".join("\t".join(row) for row in rows)
+    (folder / spec.folder / "train.tsv").write_bytes(lines.encode("utf-8", "surrogatepass"))
+    (folder / spec.folder / "dev.tsv").write_bytes(content)
+    try:
+        read_folder(spec, folder)
+    except RequestError as error:
+        assert ".tsv" in str(error) and len(str(error).splitlines()) == 1
+    finally:
+        shutil.rmtree(folder)
+
+
+@hostile
+@given(
+    name=st.sampled_from(["config.json", "status.json", "metrics.jsonl", "probes.json", "summary.json"]), content=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()),
+    field=st.sampled_from(["task", "strategy", "seed", "pairs", "format_version", "owner", "data", "created", "state", "planned", "student_layers"]), value=JSON, run_id=TEXT,
+)
+def test_run_files(tmp_path_factory, name: str, content: bytes, field: str, value: object, run_id: str):
+    """A runs folder holds what crashed, what was edited by hand, and what somebody else put there: the list of runs stands."""
+    work = tmp_path_factory.mktemp("work")
+    runs = work / "runs"
+    make_run(runs, "good", num_eval=6, epochs=1)
+    (make_run(runs, "torn", num_eval=6, epochs=1) / name).write_bytes(content)
+    edited = make_run(runs, "edited", num_eval=6, epochs=1)
+    for file in ("config.json", "status.json"):
+        (edited / file).write_text(json.dumps({**json.loads((edited / file).read_text()), field: value}))
+    board = board_of(Store(runs), Queue(runs))
+    assert "good" in [row.run.id for row in board.rows]
+    assert len(board.rows) + len(board.unreadable) == 3
+    assert isinstance(board.signature, tuple) and board.signature == board.signature
+    for row in board.rows:
+        assert 0 <= progress_share(row.run.status) <= 1
+        Room().refusal("delete", Visitor(owner="x" * 32), row.run.config)
+        for read in (latest_scores, mismatch_so_far, stage_starts):
+            try:
+                read(row.run)
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+                assert row.run.id != "good"  # the page shows one line in its place
+    if run_id not in ("good", "torn", "edited"):
+        with pytest.raises(RequestError):
+            delete_run(runs, run_id)
+    assert sorted(path.name for path in work.iterdir()) == ["runs"]
+    shutil.rmtree(work)
