@@ -23,6 +23,7 @@ FORMAT_VERSION = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 RESERVED_NAMES = {"teachers", "studies"}
 STATES = ("queued", "running", "finished", "stopped", "interrupted", "failed")
+_CONFIG_KINDS = {"data": dict, "planned": dict, "created": str, "labels": list, "stages": list, "student_layers": int, "teacher_num_layers": int, "num_heads": int}
 DEMO_RUNS = Path(__file__).parent / "demo" / "runs"
 
 
@@ -98,6 +99,9 @@ class Run:
             version = self.config.get("format_version")
             if version != FORMAT_VERSION:
                 raise ValueError(f"format version {FORMAT_VERSION} was expected, got {version!r}")
+            for name, kind in _CONFIG_KINDS.items():
+                if not isinstance(self.config.get(name, kind()), kind):
+                    raise TypeError(f"{name}: expected {kind.__name__}, got {type(self.config[name]).__name__}")
             self.task: str = str(self.config["task"])
             self.strategy: str = str(self.config["strategy"])
             self.seed = int(self.config["seed"])
@@ -106,7 +110,7 @@ class Run:
             raise ValueError("it has no config.json, so it is not a run") from None
         except KeyError as error:
             raise ValueError(f"its config.json lacks {error}") from None
-        except (TypeError, ValueError, OSError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError, OSError) as error:
             raise ValueError(f"its config.json cannot be used: {error}") from None
         self._lines = _Lines(self.folder / "metrics.jsonl")
 
