@@ -38,9 +38,7 @@ def evaluation_costs(own: OwnLoop, repeats: int) -> dict:
     name, encoded = next(iter(prepared.evaluations.items()))
 
     def evaluation() -> None:
-        evaluate(
-            distillation.student, encoded, prepared.evaluation_outputs[name], prepared.pairs, num_teacher_layers=prepared.num_teacher_layers, run_in=prepared.run_in
-        )
+        evaluate(distillation.student, encoded, prepared.evaluation_outputs[name], prepared.pairs, num_teacher_layers=prepared.num_teacher_layers)
         wait_for(prepared.device)
 
     def checkpoint() -> None:
