@@ -60,7 +60,7 @@ class RunConfig:
     eval_size: int | None = _setting(400, "Evaluation examples, a seeded, label-stratified subset (none: all).", low=1)
     seed: int = _setting(0, "Seed of everything random.", low=0, high=2**31 - 1)
     data_seed: int = _setting(0, "Seed of the subsets and of the teacher's fine-tuning, so that runs of several seeds share both.", low=0, high=2**31 - 1)
-    teacher_epochs: int = _setting(3, "Epochs of the teacher's fine-tuning.", low=0, high=1000)
+    teacher_epochs: int = _setting(4, "Epochs of the teacher's fine-tuning.", low=0, high=1000)
     teacher_learning_rate: float = _setting(1e-4, "Peak learning rate of the teacher's fine-tuning.", low=1e-8, high=1)
     warmup_share: float = _setting(0.1, "Share of the steps in which the learning rate rises.", low=0, high=1)
     weight_decay: float = _setting(0.01, "Weight decay of AdamW.", low=0, high=1)
