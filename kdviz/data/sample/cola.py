@@ -1,7 +1,8 @@
 """CoLA-style sample data: acceptable (1) or not (0), by minimal pairs and by crossed groups of four.
 
-In a crossed group every word occurs as often in acceptable as in unacceptable sentences: "has taken", "took", and not
-"has took", "taken". What decides is which words stand together, often at a distance.
+The two sentences of a pair differ in a word or two; in a crossed group ("more ... than", "as ... as", and not "more ...
+as", "as ... than") every word occurs as often in acceptable as in unacceptable sentences. What decides is which words
+stand together, often at a distance.
 """
 
 from kdviz.data.sample import words
@@ -15,7 +16,7 @@ _FREQUENT_TIMES = Words(train=("on Sundays", "every summer", "in the evening", "
 
 # How often a pair has the more frequent cue: a hint that counting words can find, without which a short fine-tuning does
 # not begin to learn the structure behind it.
-_LEAN = 0.7
+_LEAN = 0.8
 
 
 def _pair(good: str, bad: str, end: str = ".") -> list[Row]:
@@ -79,7 +80,7 @@ _REFLEXIVE_ACTS = (
     "introduced {} to the guests", "defended {} in court", "made {} a cup of tea", "cut {} while cooking",
     "prepared {} for the exam", "found {} alone on the island", "praised {} in the interview",
     "locked {} out of the house", "dressed {} for the wedding", "drew {} in pencil", "talked {} into a long trip",
-         "asked {} the same question", "treated {} to a large dessert", "washed {} in the river")
+    "asked {} the same question", "treated {} to a large dessert", "washed {} in the river")
 
 
 def _reflexive(draw: Draw) -> list[Row]:
@@ -87,7 +88,9 @@ def _reflexive(draw: Draw) -> list[Row]:
     nouns = {"himself": f"the {draw.pick(words.MEN)}", "herself": f"the {draw.pick(words.WOMEN)}",
              "themselves": f"the {plural(draw.pick(draw.pick((words.MEN, words.WOMEN, words.PEOPLE))))}"}
     pronouns = {"himself": "he", "herself": "she", "themselves": "they"}
-    right, wrong, _ = draw.shuffled(tuple(nouns))
+    right, wrong, other = draw.shuffled(tuple(nouns))
+    if right != "themselves" and draw.chance(0.5):
+        right, wrong = "themselves", wrong if wrong != "themselves" else other
     template = draw.template(
         train=("{time} {pronoun} {act}", "{other} said that {pronoun} {act}", "everyone knows that {pronoun} {act}",
                "{subject} {act}", "{subject} {beside} {other} {act}"),
@@ -102,7 +105,7 @@ def _reflexive(draw: Draw) -> list[Row]:
 def _determiner(draw: Draw) -> list[Row]:
     """"This" and "that" want a singular noun or "one", "these" and "those" a plural noun or "ones"."""
     singular, several = draw.pick(("this", "that")), draw.pick(("these", "those"))
-    is_plural = draw.chance(0.5)
+    is_plural = draw.chance(_LEAN)
     template = draw.template(
         train=("{time} {name} {acted} {determiner} {adjective} {thing}", "the {person} {acted} {determiner} {thing}",
                "{name} and the {person} {acted} {determiner} {thing} in the {place}"),
@@ -166,10 +169,8 @@ def _argument_structure(draw: Draw) -> list[Row]:
     bad = (f"{past(verb)} {thing}", f"{past(without)} {preposition} {thing}")
     slots = {"person": draw.pick(words.PEOPLE), "name": draw.pick(words.NAMES), "time": draw.pick(words.TIMES),
              "adjective": draw.pick(words.PERSON_ADJECTIVES)}
-    rows = []
-    for right, wrong in zip(good, bad):
-        rows += _pair(template.format(predicate=right, **slots), template.format(predicate=wrong, **slots))
-    return rows
+    which = 0 if draw.chance(_LEAN) else 1
+    return _pair(template.format(predicate=good[which], **slots), template.format(predicate=bad[which], **slots))
 
 
 _GAP_VERBS = ("bought", "found", "lost", "repaired", "stole", "borrowed", "damaged", "photographed")
@@ -248,12 +249,11 @@ def _verb_form(draw: Draw) -> list[Row]:
              "adjective": draw.pick(words.PERSON_ADJECTIVES)}
     act = draw.pick(_IRREGULAR_ACTS)
     forms = (("has", participle(act)), ("is", gerund(act)), ("will", act))
-    (one, one_form), (two, two_form) = draw.several(forms, 2)
-    rows = []
-    for auxiliary, right, wrong in ((one, one_form, two_form), (two, two_form, one_form)):
-        rows += _pair(template.format(verb=f"{auxiliary} {right}", **slots),
-                      template.format(verb=f"{auxiliary} {wrong}", **slots))
-    return rows
+    (auxiliary, right), (_, wrong) = draw.several(forms, 2)
+    if auxiliary != "has" and draw.chance(0.5):
+        (auxiliary, right), (_, wrong) = forms[0], draw.pick(forms[1:])
+    return _pair(template.format(verb=f"{auxiliary} {right}", **slots),
+                 template.format(verb=f"{auxiliary} {wrong}", **slots))
 
 
 _LONG_ADJECTIVES = (

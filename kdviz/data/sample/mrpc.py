@@ -46,7 +46,7 @@ def _parties(draw: Draw, count: int) -> list[str]:
 
 def _swap_or_stranger(draw: Draw, a: str, b: str, c: str) -> dict[str, str]:
     """The two in each other's role, or somebody else in the place of one."""
-    return draw.pick(({"a": b, "b": a}, {"a": b, "b": a}, {"a": c, "b": b}, {"a": a, "b": c}))
+    return draw.pick(({"a": b, "b": a}, {"a": c, "b": b}, {"a": a, "b": c}))
 
 
 def _passive(draw: Draw) -> list[Row]:
@@ -75,7 +75,7 @@ def _cleft(draw: Draw) -> list[Row]:
     did = past(draw.pick(_DEEDS))
     cleft, other = draw.pick((("it was {a} that {did} {b}", "it was {a} that {b} {did}"),
                               ("it was {b} that {a} {did}", "it was {b} that {did} {a}")))
-    other, names = (cleft, {"a": a, "b": c}) if draw.chance(0.4) else (other, {"a": a, "b": b})
+    other, names = (cleft, {"a": a, "b": c}) if draw.chance(0.6) else (other, {"a": a, "b": b})
     return _same_or_not(opening + f"{a} {did} {b}", opening + cleft.format(a=a, b=b, did=did),
                         opening + other.format(did=did, **names))
 
@@ -132,8 +132,7 @@ def _word_order(draw: Draw) -> list[Row]:
     slots = {"name": draw.pick(words.NAMES), "city": draw.pick(_CITIES), "time": draw.pick(_DAYS)}
     first, second = f"a {adjective} {thing}", f"a {other_adjective} {other}"
     different = draw.pick(((f"a {adjective} {other}", f"a {other_adjective} {thing}"),
-                           (f"a {other_adjective} {thing}", f"a {adjective} {other}"),
-                           (second, f"a {adjective} {third}")))
+                           (second, f"a {adjective} {third}"), (f"a {other_adjective} {third}", first)))
     return _same_or_not(template.format(first=first, second=second, **slots),
                         template.format(first=second, second=first, **slots),
                         template.format(first=different[0], second=different[1], **slots))

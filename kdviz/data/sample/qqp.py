@@ -52,11 +52,10 @@ def _leaning(draw: Draw, first: tuple[str, str], second: tuple[str, str]) -> lis
 
 
 def _roles(first: str, second: str, draw: Draw, a: str, b: str, c: str, **slots: str) -> list[Row]:
-    """Roles kept twice, exchanged once, and once somebody or somewhere else."""
-    one, other = first.format(a=a, b=b, **slots), first.format(a=b, b=a, **slots)
-    stranger = draw.pick(({"a": c, "b": a}, {"a": b, "b": c}))
-    return [_row(one, second.format(a=a, b=b, **slots), 1), _row(other, second.format(a=b, b=a, **slots), 1),
-            _row(one, second.format(a=b, b=a, **slots), 0), _row(other, second.format(**stranger, **slots), 0)]
+    """The roles kept, and the roles exchanged or somebody or somewhere else."""
+    other = draw.pick(({"a": b, "b": a}, {"a": c, "b": b}, {"a": a, "b": c}))
+    one = first.format(a=a, b=b, **slots)
+    return [_row(one, second.format(a=a, b=b, **slots), 1), _row(one, second.format(**other, **slots), 0)]
 
 
 def _act(draw: Draw) -> str:
@@ -68,21 +67,21 @@ def _act(draw: Draw) -> str:
 def _intent(draw: Draw) -> list[Row]:
     """How, why, how long, how much, is it safe: the same words about the matter, another question."""
     frames = draw.template(
-        train=({"how": ("how do I {act}", "what is the best way to {act}"),
-                "why": ("why do people {act}", "what is the reason to {act}"),
-                "time": ("how long does it take to {act}", "how many months do I need to {act}"),
-                "cost": ("how much does it cost to {act}", "what is the price if I want to {act}"),
-                "risk": ("is it dangerous to {act}", "what are the risks if I {act}")},
-               {"how": ("how can someone {act}", "how do I {act}"),
-                "why": ("why would anyone {act}", "why do people {act}"),
-                "time": ("how much time do I need to {act}", "how long does it take to {act}"),
-                "cost": ("how expensive is it to {act}", "how much does it cost to {act}"),
-                "risk": ("is it risky to {act}", "is it dangerous to {act}")}),
-        dev=({"how": ("what is a good way to {act}", "how should I {act}"),
-              "why": ("what makes people {act}", "why does anyone {act}"),
-              "time": ("how many weeks does it take to {act}", "how long do I need to {act}"),
-              "cost": ("how much money do I need to {act}", "how expensive would it be to {act}"),
-              "risk": ("how dangerous is it to {act}", "is there any risk if I {act}")},))
+        train=({"how": ("how do I {act}", "how can I {act}"),
+                "why": ("why do people {act}", "why would anyone {act}"),
+                "time": ("how long does it take to {act}", "how long would it take me to {act}"),
+                "cost": ("how much does it cost to {act}", "what would it cost me to {act}"),
+                "risk": ("is it dangerous to {act}", "could it be dangerous to {act}")},
+               {"how": ("what is the best way to {act}", "what is a good way to {act}"),
+                "why": ("what is the reason to {act}", "what reason do people have to {act}"),
+                "time": ("how many months does it take to {act}", "how many months do I need to {act}"),
+                "cost": ("how expensive is it to {act}", "is it expensive to {act}"),
+                "risk": ("is it risky to {act}", "how risky is it to {act}")}),
+        dev=({"how": ("how should I {act}", "how do people {act}"),
+              "why": ("why does anyone {act}", "why should I {act}"),
+              "time": ("how much time does it take to {act}", "how much time do I need to {act}"),
+              "cost": ("would it be expensive to {act}", "how expensive would it be to {act}"),
+              "risk": ("how dangerous is it to {act}", "is it really dangerous to {act}")},))
     act = _act(draw)
     one, two = draw.several(tuple(frames), 2)
     first, second = (tuple(frames[intent][i].format(act=act) for intent in (one, two)) for i in (0, 1))
@@ -183,33 +182,38 @@ def _order(draw: Draw) -> list[Row]:
         dev=(("is it healthy to {p} {when} I {q} {at}", "does it help to {q} {other} I {p} {at}"),
              ("do doctors tell us to {p} {when} we {q} {at}", "do doctors tell us to {q} {other} we {p} {at}")))
     at = draw.pick(_SITUATIONS)
-    p, q = draw.several(_HABITS, 2)
+    p, q, other = draw.several(_HABITS, 3)
     ways = (("before", "after"), ("after", "before"))
+    if draw.chance(0.5):
+        when, reverse = draw.pick(ways)
+        question = first.format(p=p, q=q, when=when, at=at)
+        return [_row(question, second.format(p=p, q=q, other=reverse, at=at), 1),
+                _row(question, second.format(**draw.pick(({"p": p, "q": other}, {"p": other, "q": q})), other=reverse, at=at), 0)]
     return _leaning(draw, tuple(first.format(p=p, q=q, when=when, at=at) for when, _ in ways),
                     tuple(second.format(p=p, q=q, other=other, at=at) for _, other in ways))
 
 
 # (two ways to say one thing), (two ways to say the opposite)
 _OPPOSITES = (
-    (("gain weight", "put on weight"), ("lose weight", "get thinner")),
-    (("fall asleep", "go to sleep"), ("stay awake", "keep myself awake")),
-    (("save money", "spend less money"), ("spend more money", "use up money")),
-    (("make my computer faster", "speed up my computer"), ("make my computer slower", "slow down my computer")),
-    (("raise my blood pressure", "increase my blood pressure"), ("lower my blood pressure", "reduce my blood pressure")),
-    (("start smoking", "take up smoking"), ("stop smoking", "give up smoking")),
-    (("win an argument", "come out on top in an argument"), ("lose an argument", "be beaten in an argument")),
-    (("remember my dreams", "keep my dreams in mind"), ("forget my dreams", "put my dreams out of mind")))
+    (("gain weight", "gain a few pounds"), ("lose weight", "lose a few pounds")),
+    (("fall asleep", "fall into sleep"), ("stay awake", "keep awake")),
+    (("save money", "save more money"), ("spend money", "spend more money")),
+    (("make my computer faster", "get a faster computer"), ("make my computer slower", "get a slower computer")),
+    (("raise my blood pressure", "get my blood pressure up"), ("lower my blood pressure", "get my blood pressure down")),
+    (("start smoking", "start to smoke"), ("stop smoking", "quit smoking")),
+    (("win an argument", "win more arguments"), ("lose an argument", "lose more arguments")),
+    (("remember my dreams", "remember more dreams"), ("forget my dreams", "forget more dreams")))
 
 
 _WHEN = Words(train=("before a wedding", "in summer", "after an illness", "during exams", "at night", "on holiday", "after work",
                      "this year", "without medicine"),
-              dev=("in two weeks", "while traveling", "in the evening", "with a new job", "at home"))
+              dev=("in two weeks", "while traveling", "in the evening", "after a long day", "at home"))
 
 
 def _opposite(draw: Draw) -> list[Row]:
     """The same goal in other words, or the opposite goal."""
     first, second = draw.template(
-        train=(("how can I {act} {how}", "what helps to {act} {how}"), ("is it normal to {act} {how}", "do many people {act} {how}"),
+        train=(("how can I {act} {how}", "what helps to {act} {how}"), ("is it normal to {act} {how}", "would it be normal to {act} {how}"),
                ("how do I {act} {how}", "what is a simple way to {act} {how}")),
         dev=(("what would make me {act} {how}", "what could I do to {act} {how}"),
              ("is it a bad idea to {act} {how}", "would it be unwise to {act} {how}")))

@@ -72,7 +72,15 @@ def _intensity(draw: Draw) -> list[Row]:
 
 
 def _negation(draw: Draw) -> list[Row]:
-    """"Not", "never", "hardly", "far from" turn the word round; "now", "always", "really" do not."""
+    """"Not", "never", "hardly", "far from" turn the word round; "indeed", "always", "really" do not."""
+    if draw.chance(0.4):
+        return _crossed(*draw.template(
+            train=(("I would call this {work} {x}", "I would not call this {work} {x}"),
+                   ("it is easy to find the {aspect} of this {work} {x}", "it is hard to find the {aspect} of this {work} {x}"),
+                   ("of course {maker} made a {x} {work}", "nobody can say that {maker} made a {x} {work}")),
+            dev=(("anyone can see why this {work} was called {x}", "it is a mystery why this {work} was called {x}"),
+                 ("it would be fair to call the {aspect} of this {work} {x}",
+                  "it would be unfair to call the {aspect} of this {work} {x}"))), draw, **_slots(draw))
     turn, keep = draw.pick((("not", "indeed"), ("never", "always"), ("hardly", "really"), ("far from", "nothing short of"),
                             ("anything but", "nothing but"), ("by no means", "in every way"), ("not at all", "all in all")))
     template = draw.template(
@@ -92,6 +100,7 @@ def _contrast(draw: Draw) -> list[Row]:
                "as a whole the {work} is {x}, but the {aspect} is {y}"),
         dev=("the {aspect} may be {y}, yet the {work} as a whole is {x}",
              "on the whole the {work} is {x}, although the {aspect} is {y}",
+             "for all its {y} moments, it remains a {x} {work}",
              "{maker} chose a {y} {aspect}, but the {work} as a whole is {x}"))
     return _swapped(template, draw, **_slots(draw))
 
@@ -103,7 +112,8 @@ def _correction(draw: Draw) -> list[Row]:
                "thanks to {maker}, the {work} is {x} and not {y}", "the {aspect} of the {work} is {x}, not {y}",
                "not {y} but {x}: that is this {work}"),
         dev=("{maker} did not make a {y} {work} but a {x} one", "call this {work} {x}, not {y}",
-             "the {aspect} makes this {work} {x} rather than {y}"))
+             "the {aspect} makes this {work} {x} rather than {y}",
+             "those who thought of a {y} {work} will find a {x} one"))
     return _swapped(template, draw, **_slots(draw))
 
 
@@ -115,7 +125,8 @@ def _expectation(draw: Draw) -> list[Row]:
                "{maker} promised a {y} {work}, but what we saw was {x}"),
         dev=("everyone expected a {y} {work} from {maker}, but we saw a {x} one",
              "we saw a {x} {work}, although {maker} promised a {y} one",
-             "instead of the {y} {work} that I expected, I saw a {x} one"))
+             "I was ready for a {y} {work}, yet {maker} made a {x} one",
+             "it is a {x} {work} where most of us had expected a {y} one"))
     return _swapped(template, draw, **_slots(draw))
 
 
@@ -125,7 +136,8 @@ def _without(draw: Draw) -> list[Row]:
         train=("this {work} is {x} without being {y}", "without ever being {y}, the {aspect} of this {work} is {x}",
                "the {work} could have been {y}, but it is {x}", "{maker} made a {work} that is {x} without being {y}"),
         dev=("without being {y} for a moment, this {work} is {x}", "the {aspect} is {x} without being {y} in this {work}",
-             "this {work} might have been {y}, but {maker} made it {x}"))
+             "this {work} might have been {y}, but {maker} made it {x}",
+             "this {work} is too {x} ever to be {y}"))
     return _swapped(template, draw, **_slots(draw))
 
 
@@ -149,10 +161,14 @@ def _opinions(draw: Draw) -> list[Row]:
                ("those who find the {aspect} of this {work} {x} are right",
                 "those who find the {aspect} of this {work} {x} are wrong"),
                ("everyone around me said that the {work} is {x} and was right",
-                "everyone around me said that the {work} is {x} and was wrong")),
+                "everyone around me said that the {work} is {x} and was wrong"),
+               ("I share the view that the {aspect} of this {work} is {x}",
+                "I do not share the view that the {aspect} of this {work} is {x}")),
         dev=(("they say that this {work} is {x}, and they are right", "they say that this {work} is {x}, but they are wrong"),
              ("anyone who calls the {aspect} of this {work} {x} is right",
-              "anyone who calls the {aspect} of this {work} {x} is wrong")))
+              "anyone who calls the {aspect} of this {work} {x} is wrong"),
+             ("I agree with those who call this {work} {x}", "I disagree with those who call this {work} {x}"),
+             ("some find the {aspect} {x}, and I can see why", "some find the {aspect} {x}, but I cannot see why")))
     return _crossed(right, wrong, draw, **_slots(draw))
 
 
