@@ -107,6 +107,8 @@ def execute(folder: Path | str, *, stop: threading.Event | None = None, progress
     with exclusive(folder / "lock") as ours:
         if not ours:
             raise RequestError(f"run {folder.name!r} is being trained by another process; wait for it or stop it there", field="run_id")
+        for litter in folder.rglob(".*.tmp"):  # half-written files of a process that was killed; the lock says that nobody writes
+            litter.unlink(missing_ok=True)
         writer = RunWriter(folder, on_status=progress)
         try:
             _execute(writer, StopSignal(stop, folder), num_threads)
