@@ -237,3 +237,12 @@ def test_a_figure_taken_apart_keeps_everything():
     assert [list(trace.y) for panel in panels for trace in panel.data] == [list(trace.y) for axis in ("x", "x2") for trace in whole.data if (trace.xaxis or "x") == axis]
     assert all(panel.layout.xaxis.domain == (0, 1) and panel.layout.yaxis.title.text for panel in panels)
     assert all({trace.name for trace in panel.data if trace.showlegend} == {trace.name for trace in panel.data} for panel in panels)
+
+
+def test_students_of_other_depths_join_the_size_plot(runs: Path):
+    """Without it score against size would show one size."""
+    make_run(runs, "deeper", strategy="all", student_layers=4)
+    app = open_page("answers", run="cola-all", show="runs")
+    assert not app.exception
+    names = [trace["name"] for chart in app.get("plotly_chart") for trace in json.loads(chart.proto.spec)["data"]]
+    assert any("4 layers" in name for name in names)

@@ -11,7 +11,7 @@ from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_cur
 from kdviz.runs import Run
 from kdviz.tasks import TASKS, score_intervals, scores
 from kdviz.ui.look import chart, heading
-from kdviz.ui.others import choose_others, other_runs, say
+from kdviz.ui.others import choose_others, other_depths, other_runs, say
 from kdviz.ui.scores import verdict_of_pair
 from kdviz.ui.remember import remembered
 from kdviz.ui.store import distinct_names
@@ -155,12 +155,16 @@ def run_part(scene: Scene) -> None:
     heading("Score through training", "interval")
     _score_curves(scene, runs, names, metric)
     heading("Score against size", "cost")
-    lines = {run.id: line_at(run, scene) for run in runs}
-    runs = [run for run in runs if lines[run.id]]
-    models = [model for model in _models(scene, runs, lines, dict(zip([run.id for run in runs], names, strict=False)), metric) if model.parameters] if runs else []
+    deeper = [run for run in other_depths(scene) if run not in runs]
+    if deeper:
+        st.markdown(f"With the students of other depths by `{scene.run.strategy}`.")
+    lines = {run.id: line_at(run, scene) for run in [*runs, *deeper]}
+    sized = [run for run in [*runs, *deeper] if lines[run.id]]
+    models = _models(scene, sized, lines, dict(zip([run.id for run in sized], distinct_names(sized), strict=True)), metric) if sized else []
+    models = [model for model in models if model.parameters]
     if models:
         chart(
-            remembered(score_against_parameters, models, score_name=metric_title(metric), num_examples=int(lines[runs[0].id].get("n", 0)), dark=scene.dark),
+            remembered(score_against_parameters, models, score_name=metric_title(metric), num_examples=int(lines[sized[0].id].get("n", 0)), dark=scene.dark),
             "answers.size", "Score against the number of parameters",
         )  # fmt: skip
     else:

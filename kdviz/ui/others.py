@@ -38,6 +38,16 @@ def natural_others(scene: Scene) -> list[Run]:
     return sorted(found, key=lambda run: run.strategy not in INTERNAL)
 
 
+def other_depths(scene: Scene) -> list[Run]:
+    """Students of other depths, otherwise like the one looked at, by depth."""
+    run, found = scene.run, {}
+    for other in scene.runs:
+        same = (other.task, other.strategy, other.seed, other.config.get("teacher_fingerprint")) == (run.task, run.strategy, run.seed, run.config.get("teacher_fingerprint"))
+        if same and other.num_layers != run.num_layers and other.is_demo == run.is_demo:
+            found.setdefault(other.num_layers, other)
+    return [found[depth] for depth in sorted(found)]
+
+
 def choose_others(scene: Scene, chosen: list[Run]) -> None:
     """The control for several runs."""
     names = {run.id: long_name(run) for run in scene.runs if run.task == scene.run.task and run.id != scene.run.id}

@@ -1,5 +1,6 @@
 """The one View of a session: read from the link, changed by controls, written back into the link."""
 
+import time
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -7,23 +8,35 @@ import streamlit as st
 from kdviz.ui.shell import page_path, through_app
 from kdviz.view import View
 
-_VIEW, _WRITTEN, _CHANGED, _NOTICES, _GO = "kdviz.view", "kdviz.written", "kdviz.changed", "kdviz.notices", "kdviz.go"
+STALE_SECONDS = 2.0
+_VIEW, _WRITTEN, _CHANGED, _GO = "kdviz.view", "kdviz.written", "kdviz.changed", "kdviz.go"
 
 
 def read_link() -> list[str]:
     """Take over what the link asks for, where it is news; returns notices on what of it could not be used.
 
-    It is no news where we wrote it ourselves, where a control has just changed the view (the browser may send the link
-    of a moment ago), and where it is empty because the visitor went to another page. Call once, at the top of a page.
+    It is no news where we wrote it ourselves, where a control has just changed the view or we wrote another one right now (the
+    browser may send the link of a moment ago), and where it is empty because the visitor went to another page. Call once, at
+    the top of a page.
     """
     through_app()
     state = st.session_state
     asked = st.query_params.to_dict()
     changed = state.pop(_CHANGED, False)
-    if _VIEW not in state or (asked and not changed and asked != state.get(_WRITTEN)):
+    if _VIEW not in state or (asked and not changed and not _is_ours(asked)):
         state[_VIEW], notices = View.from_params(asked)
         return notices
-    return state.pop(_NOTICES, [])
+    return []
+
+
+def _is_ours(params: dict[str, str]) -> bool:
+    """Whether these parameters are the last we wrote, or the ones before while the browser may not know the last yet."""
+    written = st.session_state.get(_WRITTEN, [])
+    if not written:
+        return False
+    last_seconds, last = written[-1]
+    is_fresh = time.monotonic() - last_seconds < STALE_SECONDS
+    return params == last or (is_fresh and any(params == each for _, each in written))
 
 
 def current() -> View:
@@ -43,7 +56,9 @@ def settle(view: View) -> None:
     params = view.to_params()
     if st.query_params.to_dict() != params:
         st.query_params.from_dict(params)
-    st.session_state[_WRITTEN] = params
+    written = st.session_state.setdefault(_WRITTEN, [])
+    if not written or written[-1][1] != params:
+        st.session_state[_WRITTEN] = [*written[-4:], (time.monotonic(), params)]
 
 
 def full_link(view: View) -> str:
