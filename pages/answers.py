@@ -9,15 +9,15 @@ from kdviz.ui.look import heading
 from kdviz.ui.strip import strip
 
 PARTS = {
-    "scores": ("Scores and cost", "How well teacher and students answer", "interval", score_part),
-    "inside": ("Same answer, different inside", "Same answer, different inside", "inside", inside_part),
-    "mistakes": ("Who is wrong where", "Who is wrong where", "right_wrong", mistake_part),
-    "runs": ("Runs against runs", "What differs between runs", "run", run_part),
+    "scores": ("Scores and cost", "How well teacher and students answer", ("interval", "cost"), score_part),
+    "inside": ("Same answer, different inside", "Same answer, different inside", ("inside", "logit_kl", "kl"), inside_part),
+    "mistakes": ("Who is wrong where", "Who is wrong where", ("right_wrong", "repeated", "kept"), mistake_part),
+    "runs": ("Runs against runs", "What differs between runs", ("strategy",), run_part),
 }
 
 scene = strip(sentence=False)
 part = panels({name: row[0] for name, row in PARTS.items()}, scene.view.panel)
-_, title, term, draw = PARTS[part]
-heading(title, term)
+_, title, terms, draw = PARTS[part]
+heading(title, *terms)
 with guarded(title):
     draw(scene)

@@ -17,7 +17,7 @@ PARTS = {
 }
 
 scene = strip(more=filters)
-heading("Where the teacher looks, and where the student does", "attention")
+heading("Where the teacher looks, and where the student does", "attention", "difference", "row_kl")
 if not sentence_inputs(scene):
     st.stop()
 

@@ -7,15 +7,15 @@ from kdviz.ui.look import heading
 from kdviz.ui.strip import strip
 
 PARTS = {
-    "curves": ("Curves", "How far apart teacher and student are, layer by layer", "kl", curves),
-    "heads": ("All heads", "Every head at a glance", "head", heads),
-    "partners": ("Partners of heads", "Which student head does the work of which teacher head", "head_matching", partners),
-    "cka": ("What layers represent", "Where the student's layers sit in the teacher", "cka", cka),
+    "curves": ("Curves", "How far apart teacher and student are, layer by layer", ("kl", "cls", "stages"), curves),
+    "heads": ("All heads", "Every head at a glance", ("kl", "head"), heads),
+    "partners": ("Partners of heads", "Which student head does the work of which teacher head", ("head_matching",), partners),
+    "cka": ("What layers represent", "Where the student's layers sit in the teacher", ("cka",), cka),
 }
 
 scene = strip(sentence=False, more=more)
 part = panels({name: row[0] for name, row in PARTS.items()}, scene.view.panel)
-_, title, term, draw = PARTS[part]
-heading(title, term)
+_, title, terms, draw = PARTS[part]
+heading(title, *terms)
 with guarded(title):
     draw(scene)

@@ -43,8 +43,9 @@ def server(runs: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true", "--server.port", str(port)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KDVIZ_")} | {"KDVIZ_RUNS_DIR": str(runs)}
     with open(runs.parent / "server.log", "w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"KDVIZ_RUNS_DIR": str(runs)}, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
         end = time.monotonic() + PATIENCE_SECONDS

@@ -170,13 +170,13 @@ def through_training(scene: Scene, shown: Shown) -> None:
 def bertviz_heads(scene: Scene, shown: Shown) -> None:
     """BertViz's head view of both models: lines between the words of one layer."""
     student_layer, teacher_layer = scene.run.pairs[scene.pair]
-    st.markdown(f"Lines between words; move over a word, click a colour to leave a head out. BertViz, Vig 2019. {_filter_sentence(scene, shown)}")
+    st.markdown(f"Lines between words; move over a word, click a colour to leave a head out. {_filter_sentence(scene, shown)}", help=WORDS["bertviz"])
     _both(scene, shown, "head", st.columns(2), (teacher_layer, student_layer))
 
 
 def bertviz_model(scene: Scene, shown: Shown) -> None:
     """BertViz's model view of both models: every head of every layer as a thumbnail."""
-    st.markdown(f"Every head of every layer; click one to enlarge it. BertViz, Vig 2019. {_filter_sentence(scene, shown)}")
+    st.markdown(f"Every head of every layer; click one to enlarge it. {_filter_sentence(scene, shown)}", help=WORDS["bertviz"])
     _both(scene, shown, "model", [st.container(), st.container()], (0, 0))
 
 

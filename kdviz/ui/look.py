@@ -36,9 +36,9 @@ def _clicked(key: str, on_click: Callable[[list[dict]], None]) -> None:
         on_click([dict(point) for point in points])
 
 
-def heading(text: str, term: str | None = None) -> None:
-    """A heading, with the explanation of its term one hover away."""
-    st.subheader(text, help=WORDS[term] if term else None, anchor=False)
+def heading(text: str, *terms: str) -> None:
+    """A heading, with the explanation of its terms one hover away."""
+    st.subheader(text, help="\n\n".join(WORDS[term] for term in terms) or None, anchor=False)
 
 
 def plain(text: str) -> str:

@@ -13,7 +13,7 @@ from kdviz.ui.scores import INTERNAL, alike, by_strategy, score_text, spread_tex
 from kdviz.ui.sentence import preset
 from kdviz.ui.shell import has_page, page_path
 from kdviz.ui.strip import Scene
-from kdviz.ui.words import decimals, mean_of, metric_title, primary_metric
+from kdviz.ui.words import WORDS, decimals, mean_of, metric_title, primary_metric
 
 FIGURE_PIXELS = 350
 
@@ -22,7 +22,8 @@ def meaning(has_runs: bool) -> None:
     """What distillation is, in two sentences."""
     st.markdown(
         "**Knowledge distillation** lets a large trained model, the *teacher*, train a smaller one, the *student*. "
-        "Copying its answers is not all there is: *internal* distillation also makes the student **look where the teacher looks**, layer by layer."
+        "Copying its answers is not all there is: *internal* distillation also makes the student **look where the teacher looks**, layer by layer.",
+        help=WORDS["distillation"],
     )
     if not has_runs:
         st.info("Nothing has been trained here yet. *Run your own* trains a teacher and a student on this computer; the first numbers come within seconds.")

@@ -173,7 +173,7 @@ def banner(run: Run) -> None:
         f"seed {run.seed}, one run",
         "" if run.state == "finished" else f"**{run.state}**",
     ]
-    st.markdown(":small[" + " · ".join(part for part in parts if part) + "]")
+    st.markdown(":small[" + " · ".join(part for part in parts if part) + "]", help=WORDS["strategy"])
     if run.state == "failed":
         st.warning(f"This run failed: {run.status.get('error') or 'no reason was written'}. What it recorded until then can be looked at.")
 
