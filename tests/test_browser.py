@@ -243,11 +243,12 @@ def test_a_phone_needs_no_sideways_scrolling(browser, server: str, path: str):
     visitor.page.context.close()
 
 
-def test_typing_survives_a_change_elsewhere(visitor: Visitor):
-    """Without it half a sentence would vanish when anything else on the page changes."""
+def test_typing_survives_a_rerun(visitor: Visitor):
+    """Without it half a sentence would vanish when the page is made anew for another reason (here: the room goes dark)."""
     visitor.open("/attention?run=cola-soft&text=one")
     box = visitor.page.get_by_label("Your sentence")
     box.fill("half a sent")
-    visitor.page.get_by_text("Through training").click()
+    visitor.page.emulate_media(color_scheme="dark")
+    visitor.page.wait_for_timeout(1000)
     visitor.rest()
     assert box.input_value() == "half a sent"
