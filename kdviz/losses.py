@@ -24,15 +24,31 @@ def attention_kl_per_head(teacher_log_probs: Tensor, student_log_probs: Tensor, 
             f"attention_kl: expected maps (batch, heads, seq, seq) and a mask (batch, seq), got maps "
             f"{tuple(teacher_log_probs.shape)} and mask {tuple(mask.shape)}; pass the attention mask of the same batch"
         )
-    teacher, student = teacher_log_probs.float(), student_log_probs.float()
-    rows = mask.to(teacher.dtype)
-    # A padded key has log-probability -inf (or a huge negative number) on both sides; 0 · (-inf − -inf) must be 0, and
-    # so must 0 · log(0 / q) of a real key that the teacher gives no probability at all.
-    counted = mask.bool()[:, None, None, :] & (teacher != -torch.inf)
-    difference = torch.where(counted, teacher, 0) - torch.where(counted, student, 0)
-    probability = torch.where(counted, teacher.exp(), 0)
-    per_row = (probability * difference).sum(-1)
+    rows = mask.to(torch.float32)
+    per_row = _RowKl.apply(teacher_log_probs.float(), student_log_probs.float(), mask.bool())
     return (per_row * rows[:, None, :]).sum(-1) / rows.sum(-1)[:, None]
+
+
+class _RowKl(torch.autograd.Function):
+    """KL of every query row: (batch, heads, query, key) twice and real keys (batch, key) → (batch, heads, query).
+
+    Its gradient with respect to the student's log-probabilities is −p(teacher), one product; autograd's own way through
+    the same formula takes three times as long. The teacher gets no gradient.
+    """
+
+    @staticmethod
+    def forward(context, teacher: Tensor, student: Tensor, real_keys: Tensor) -> Tensor:
+        probability = teacher.exp().masked_fill_(~real_keys[:, None, None, :], 0.0)
+        # A padded key has log-probability -inf (or a huge negative number) on both sides; 0 · (-inf − -inf) must be 0, and
+        # so must 0 · log(0 / q) of a real key that the teacher gives no probability at all.
+        difference = (teacher - student).masked_fill_(probability == 0, 0.0)
+        context.save_for_backward(probability)
+        return difference.mul_(probability).sum(-1)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[None, Tensor, None]:
+        (probability,) = context.saved_tensors
+        return None, probability * -gradient[..., None], None
 
 
 def cls_distance(teacher_cls: Tensor, student_cls: Tensor) -> Tensor:
