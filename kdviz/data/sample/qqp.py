@@ -53,7 +53,7 @@ def _leaning(draw: Draw, first: tuple[str, str], second: tuple[str, str]) -> lis
 
 def _roles(first: str, second: str, draw: Draw, a: str, b: str, c: str, **slots: str) -> list[Row]:
     """The roles kept, and the roles exchanged or somebody or somewhere else."""
-    other = draw.pick(({"a": b, "b": a}, {"a": c, "b": b}, {"a": a, "b": c}))
+    other = {"a": b, "b": a} if draw.chance(0.25) else draw.pick(({"a": c, "b": b}, {"a": a, "b": c}))
     one = first.format(a=a, b=b, **slots)
     return [_row(one, second.format(a=a, b=b, **slots), 1), _row(one, second.format(**other, **slots), 0)]
 
@@ -99,7 +99,7 @@ def _changed_detail(draw: Draw) -> list[Row]:
         dev=(("what does a flat in {city} cost in {month} {how}", "how much is the rent for a flat in {city} in {month} {how}"),
              ("do I need a coat in {country} in {month} {how}", "is a coat necessary in {country} in {month} {how}"),
              ("where can I study {language} in {month} {how}", "which school teaches {language} in {month} {how}")))
-    month, how = draw.pick(("January", "March", "April", "May", "July", "August", "October", "December")), draw.pick(_HOW)
+    month, how = draw.pick(("January", "March", "April", "May", "July", "August", "October", "December")), "" if draw.chance(0.6) else draw.pick(_HOW)
     languages, countries, cities = (draw.several(kind, 2) for kind in (_LANGUAGES, _COUNTRIES, _CITIES))
     fills = [{"language": language, "country": country, "city": city, "month": month, "how": how}
              for language, country, city in zip(languages, countries, cities)]
@@ -109,10 +109,10 @@ def _changed_detail(draw: Draw) -> list[Row]:
 def _direction(draw: Draw) -> list[Row]:
     """From A to B, or from B to A."""
     first, second = draw.template(
-        train=(("how do I get from {a} to {b} {by}", "what is the best way to travel to {b} from {a} {by}"),
-               ("how long is the trip from {a} to {b} {by}", "how many hours does it take to go to {b} from {a} {by}"),
+        train=(("how do I get from {a} to {b} {by}", "what is the best way to travel from {a} to {b} {by}"),
+               ("how long is the trip from {a} to {b} {by}", "how many hours does it take to go from {a} to {b} {by}"),
                ("should I move to {a} from {b}", "is it a good idea to leave {b} and move to {a}")),
-        dev=(("how much is a ticket from {a} to {b} {by}", "what do I pay to travel to {b} from {a} {by}"),
+        dev=(("how much is a ticket from {a} to {b} {by}", "what do I pay to travel from {a} to {b} {by}"),
              ("is it possible to commute from {a} to {b} {by}", "can anyone commute to {b} from {a} {by}")))
     places = draw.pick((_CITIES, _COUNTRIES))
     a, b, c = draw.several(places, 3)
@@ -147,21 +147,22 @@ _BETTER = (("better", "worse"), ("cheaper", "more expensive"), ("safer", "more d
 
 
 def _comparison(draw: Draw) -> list[Row]:
-    """Is A better than B, or is B?"""
+    """Is A better than B, or is B, or is it worse, or is somewhere else?"""
     first, second = draw.template(
-        train=(("is {a} {degree} than {b} {how}", "would you say that {b} is {reverse} than {a} {how}"),
-               ("why is {a} {degree} than {b} {how}", "what makes {b} {reverse} than {a} {how}")),
-        dev=(("do you think that {a} is {degree} than {b} {how}", "is {b} {reverse} than {a} {how}"),
-             ("is it true that {a} is {degree} than {b} {how}", "can it be true that {b} is {reverse} than {a} {how}")))
-    a, b = draw.several(draw.pick((_CITIES, _COUNTRIES)), 2)
+        train=(("is {a} {degree} than {b} {how}", "would you say that {a} is {degree} than {b} {how}"),
+               ("why is {a} {degree} than {b} {how}", "what makes {a} {degree} than {b} {how}")),
+        dev=(("do you think that {a} is {degree} than {b} {how}", "is it true that {a} is {degree} than {b} {how}"),
+             ("can you explain why {a} is {degree} than {b} {how}", "could you tell me why {a} is {degree} than {b} {how}")))
+    a, b, c = draw.several(draw.pick((_CITIES, _COUNTRIES)), 3)
     how = draw.pick(Words(train=("for a family", "for a student", "in summer", "for a short trip", "in your opinion"),
                           dev=("for tourists", "in winter", "for an artist")))
     degree, reverse = draw.pick(_BETTER)
-    if degree in ("older", "faster"):
-        how = ""
-    ways = ((degree, reverse), (reverse, degree))
-    return _leaning(draw, tuple(first.format(a=a, b=b, degree=up, how=how) for up, _ in ways),
-                    tuple(second.format(a=a, b=b, reverse=down, how=how) for _, down in ways))
+    if not draw.chance(_LEAN):
+        degree, reverse = reverse, degree
+    slots = {"a": a, "b": b, "degree": degree, "how": "" if degree in ("older", "younger", "faster", "slower") or draw.chance(0.5) else how}
+    other = draw.pick(({"a": b, "b": a}, {"degree": reverse}, {"degree": reverse}, {"b": c}))
+    question = first.format(**slots)
+    return [_row(question, second.format(**slots), 1), _row(question, second.format(**{**slots, **other}), 0)]
 
 
 _HABITS = Words(
@@ -174,23 +175,19 @@ _SITUATIONS = Words(
 
 
 def _order(draw: Draw) -> list[Row]:
-    """P before Q is Q after P."""
+    """P before Q is not P after Q, nor Q before P, nor P before something else."""
     first, second = draw.template(
-        train=(("is it good to {p} {when} I {q} {at}", "is it good to {q} {other} I {p} {at}"),
-               ("should I {p} {when} I {q} {at}", "is it better to {q} {other} I {p} {at}"),
-               ("why should nobody {p} {when} they {q} {at}", "why should nobody {q} {other} they {p} {at}")),
-        dev=(("is it healthy to {p} {when} I {q} {at}", "does it help to {q} {other} I {p} {at}"),
-             ("do doctors tell us to {p} {when} we {q} {at}", "do doctors tell us to {q} {other} we {p} {at}")))
-    at = draw.pick(_SITUATIONS)
-    p, q, other = draw.several(_HABITS, 3)
-    ways = (("before", "after"), ("after", "before"))
-    if draw.chance(0.5):
-        when, reverse = draw.pick(ways)
-        question = first.format(p=p, q=q, when=when, at=at)
-        return [_row(question, second.format(p=p, q=q, other=reverse, at=at), 1),
-                _row(question, second.format(**draw.pick(({"p": p, "q": other}, {"p": other, "q": q})), other=reverse, at=at), 0)]
-    return _leaning(draw, tuple(first.format(p=p, q=q, when=when, at=at) for when, _ in ways),
-                    tuple(second.format(p=p, q=q, other=other, at=at) for _, other in ways))
+        train=(("is it good to {p} {when} I {q} {at}", "is it a good idea to {p} {when} I {q} {at}"),
+               ("should I {p} {when} I {q} {at}", "is it better to {p} {when} I {q} {at}"),
+               ("why should nobody {p} {when} they {q} {at}", "why is it wrong to {p} {when} we {q} {at}")),
+        dev=(("is it healthy to {p} {when} I {q} {at}", "does it help to {p} {when} I {q} {at}"),
+             ("do doctors tell us to {p} {when} we {q} {at}", "do doctors say that we should {p} {when} we {q} {at}")))
+    p, q, r = draw.several(_HABITS, 3)
+    when, reverse = ("before", "after") if draw.chance(_LEAN) else ("after", "before")
+    slots = {"p": p, "q": q, "when": when, "at": draw.pick(_SITUATIONS)}
+    other = draw.pick(({"p": q, "q": p}, {"when": reverse}, {"when": reverse}, {"q": r}))
+    question = first.format(**slots)
+    return [_row(question, second.format(**slots), 1), _row(question, second.format(**{**slots, **other}), 0)]
 
 
 # (two ways to say one thing), (two ways to say the opposite)
