@@ -20,7 +20,7 @@ def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def finished(runs_dir: Path, **settings: object) -> Run:
     folder = create_run(RunConfig(source="sample", strategy="hard", keep_checkpoints=False, snapshots=2, **settings), runs_dir)
-    execute(folder)
+    execute(folder, num_threads=1)  # one thread: two wait for each other where the machine is busy
     return Run(folder)
 
 
