@@ -1,6 +1,7 @@
 """The stored demo: what a visitor sees first, read by the same code as any other run."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_it_is_small_and_holds_no_path_of_the_machine_that_built_it():
     for path in files:
         if path.suffix in (".json", ".jsonl"):
             text = path.read_text(encoding="utf-8")
-            assert "/work" not in text and "/home" not in text and "/tmp" not in text, path
+            assert not re.search(r'"/\w+/', text), path
     assert not [path for path in files if path.suffix == ".safetensors"]  # weights are not stored, maps are compressed
 
 
