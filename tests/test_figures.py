@@ -6,9 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
+from plotly.subplots import make_subplots
 
 from kdviz import compare, figures, palette
 from kdviz.figures.base import log_axis, numbers, safe, spread
+from kdviz.figures.panels import Panels, side_by_side
 
 TOKENS = "[CLS] the dog saw the dog . [SEP]".split()
 LONG = ["[CLS]", *["the", "##ing", "<b>bold</b>", "&amp;", "שלום", "🙂", "a" * 40] * 9][:63] + ["[SEP]"]
@@ -136,6 +138,21 @@ def test_every_figure_wears_the_common_look(name):
 def test_no_figure_changes_when_drawn_twice(name):
     """A figure that differs between reruns loses the viewer's selection."""
     assert FIGURES[name](False).to_json() == FIGURES[name](False).to_json()
+
+
+def test_panels_stand_where_plotly_would_put_them():
+    """Our own grid spares the time of plotly's, but must not shift a picture."""
+    theirs = make_subplots(1, 4, column_widths=[0.3, 0.3, 0.3, 0.1], shared_yaxes=True, horizontal_spacing=0.022)
+    panels = Panels(side_by_side([0.3, 0.3, 0.3, 0.1], spacing=0.022), shared_y=True, dark=False)
+    panels.x_axis(2, title={"text": "tokens"})
+    panels.vertical_line(1.5, line={"width": 1}, panel=4)
+    ours = panels.figure(height=300)
+    for name in ("xaxis", "xaxis2", "xaxis3", "xaxis4", "yaxis", "yaxis2", "yaxis3", "yaxis4"):
+        assert ours.layout[name].domain == pytest.approx(theirs.layout[name].domain) and ours.layout[name].anchor == theirs.layout[name].anchor
+        assert ours.layout[name].matches == theirs.layout[name].matches and ours.layout[name].showticklabels == theirs.layout[name].showticklabels
+    theirs.add_vline(x=1.5, row=1, col=4)
+    assert (ours.layout.shapes[0].xref, ours.layout.shapes[0].yref) == (theirs.layout.shapes[0].xref, theirs.layout.shapes[0].yref)
+    assert ours.layout.xaxis2.title.text == "tokens" and ours.layout.xaxis2.title.font == ours.layout.xaxis.title.font
 
 
 def test_maps_hold_the_arrays_on_one_scale():

@@ -20,6 +20,7 @@ scores.py    scores_with_intervals([Score], *, score_name, num_examples) · scor
 diagram.py   matching_diagram(num_teacher_layers, num_student_layers, pairs, *, chosen, active, classification, values, strategy) [pair]
              stage_film(num_teacher_layers, num_student_layers, pairs, stages, *, strategy)   frames, one a stage
 cka.py       cka_map(matrix, pairs, *, over, epoch=None) · cka_film(matrices, epochs, pairs, *, over)   frames
+panels.py    Panels: how all of them are put together · base.py   what they share
 """
 
 from kdviz.figures.answers import inside_scatter, phenomenon_dots, right_wrong_table

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from kdviz.compare.answers import Inside, RightWrong
-from kdviz.figures.base import SMALL, badge, click_layer, heading, log_axis, new_layout, numbers, panel_domain, safe
+from kdviz.figures.base import SMALL, badge, click_layer, heatmap, log_axis, numbers, safe, scatter
+from kdviz.figures.panels import Panels, side_by_side
 from kdviz.palette import TEACHER_COLOUR, Style, colour_scale, run_styles, strategy_style, theme, transparent
 
 SMALLEST = 1e-6
@@ -31,35 +31,35 @@ def inside_scatter(
     A click returns customdata [run number, example index].
     """
     look, styles = theme(dark), run_styles([strategy for _, strategy, _ in runs])
-    figure = make_subplots(1, 2, column_widths=[0.87, 0.13], shared_yaxes=True, horizontal_spacing=0.01)
+    panels = Panels(side_by_side([0.87, 0.13], spacing=0.01), shared_y=True, dark=dark)
     shared = _agreed_by_all([run for _, _, run in runs])
     points = [(np.maximum(run.output_kl, SMALLEST), np.maximum(run.attention_kl, SMALLEST)) for _, _, run in runs]
     if len(runs) == 2:
-        figure.add_trace(_falls(runs[0][2], runs[1][2], points, shared, look.muted), 1, 1)
+        panels.add(_falls(runs[0][2], runs[1][2], points, shared, look.muted))
     for place, ((label, _, run), style, (x, y)) in enumerate(zip(runs, styles, points, strict=True)):
-        figure.add_trace(_cloud(place, safe(label, 40), run, style, x, y), 1, 1)
-        figure.add_trace(_spread(y, style, label), 1, 2)
+        panels.add(_cloud(place, safe(label, 40), run, style, x, y))
+        panels.add(_spread(y, style, label), 2)
     medians = []
     for (label, _, run), style, (x, y) in zip(runs, styles, points, strict=True):
         members = np.isin(run.index, shared)
         if members.any():
             medians.append((float(np.median(x[members])), float(np.median(y[members]))))
-            figure.add_trace(_median(safe(label, 40), medians[-1], style, look), 1, 1)
+            panels.add(_median(safe(label, 40), medians[-1], style, look))
     for symbol, name in (("circle-open", "not the teacher's answer"), ("cross-open", "median")):
-        figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, hoverinfo="skip", marker={"symbol": symbol, "size": 11, "color": look.muted}), 1, 1)
+        panels.add(scatter(x=[None], y=[None], mode="markers", name=name, hoverinfo="skip", marker={"symbol": symbol, "size": 11, "color": look.muted}))
     if chosen is not None:
-        _ring(figure, [run for _, _, run in runs], points, chosen, look.text)
-    new_layout(figure, dark=dark, height=560, margin={"t": 92, "b": 96, "r": 12}, legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"})
+        _ring(panels, [run for _, _, run in runs], points, chosen, look.text)
     every_x, every_y = np.concatenate([x for x, _ in points]), np.concatenate([y for _, y in points])
-    figure.update_xaxes(row=1, col=1, title={"text": "output KL (nats): how far the answer is from the teacher's", "standoff": 6}, **log_axis(every_x))
-    figure.update_yaxes(row=1, col=1, title={"text": "attention KL (nats): how far the inside is"}, **log_axis(every_y))
-    figure.update_xaxes(row=1, col=2, showticklabels=False, showgrid=False, showline=False, rangemode="tozero", title={"text": "spread", "standoff": 6})
-    figure.update_yaxes(row=1, col=2, **log_axis(every_y) | {"showline": False, "showticklabels": False})
+    panels.x_axis(1, title={"text": "output KL (nats): how far the answer is from the teacher's", "standoff": 6}, **log_axis(every_x))
+    panels.y_axis(1, title={"text": "attention KL (nats): how far the inside is"}, **log_axis(every_y))
+    panels.x_axis(2, showticklabels=False, showgrid=False, showline=False, rangemode="tozero", title={"text": "spread", "standoff": 6})
+    panels.y_axis(2, **log_axis(every_y) | {"showline": False, "showticklabels": False})
     if len(medians) == 2:
-        _arrow(figure, medians, look.text)
+        _arrow(panels, medians, look.text)
     for text, shift, size in zip(_story(runs, shared), (44, 4), (16, SMALL + 1), strict=True):
-        heading(figure, text, x=0, dark=dark, shift=shift, size=size)
-    return figure
+        panels.heading(text, shift=shift, size=size)
+    legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
+    return panels.figure(height=560, margin={"t": 92, "b": 96, "r": 12}, legend=legend)
 
 
 def right_wrong_table(tables: Sequence[tuple[str, str, RightWrong]], *, chosen: tuple[int, int, int] | None = None, dark: bool = False) -> go.Figure:
@@ -69,34 +69,30 @@ def right_wrong_table(tables: Sequence[tuple[str, str, RightWrong]], *, chosen: 
     `chosen` and a click's customdata: [run number, teacher wrong (0 or 1), student wrong (0 or 1)].
     """
     look = theme(dark)
-    figure = make_subplots(1, len(tables), horizontal_spacing=0.1)
+    panels = Panels(side_by_side([1] * len(tables), spacing=0.1), dark=dark)
     for column, (label, strategy, table) in enumerate(tables, start=1):
         total = max(1, table.num_examples)
         counts = table.counts
-        figure.add_trace(go.Heatmap(
+        panels.add(heatmap(
             z=numbers(counts / total), zmin=0, zmax=1, colorscale=colour_scale(look.sequential[:4]), showscale=False, xgap=3, ygap=3, hoverinfo="skip",
             text=[[f"<b>{counts[t, s]:,}</b><br>{counts[t, s] / total:.1%}<br>{CELL_NAMES[t][s].split(':')[0]}" for s in (0, 1)] for t in (0, 1)],
             texttemplate="%{text}", textfont={"size": 15, "color": look.text},
-        ), 1, column)
+        ), column)
         cells = [(t, s) for t in (0, 1) for s in (0, 1)]
         for t, s in cells:
             strong = chosen == (column - 1, t, s)
-            figure.add_shape(
-                type="rect", x0=s - 0.48, x1=s + 0.48, y0=t - 0.47, y1=t + 0.47, line={"color": look.text if strong else look.grid, "width": 3 if strong else 1}, row=1, col=column,
-            )
-        figure.add_trace(click_layer(
+            panels.frame(s, t, 0.48, half_height=0.47, line={"color": look.text if strong else look.grid, "width": 3 if strong else 1}, panel=column)
+        panels.add(click_layer(
             [s for _, s in cells], [t for t, _ in cells], [[column - 1, t, s] for t, s in cells],
             [f"{safe(label)}<br>{CELL_NAMES[t][s]}<br>{counts[t, s]:,} of {table.num_examples:,} examples" for t, s in cells], name="cells", size=60,
-        ), 1, column)
-    new_layout(figure, dark=dark, height=400, margin={"l": 120, "t": 44, "b": 126}, showlegend=False)
-    for column, (label, strategy, table) in enumerate(tables, start=1):
-        left = panel_domain(figure, 1, column)[0]
-        figure.update_xaxes(row=1, col=column, tickvals=[0, 1], ticktext=["student right", "student wrong"], range=[-0.5, 1.5], showgrid=False, showline=False, fixedrange=True)
-        figure.update_yaxes(row=1, col=column, tickvals=[0, 1], ticktext=["teacher right", "teacher wrong"], range=[1.5, -0.5], showgrid=False, showline=False, fixedrange=True, showticklabels=column == 1)
-        heading(figure, f"{badge(strategy_style(strategy).colour)} <b>{safe(label, 40)}</b> · n = {table.num_examples:,}", x=left, dark=dark)
+        ), column)
+        plain = {"tickvals": [0, 1], "showgrid": False, "showline": False, "fixedrange": True}
+        panels.x_axis(column, ticktext=["student right", "student wrong"], range=[-0.5, 1.5], **plain)
+        panels.y_axis(column, ticktext=["teacher right", "teacher wrong"], range=[1.5, -0.5], showticklabels=column == 1, **plain)
+        panels.heading(f"{badge(strategy_style(strategy).colour)} <b>{safe(label, 40)}</b> · n = {table.num_examples:,}", panel=column)
         for line, shift in ((_share("keeps", table.kept_right, table.counts[0], "right answers"), -72), (_share("repeats", table.repeated_mistakes, table.counts[1], "mistakes"), -114)):
-            heading(figure, line, x=left, y=0, dark=dark, shift=shift)
-    return figure
+            panels.heading(line, panel=column, y=0, shift=shift)
+    return panels.figure(height=400, margin={"l": 120, "t": 44, "b": 126}, showlegend=False)
 
 
 def phenomenon_dots(
@@ -111,24 +107,25 @@ def phenomenon_dots(
     look = theme(dark)
     names = [f"{safe(name, 34)} (n = {count:,})" for name, count in zip(phenomena, num_examples, strict=True)]
     rows = list(range(len(names)))
-    figure = go.Figure()
+    panels = Panels(dark=dark)
     for row in rows:
         ends = [teacher_accuracy[row], *(accuracies[row] for _, _, accuracies in students)]
-        figure.add_trace(go.Scatter(x=[min(ends), max(ends)], y=[row, row], mode="lines", line={"color": look.grid, "width": 3}, hoverinfo="skip", showlegend=False))
+        panels.add(scatter(x=[min(ends), max(ends)], y=[row, row], mode="lines", line={"color": look.grid, "width": 3}, hoverinfo="skip", showlegend=False))
     styles = run_styles([strategy for _, strategy, _ in students])
     models = [("teacher", Style(colour=TEACHER_COLOUR, dash="solid", symbol="line-ns"), teacher_accuracy)]
     models += [(label, style, accuracies) for (label, _, accuracies), style in zip(students, styles, strict=True)]
     for label, style, accuracies in models:
-        figure.add_trace(go.Scatter(
+        panels.add(scatter(
             x=numbers(accuracies, 4), y=rows, mode="markers", name=safe(label, 40), customdata=[[name] for name in phenomena],
             marker={"symbol": style.symbol, "size": 16 if label == "teacher" else 12, "color": style.colour, "line": {"color": style.colour, "width": 4 if label == "teacher" else 0}},
             text=names, hovertemplate=f"{safe(label)}<br>%{{text}}<br>accuracy %{{x:.3f}}<extra></extra>",
         ))
-    new_layout(figure, dark=dark, height=130 + 30 * max(2, len(rows)), margin={"l": 60, "t": 40, "b": 84}, legend={"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"})
-    figure.update_xaxes(title={"text": "accuracy", "standoff": 6}, range=[min(0.0 if not rows else min([*teacher_accuracy, *(a for _, _, s in students for a in s)]) - 0.05, 0.5), 1.03], tickformat=".0%")
-    figure.update_yaxes(tickvals=rows, ticktext=names, range=[len(rows) - 0.5, -0.5], showgrid=False)
-    heading(figure, "<b>Accuracy by phenomenon</b>", x=0, dark=dark)
-    return figure
+    lowest = min([*teacher_accuracy, *(value for _, _, accuracies in students for value in accuracies)], default=0.05)
+    panels.x_axis(title={"text": "accuracy", "standoff": 6}, range=[min(lowest - 0.05, 0.5), 1.03], tickformat=".0%")
+    panels.y_axis(tickvals=rows, ticktext=names, range=[len(rows) - 0.5, -0.5], showgrid=False)
+    panels.heading("<b>Accuracy by phenomenon</b>")
+    legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
+    return panels.figure(height=130 + 30 * max(2, len(rows)), margin={"l": 60, "t": 40, "b": 84}, legend=legend)
 
 
 def _agreed_by_all(runs: Sequence[Inside]) -> np.ndarray:
@@ -152,9 +149,9 @@ def _story(runs: Sequence[tuple[str, str, Inside]], shared: np.ndarray) -> tuple
     return "<b>Same answer, different inside</b>", base
 
 
-def _cloud(place: int, label: str, run: Inside, style: Style, x: np.ndarray, y: np.ndarray) -> go.Scatter:
+def _cloud(place: int, label: str, run: Inside, style: Style, x: np.ndarray, y: np.ndarray) -> dict:
     hollow = style.symbol + "-open" if style.symbol != "x" else "x-open"
-    return go.Scatter(
+    return scatter(
         x=numbers(x, 7), y=numbers(y, 7), mode="markers", name=label, customdata=[[place, int(index)] for index in run.index],
         marker={"symbol": [style.symbol if agrees else hollow for agrees in run.agrees], "size": 8, "color": style.colour, "opacity": 0.8},
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.8}},
@@ -166,7 +163,7 @@ def _cloud(place: int, label: str, run: Inside, style: Style, x: np.ndarray, y: 
     )
 
 
-def _falls(first: Inside, second: Inside, points, shared: np.ndarray, colour: str) -> go.Scatter:
+def _falls(first: Inside, second: Inside, points, shared: np.ndarray, colour: str) -> dict:
     """One thin line an example, from its point in the first run to the one in the second; only where both give the teacher's answer."""
     where = {int(index): place for place, index in enumerate(second.index)}
     x, y = [], []
@@ -175,42 +172,42 @@ def _falls(first: Inside, second: Inside, points, shared: np.ndarray, colour: st
             other = where[int(index)]
             x += [round(float(points[0][0][place]), 7), round(float(points[1][0][other]), 7), None]
             y += [round(float(points[0][1][place]), 7), round(float(points[1][1][other]), 7), None]
-    return go.Scatter(x=x, y=y, mode="lines", line={"color": transparent(colour, 0.22), "width": 1}, hoverinfo="skip", name="same example", connectgaps=False)
+    return scatter(x=x, y=y, mode="lines", line={"color": transparent(colour, 0.22), "width": 1}, hoverinfo="skip", name="same example", connectgaps=False)
 
 
-def _median(label: str, at: tuple[float, float], style: Style, look) -> go.Scatter:
-    return go.Scatter(
+def _median(label: str, at: tuple[float, float], style: Style, look) -> dict:
+    return scatter(
         x=[at[0]], y=[at[1]], mode="markers", name=f"median, {label}", showlegend=False,
         marker={"symbol": "cross", "size": 22, "color": style.colour, "line": {"color": look.text, "width": 2.5}},
         hovertemplate=f"median, {label}<br>output KL %{{x:.4f}}, attention KL %{{y:.4f}} nats<extra></extra>",
     )
 
 
-def _spread(y: np.ndarray, style: Style, label: str) -> go.Scatter:
+def _spread(y: np.ndarray, style: Style, label: str) -> dict:
     """How the cloud is spread along the logarithmic y axis: a smoothed count, outline and tint."""
     logs = np.log10(y)
     grid = np.linspace(logs.min() - 0.3, logs.max() + 0.3, 80)
     width = max(0.05, 1.06 * float(logs.std()) * len(logs) ** -0.2)
     density = np.exp(-0.5 * ((grid[:, None] - logs[None]) / width) ** 2).mean(axis=1) / width
-    return go.Scatter(
+    return scatter(
         x=numbers(density, 4), y=numbers(10**grid, 7), mode="lines", fill="tozerox", fillcolor=transparent(style.colour, 0.25),
         line={"color": style.colour, "dash": style.dash, "width": 2}, hoverinfo="skip", showlegend=False, name=f"spread of {safe(label, 40)}",
     )
 
 
-def _ring(figure: go.Figure, runs: Sequence[Inside], points, chosen: int, colour: str) -> None:
+def _ring(panels: Panels, runs: Sequence[Inside], points, chosen: int, colour: str) -> None:
     at = [(x[place], y[place]) for run, (x, y) in zip(runs, points, strict=True) for place in np.flatnonzero(run.index == chosen)]
     if at:
-        figure.add_trace(go.Scatter(
+        panels.add(scatter(
             x=[float(x) for x, _ in at], y=[float(y) for _, y in at], mode="lines+markers", name=f"example {chosen}", hoverinfo="skip",
             line={"color": colour, "width": 2}, marker={"symbol": "circle-open", "size": 18, "color": colour, "line": {"width": 3}},
-        ), 1, 1)
+        ))
 
 
-def _arrow(figure: go.Figure, medians: Sequence[tuple[float, float]], colour: str) -> None:
+def _arrow(panels: Panels, medians: Sequence[tuple[float, float]], colour: str) -> None:
     """From the first run's median to the second's; positions on log axes are logarithms."""
     (x0, y0), (x1, y1) = [(math.log10(x), math.log10(y)) for x, y in medians]
-    figure.add_annotation(
+    panels.note(
         x=x1, y=y1, ax=x0, ay=y0, xref="x", yref="y", axref="x", ayref="y", text="", showarrow=True, arrowhead=2, arrowsize=1.2, arrowwidth=2.5,
         arrowcolor=colour, standoff=14, startstandoff=14,
     )

@@ -1,10 +1,9 @@
-"""What all figures share: layout, safe text, axes, the layer of markers that makes heat maps clickable."""
+"""What all figures share: safe text, numbers, traces, headings, axes, the layer of markers that makes heat maps clickable."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from kdviz.palette import theme
 
@@ -31,47 +30,27 @@ def numbers(values, digits: int = 5) -> list:
     return np.where(np.isfinite(array), rounded.astype(object), None).tolist()
 
 
-def new_layout(figure: go.Figure, *, dark: bool, height: int, margin: dict | None = None, legend: dict | None = None, **settings) -> go.Figure:
-    """Applies the common look. Pages show it with `theme=None`, so nothing is repainted."""
-    look = theme(dark)
-    figure.update_layout(
-        template="none",
-        paper_bgcolor=CLEAR,
-        plot_bgcolor=CLEAR,
-        height=height,
-        margin={"l": 60, "r": 20, "t": 50, "b": 50} | (margin or {}),
-        font={"family": FONT, "size": FONT_SIZE, "color": look.text},
-        hoverlabel={"bgcolor": look.secondary, "bordercolor": look.grid, "font": {"family": FONT, "size": FONT_SIZE, "color": look.text}, "align": "left"},
-        legend={"font": {"size": FONT_SIZE}, "bgcolor": CLEAR} | (legend or {}),
-        hovermode="closest",
-        dragmode=False,
-        **settings,
-    )
-    figure.update_xaxes(**axis_look(dark))
-    figure.update_yaxes(**axis_look(dark))
-    return figure
-
-
-def axis_look(dark: bool) -> dict:
-    """Lines, grid and fonts of an ordinary axis."""
-    look = theme(dark)
-    return {
-        "showline": True, "linecolor": look.grid, "gridcolor": look.grid, "zeroline": False, "ticks": "", "automargin": True,
-        "tickfont": {"size": SMALL, "color": look.text}, "title": {"font": {"size": FONT_SIZE, "color": look.muted}},
-    }
-
-
-def heading(figure: go.Figure, text: str, *, x: float, y: float = 1.0, dark: bool, shift: int = 6, anchor: str = "left", size: int = FONT_SIZE + 1) -> None:
-    """A line of text above a panel, in paper coordinates."""
-    figure.add_annotation(**heading_text(text, x=x, y=y, dark=dark, shift=shift, anchor=anchor, size=size))
-
-
 def heading_text(text: str, *, x: float, y: float = 1.0, dark: bool, shift: int = 6, anchor: str = "left", size: int = FONT_SIZE + 1) -> dict:
-    """The annotation `heading` adds, as a dict, for figures whose headings change from frame to frame."""
+    """A line of text above a panel, in paper coordinates, as an annotation."""
     return {
         "text": text, "x": x, "y": y, "xref": "paper", "yref": "paper", "xanchor": anchor, "yanchor": "bottom", "yshift": shift,
         "showarrow": False, "align": "left", "font": {"size": size, "color": theme(dark).text},
     }
+
+
+def scatter(**settings) -> dict:
+    """A trace of points or lines, as a plain dict."""
+    return {"type": "scatter", **settings}
+
+
+def heatmap(**settings) -> dict:
+    """A heat map, as a plain dict."""
+    return {"type": "heatmap", **settings}
+
+
+def bar(**settings) -> dict:
+    """A trace of bars, as a plain dict."""
+    return {"type": "bar", **settings}
 
 
 def badge(colour: str) -> str:
@@ -79,16 +58,10 @@ def badge(colour: str) -> str:
     return f"<span style='color:{colour}'>■</span>"
 
 
-def panel_domain(figure: go.Figure, row: int, column: int) -> tuple[float, float, float, float]:
-    """(left, right, bottom, top) of a subplot in paper coordinates."""
-    panel = figure.get_subplot(row, column)
-    return (*panel.xaxis.domain, *panel.yaxis.domain)
-
-
-def click_layer(x: Sequence, y: Sequence, customdata: Sequence, text: Sequence[str], *, name: str, size: int = 22) -> go.Scatter:
+def click_layer(x: Sequence, y: Sequence, customdata: Sequence, text: Sequence[str], *, name: str, size: int = 22) -> dict:
     """Invisible square markers over a heat map: clicks on a heat map itself return nothing in Streamlit (streamlit#8760)."""
     hidden = {"marker": {"opacity": 0}}
-    return go.Scatter(
+    return scatter(
         x=list(x), y=list(y), customdata=list(customdata), text=list(text), mode="markers", name=name, showlegend=False,
         marker={"symbol": "square", "size": size, "opacity": 0}, selected=hidden, unselected=hidden, hovertemplate="%{text}<extra></extra>",
     )

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from kdviz.figures.base import SMALL, heading_text, new_layout, numbers, play_controls, safe, side_bar
+from kdviz.figures.base import SMALL, heading_text, heatmap, numbers, play_controls, safe, scatter, side_bar
+from kdviz.figures.panels import Panels
 from kdviz.palette import TEACHER_COLOUR, colour_scale, theme
 
 CELL_PIXELS = 46
+CONTROL_PIXELS = 110
 
 
 def cka_map(matrix: np.ndarray, pairs: Sequence[tuple[int, int]], *, over: str, epoch: float | None = None, dark: bool = False) -> go.Figure:
@@ -26,22 +28,19 @@ def cka_film(
 def _figure(matrices: Sequence[np.ndarray], epochs: Sequence[float | None], pairs: Sequence[tuple[int, int]], over: str, active: int, dark: bool) -> go.Figure:
     matrices = [np.asarray(matrix, dtype=np.float64) for matrix in matrices]
     num_student, num_teacher = matrices[0].shape
-    figure = go.Figure([_heat(matrices[active], dark), _most_similar(matrices[active])])
+    panels = Panels(dark=dark)
+    panels.add(_heat(matrices[active], dark))
+    panels.add(_most_similar(matrices[active]))
     for student, teacher in pairs:
-        figure.add_shape(
-            type="rect", x0=teacher - 0.47, x1=teacher + 0.47, y0=student - 0.47, y1=student + 0.47, line={"color": TEACHER_COLOUR, "width": 2.5, "dash": "dot"},
-        )
-    moving = len(matrices) > 1
-    map_pixels = max(2, num_student) * CELL_PIXELS
-    controls = 110 if moving else 0
-    new_layout(figure, dark=dark, height=map_pixels + 118 + controls, margin={"t": 62, "b": 56 + controls}, showlegend=False)
-    figure.update_xaxes(
-        tickmode="array", tickvals=list(range(num_teacher)), ticktext=[str(layer + 1) for layer in range(num_teacher)],
-        title={"text": "teacher layer", "standoff": 6}, showgrid=False, range=[-0.5, num_teacher - 0.5], fixedrange=True,
+        panels.frame(teacher, student, 0.47, line={"color": TEACHER_COLOUR, "width": 2.5, "dash": "dot"})
+    layers = {"tickmode": "array", "showgrid": False, "fixedrange": True}
+    panels.x_axis(
+        tickvals=list(range(num_teacher)), ticktext=[str(layer + 1) for layer in range(num_teacher)],
+        title={"text": "teacher layer", "standoff": 6}, range=[-0.5, num_teacher - 0.5], **layers,
     )
-    figure.update_yaxes(
-        tickmode="array", tickvals=list(range(num_student)), ticktext=[str(layer + 1) for layer in range(num_student)],
-        title={"text": "student layer"}, showgrid=False, range=[-0.5, num_student - 0.5], fixedrange=True,
+    panels.y_axis(
+        tickvals=list(range(num_student)), ticktext=[str(layer + 1) for layer in range(num_student)],
+        title={"text": "student layer"}, range=[-0.5, num_student - 0.5], **layers,
     )
 
     def headings(place: int) -> list[dict]:
@@ -51,28 +50,31 @@ def _figure(matrices: Sequence[np.ndarray], epochs: Sequence[float | None], pair
             heading_text("dot: the teacher layer most like it; framed: matched pair", x=0, dark=dark, size=SMALL),
         ]
 
-    figure.update_layout(annotations=headings(active))
-    if moving:
-        figure.frames = [
-            go.Frame(
-                name=str(place), traces=[0, 1], layout={"annotations": headings(place)},
-                data=[{"type": "heatmap", "z": numbers(matrix, 3)}, {"type": "scatter", "x": matrix.argmax(axis=1).tolist()}],
-            )
-            for place, matrix in enumerate(matrices)
-        ]
-        figure.update_layout(**play_controls([f"{epoch:g}" for epoch in epochs], active=active, dark=dark, prefix="epoch ", top=-50 / map_pixels))
-    return figure
+    panels.notes = headings(active)
+    map_pixels = max(2, num_student) * CELL_PIXELS
+    size = {"height": map_pixels + 118, "margin": {"t": 62, "b": 56}, "showlegend": False}
+    if len(matrices) == 1:
+        return panels.figure(**size)
+    frames = [
+        {
+            "name": str(place), "traces": [0, 1], "layout": {"annotations": headings(place)},
+            "data": [{"type": "heatmap", "z": numbers(matrix, 3)}, {"type": "scatter", "x": matrix.argmax(axis=1).tolist()}],
+        }
+        for place, matrix in enumerate(matrices)
+    ]
+    controls = play_controls([f"{epoch:g}" for epoch in epochs], active=active, dark=dark, prefix="epoch ", top=-50 / map_pixels)
+    return panels.figure(**size | {"height": size["height"] + CONTROL_PIXELS, "margin": {"t": 62, "b": 56 + CONTROL_PIXELS}}, frames=frames, **controls)
 
 
-def _heat(matrix: np.ndarray, dark: bool) -> go.Heatmap:
-    return go.Heatmap(
+def _heat(matrix: np.ndarray, dark: bool) -> dict:
+    return heatmap(
         z=numbers(matrix, 3), zmin=0, zmax=1, colorscale=colour_scale(theme(dark).sequential), colorbar=side_bar("CKA", dark), xgap=1, ygap=1,
         texttemplate="%{z:.2f}", textfont={"size": SMALL}, hovertemplate="CKA %{z:.3f}<extra></extra>",
     )
 
 
-def _most_similar(matrix: np.ndarray) -> go.Scatter:
-    return go.Scatter(
+def _most_similar(matrix: np.ndarray) -> dict:
+    return scatter(
         x=matrix.argmax(axis=1).tolist(), y=[layer + 0.3 for layer in range(len(matrix))], mode="markers", name="most similar", hoverinfo="skip",
         marker={"symbol": "circle", "size": 9, "color": TEACHER_COLOUR, "line": {"color": "#000000", "width": 1}},
     )

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from kdviz.figures.base import CHARACTER_PIXELS, SMALL, heading, legend_below, new_layout, numbers, panel_domain, safe
+from kdviz.figures.base import CHARACTER_PIXELS, SMALL, legend_below, numbers, safe, scatter
+from kdviz.figures.panels import Panels, axis_name, side_by_side
 from kdviz.palette import DARK, LIGHT, TEACHER_COLOUR, Style, blend, run_styles, strategy_style, theme, transparent
 
 SMALLEST_DISTANCE = 1e-6
@@ -75,32 +75,31 @@ def layer_curves(
     begin. `axis` is "epoch", "step" or "progress" (share of the run). A click on a point returns customdata [run id, pair, step].
     """
     look = theme(dark)
-    figure = make_subplots(1, 2, horizontal_spacing=0.09)
+    panels = Panels(side_by_side([1, 1], spacing=0.09), dark=dark)
     styles = run_styles([run.strategy for run in runs])
     for run, style in zip(runs, styles, strict=True):
         scale = _scale(run, axis)
         for pair in range(len(run.pairs)):
             faded = chosen_pair is not None and pair != chosen_pair
             for column, values in ((1, np.asarray(run.attention_kl)), (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE))):
-                figure.add_trace(_pair_line(run, style, pair, values[:, pair], scale, column, faded=faded, several=len(runs) > 1, dark=dark), 1, column)
+                panels.add(_pair_line(run, style, pair, values[:, pair], scale, column, faded=faded, several=len(runs) > 1, dark=dark), column)
     if runs:
-        _before_training(figure, runs[0], styles[0], _scale(runs[0], axis), dark=dark)
-    longest = max((len(run.label) for run in runs), default=0) * (len(runs) > 1) + 14
-    legend, legend_pixels = legend_below(sum(len(run.pairs) for run in runs) + 1, longest_label=longest)
-    new_layout(figure, dark=dark, height=382 + legend_pixels, margin={"t": 94, "b": 56 + legend_pixels}, legend=legend)
-    figure.update_xaxes(title={"text": AXES[axis], "standoff": 6}, tickformat=".0%" if axis == "progress" else None)
-    figure.update_yaxes(row=1, col=1, title={"text": "attention KL (nats)"}, rangemode="tozero")
-    figure.update_yaxes(row=1, col=2, title={"text": "CLS distance (1 − cosine), log scale"}, type="log", exponentformat="power", dtick=1)
+        _before_training(panels, runs[0], styles[0], _scale(runs[0], axis))
+    panels.x_axis(title={"text": AXES[axis], "standoff": 6}, tickformat=".0%" if axis == "progress" else None)
+    panels.y_axis(1, title={"text": "attention KL (nats)"}, rangemode="tozero")
+    panels.y_axis(2, title={"text": "CLS distance (1 − cosine), log scale"}, type="log", exponentformat="power", dtick=1)
     for column, name in ((1, "Attention KL"), (2, "[CLS] distance")):
-        heading(figure, f"<b>{name}</b>", x=panel_domain(figure, 1, column)[0], dark=dark, shift=36)
-    heading(figure, f"means over {safe(over)}; dotted levels: before training", x=0, dark=dark, shift=60, size=SMALL)
+        panels.heading(f"<b>{name}</b>", panel=column, shift=36)
+    panels.heading(f"means over {safe(over)}; dotted levels: before training", shift=60, size=SMALL)
     staged = next((run for run in runs if run.stages), None)
     if staged:
-        _stage_lines(figure, staged, _scale(staged, axis), dark=dark)
+        _stage_lines(panels, staged, _scale(staged, axis))
     if shown_epoch is not None and runs:
         for column in (1, 2):
-            figure.add_vline(x=shown_epoch * _scale(runs[0], axis), line={"color": look.text, "width": 1.5}, row=1, col=column)
-    return figure
+            panels.vertical_line(shown_epoch * _scale(runs[0], axis), line={"color": look.text, "width": 1.5}, panel=column)
+    longest = max((len(run.label) for run in runs), default=0) * (len(runs) > 1) + 14
+    legend, legend_pixels = legend_below(sum(len(run.pairs) for run in runs) + 1, longest_label=longest)
+    return panels.figure(height=382 + legend_pixels, margin={"t": 94, "b": 56 + legend_pixels}, legend=legend)
 
 
 def score_curves(
@@ -114,33 +113,31 @@ def score_curves(
     dark: bool = False,
 ) -> go.Figure:
     """A score over epochs: a line a run with its interval as a band, the teacher as a level line, the majority class as a dotted one."""
-    figure = go.Figure()
-    look = theme(dark)
+    panels, look = Panels(dark=dark), theme(dark)
     last = max((float(epoch) for run in runs for epoch in run.epochs), default=1.0)
     for run, style in zip(runs, run_styles([run.strategy for run in runs]), strict=True):
         if run.low is not None and run.high is not None:
-            figure.add_trace(go.Scatter(
+            panels.add(scatter(
                 x=numbers([*run.epochs, *reversed(run.epochs)], 3), y=numbers([*run.high, *reversed(run.low)], 4), fill="toself", mode="lines",
                 fillcolor=transparent(style.colour, 0.15), line={"width": 0}, hoverinfo="skip", showlegend=False, legendgroup=run.label, name=f"{run.label} interval",
             ))
-        figure.add_trace(go.Scatter(
+        panels.add(scatter(
             x=numbers(run.epochs, 3), y=numbers(run.values, 4), mode="lines+markers", name=safe(run.label, 40), legendgroup=run.label,
             line={"color": style.colour, "dash": style.dash, "width": 2.5}, marker={"symbol": style.symbol, "size": 9},
             hovertemplate=f"{safe(run.label)}<br>epoch %{{x:.2f}}: {safe(score_name)} %{{y:.3f}} (n = {num_examples:,})<extra></extra>",
         ))
     for level, name, line in ((teacher_score, "teacher", {"color": TEACHER_COLOUR, "width": 2.5}), (majority, "majority class", {"color": look.muted, "width": 1.5, "dash": "dot"})):
         if level is not None:
-            figure.add_trace(go.Scatter(
+            panels.add(scatter(
                 x=[0, last], y=numbers([level] * 2, 4), mode="lines", name=f"{name} {level:.3f}", line=line,
                 hovertemplate=f"{name} {level:.3f}<extra></extra>",
             ))
-    legend, legend_pixels = legend_below(len(runs) + 2, longest_label=max((len(run.label) for run in runs), default=14))
-    new_layout(figure, dark=dark, height=320 + legend_pixels, margin={"t": 44, "b": 56 + legend_pixels}, legend=legend)
-    figure.update_xaxes(title={"text": "epoch", "standoff": 6})
-    heading(figure, f"<b>{safe(score_name)}</b> · n = {num_examples:,} evaluation examples", x=0, dark=dark)
+    panels.x_axis(title={"text": "epoch", "standoff": 6})
+    panels.heading(f"<b>{safe(score_name)}</b> · n = {num_examples:,} evaluation examples")
     if shown_epoch is not None:
-        figure.add_vline(x=shown_epoch, line={"color": look.text, "width": 1.5})
-    return figure
+        panels.vertical_line(shown_epoch, line={"color": look.text, "width": 1.5})
+    legend, legend_pixels = legend_below(len(runs) + 2, longest_label=max((len(run.label) for run in runs), default=14))
+    return panels.figure(height=320 + legend_pixels, margin={"t": 44, "b": 56 + legend_pixels}, legend=legend)
 
 
 def loss_curves(train_lines: Sequence[Mapping], pairs: Sequence[tuple[int, int]], *, strategy: str, stages: Sequence[tuple[float, str]] = (), dark: bool = False) -> go.Figure:
@@ -151,36 +148,36 @@ def loss_curves(train_lines: Sequence[Mapping], pairs: Sequence[tuple[int, int]]
     """
     style, look = strategy_style(strategy), theme(dark)
     epochs = [line["epoch"] for line in train_lines]
-    panels = [
+    terms_of = [
         ("Classification", {"soft": "soft labels (T²·KL, nats)", "hard": "hard labels (cross-entropy, nats)"}, lambda line, key: line["losses"].get(key)),
         ("Attention KL", {str(pair[0]): pair_name(pair) for pair in pairs}, lambda line, key: line["losses"].get("attention_kl", {}).get(key)),
         ("[CLS] distance", {str(pair[0]): pair_name(pair) for pair in pairs}, lambda line, key: line["losses"].get("cls_distance", {}).get(key)),
     ]
-    figure = make_subplots(1, 3, horizontal_spacing=0.07)
-    for column, (_, terms, value) in enumerate(panels, start=1):
+    panels, named = Panels(side_by_side([1, 1, 1], spacing=0.07), dark=dark), set()
+    for column, (_, terms, value) in enumerate(terms_of, start=1):
         for place, (key, name) in enumerate(terms.items()):
             values = [value(line, key) for line in train_lines]
             if all(item is None for item in values):
                 continue
             line = [{"color": look.text}, {"color": look.muted, "dash": "dash"}][place] if column == 1 else {"color": _shade(style, place, len(terms), dark)}
-            figure.add_trace(go.Scatter(
+            panels.add(scatter(
                 x=numbers(epochs, 3), y=[None if item is None else round(item, 5) for item in values], mode="lines", name=name, connectgaps=False,
-                legendgroup=name, showlegend=column == 1 or not _named(figure, name),
+                legendgroup=name, showlegend=name not in named,
                 line=line | {"width": 2},
                 hovertemplate=f"{name}<br>epoch %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
-            ), 1, column)
-    legend, legend_pixels = legend_below(max(1, len(figure.data)), longest_label=32)
-    new_layout(figure, dark=dark, height=270 + legend_pixels, margin={"t": 62, "b": 52 + legend_pixels}, legend=legend, showlegend=True)
+            ), column)
+            named.add(name)
     last = max(epochs, default=1.0)
-    for column, ((title, _, _), unit) in enumerate(zip(panels, ("nats", "nats", "1 − cosine"), strict=True), start=1):
-        figure.update_xaxes(row=1, col=column, title={"text": "epoch", "standoff": 6}, range=[0, max(last, 1e-3)])
-        figure.update_yaxes(row=1, col=column, title={"text": f"training loss ({unit})" if column == 1 else unit}, rangemode="tozero", nticks=6)
+    for column, ((title, _, _), unit) in enumerate(zip(terms_of, ("nats", "nats", "1 − cosine"), strict=True), start=1):
+        panels.x_axis(column, title={"text": "epoch", "standoff": 6}, range=[0, max(last, 1e-3)])
+        panels.y_axis(column, title={"text": f"training loss ({unit})" if column == 1 else unit}, rangemode="tozero", nticks=6)
         empty = "" if train_lines else ": no step yet"
-        heading(figure, f"<b>{title}</b>{empty}", x=panel_domain(figure, 1, column)[0], dark=dark, shift=24)
+        panels.heading(f"<b>{title}</b>{empty}", panel=column, shift=24)
         for begin, _ in stages:
             if 0 < begin <= last:
-                figure.add_vline(x=begin, line={"color": look.muted, "width": 1, "dash": "dot"}, row=1, col=column)
-    return figure
+                panels.vertical_line(begin, line={"color": look.muted, "width": 1, "dash": "dot"}, panel=column)
+    legend, legend_pixels = legend_below(max(1, len(panels.traces)), longest_label=32)
+    return panels.figure(height=270 + legend_pixels, margin={"t": 62, "b": 52 + legend_pixels}, legend=legend, showlegend=True)
 
 
 def _scale(run: RunCurves, axis: str) -> float:
@@ -194,15 +191,11 @@ def _shade(style: Style, pair: int, num_pairs: int, dark: bool) -> str:
     return blend(style.colour, DARK.text if dark else LIGHT.background, 0.6 * (1 - (pair + 1) / num_pairs))
 
 
-def _named(figure: go.Figure, name: str) -> bool:
-    return any(trace.name == name for trace in figure.data)
-
-
-def _pair_line(run: RunCurves, style: Style, pair: int, values: np.ndarray, scale: float, column: int, *, faded: bool, several: bool, dark: bool) -> go.Scatter:
+def _pair_line(run: RunCurves, style: Style, pair: int, values: np.ndarray, scale: float, column: int, *, faded: bool, several: bool, dark: bool) -> dict:
     student_layer, teacher_layer = run.pairs[pair]
     short = f"layer {student_layer + 1} ↔ {teacher_layer + 1}"
     what = ("attention KL", "nats") if column == 1 else ("CLS distance", "(1 − cosine)")
-    return go.Scatter(
+    return scatter(
         x=numbers(np.asarray(run.epochs) * scale, 4), y=numbers(values, 6), mode="lines+markers", opacity=0.45 if faded else 1.0,
         name=f"{safe(run.label, 40)} · {short}" if several else short, legendgroup=f"{run.run_id}/{pair}", showlegend=column == 1,
         line={"color": _shade(style, pair, len(run.pairs), dark), "dash": style.dash, "width": 2},
@@ -213,23 +206,23 @@ def _pair_line(run: RunCurves, style: Style, pair: int, values: np.ndarray, scal
     )
 
 
-def _before_training(figure: go.Figure, run: RunCurves, style: Style, scale: float, *, dark: bool) -> None:
+def _before_training(panels: Panels, run: RunCurves, style: Style, scale: float) -> None:
     """Dotted levels at the values of the first moment, one legend entry for all."""
     if not len(run.epochs):
         return
     end = max(run.epochs) * scale
     for column, values in ((1, np.asarray(run.attention_kl)), (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE))):
         for pair in range(len(run.pairs)):
-            figure.add_trace(go.Scatter(
+            panels.add(scatter(
                 x=[0, round(end, 4)], y=numbers([values[0, pair]] * 2, 6), mode="lines", name="before training", legendgroup="before training",
                 showlegend=column == 1 and pair == 0, hoverinfo="skip", opacity=0.8,
-                line={"color": _shade(style, pair, len(run.pairs), dark), "width": 1, "dash": "dot"},
-            ), 1, column)
+                line={"color": _shade(style, pair, len(run.pairs), panels.dark), "width": 1, "dash": "dot"},
+            ), column)
 
 
-def _stage_lines(figure: go.Figure, run: RunCurves, scale: float, *, dark: bool) -> None:
+def _stage_lines(panels: Panels, run: RunCurves, scale: float) -> None:
     """A vertical line where a stage begins, its name above the panel: on a second line, or left out, where names would overlap."""
-    look = theme(dark)
+    look = theme(panels.dark)
     span, free_from = max(run.epochs, default=1.0) or 1.0, [0.0] * STAGE_ROWS
     for begin, name in run.stages:
         name = safe(name, 22)
@@ -237,10 +230,10 @@ def _stage_lines(figure: go.Figure, run: RunCurves, scale: float, *, dark: bool)
         if line is not None:
             free_from[line] = begin + span * (len(name) + 1) * CHARACTER_PIXELS / PANEL_PIXELS
         for column in (1, 2):
-            figure.add_vline(x=begin * scale, line={"color": look.muted, "width": 1, "dash": "dot"}, row=1, col=column)
+            panels.vertical_line(begin * scale, line={"color": look.muted, "width": 1, "dash": "dot"}, panel=column)
             if line is None:
                 continue
-            figure.add_annotation(
-                text=name, x=begin * scale, y=1, yref="y domain" if column == 1 else "y2 domain", xref="x" if column == 1 else "x2",
+            panels.note(
+                text=name, x=begin * scale, y=1, xref=axis_name("x", column), yref=axis_name("y", column) + " domain",
                 xanchor="left", yanchor="bottom", yshift=2 + 14 * line, showarrow=False, font={"size": SMALL, "color": look.muted},
             )

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from kdviz.figures.base import CLEAR, FONT_SIZE, SMALL, heading_text, new_layout, play_controls, safe
+from kdviz.figures.base import CLEAR, FONT_SIZE, SMALL, heading_text, play_controls, safe, scatter
+from kdviz.figures.panels import Panels
 from kdviz.palette import TEACHER_COLOUR, strategy_style, theme
 
 LAYER_PIXELS = 38
@@ -29,20 +30,12 @@ def matching_diagram(
     `classification` ("none", "soft", "hard", "soft+hard") adds the classifiers on top, joined when that term is active; None leaves
     them out. `values` (one a pair) are written on the lines, attention KL in nats. A click on a layer or line returns customdata [pair].
     """
-    look = theme(dark)
     heights = _student_heights(num_teacher_layers, num_student_layers, pairs)
     active = set(range(num_student_layers)) if active is None else set(active)
-    figure = go.Figure(_traces(num_teacher_layers, heights, pairs, chosen, active, classification, values, strategy, dark))
-    top = num_teacher_layers - 1 + (ANSWER_GAP if classification is not None else 0)
-    new_layout(figure, dark=dark, height=int(70 + (top + 1) * LAYER_PIXELS), margin={"l": 10, "r": 10, "t": 40, "b": 10}, showlegend=False)
-    nothing = {"visible": False, "fixedrange": True, "showgrid": False}
-    figure.update_xaxes(range=[-0.45, 1.45], **nothing)
-    figure.update_yaxes(range=[-0.6, top + 0.6], **nothing)
-    figure.update_layout(annotations=[
-        _column_name("<b>Teacher</b>", 0, TEACHER_COLOUR, dark), _column_name("<b>Student</b>", 1, strategy_style(strategy).colour, dark),
-    ])
-    figure.update_layout(hoverlabel={"bgcolor": look.secondary})
-    return figure
+    traces = _traces(num_teacher_layers, heights, pairs, chosen, active, classification, values, strategy, dark)
+    panels, pixels = _panels(traces, num_teacher_layers, classification is not None, dark)
+    panels.notes = _names(strategy, dark)
+    return panels.figure(height=pixels + 50, margin={"l": 10, "r": 10, "t": 40, "b": 10}, showlegend=False)
 
 
 def stage_film(
@@ -62,7 +55,7 @@ def stage_film(
     heights = _student_heights(num_teacher_layers, num_student_layers, pairs)
     active = min(max(active, 0), len(stages) - 1)
 
-    def traces(stage: Mapping) -> list[go.Scatter]:
+    def traces(stage: Mapping) -> list[dict]:
         return _traces(num_teacher_layers, heights, pairs, None, set(stage["layers"]), stage["classification"], None, strategy, dark)
 
     def words(place: int) -> list[dict]:
@@ -70,33 +63,39 @@ def stage_film(
         epochs = f" · {stage['epochs']:g} epoch{'s' * (stage['epochs'] != 1)}" if stage.get("epochs") is not None else ""
         text = f"<b>Stage {place + 1} of {len(stages)}</b> · {safe(_stage_words(stage))}{epochs}"
         return [
-            _column_name("<b>Teacher</b>", 0, TEACHER_COLOUR, dark), _column_name("<b>Student</b>", 1, strategy_style(strategy).colour, dark),
+            *_names(strategy, dark),
             heading_text(text, x=0.5, dark=dark, shift=34, anchor="center"),
         ]
 
-    figure = matching_diagram(
-        num_teacher_layers, num_student_layers, pairs, active=stages[active]["layers"], classification=stages[active]["classification"], strategy=strategy, dark=dark,
-    )
-    drawing = figure.layout.height - 50
-    figure.frames = [
-        go.Frame(name=str(place), data=traces(stage), traces=list(range(len(figure.data))), layout={"annotations": words(place)})
-        for place, stage in enumerate(stages)
+    panels, pixels = _panels(traces(stages[active]), num_teacher_layers, True, dark)
+    panels.notes = words(active)
+    frames = [
+        {"name": str(place), "data": traces(stage), "traces": list(range(len(panels.traces))), "layout": {"annotations": words(place)}} for place, stage in enumerate(stages)
     ]
-    figure.update_layout(
-        annotations=words(active), height=figure.layout.height + 140, margin={"l": 10, "r": 10, "t": 70, "b": 120},
-        **play_controls([str(place + 1) for place in range(len(stages))], active=active, dark=dark, prefix="stage ", milliseconds=1400, top=-10 / drawing, left=0.36),
-    )
-    return figure
+    controls = play_controls([str(place + 1) for place in range(len(stages))], active=active, dark=dark, prefix="stage ", milliseconds=1400, top=-10 / pixels, left=0.36)
+    return panels.figure(height=pixels + 190, margin={"l": 10, "r": 10, "t": 70, "b": 120}, showlegend=False, frames=frames, **controls)
 
 
-def _traces(num_teacher: int, heights: Sequence[float], pairs, chosen, active: set[int], classification, values, strategy: str, dark: bool) -> list[go.Scatter]:
+def _panels(traces: Sequence[dict], num_teacher: int, has_classifiers: bool, dark: bool) -> tuple[Panels, int]:
+    """The drawing without its words, and the pixels it is high."""
+    panels = Panels(dark=dark)
+    for trace in traces:
+        panels.add(trace)
+    top = num_teacher - 1 + ANSWER_GAP * has_classifiers
+    nothing = {"visible": False, "fixedrange": True, "showgrid": False}
+    panels.x_axis(range=[-0.45, 1.45], **nothing)
+    panels.y_axis(range=[-0.6, top + 0.6], **nothing)
+    return panels, int(20 + (top + 1) * LAYER_PIXELS)
+
+
+def _traces(num_teacher: int, heights: Sequence[float], pairs, chosen, active: set[int], classification, values, strategy: str, dark: bool) -> list[dict]:
     look, style = theme(dark), strategy_style(strategy)
     traces = []
     for place, (student, teacher) in enumerate(pairs):
         live, strong = student in active, place == chosen
         label = "" if values is None else f"{values[place]:.2f}"
         middle = (teacher + heights[student]) / 2
-        traces.append(go.Scatter(
+        traces.append(scatter(
             x=[0.17, 0.5, 0.83], y=[teacher, middle, heights[student]], mode="lines+text", customdata=[[place]] * 3, name="pair",
             line={"color": (look.text if strong else style.colour) if live else look.grid, "width": 5 if strong else 2.5, "dash": "solid" if live else "dot"},
             text=["", f"<b>{label}</b>" if strong else label, ""], textposition="top center", textfont={"size": SMALL, "color": look.text},
@@ -112,12 +111,12 @@ def _traces(num_teacher: int, heights: Sequence[float], pairs, chosen, active: s
     return traces
 
 
-def _column(x: float, heights: list[float], pair_of: Mapping[int, int], live: Collection[int], colour: str, symbol: str, chosen, who: str, dark: bool) -> go.Scatter:
+def _column(x: float, heights: list[float], pair_of: Mapping[int, int], live: Collection[int], colour: str, symbol: str, chosen, who: str, dark: bool) -> dict:
     """The layers of one model as wide boxes: filled where matched and active, hollow elsewhere."""
     look = theme(dark)
     layers = range(len(heights))
     picked = [layer in pair_of and pair_of[layer] == chosen for layer in layers]
-    return go.Scatter(
+    return scatter(
         x=[x] * len(heights), y=heights, mode="markers+text", name=who, customdata=[[pair_of.get(layer, -1)] for layer in layers],
         marker={
             "symbol": "square", "size": 30, "color": [colour if layer in live else look.secondary for layer in layers],
@@ -130,12 +129,12 @@ def _column(x: float, heights: list[float], pair_of: Mapping[int, int], live: Co
     )
 
 
-def _classifiers(height: float, classification: str, dark: bool) -> go.Scatter:
+def _classifiers(height: float, classification: str, dark: bool) -> dict:
     """Both classifiers, joined by a line naming the term when one is active."""
     look = theme(dark)
     live = classification != "none"
     words = {"none": "", "soft": "soft labels", "hard": "true labels", "soft+hard": "soft and true labels"}.get(classification, safe(classification))
-    return go.Scatter(
+    return scatter(
         x=[0.0, 0.5, 1.0], y=[height] * 3, mode="lines+markers+text", name="classifiers", customdata=[[-1]] * 3,
         line={"color": look.text if live else look.grid, "width": 2.5 if live else 1.5, "dash": "solid" if live else "dot"},
         marker={"opacity": 1, "symbol": ["hexagon", "circle", "hexagon"], "size": [26, 0.1, 26], "color": [look.text if live else look.secondary, CLEAR, look.text if live else look.secondary], "line": {"color": look.muted, "width": [1.5, 0, 1.5]}},
@@ -159,6 +158,10 @@ def _stage_words(stage: Mapping) -> str:
     inner = f"student layer{'s' * (len(layers) > 1)} {', '.join(layers)}" if layers else ""
     outer = {"none": "", "soft": "soft labels", "hard": "true labels", "soft+hard": "soft and true labels"}.get(stage["classification"], "")
     return " and ".join(part for part in (inner, outer) if part) or "nothing"
+
+
+def _names(strategy: str, dark: bool) -> list[dict]:
+    return [_column_name("<b>Teacher</b>", 0, TEACHER_COLOUR, dark), _column_name("<b>Student</b>", 1, strategy_style(strategy).colour, dark)]
 
 
 def _column_name(text: str, x: float, colour: str, dark: bool) -> dict:

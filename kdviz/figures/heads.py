@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from kdviz.compare.heads import HeadMatch
-from kdviz.figures.base import SMALL, click_layer, heading, new_layout, numbers, panel_domain, safe, side_bar
+from kdviz.figures.base import SMALL, bar, click_layer, heatmap, numbers, safe, scatter, side_bar
 from kdviz.figures.curves import pair_name
+from kdviz.figures.panels import Panels, side_by_side
 from kdviz.palette import colour_scale, strategy_style, theme
 
 CELL_PIXELS = 36
@@ -30,22 +30,22 @@ def heads_overview(
     """
     kl = np.asarray(kl, dtype=np.float64)
     num_pairs, num_heads = kl.shape
-    figure = go.Figure(_matrix_trace(kl, dark, "KL (nats)", template="%{z:.2f}" if num_heads <= MOST_WRITTEN else None))
+    panels = Panels(dark=dark)
+    panels.add(_matrix_trace(kl, dark, "KL (nats)", template="%{z:.2f}" if num_heads <= MOST_WRITTEN else None))
     cells = [(pair, head) for pair in range(num_pairs) for head in range(num_heads)]
-    figure.add_trace(click_layer(
+    panels.add(click_layer(
         [head for _, head in cells], [pair for pair, _ in cells], [list(cell) for cell in cells],
         [f"{pair_name(pairs[pair])}, head {head + 1}<br>KL {kl[pair, head]:.3f} nats" for pair, head in cells], name="heads",
     ))
-    new_layout(figure, dark=dark, height=130 + num_pairs * CELL_PIXELS, margin={"l": 90, "t": 40})
-    _heads_axis(figure, num_heads, "head")
-    figure.update_yaxes(
+    _heads_axis(panels, num_heads, "head")
+    panels.y_axis(
         tickmode="array", tickvals=list(range(num_pairs)), ticktext=[f"{student + 1} ↔ {teacher + 1}" for student, teacher in pairs],
         title={"text": "student ↔ teacher layer", "standoff": 6}, showgrid=False, range=[-0.5, num_pairs - 0.5], fixedrange=True,
     )
-    heading(figure, f"<b>Attention KL of every head</b> · mean over {safe(over)}", x=0, dark=dark)
+    panels.heading(f"<b>Attention KL of every head</b> · mean over {safe(over)}")
     if chosen is not None:
-        _frame(figure, chosen[1], chosen[0], theme(dark).text, width=3)
-    return figure
+        _frame(panels, chosen[1], chosen[0], theme(dark).text, width=3)
+    return panels.figure(height=130 + num_pairs * CELL_PIXELS, margin={"l": 90, "t": 40})
 
 
 def head_matching(
@@ -69,29 +69,28 @@ def head_matching(
         assigned = [head for head in match.student_heads if head >= 0]
         order = assigned + [head for head in order if head not in assigned]
     shown = matrix[:, order]
-    figure = go.Figure(_matrix_trace(shown, dark, "KL (nats)", template="%{z:.2f}" if num_student <= MOST_WRITTEN else None))
+    panels = Panels(dark=dark)
+    panels.add(_matrix_trace(shown, dark, "KL (nats)", template="%{z:.2f}" if num_student <= MOST_WRITTEN else None))
     cells = [(teacher, column) for teacher in range(num_teacher) for column in range(num_student)]
-    figure.add_trace(click_layer(
+    panels.add(click_layer(
         [column for _, column in cells], [teacher for teacher, _ in cells], [[teacher, order[column]] for teacher, column in cells],
         [f"teacher head {teacher + 1}, student head {order[column] + 1}<br>KL {shown[teacher, column]:.3f} nats" for teacher, column in cells], name="head pairs",
     ))
     for teacher, student in enumerate(match.student_heads):
         if teacher < num_student:
-            _frame(figure, order.index(teacher), teacher, look.muted, width=1.5, dash="dot")
+            _frame(panels, order.index(teacher), teacher, look.muted, width=1.5, dash="dot")
         if student >= 0:
-            _frame(figure, order.index(student), teacher, look.text, width=2.5)
-    new_layout(figure, dark=dark, height=170 + num_teacher * CELL_PIXELS, margin={"l": 70, "t": 62})
-    _heads_axis(figure, num_student, f"head of student layer {pair[0] + 1}" + (", in the order of the best partners" if reorder else ""), order)
-    figure.update_yaxes(
+            _frame(panels, order.index(student), teacher, look.text, width=2.5)
+    _heads_axis(panels, num_student, f"head of student layer {pair[0] + 1}" + (", in the order of the best partners" if reorder else ""), order)
+    panels.y_axis(
         tickmode="array", tickvals=list(range(num_teacher)), ticktext=[str(head + 1) for head in range(num_teacher)],
         title={"text": f"head of teacher layer {pair[1] + 1}", "standoff": 6}, showgrid=False, range=[num_teacher - 0.5, -0.5], fixedrange=True,
     )
-    heading(
-        figure, f"<b>Best partners {match.matched_kl:.2f} nats</b> · same index {match.same_index_kl:.2f} · gain {match.gain:.2f}, "
-        f"{match.moved} of {num_teacher} heads elsewhere", x=0, dark=dark, shift=26,
+    panels.heading(
+        f"<b>Best partners {match.matched_kl:.2f} nats</b> · same index {match.same_index_kl:.2f} · gain {match.gain:.2f}, {match.moved} of {num_teacher} heads elsewhere", shift=26,
     )
-    heading(figure, f"sums over heads of the mean KL over {safe(over)}; framed: best partner, dotted: same index", x=0, dark=dark, size=SMALL)
-    return figure
+    panels.heading(f"sums over heads of the mean KL over {safe(over)}; framed: best partner, dotted: same index", size=SMALL)
+    return panels.figure(height=170 + num_teacher * CELL_PIXELS, margin={"l": 70, "t": 62})
 
 
 def head_drift_chart(
@@ -107,40 +106,40 @@ def head_drift_chart(
     """Left: teacher heads that changed partner since the moment before. Right: total KL in nats with best and with same-index partners."""
     style, look = strategy_style(strategy), theme(dark)
     most = max([1, *changed])
-    figure = make_subplots(1, 2, horizontal_spacing=0.09)
-    figure.add_trace(go.Bar(
+    panels = Panels(side_by_side([1, 1], spacing=0.09), dark=dark)
+    panels.add(bar(
         x=numbers(epochs, 3), y=list(changed), marker={"color": style.colour}, name="changed partner", showlegend=False,
         hovertemplate="epoch %{x:.2f}<br>%{y} of " + str(num_heads) + " heads changed partner<extra></extra>",
-    ), 1, 1)
+    ))
     lines = ((same_index_kl, "same index", look.muted, "dot"), (matched_kl, "best partners", style.colour, style.dash))
     for values, name, colour, dash in lines:
-        figure.add_trace(go.Scatter(
+        panels.add(scatter(
             x=numbers(epochs, 3), y=numbers(values, 4), name=name, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2},
             marker={"symbol": style.symbol if name == "best partners" else "circle", "size": 7},
             hovertemplate=f"{name}<br>epoch %{{x:.2f}}: %{{y:.3f}} nats<extra></extra>",
-        ), 1, 2)
-    new_layout(figure, dark=dark, height=320, margin={"t": 44, "b": 84}, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container", "yanchor": "bottom"})
-    figure.update_xaxes(title={"text": "epoch", "standoff": 6})
-    figure.update_yaxes(row=1, col=1, title={"text": f"heads of {num_heads}"}, range=[0, most * 1.1], dtick=-(-most // 5))
-    figure.update_yaxes(row=1, col=2, title={"text": "nats, sum over heads"}, rangemode="tozero")
-    heading(figure, "<b>Partners changed</b> since the moment before" + (": none" if not any(changed) else ""), x=panel_domain(figure, 1, 1)[0], dark=dark)
-    heading(figure, "<b>Total KL</b>, best against same index", x=panel_domain(figure, 1, 2)[0], dark=dark)
-    return figure
+        ), 2)
+    panels.x_axis(title={"text": "epoch", "standoff": 6})
+    panels.y_axis(1, title={"text": f"heads of {num_heads}"}, range=[0, most * 1.1], dtick=-(-most // 5))
+    panels.y_axis(2, title={"text": "nats, sum over heads"}, rangemode="tozero")
+    panels.heading("<b>Partners changed</b> since the moment before" + (": none" if not any(changed) else ""))
+    panels.heading("<b>Total KL</b>, best against same index", panel=2)
+    legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container", "yanchor": "bottom"}
+    return panels.figure(height=320, margin={"t": 44, "b": 84}, legend=legend)
 
 
-def _matrix_trace(values: np.ndarray, dark: bool, unit: str, *, template: str | None) -> go.Heatmap:
-    return go.Heatmap(
+def _matrix_trace(values: np.ndarray, dark: bool, unit: str, *, template: str | None) -> dict:
+    return heatmap(
         z=numbers(values), zmin=0, zmax=max(float(values.max()), 1e-6), colorscale=colour_scale(theme(dark).sequential), colorbar=side_bar(unit, dark),
         texttemplate=template, textfont={"size": SMALL}, xgap=1, ygap=1, hoverinfo="skip",
     )
 
 
-def _heads_axis(figure: go.Figure, num_heads: int, title: str, order: Sequence[int] | None = None) -> None:
-    figure.update_xaxes(
+def _heads_axis(panels: Panels, num_heads: int, title: str, order: Sequence[int] | None = None) -> None:
+    panels.x_axis(
         tickmode="array", tickvals=list(range(num_heads)), ticktext=[str(head + 1) for head in (order or range(num_heads))],
         title={"text": title, "standoff": 6}, showgrid=False, range=[-0.5, num_heads - 0.5], fixedrange=True,
     )
 
 
-def _frame(figure: go.Figure, x: float, y: float, colour: str, *, width: float, dash: str = "solid") -> None:
-    figure.add_shape(type="rect", x0=x - 0.46, x1=x + 0.46, y0=y - 0.46, y1=y + 0.46, line={"color": colour, "width": width, "dash": dash})
+def _frame(panels: Panels, x: float, y: float, colour: str, *, width: float, dash: str = "solid") -> None:
+    panels.frame(x, y, 0.46, line={"color": colour, "width": width, "dash": dash})

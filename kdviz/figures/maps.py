@@ -4,20 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from kdviz.figures.base import (
     CHARACTER_PIXELS,
     LONGEST_LABEL,
     SMALL,
     badge,
+    bar,
     click_layer,
-    heading,
-    new_layout,
+    heatmap,
     numbers,
-    panel_domain,
     safe,
 )
+from kdviz.figures.panels import Panels, side_by_side
 from kdviz.palette import TEACHER_COLOUR, colour_scale, strategy_style, theme
 
 ROW_PIXELS = 17
@@ -47,34 +46,33 @@ def attention_maps(
     teacher_map, student_map = np.asarray(teacher_map, dtype=np.float64), np.asarray(student_map, dtype=np.float64)
     has_bars = row_kl is not None
     widths = [0.3, 0.3, 0.3, 0.1] if has_bars else [1 / 3] * 3
-    figure = make_subplots(1, len(widths), column_widths=widths, shared_yaxes=True, horizontal_spacing=0.022)
+    panels = Panels(side_by_side(widths, spacing=0.022), shared_y=True, dark=dark)
     zmax = shared_maximum(teacher_map, student_map)
     texts = cell_texts(tokens)
-    figure.add_trace(attention_trace(teacher_map, texts, zmax=zmax, name="teacher", dark=dark, bar=(0, 0.55)), 1, 1)
-    figure.add_trace(attention_trace(student_map, texts, zmax=zmax, name="student", dark=dark), 1, 2)
-    figure.add_trace(difference_trace(teacher_map, student_map, texts, dark=dark, bar=(0.61, 0.9)), 1, 3)
+    panels.add(attention_trace(teacher_map, texts, zmax=zmax, name="teacher", dark=dark, scale=(0, 0.55)))
+    panels.add(attention_trace(student_map, texts, zmax=zmax, name="student", dark=dark), 2)
+    panels.add(difference_trace(teacher_map, student_map, texts, dark=dark, scale=(0.61, 0.9)), 3)
     headings = [
         f"{badge(TEACHER_COLOUR)} <b>Teacher</b><br>{safe(teacher_title)}",
         f"{badge(strategy_style(strategy).colour)} <b>Student</b><br>{safe(student_title)}",
         f"<b>Teacher − student</b><br>{equality(teacher_map, student_map)}",
     ]
     if has_bars:
-        figure.add_trace(row_kl_trace(row_kl, tokens, dark=dark), 1, 4)
+        panels.add(row_kl_trace(row_kl, tokens, dark=dark), 4)
         headings.append(f"<b>KL {float(np.mean(row_kl)):.3f}</b><br>nats")
-    height, margin = map_size(tokens, extra_top=16 + (26 if note else 0))
-    new_layout(figure, dark=dark, height=height, margin=margin, showlegend=False, bargap=0.25)
-    token_axes(figure, tokens, columns=3, dark=dark)
+    token_axes(panels, tokens, columns=3)
     if has_bars:
-        row_bars_axis(figure, len(tokens), column=4)
-    for column, text in enumerate(headings, start=1):
-        heading(figure, text, x=panel_domain(figure, 1, column)[0], dark=dark)
-    scale_captions(figure, dark=dark, attention=0.275, difference=0.755)
+        row_bars_axis(panels, len(tokens), panel=4)
+    for panel, text in enumerate(headings, start=1):
+        panels.heading(text, panel=panel)
+    height, margin = map_size(tokens, extra_top=16 + (26 if note else 0))
+    scale_captions(panels, margin["b"], attention=0.275, difference=0.755)
     if note:
-        heading(figure, safe(note), x=0, dark=dark, shift=48, size=SMALL)
+        panels.heading(safe(note), shift=48, size=SMALL)
     if clickable:
-        for column, name in enumerate(("teacher", "student", "difference"), start=1):
-            figure.add_trace(_cells(teacher_map, student_map, texts, name), 1, column)
-    return figure
+        for panel, name in enumerate(("teacher", "student", "difference"), start=1):
+            panels.add(_cells(teacher_map, student_map, texts, name), panel)
+    return panels.figure(height=height, margin=margin, showlegend=False, bargap=0.25)
 
 
 def attention_map(
@@ -90,18 +88,14 @@ def attention_map(
     attention = np.asarray(attention, dtype=np.float64)
     colour = TEACHER_COLOUR if strategy is None else strategy_style(strategy).colour
     who = "Teacher" if strategy is None else "Student"
-    trace = attention_trace(attention, cell_texts(tokens), zmax=zmax or shared_maximum(attention), name=who.lower(), dark=dark, bar=(0, 1))
-    figure = _single(trace, f"{badge(colour)} <b>{who}</b> · {safe(title)}", tokens, dark=dark)
-    scale_captions(figure, dark=dark, attention=0.5)
-    return figure
+    trace = attention_trace(attention, cell_texts(tokens), zmax=zmax or shared_maximum(attention), name=who.lower(), dark=dark, scale=(0, 1))
+    return _single(trace, f"{badge(colour)} <b>{who}</b> · {safe(title)}", tokens, dark=dark, attention=0.5)
 
 
 def difference_map(teacher_map: np.ndarray, student_map: np.ndarray, tokens: Sequence[str], *, title: str, dark: bool = False) -> go.Figure:
     """teacher − student alone, as wide as the page; neutral at 0, limits symmetric."""
-    trace = difference_trace(teacher_map, student_map, cell_texts(tokens), dark=dark, bar=(0, 1))
-    figure = _single(trace, f"<b>Teacher − student</b> · {safe(title)}, {equality(teacher_map, student_map)}", tokens, dark=dark)
-    scale_captions(figure, dark=dark, difference=0.5)
-    return figure
+    trace = difference_trace(teacher_map, student_map, cell_texts(tokens), dark=dark, scale=(0, 1))
+    return _single(trace, f"<b>Teacher − student</b> · {safe(title)}, {equality(teacher_map, student_map)}", tokens, dark=dark, difference=0.5)
 
 
 def equality(teacher_map: np.ndarray, student_map: np.ndarray) -> str:
@@ -135,28 +129,28 @@ def cell_texts(tokens: Sequence[str]) -> list[list[str]]:
     return [[f"{query} → {key}" for key in names] for query in names]
 
 
-def attention_trace(attention: np.ndarray, texts: list, *, zmax: float, name: str, dark: bool, bar: tuple[float, float] | None = None, digits: int = 5) -> go.Heatmap:
-    """A map on the sequential scale from 0 to `zmax`; shows a colour bar from left to right of `bar` (paper) when given."""
-    return go.Heatmap(
+def attention_trace(attention: np.ndarray, texts: list, *, zmax: float, name: str, dark: bool, scale: tuple[float, float] | None = None, digits: int = 5) -> dict:
+    """A map on the sequential scale from 0 to `zmax`; shows a colour bar from left to right of `scale` (paper) when given."""
+    return heatmap(
         z=numbers(attention, digits), text=texts, name=name, zmin=0, zmax=zmax, colorscale=colour_scale(theme(dark).sequential),
-        showscale=bar is not None, colorbar=_dress(bar, dark), hoverongaps=False, **_gaps(texts),
+        showscale=scale is not None, colorbar=_dress(scale, dark), hoverongaps=False, **_gaps(texts),
         hovertemplate=f"{name}<br>%{{text}}<br>attention %{{z:.3f}}<extra></extra>",
     )
 
 
-def difference_trace(teacher_map, student_map, texts: list, *, dark: bool, bar: tuple[float, float] | None = None, limit: float | None = None, digits: int = 5) -> go.Heatmap:
+def difference_trace(teacher_map, student_map, texts: list, *, dark: bool, scale: tuple[float, float] | None = None, limit: float | None = None, digits: int = 5) -> dict:
     """teacher − student on the diverging scale, symmetric around 0."""
     limit = limit or difference_limit(teacher_map, student_map)
-    return go.Heatmap(
+    return heatmap(
         z=numbers(np.asarray(teacher_map) - np.asarray(student_map), digits), text=texts, name="teacher − student", zmin=-limit, zmax=limit, zmid=0,
-        colorscale=colour_scale(theme(dark).diverging), showscale=bar is not None, colorbar=_dress(bar, dark), hoverongaps=False, **_gaps(texts),
+        colorscale=colour_scale(theme(dark).diverging), showscale=scale is not None, colorbar=_dress(scale, dark), hoverongaps=False, **_gaps(texts),
         hovertemplate="teacher − student<br>%{text}<br>difference %{z:+.3f}<extra></extra>",
     )
 
 
-def row_kl_trace(row_kl: Sequence[float], tokens: Sequence[str], *, dark: bool, digits: int = 5) -> go.Bar:
+def row_kl_trace(row_kl: Sequence[float], tokens: Sequence[str], *, dark: bool, digits: int = 5) -> dict:
     """One horizontal bar a query row, in nats."""
-    return go.Bar(
+    return bar(
         x=numbers(row_kl, digits), y=list(range(len(tokens))), orientation="h", name="KL per row", marker={"color": theme(dark).muted},
         text=[f"{safe(token, 40)} ({place})" for place, token in enumerate(tokens, start=1)], textposition="none",
         hovertemplate="row %{text}<br>KL(teacher ‖ student) %{x:.3f} nats<extra></extra>",
@@ -171,31 +165,27 @@ def map_size(tokens: Sequence[str], *, extra_top: int = 0) -> tuple[int, dict]:
     return max(290, len(tokens) * ROW_PIXELS) + above + below, {"l": 70, "r": 14, "t": above, "b": below}
 
 
-def token_axes(figure: go.Figure, tokens: Sequence[str], *, columns: int, dark: bool, row: int = 1, panel_pixels: int = 270) -> None:
-    """Numeric axes with the tokens as tick labels: the same on every panel, equal tokens stay separate places.
+def token_axes(panels: Panels, tokens: Sequence[str], *, columns: int, panel_pixels: int = 270) -> None:
+    """Numeric axes with the tokens as tick labels: the same on the first `columns` panels, equal tokens stay separate places.
 
     All rows are named; columns are named as densely as about `panel_pixels` allow, the rest by hover.
     """
     labels = [safe(token, LONGEST_LABEL) for token in tokens]
     step = max(1, -(-len(tokens) * 13 // panel_pixels))
     places = list(range(0, len(tokens), step))
-    frame = {"showgrid": False, "mirror": True, "linecolor": theme(dark).grid, "zeroline": False}
-    for column in range(1, columns + 1):
-        figure.update_xaxes(
-            row=row, col=column, tickmode="array", tickvals=places, ticktext=[labels[place] for place in places], tickangle=-90,
-            range=[-0.5, len(tokens) - 0.5], title={"text": "key (looked at)", "standoff": 6}, fixedrange=True, **frame,
-        )
-        figure.update_yaxes(
-            row=row, col=column, tickmode="array", tickvals=list(range(len(tokens))), ticktext=labels,
-            range=[len(tokens) - 0.5, -0.5], fixedrange=True, **frame,
-        )
-    figure.update_yaxes(row=row, col=1, title={"text": "query (looks)", "standoff": 6})
+    frame = {"showgrid": False, "mirror": True, "tickmode": "array", "fixedrange": True}
+    panels.x_axis(
+        *range(1, columns + 1), tickvals=places, ticktext=[labels[place] for place in places], tickangle=-90,
+        range=[-0.5, len(tokens) - 0.5], title={"text": "key (looked at)", "standoff": 6}, **frame,
+    )
+    panels.y_axis(*range(1, columns + 1), tickvals=list(range(len(tokens))), ticktext=labels, range=[len(tokens) - 0.5, -0.5], **frame)
+    panels.y_axis(1, title={"text": "query (looks)", "standoff": 6})
 
 
-def row_bars_axis(figure: go.Figure, num_rows: int, *, column: int, row: int = 1) -> None:
+def row_bars_axis(panels: Panels, num_rows: int, *, panel: int) -> None:
     """Axes of the bars beside the maps: aligned with the query rows, starting at 0 nats."""
-    figure.update_xaxes(row=row, col=column, title={"text": f"nats, {num_rows} rows", "standoff": 6}, rangemode="tozero", nticks=3, fixedrange=True)
-    figure.update_yaxes(row=row, col=column, range=[num_rows - 0.5, -0.5], showgrid=False, showticklabels=False, fixedrange=True)
+    panels.x_axis(panel, title={"text": f"nats, {num_rows} rows", "standoff": 6}, rangemode="tozero", nticks=3, fixedrange=True)
+    panels.y_axis(panel, range=[num_rows - 0.5, -0.5], showgrid=False, showticklabels=False, fixedrange=True)
 
 
 def _gaps(texts: list) -> dict:
@@ -203,17 +193,17 @@ def _gaps(texts: list) -> dict:
     return {"xgap": gap, "ygap": gap}
 
 
-def _single(trace: go.Heatmap, title: str, tokens: Sequence[str], *, dark: bool) -> go.Figure:
-    figure = make_subplots(1, 1)
-    figure.add_trace(trace, 1, 1)
+def _single(trace: dict, title: str, tokens: Sequence[str], *, dark: bool, **captions: float) -> go.Figure:
+    panels = Panels(dark=dark)
+    panels.add(trace)
+    token_axes(panels, tokens, columns=1, panel_pixels=600)
+    panels.heading(title)
     height, margin = map_size(tokens)
-    new_layout(figure, dark=dark, height=height, margin=margin, showlegend=False)
-    token_axes(figure, tokens, columns=1, dark=dark, panel_pixels=600)
-    heading(figure, title, x=0, dark=dark)
-    return figure
+    scale_captions(panels, margin["b"], **captions)
+    return panels.figure(height=height, margin=margin, showlegend=False)
 
 
-def _cells(teacher_map: np.ndarray, student_map: np.ndarray, texts: list, name: str) -> go.Scatter:
+def _cells(teacher_map: np.ndarray, student_map: np.ndarray, texts: list, name: str) -> dict:
     """Clickable cells of one panel; above `WIDEST_CLICK_LAYER` tokens one marker a row, so that a long sentence stays fluid."""
     size = len(teacher_map)
     shown = {"teacher": teacher_map, "student": student_map, "difference": teacher_map - student_map}[name]
@@ -225,23 +215,22 @@ def _cells(teacher_map: np.ndarray, student_map: np.ndarray, texts: list, name: 
     )
 
 
-def scale_captions(figure: go.Figure, *, dark: bool, attention: float | None = None, difference: float | None = None) -> None:
-    """What the colour bars along the bottom edge mean, centred above them."""
-    shift = SCALE_PIXELS - 6 - figure.layout.margin.b
+def scale_captions(panels: Panels, bottom_pixels: int, *, attention: float | None = None, difference: float | None = None) -> None:
+    """What the colour bars along the bottom edge mean, centred above them; `bottom_pixels` is the margin they stand in."""
     for text, x in (("attention probability", attention), ("student looks more  ←  0  →  teacher looks more", difference)):
         if x is not None:
-            figure.add_annotation(
-                text=text, x=x, y=0, xref="paper", yref="paper", xanchor="center", yanchor="top", yshift=shift, showarrow=False,
-                font={"size": SMALL, "color": theme(dark).muted},
+            panels.note(
+                text=text, x=x, y=0, xref="paper", yref="paper", xanchor="center", yanchor="top", yshift=SCALE_PIXELS - 6 - bottom_pixels, showarrow=False,
+                font={"size": SMALL, "color": theme(panels.dark).muted},
             )
 
 
-def _dress(bar: tuple[float, float] | None, dark: bool) -> dict | None:
-    if bar is None:
+def _dress(scale: tuple[float, float] | None, dark: bool) -> dict | None:
+    if scale is None:
         return None
     look = theme(dark)
     return {
-        "orientation": "h", "x": bar[0], "len": bar[1] - bar[0], "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
+        "orientation": "h", "x": scale[0], "len": scale[1] - scale[0], "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
         "thickness": 10, "outlinewidth": 1, "outlinecolor": look.grid, "tickfont": {"size": SMALL, "color": look.text}, "nticks": 5,
         "xpad": 0, "ypad": 6,
     }

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from kdviz.figures.base import heading, new_layout, numbers, safe
+from kdviz.figures.base import numbers, safe, scatter
+from kdviz.figures.panels import Panels
 from kdviz.palette import TEACHER_COLOUR, Style, run_styles, theme
 
 
@@ -26,43 +27,41 @@ def scores_with_intervals(scores: Sequence[Score], *, score_name: str, num_examp
     """One row a model: the score as a marker, its interval as a bar, the teacher as a line through all rows. `interval` names it."""
     styles = _styles(scores, dark)
     rows = list(range(len(scores)))
-    figure = go.Figure()
+    panels = Panels(dark=dark)
     for row, score, style in zip(rows, scores, styles, strict=True):
-        figure.add_trace(go.Scatter(
+        panels.add(scatter(
             x=[round(score.value, 5)], y=[row], mode="markers+text", name=safe(score.label, 40), cliponaxis=False,
             text=[f"{score.value:.3f}"], textposition="top center", textfont={"size": 13},
             marker={"symbol": style.symbol, "size": 14, "color": style.colour},
             error_x=_error(score, style), hovertemplate=_words(score, score_name, num_examples),
         ))
-    new_layout(figure, dark=dark, height=120 + 46 * max(1, len(rows)), margin={"t": 44, "b": 54}, showlegend=False)
-    figure.update_yaxes(tickvals=rows, ticktext=[safe(score.label, 34) for score in scores], range=[len(rows) - 0.4, -0.7], showgrid=False, fixedrange=True)
-    figure.update_xaxes(title={"text": f"{safe(score_name)} (n = {num_examples:,}, bar: {safe(interval)})", "standoff": 6}, range=_range(scores))
+    panels.y_axis(tickvals=rows, ticktext=[safe(score.label, 34) for score in scores], range=[len(rows) - 0.4, -0.7], showgrid=False, fixedrange=True)
+    panels.x_axis(title={"text": f"{safe(score_name)} (n = {num_examples:,}, bar: {safe(interval)})", "standoff": 6}, range=_range(scores))
     teacher = next((score for score in scores if score.strategy == "teacher"), None)
     if teacher is not None:
-        figure.add_vline(x=teacher.value, line={"color": TEACHER_COLOUR, "width": 2}, layer="below")
-    heading(figure, f"<b>{safe(score_name)}</b> · n = {num_examples:,} evaluation examples", x=0, dark=dark)
-    return figure
+        panels.vertical_line(teacher.value, line={"color": TEACHER_COLOUR, "width": 2}, layer="below")
+    panels.heading(f"<b>{safe(score_name)}</b> · n = {num_examples:,} evaluation examples")
+    return panels.figure(height=120 + 46 * max(1, len(rows)), margin={"t": 44, "b": 54}, showlegend=False)
 
 
 def score_against_parameters(scores: Sequence[Score], *, score_name: str, num_examples: int, dark: bool = False) -> go.Figure:
     """Score (with interval) against millions of parameters; models without a known size are left out."""
     scores = [score for score in scores if score.parameters]
-    figure = go.Figure()
+    panels = Panels(dark=dark)
     for score, style in zip(scores, _styles(scores, dark), strict=True):
-        figure.add_trace(go.Scatter(
+        panels.add(scatter(
             x=[round(score.parameters / 1e6, 3)], y=[round(score.value, 5)], mode="markers+text", name=safe(score.label, 40), text=[f"  {safe(score.label, 30)}"],
             textposition="bottom right" if score.strategy == "teacher" else "middle right", cliponaxis=False, marker={"symbol": style.symbol, "size": 15, "color": style.colour},
             error_y=_error(score, style), hovertemplate=_words(score, score_name, num_examples),
         ))
-    new_layout(figure, dark=dark, height=400, margin={"t": 44, "b": 56}, showlegend=False)
     largest = max((score.parameters for score in scores), default=1_000_000) / 1e6
-    figure.update_xaxes(title={"text": "parameters (millions, embeddings included)", "standoff": 6}, range=[0, 1.3 * largest])
-    figure.update_yaxes(title={"text": safe(score_name)}, range=_range(scores))
+    panels.x_axis(title={"text": "parameters (millions, embeddings included)", "standoff": 6}, range=[0, 1.3 * largest])
+    panels.y_axis(title={"text": safe(score_name)}, range=_range(scores))
     teacher = next((score for score in scores if score.strategy == "teacher"), None)
     if teacher is not None:
-        figure.add_hline(y=teacher.value, line={"color": TEACHER_COLOUR, "width": 2, "dash": "dot"}, layer="below")
-    heading(figure, f"<b>{safe(score_name)} against size</b> · n = {num_examples:,} evaluation examples", x=0, dark=dark)
-    return figure
+        panels.level(teacher.value, line={"color": TEACHER_COLOUR, "width": 2, "dash": "dot"}, layer="below")
+    panels.heading(f"<b>{safe(score_name)} against size</b> · n = {num_examples:,} evaluation examples")
+    return panels.figure(height=400, margin={"t": 44, "b": 56}, showlegend=False)
 
 
 def _styles(scores: Sequence[Score], dark: bool) -> list[Style]:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from kdviz.figures.base import CHARACTER_PIXELS, LONGEST_LABEL, SMALL, badge, heading_text, new_layout, numbers, panel_domain, play_controls, safe, spread
+from kdviz.figures.base import CHARACTER_PIXELS, LONGEST_LABEL, SMALL, badge, heading_text, numbers, play_controls, safe, scatter, spread
 from kdviz.figures.maps import (
     ROW_PIXELS,
     attention_trace,
@@ -17,6 +16,7 @@ from kdviz.figures.maps import (
     shared_maximum,
     token_axes,
 )
+from kdviz.figures.panels import Panels, side_by_side
 from kdviz.palette import TEACHER_COLOUR, blend, strategy_style, theme
 
 CURVE_PIXELS = 190
@@ -61,10 +61,10 @@ def training_film(
     active = min(max(active, 0), len(epochs) - 1)
     look, colour = theme(dark), strategy_style(strategy).colour
     height, margin, map_share = _size(tokens)
-    figure = make_subplots(
-        2, 4, column_widths=[0.3, 0.3, 0.3, 0.1], row_heights=[map_share, 1 - map_share], horizontal_spacing=0.022, vertical_spacing=_gap(tokens, height, margin),
-        specs=[[{}, {}, {}, {}], [{"colspan": 2}, None, {"colspan": 2}, None]], shared_yaxes=False,
-    )
+    gap = _gap(tokens, height, margin)
+    upper = side_by_side([0.3, 0.3, 0.3, 0.1], spacing=0.022, bottom=1 - (1 - gap) * map_share)
+    floor = (1 - gap) * (1 - map_share)
+    panels = Panels([*upper, (upper[0][0], upper[1][1], 0.0, floor), (upper[2][0], upper[3][1], 0.0, floor)], dark=dark)
     zmax, texts = shared_maximum(teacher_map, student_maps), cell_texts(tokens)
     limit = max(0.01, float(np.nanmax(np.abs(student_maps - teacher_map))))
 
@@ -80,26 +80,25 @@ def training_film(
     kl_top = (0.0, 1.08 * float(max(attention_kl.max(), 1e-3)))
     known = [float(score) for score in [*scores, *([] if teacher_score is None else [teacher_score])] if score is not None]
     score_range = (min(known) - 0.05, max(known) + 0.05) if known else (0.0, 1.0)
-    for trace, place in zip(moving(active), [(1, 2), (1, 3), (1, 4), (2, 1), (2, 3)], strict=True):
-        figure.add_trace(trace, *place)
-    figure.add_trace(attention_trace(teacher_map, texts, zmax=zmax, name="teacher", dark=dark, digits=3), 1, 1)
+    for trace, panel in zip(moving(active), (2, 3, 4, 5, 6), strict=True):
+        panels.add(trace, panel)
+    panels.add(attention_trace(teacher_map, texts, zmax=zmax, name="teacher", dark=dark, digits=3))
     for pair, (student_layer, teacher_layer) in enumerate(pairs):
-        figure.add_trace(_pair_curve(kl_epochs, attention_kl[:, pair], student_layer, teacher_layer, strategy, chosen=pair == chosen_pair, dark=dark), 2, 1)
-    figure.add_trace(_pair_labels(kl_epochs, attention_kl, pairs, chosen_pair, gap=kl_top[1] * 15 / CURVE_PIXELS, dark=dark), 2, 1)
-    _score_traces(figure, scores, score_epochs, score_name, teacher_score, epochs, strategy)
-    new_layout(figure, dark=dark, height=height, margin=margin, showlegend=False, bargap=0.25)
-    token_axes(figure, tokens, columns=3, dark=dark)
-    for column, scale in ((1, f"colour 0 to {zmax:.2f}"), (2, f"colour 0 to {zmax:.2f}"), (3, f"blue −{limit:.2f}, orange +{limit:.2f}")):
-        figure.update_xaxes(row=1, col=column, title={"text": f"key (looked at)<br>{scale}"})
-        figure.update_yaxes(row=1, col=column, showticklabels=column == 1)
-    row_bars_axis(figure, len(tokens), column=4)
-    figure.update_xaxes(row=1, col=4, range=[0, round(1.05 * max(float(row_kl.max()), 1e-3), 3)])
+        panels.add(_pair_curve(kl_epochs, attention_kl[:, pair], student_layer, teacher_layer, strategy, chosen=pair == chosen_pair, dark=dark), 5)
+    panels.add(_pair_labels(kl_epochs, attention_kl, pairs, chosen_pair, gap=kl_top[1] * 15 / CURVE_PIXELS, dark=dark), 5)
+    for trace in _score_traces(scores, score_epochs, score_name, teacher_score, epochs, strategy):
+        panels.add(trace, 6)
+    token_axes(panels, tokens, columns=3)
+    for panel, scale in ((1, f"colour 0 to {zmax:.2f}"), (2, f"colour 0 to {zmax:.2f}"), (3, f"blue −{limit:.2f}, orange +{limit:.2f}")):
+        panels.x_axis(panel, title={"text": f"key (looked at)<br>{scale}"})
+        panels.y_axis(panel, showticklabels=panel == 1)
+    row_bars_axis(panels, len(tokens), panel=4)
+    panels.x_axis(4, range=[0, round(1.05 * max(float(row_kl.max()), 1e-3), 3)])
     last = max([*epochs, *kl_epochs, *score_epochs])
-    for column in (1, 3):
-        figure.update_xaxes(row=2, col=column, title={"text": "epoch", "standoff": 4}, range=[-0.02 * last, (1.13 if column == 1 else 1.04) * last], fixedrange=True)
-    figure.update_yaxes(row=2, col=1, title={"text": "nats"}, range=list(kl_top), fixedrange=True, nticks=5)
-    figure.update_yaxes(row=2, col=3, range=list(score_range), fixedrange=True, nticks=5)
-    corners = [panel_domain(figure, 1, column)[::3] for column in (1, 2, 3, 4)] + [panel_domain(figure, 2, column)[::3] for column in (1, 3)]
+    for panel, room in ((5, 1.13), (6, 1.04)):
+        panels.x_axis(panel, title={"text": "epoch", "standoff": 4}, range=[-0.02 * last, room * last], fixedrange=True)
+    panels.y_axis(5, title={"text": "nats"}, range=list(kl_top), fixedrange=True, nticks=5)
+    panels.y_axis(6, range=list(score_range), fixedrange=True, nticks=5)
 
     def headings(moment: int) -> list[dict]:
         count = f", n = {num_scored:,}" if num_scored else ""
@@ -111,62 +110,62 @@ def training_film(
             f"<b>Attention KL</b> of every pair · {safe(kl_note)}",
             f"<b>{safe(score_name)}</b>{count}" if known else "<b>No scores yet</b>",
         ]
-        return [heading_text(line, x=corner[0], y=corner[1], dark=dark) for line, corner in zip(lines, corners, strict=True)]
+        return [heading_text(line, x=left, y=top, dark=dark) for line, (left, _, _, top) in zip(lines, panels.domains, strict=True)]
 
-    moving_traces = list(range(5))
-    figure.frames = [
-        go.Frame(name=str(moment), data=[_only_moving(trace) for trace in moving(moment)], traces=moving_traces, layout={"annotations": headings(moment)})
+    frames = [
+        {"name": str(moment), "data": [_only_moving(trace) for trace in moving(moment)], "traces": list(range(5)), "layout": {"annotations": headings(moment)}}
         for moment in range(len(epochs))
     ]
     labels = [f"{epoch:.2f}" for epoch in epochs]
     bottom = -(44 / (height - margin["t"] - margin["b"]))
-    figure.update_layout(annotations=headings(active), **play_controls(labels, active=active, dark=dark, prefix="epoch ", top=bottom, left=0.2))
-    return figure
+    panels.notes = headings(active)
+    controls = play_controls(labels, active=active, dark=dark, prefix="epoch ", top=bottom, left=0.2)
+    return panels.figure(height=height, margin=margin, showlegend=False, bargap=0.25, frames=frames, **controls)
 
 
-def _only_moving(trace: go.Heatmap | go.Bar | go.Scatter) -> dict:
+def _only_moving(trace: dict) -> dict:
     """The part of a trace that changes from frame to frame; the rest stays in the figure once."""
-    if isinstance(trace, go.Heatmap):
-        return {"type": "heatmap", "z": trace.z}
-    return {"type": trace.type, "x": trace.x}
+    moving = "z" if trace["type"] == "heatmap" else "x"
+    return {"type": trace["type"], moving: trace[moving]}
 
 
-def _cursor(epoch: float, span: tuple[float, float], colour: str) -> go.Scatter:
-    return go.Scatter(x=[epoch, epoch], y=list(span), mode="lines", name="moment shown", line={"color": colour, "width": 1.5}, hoverinfo="skip")
+def _cursor(epoch: float, span: tuple[float, float], colour: str) -> dict:
+    return scatter(x=[epoch, epoch], y=list(span), mode="lines", name="moment shown", line={"color": colour, "width": 1.5}, hoverinfo="skip")
 
 
-def _pair_curve(epochs, values, student_layer, teacher_layer, strategy, *, chosen: bool, dark: bool) -> go.Scatter:
+def _pair_curve(epochs, values, student_layer, teacher_layer, strategy, *, chosen: bool, dark: bool) -> dict:
     style, look = strategy_style(strategy), theme(dark)
     name = f"student layer {student_layer + 1} ↔ teacher layer {teacher_layer + 1}"
-    return go.Scatter(
+    return scatter(
         x=numbers(epochs, 3), y=numbers(values, 4), name=name, mode="lines",
         line={"color": style.colour if chosen else blend(style.colour, look.muted, 0.6), "width": 3 if chosen else 1.5, "dash": style.dash if chosen else "solid"},
         hovertemplate=f"{name}<br>epoch %{{x:.2f}}: %{{y:.3f}} nats<extra></extra>",
     )
 
 
-def _pair_labels(epochs, attention_kl, pairs, chosen_pair: int, *, gap: float, dark: bool) -> go.Scatter:
+def _pair_labels(epochs, attention_kl, pairs, chosen_pair: int, *, gap: float, dark: bool) -> dict:
     """The pairs' names at the right ends of their curves, pushed apart where curves meet."""
     look = theme(dark)
-    return go.Scatter(
+    return scatter(
         x=[float(max(epochs))] * len(pairs), y=numbers(spread(attention_kl[-1], gap), 4), mode="text", name="pairs", textposition="middle right", cliponaxis=False,
         text=[f" {'<b>' * (pair == chosen_pair)}{student + 1} ↔ {teacher + 1}{'</b>' * (pair == chosen_pair)}" for pair, (student, teacher) in enumerate(pairs)],
         textfont={"size": SMALL, "color": [look.text if pair == chosen_pair else look.muted for pair in range(len(pairs))]}, hoverinfo="skip",
     )
 
 
-def _score_traces(figure, scores, score_epochs, score_name, teacher_score, epochs, strategy) -> None:
-    style = strategy_style(strategy)
+def _score_traces(scores, score_epochs, score_name, teacher_score, epochs, strategy) -> list[dict]:
+    style, traces = strategy_style(strategy), []
     if len(scores):
-        figure.add_trace(go.Scatter(
+        traces.append(scatter(
             x=numbers(score_epochs, 3), y=numbers(scores, 4), name="student", mode="lines+markers", line={"color": style.colour, "dash": style.dash, "width": 2},
             marker={"symbol": style.symbol, "size": 8}, hovertemplate=f"student, epoch %{{x:.0f}}<br>{safe(score_name)} %{{y:.3f}}<extra></extra>",
-        ), 2, 3)
+        ))
     if teacher_score is not None:
-        figure.add_trace(go.Scatter(
+        traces.append(scatter(
             x=[0, max([*epochs, *score_epochs])], y=[teacher_score] * 2, name="teacher", mode="lines+text", line={"color": TEACHER_COLOUR, "width": 2},
             text=["teacher", None], textposition="top right", hovertemplate=f"teacher {teacher_score:.3f}<extra></extra>",
-        ), 2, 3)
+        ))
+    return traces
 
 
 def _label_pixels(tokens: Sequence[str]) -> int:
