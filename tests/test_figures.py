@@ -145,13 +145,16 @@ def test_panels_stand_where_plotly_would_put_them():
     theirs = make_subplots(1, 4, column_widths=[0.3, 0.3, 0.3, 0.1], shared_yaxes=True, horizontal_spacing=0.022)
     panels = Panels(side_by_side([0.3, 0.3, 0.3, 0.1], spacing=0.022), shared_y=True, dark=False)
     panels.x_axis(2, title={"text": "tokens"})
-    panels.vertical_line(1.5, line={"width": 1}, panel=4)
+    panels.add({"type": "scatter", "x": [1], "y": [1]}, 4)
+    for panel in (3, 4):
+        panels.vertical_line(1.5, line={"width": 1}, panel=panel)
     ours = panels.figure(height=300)
     for name in ("xaxis", "xaxis2", "xaxis3", "xaxis4", "yaxis", "yaxis2", "yaxis3", "yaxis4"):
         assert ours.layout[name].domain == pytest.approx(theirs.layout[name].domain) and ours.layout[name].anchor == theirs.layout[name].anchor
         assert ours.layout[name].matches == theirs.layout[name].matches and ours.layout[name].showticklabels == theirs.layout[name].showticklabels
-    theirs.add_vline(x=1.5, row=1, col=4)
-    assert (ours.layout.shapes[0].xref, ours.layout.shapes[0].yref) == (theirs.layout.shapes[0].xref, theirs.layout.shapes[0].yref)
+    theirs.add_scatter(x=[1], y=[1], row=1, col=4)
+    theirs.add_vline(x=1.5, line={"width": 1}, row=1, col="all")
+    assert ours.layout.shapes == theirs.layout.shapes and len(ours.layout.shapes) == 1
     assert ours.layout.xaxis2.title.text == "tokens" and ours.layout.xaxis2.title.font == ours.layout.xaxis.title.font
 
 

@@ -71,9 +71,10 @@ class Panels:
         self.shapes.append({"type": "rect", "xref": axis_name("x", panel), "yref": axis_name("y", panel), "line": line} | ends)
 
     def vertical_line(self, x: float, *, line: dict, panel: int = 1, layer: str | None = None) -> None:
-        """A line from the bottom to the top of a panel."""
+        """A line from the bottom to the top of a panel; none in an empty panel."""
         ends = {"x0": x, "x1": x, "y0": 0, "y1": 1, "xref": axis_name("x", panel), "yref": axis_name("y", panel) + " domain"}
-        self.shapes.append({"type": "line", "line": line, "layer": layer} | ends)
+        if any(trace["xaxis"] == ends["xref"] for trace in self.traces):
+            self.shapes.append({"type": "line", "line": line, "layer": layer} | ends)
 
     def level(self, y: float, *, line: dict, layer: str | None = None) -> None:
         """A line from the left to the right edge of the first panel."""
