@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,13 +85,13 @@ def prepare(writer: RunWriter, asked: dict, check_stop: Callable[[], None]) -> P
     pairs = match_layers(config.matching, config.student_layers, checkpoint.num_layers)
     budget = dict(
         folder=teacher_folder / "outputs", memory_bytes=config.cache_memory_mb * MEBIBYTE, disk_bytes=config.cache_disk_mb * MEBIBYTE,
-        mode=config.cache, run_in=run_in, tick=tick("teacher_outputs"),
+        mode=config.cache, tick=tick("teacher_outputs"),
     )
-    train_outputs = teacher_outputs(teacher, train, training_needs(config, pairs), **budget)
+    train_outputs = teacher_outputs(teacher, train, training_needs(config, pairs), arithmetic=asked["dtype"], run_in=run_in, **budget)
     all_layers = frozenset(range(checkpoint.num_layers))
     evaluation_needs = Needs(logits=True, cls_layers=all_layers, map_layers=frozenset(layer for _, layer in pairs))
     # Whatever the arithmetic of training, what is measured is measured in float32: a stranger can recompute it.
-    evaluation_outputs = {name: teacher_outputs(teacher, encoded, evaluation_needs, **{**budget, "run_in": nullcontext}) for name, encoded in evaluations.items()}
+    evaluation_outputs = {name: teacher_outputs(teacher, encoded, evaluation_needs, **budget) for name, encoded in evaluations.items()}
     return Prepared(
         config=config, task=task, pairs=pairs, device=device, run_in=run_in, checkpoint=checkpoint, train=train, evaluations=evaluations, teacher=teacher,
         teacher_folder=teacher_folder, train_outputs=train_outputs, evaluation_outputs=evaluation_outputs, probes=make_probes(config.task, tokenizer, teacher),

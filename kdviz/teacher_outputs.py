@@ -2,8 +2,9 @@
 
 A teacher never changes during distillation, so its logits, [CLS] vectors and attention log-probabilities of a set are
 computed once, in one fixed order whatever the run, and gathered by position: shuffling stays, and several runs share
-the files. They are computed in float32, whatever the arithmetic of the run that is first. Where they would not fit the
-budget the teacher is asked live. `TeacherOutputs.reason` says which and why.
+the files. Training's are computed in the arithmetic of the training steps, as a live teacher's would be, evaluation's in
+float32; each has its own files. Where they would not fit the budget the teacher is asked live. `TeacherOutputs.reason`
+says which and why.
 """
 
 import os
@@ -111,14 +112,15 @@ def teacher_outputs(
     memory_bytes: int,
     disk_bytes: int,
     mode: str = "auto",
+    arithmetic: str = "float32",
     run_in: Callable = nullcontext,
     tick: Callable[[float], None] = lambda share: None,
 ) -> TeacherOutputs | CachedOutputs:
     """The teacher's outputs on `encoded`: cached where the budget allows, else live.
 
     `folder` holds the outputs of this teacher; the set's part is named by its fingerprint, so whoever has the same teacher
-    and the same set shares it. A file that is damaged, or of another shape than wanted, is computed again. `run_in` is the
-    arithmetic of a live teacher. `tick` is called with the share done and may raise.
+    and the same set shares it. A file that is damaged, or of another shape than wanted, is computed again. The teacher runs
+    in `run_in`, a factory of contexts; `arithmetic` is its name. `tick` is called with the share done and may raise.
     """
     if mode == "off":
         return TeacherOutputs(teacher, "live: the cache is switched off", run_in)
@@ -133,7 +135,7 @@ def teacher_outputs(
         dtype, in_memory, size = (np.float32, False, full) if full <= disk_bytes else (np.float16, False, half)
     else:
         return TeacherOutputs(teacher, f"live: {half / MEBIBYTE:,.0f} MiB of outputs exceed the disk budget of {disk_bytes / MEBIBYTE:,.0f} MiB", run_in)
-    place = folder / f"{encoded.fingerprint}-{np.dtype(dtype).name}"
+    place = folder / f"{encoded.fingerprint}-{arithmetic}-kept-{np.dtype(dtype).name}"
     names = ["logits"] * needs.logits + [_cls_name(layer) for layer in sorted(needs.cls_layers)] + [_map_name(layer) for layer in sorted(needs.map_layers)]
     forms = _forms(teacher, encoded, names, dtype)
     try:
@@ -141,7 +143,7 @@ def teacher_outputs(
         missing = [name for name in names if arrays[name] is None]
         if missing:
             _prune(folder.parent.parent, keep=place, budget_bytes=disk_bytes - size)
-            _compute(teacher, encoded, {name: forms[name] for name in missing}, place, tick)
+            _compute(teacher, encoded, {name: forms[name] for name in missing}, place, run_in, tick)
             arrays |= {name: np.load(place / f"{name}.npy", mmap_mode=None if in_memory else "r", allow_pickle=False) for name in missing}
         os.utime(place)
     except OSError as error:
@@ -167,7 +169,7 @@ def _stored(path: Path, shape: tuple[int, ...], dtype: type, *, in_memory: bool)
     return array if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == dtype else None
 
 
-def _compute(teacher: nn.Module, encoded: EncodedSet, forms: dict[str, tuple[tuple[int, ...], type]], place: Path, tick: Callable[[float], None]) -> None:
+def _compute(teacher: nn.Module, encoded: EncodedSet, forms: dict[str, tuple[tuple[int, ...], type]], place: Path, run_in: Callable, tick: Callable[[float], None]) -> None:
     """One pass over the set, from long to short, writing the named files; they appear only when whole."""
     place.mkdir(parents=True, exist_ok=True)
     names, map_offsets = list(forms), _map_offsets(encoded, teacher.config.num_attention_heads)
@@ -179,7 +181,7 @@ def _compute(teacher: nn.Module, encoded: EncodedSet, forms: dict[str, tuple[tup
     try:
         for positions in encoded.evaluation_batches():
             batch = encoded.batch(positions).to(device)
-            with torch.no_grad():
+            with torch.no_grad(), run_in():
                 # Every layer is recorded, so that all take one path: what is stored does not depend on what was stored before.
                 traced = trace(teacher, *batch.inputs, num_layers=num_layers, record=range(num_layers))
                 if "logits" in names:
