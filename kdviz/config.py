@@ -34,7 +34,7 @@ class RunConfig:
     student_layers: int = _setting(3, "Layers of the student.", low=1, high=48)
     strategy: str = _setting("all", "Distillation strategy.", choices=STRATEGIES)
     terms: tuple[str, ...] = _setting(("kl", "cos"), "Internal terms: kl (attention KL), cos (CLS distance).")
-    epochs: int = _setting(6, "Passes over the training examples, all stages together.", low=1, high=1000)
+    epochs: int = _setting(5, "Passes over the training examples, all stages together.", low=1, high=1000)
     epochs_per_layer: int | None = _setting(
         None, "pid and sid: epochs before the next layer (default: about epochs / (layers + 1)).", low=1, high=1000
     )
@@ -56,11 +56,11 @@ class RunConfig:
     batch_size: int = _setting(32, "Examples per step.", low=1, high=1024)
     learning_rate: float = _setting(1e-4, "Peak learning rate of AdamW.", low=1e-8, high=1)
     max_length: int = _setting(64, "Longest input in tokens; longer texts are cut.", low=8, high=512)
-    train_size: int | None = _setting(2000, "Training examples, a seeded, label-stratified subset (none: all).", low=1)
+    train_size: int | None = _setting(1500, "Training examples, a seeded, label-stratified subset (none: all).", low=1)
     eval_size: int | None = _setting(400, "Evaluation examples, a seeded, label-stratified subset (none: all).", low=1)
     seed: int = _setting(0, "Seed of everything random.", low=0, high=2**31 - 1)
     data_seed: int = _setting(0, "Seed of the subsets and of the teacher's fine-tuning, so that runs of several seeds share both.", low=0, high=2**31 - 1)
-    teacher_epochs: int = _setting(4, "Epochs of the teacher's fine-tuning.", low=0, high=1000)
+    teacher_epochs: int = _setting(3, "Epochs of the teacher's fine-tuning.", low=0, high=1000)
     teacher_learning_rate: float = _setting(1e-4, "Peak learning rate of the teacher's fine-tuning.", low=1e-8, high=1)
     warmup_share: float = _setting(0.1, "Share of the steps in which the learning rate rises.", low=0, high=1)
     weight_decay: float = _setting(0.01, "Weight decay of AdamW.", low=0, high=1)
