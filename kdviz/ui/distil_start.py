@@ -21,6 +21,7 @@ from kdviz.ui import room, state
 from kdviz.ui.distil_form import Asked, read_controls
 from kdviz.ui.distil_live import board, forget_board, watch
 from kdviz.ui.look import chart, is_dark, plain
+from kdviz.ui.remember import remembered
 from kdviz.ui.words import WORDS
 
 PREVIEW_SECONDS = 60
@@ -158,11 +159,11 @@ def _picture(config: RunConfig, seen: Preview) -> None:
     """Matched layers, and the stages one after the other."""
     stages = [stage.to_dict() for stage in seen.plan.stages]
     if len(stages) > 1:
-        figure = stage_film(seen.teacher_layers, config.student_layers, seen.plan.pairs, stages, strategy=config.strategy, dark=is_dark())
+        figure = remembered(stage_film, seen.teacher_layers, config.student_layers, seen.plan.pairs, stages, strategy=config.strategy, dark=is_dark())
     else:
         stage = stages[0]
-        figure = matching_diagram(
-            seen.teacher_layers, config.student_layers, seen.plan.pairs, active=stage["layers"], classification=stage["classification"],
+        figure = remembered(
+            matching_diagram, seen.teacher_layers, config.student_layers, seen.plan.pairs, active=stage["layers"], classification=stage["classification"],
             strategy=config.strategy, dark=is_dark(),
         )
     chart(figure, "distil.stages", "Which layers of the student learn from which layers of the teacher, stage by stage")
