@@ -56,7 +56,7 @@ class RunConfig:
     batch_size: int = _setting(32, "Examples per step.", low=1, high=1024)
     learning_rate: float = _setting(1e-4, "Peak learning rate of AdamW.", low=1e-8, high=1)
     max_length: int = _setting(64, "Longest input in tokens; longer texts are cut.", low=8, high=512)
-    train_size: int | None = _setting(1500, "Training examples, a seeded, label-stratified subset (none: all).", low=1)
+    train_size: int | None = _setting(2000, "Training examples, a seeded, label-stratified subset (none: all).", low=1)
     eval_size: int | None = _setting(400, "Evaluation examples, a seeded, label-stratified subset (none: all).", low=1)
     seed: int = _setting(0, "Seed of everything random.", low=0, high=2**31 - 1)
     data_seed: int = _setting(0, "Seed of the subsets and of the teacher's fine-tuning, so that runs of several seeds share both.", low=0, high=2**31 - 1)
