@@ -20,7 +20,7 @@ from pathlib import Path
 
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import exclusive, is_locked, read_json, write_json
-from kdviz.heavy import import_heavy
+from kdviz.heavy import give_back_memory, import_heavy
 from kdviz.runs import Run, check_run_id
 
 log = logging.getLogger(__name__)
@@ -193,6 +193,7 @@ class Queue:
                 with self._changed:
                     done, self._current = self._current, None
                 done.claim.close()
+                give_back_memory()
 
     def _train(self, ticket: _Ticket) -> None:
         """Train one run to its end. Whatever goes wrong is one line kept for the page; the next run starts."""
