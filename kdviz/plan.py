@@ -68,7 +68,8 @@ def _estimate(config: RunConfig, checkpoint, stages: tuple[Stage, ...], num_trai
     forward = speed.forward_seconds_per_token * mean_tokens
     both = speed.training_seconds_per_token * mean_tokens
     depth, steps_per_epoch = config.student_layers, -(-num_train // config.batch_size)
-    embedding_parameters = (checkpoint.vocab_size + checkpoint.max_positions) * checkpoint.hidden_size
+    used_rows = min(checkpoint.vocab_size, 10 * (num_train * mean_tokens) ** 0.57)  # Heaps' law with what English gives; see kdviz.used_rows
+    embedding_parameters = (used_rows + checkpoint.max_positions) * checkpoint.hidden_size
 
     def step_seconds(num_layers: int) -> float:
         return speed.optimizer_seconds_per_parameter * (embedding_parameters + num_layers * 12 * checkpoint.hidden_size**2)
@@ -77,7 +78,7 @@ def _estimate(config: RunConfig, checkpoint, stages: tuple[Stage, ...], num_trai
     for stage in stages:
         num_layers = stage.num_layers_needed(depth)
         seconds += stage.epochs * (num_train * num_layers * both + steps_per_epoch * step_seconds(num_layers))
-    outputs = 0.0 if config.strategy == "hard" else num_train * checkpoint.num_layers * forward
+    outputs = 0.0 if config.strategy == "hard" else num_train * checkpoint.num_layers * both / 3  # forward alone, in training's arithmetic
     evaluations = num_eval * forward * (checkpoint.num_layers + depth * (config.epochs + 1))
     teacher = config.teacher_epochs * (num_train * checkpoint.num_layers * both + steps_per_epoch * step_seconds(checkpoint.num_layers))
     return seconds + outputs + evaluations + 0.25 * (config.epochs + 1), teacher
