@@ -27,7 +27,7 @@ import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 from startup import ROOT, free_port, wait_until_open
 
-PATIENCE_MS, CHANGE_PATIENCE_MS = 240_000, 30_000
+PATIENCE_MS, CHANGE_PATIENCE_MS = 240_000, 15_000
 WATCH = """() => {
     const seen = () => [...document.querySelectorAll('.js-plotly-plot')].map(chart => {
         let sum = chart.data.length
@@ -114,7 +114,7 @@ def moves(tab: Tab, repetitions: int, path: str) -> dict[str, dict]:
     tab.open(path)
     layers = [tab.change(tab.option("Layer", number % 3)) for number in range(repetitions)]
     heads = [tab.change(tab.option("Head", 1 + number % 12)) for number in range(repetitions)]
-    moments = [tab.change(tab.key("ArrowLeft")) for _ in range(min(repetitions, 19))]
+    moments = [tab.change(tab.key("ArrowLeft" if number // 5 % 2 == 0 else "ArrowRight")) for number in range(repetitions)]
     return {"layer": summary(layers), "head": summary(heads), "moment": summary(moments)}
 
 

@@ -126,6 +126,19 @@ def latest_scores(run: Run) -> Scores:
     )
 
 
+def how_it_runs(run: Run) -> list[str]:
+    """What a run's speed depends on, as far as its files say: where the teacher's outputs come from and why, the arithmetic of
+    the training steps and why, and the share of the time that evaluations take."""
+    outputs, dtype, reason = (str(each or "") for each in (run.status.get("teacher_outputs"), run.config.get("dtype"), run.config.get("dtype_reason")))
+    seconds = run.summary.get("seconds") if isinstance(run.summary, dict) else None
+    training, evaluation = (_number(seconds.get(name)) for name in ("training", "evaluation")) if isinstance(seconds, dict) else (None, None)
+    return [
+        *([f"teacher's outputs {outputs}"] if outputs else []),
+        *([f"training steps in {dtype}" + (f" ({reason})" if reason else "")] if dtype else []),
+        *([f"evaluations took {evaluation / (training + evaluation):.0%} of the time"] if training and evaluation else []),
+    ]
+
+
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value) else None
 

@@ -1,5 +1,6 @@
 """The Distil page without a browser: settings, messages, starting, watching, and who may do what."""
 
+import json
 import sys
 import threading
 import time
@@ -142,6 +143,21 @@ def test_the_maps_are_one_click_away(trainer, tmp_path):
     app = open_page()
     app.button(key="distil.look.shown").click().run()
     assert not app.exception and "Where the teacher looks" in said(app)
+
+
+def test_the_page_says_how_a_run_runs(trainer, tmp_path):
+    """A live teacher or slow arithmetic would be a riddle: the run is slow and nothing says why."""
+    folder = make_run(tmp_path / "runs", "shown")
+    for name, more in {
+        "status.json": {"teacher_outputs": "live: the cache is switched off"}, "config.json": {"dtype": "bfloat16", "dtype_reason": "as asked"},
+        "summary.json": {"seconds": {"training": 9.0, "evaluation": 3.0}},
+    }.items():
+        path = folder / name
+        path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | more))
+    app = open_page()
+    app.session_state["distil.watched"] = "shown"
+    app.run()
+    assert "Teacher's outputs live: the cache is switched off · training steps in bfloat16 (as asked) · evaluations took 25% of the time" in said(app)
 
 
 def test_start_runs_and_the_page_follows(trainer, tmp_path):

@@ -15,6 +15,7 @@ from kdviz.live import (
     Row,
     board_of,
     duration_words,
+    how_it_runs,
     latest_scores,
     mismatch_so_far,
     phase_words,
@@ -92,6 +93,8 @@ def _panel(row: Row) -> None:
         _numbers(run)
         with guarded("The curves"):
             _curves(run)
+        if details := " · ".join(how_it_runs(run)):
+            st.caption(plain(details[0].upper() + details[1:]))
 
 
 def _title(row: Row) -> None:

@@ -22,7 +22,7 @@ from kdviz.cli import main  # noqa: E402
 from kdviz.config import RunConfig  # noqa: E402
 from kdviz.data.folder import read_folder  # noqa: E402
 from kdviz.errors import RequestError  # noqa: E402
-from kdviz.live import board_of, latest_scores, mismatch_so_far, progress_share, stage_starts  # noqa: E402
+from kdviz.live import board_of, how_it_runs, latest_scores, mismatch_so_far, progress_share, stage_starts  # noqa: E402
 from kdviz.queue import Queue, delete_run  # noqa: E402
 from kdviz.room import Room, Visitor  # noqa: E402
 from kdviz.runs import Store  # noqa: E402
@@ -144,7 +144,7 @@ def test_run_files(tmp_path_factory, name: str, content: bytes, field: str, valu
     for row in board.rows:
         assert 0 <= progress_share(row.run.status) <= 1
         Room().refusal("delete", Visitor(owner="x" * 32), row.run.config)
-        for read in (latest_scores, mismatch_so_far, stage_starts):
+        for read in (how_it_runs, latest_scores, mismatch_so_far, stage_starts):
             try:
                 read(row.run)
             except (KeyError, TypeError, ValueError, AttributeError, IndexError):
