@@ -111,6 +111,24 @@ def blend(colour: str, other: str, share: float) -> str:
     return "#" + "".join(f"{round(a * (1 - share) + b * share):02X}" for a, b in zip(first, second, strict=True))
 
 
+def colour_at(colours: Sequence[str], share: float) -> str:
+    """The colour of an even scale at `share` (0 to 1) of its length, as plotly draws it."""
+    place = min(max(share, 0.0), 1.0) * (len(colours) - 1)
+    below = min(int(place), len(colours) - 2)
+    return blend(colours[below], colours[below + 1], place - below)
+
+
+def contrast(colour: str, other: str) -> float:
+    """Contrast ratio of two `#RRGGBB` colours, 1 to 21 (WCAG 2)."""
+    low, high = sorted((_luminance(colour), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def ink(colour: str) -> str:
+    """Black or white, whichever reads better on `colour`: never less than 4.5:1."""
+    return max(("#000000", "#FFFFFF"), key=lambda each: contrast(each, colour))
+
+
 def transparent(colour: str, opacity: float) -> str:
     """`#RRGGBB` as an `rgba(...)` text of the given opacity (0 to 1)."""
     red, green, blue = _rgb(colour)
@@ -119,3 +137,9 @@ def transparent(colour: str, opacity: float) -> str:
 
 def _rgb(colour: str) -> tuple[int, int, int]:
     return tuple(int(colour[place : place + 2], 16) for place in (1, 3, 5))
+
+
+def _luminance(colour: str) -> float:
+    channels = [channel / 255 for channel in _rgb(colour)]
+    red, green, blue = (channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4 for channel in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

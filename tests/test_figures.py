@@ -327,6 +327,21 @@ def test_the_palette_is_even_and_tells_runs_apart():
     assert len({style.dash for style in styles}) == len({style.colour for style in styles}) == len({style.symbol for style in styles}) == 6
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_numbers_in_cells_stand_out_from_their_cell(dark):
+    """plotly's own choice of ink is grey on mid-tones: not to be read from the back row."""
+    look = palette.theme(dark)
+    for share in np.linspace(0, 1, 101):
+        cell = palette.colour_at(look.sequential, share)
+        assert palette.contrast(palette.ink(cell), cell) >= 4.5
+        assert palette.contrast(look.text, palette.colour_at(look.sequential[:4], share)) >= 4.5
+    figure = figures.heads_overview(np.array([[0.0, 0.5, np.nan, 1.0]]), [(0, 1)], over="1 example", dark=dark)
+    written = next(trace for trace in figure.data if trace.name == "numbers")
+    assert list(written.text) == ["0.00", "0.50", "", "1.00"]
+    assert written.textfont.color[0] == palette.ink(look.sequential[0]) and written.textfont.color[-1] == palette.ink(look.sequential[-1])
+    assert palette.contrast("#FFFFFF", "#000000") == pytest.approx(21)
+
+
 def lightness(colour: str) -> float:
     """OKLab lightness of `#RRGGBB`."""
     channels = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])

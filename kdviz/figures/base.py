@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kdviz.palette import theme
+from kdviz.palette import colour_at, ink, theme
 
 FONT = "'Source Sans', 'Source Sans Pro', 'Source Sans 3', 'Noto Sans', 'Segoe UI', Helvetica, Arial, sans-serif"
 FONT_SIZE = 13
@@ -64,6 +64,17 @@ def click_layer(x: Sequence, y: Sequence, customdata: Sequence, text: Sequence[s
     return scatter(
         x=list(x), y=list(y), customdata=list(customdata), text=list(text), mode="markers", name=name, showlegend=False,
         marker={"symbol": "square", "size": size, "opacity": 0}, selected=hidden, unselected=hidden, hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def cell_numbers(values: np.ndarray, *, zmax: float, dark: bool) -> dict:
+    """Numbers to write into the cells of a heat map from 0 to `zmax`, each in the ink that reads best on its cell's colour."""
+    rows, columns = values.shape
+    colours = theme(dark).sequential
+    return scatter(
+        x=list(range(columns)) * rows, y=[row for row in range(rows) for _ in range(columns)], mode="text", name="numbers", hoverinfo="skip", showlegend=False,
+        text=[f"{value:.2f}" if math.isfinite(value) else "" for value in values.flat],
+        textfont={"size": SMALL, "color": [ink(colour_at(colours, value / zmax)) for value in np.nan_to_num(values).flat]},
     )
 
 

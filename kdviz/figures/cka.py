@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from kdviz.figures.base import SMALL, heading_text, heatmap, numbers, play_controls, safe, scatter, side_bar
+from kdviz.figures.base import SMALL, cell_numbers, heading_text, heatmap, numbers, play_controls, safe, scatter, side_bar
 from kdviz.figures.panels import Panels
 from kdviz.palette import TEACHER_COLOUR, colour_scale, theme
 
@@ -31,6 +31,7 @@ def _figure(matrices: Sequence[np.ndarray], epochs: Sequence[float | None], pair
     panels = Panels(dark=dark)
     panels.add(_heat(matrices[active], dark))
     panels.add(_most_similar(matrices[active]))
+    panels.add(cell_numbers(matrices[active], zmax=1.0, dark=dark))
     for student, teacher in pairs:
         panels.frame(teacher, student, 0.47, line={"color": TEACHER_COLOUR, "width": 2.5, "dash": "dot"})
     layers = {"tickmode": "array", "showgrid": False, "fixedrange": True}
@@ -57,8 +58,8 @@ def _figure(matrices: Sequence[np.ndarray], epochs: Sequence[float | None], pair
         return panels.figure(**size)
     frames = [
         {
-            "name": str(place), "traces": [0, 1], "layout": {"annotations": headings(place)},
-            "data": [{"type": "heatmap", "z": numbers(matrix, 3)}, {"type": "scatter", "x": matrix.argmax(axis=1).tolist()}],
+            "name": str(place), "traces": [0, 1, 2], "layout": {"annotations": headings(place)},
+            "data": [{"type": "heatmap", "z": numbers(matrix, 3)}, {"type": "scatter", "x": matrix.argmax(axis=1).tolist()}, cell_numbers(matrix, zmax=1.0, dark=dark)],
         }
         for place, matrix in enumerate(matrices)
     ]
@@ -69,7 +70,7 @@ def _figure(matrices: Sequence[np.ndarray], epochs: Sequence[float | None], pair
 def _heat(matrix: np.ndarray, dark: bool) -> dict:
     return heatmap(
         z=numbers(matrix, 3), zmin=0, zmax=1, colorscale=colour_scale(theme(dark).sequential), colorbar=side_bar("CKA", dark), xgap=1, ygap=1,
-        texttemplate="%{z:.2f}", textfont={"size": SMALL}, hovertemplate="CKA %{z:.3f}<extra></extra>",
+        hovertemplate="CKA %{z:.3f}<extra></extra>",
     )
 
 

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from kdviz.figures.base import CLEAR, FONT_SIZE, SMALL, heading_text, play_controls, safe, scatter
 from kdviz.figures.panels import Panels
-from kdviz.palette import TEACHER_COLOUR, strategy_style, theme
+from kdviz.palette import TEACHER_COLOUR, ink, strategy_style, theme
 
 LAYER_PIXELS = 38
 ANSWER_GAP = 1.2
@@ -124,7 +124,7 @@ def _column(x: float, heights: list[float], pair_of: Mapping[int, int], live: Co
         },
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
         text=[f"<b>{layer + 1}</b>" for layer in layers], textposition="middle center",
-        textfont={"size": 14, "color": [_ink(colour) if layer in live else look.text if layer in pair_of else look.muted for layer in layers]},
+        textfont={"size": 14, "color": [ink(colour) if layer in live else look.text if layer in pair_of else look.muted for layer in layers]},
         hovertemplate=[f"{who} layer {layer + 1}" + ("" if layer in pair_of else ", not matched") + "<extra></extra>" for layer in layers],
     )
 
@@ -169,9 +169,3 @@ def _column_name(text: str, x: float, colour: str, dark: bool) -> dict:
         "text": f"<span style='color:{colour}'>■</span> {text}", "x": x, "xref": "x", "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 4,
         "showarrow": False, "font": {"size": 14, "color": theme(dark).text},
     }
-
-
-def _ink(colour: str) -> str:
-    """Black or white, whichever reads better on `colour`."""
-    red, green, blue = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
-    return "#000000" if 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 > 0.18 else "#FFFFFF"

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from kdviz.compare.heads import HeadMatch
-from kdviz.figures.base import SMALL, bar, click_layer, heatmap, numbers, safe, scatter, side_bar
+from kdviz.figures.base import SMALL, bar, cell_numbers, click_layer, heatmap, numbers, safe, scatter, side_bar
 from kdviz.figures.curves import pair_name
 from kdviz.figures.panels import Panels, side_by_side
 from kdviz.palette import colour_scale, strategy_style, theme
@@ -31,12 +31,14 @@ def heads_overview(
     kl = np.asarray(kl, dtype=np.float64)
     num_pairs, num_heads = kl.shape
     panels = Panels(dark=dark)
-    panels.add(_matrix_trace(kl, dark, "KL (nats)", template="%{z:.2f}" if num_heads <= MOST_WRITTEN else None))
+    panels.add(_matrix_trace(kl, dark))
     cells = [(pair, head) for pair in range(num_pairs) for head in range(num_heads)]
     panels.add(click_layer(
         [head for _, head in cells], [pair for pair, _ in cells], [list(cell) for cell in cells],
         [f"{pair_name(pairs[pair])}, head {head + 1}<br>KL {kl[pair, head]:.3f} nats" for pair, head in cells], name="heads",
     ))
+    if num_heads <= MOST_WRITTEN:
+        panels.add(cell_numbers(kl, zmax=_highest(kl), dark=dark))
     _heads_axis(panels, num_heads, "head")
     panels.y_axis(
         tickmode="array", tickvals=list(range(num_pairs)), ticktext=[f"{student + 1} ↔ {teacher + 1}" for student, teacher in pairs],
@@ -70,12 +72,14 @@ def head_matching(
         order = assigned + [head for head in order if head not in assigned]
     shown = matrix[:, order]
     panels = Panels(dark=dark)
-    panels.add(_matrix_trace(shown, dark, "KL (nats)", template="%{z:.2f}" if num_student <= MOST_WRITTEN else None))
+    panels.add(_matrix_trace(shown, dark))
     cells = [(teacher, column) for teacher in range(num_teacher) for column in range(num_student)]
     panels.add(click_layer(
         [column for _, column in cells], [teacher for teacher, _ in cells], [[teacher, order[column]] for teacher, column in cells],
         [f"teacher head {teacher + 1}, student head {order[column] + 1}<br>KL {shown[teacher, column]:.3f} nats" for teacher, column in cells], name="head pairs",
     ))
+    if num_student <= MOST_WRITTEN:
+        panels.add(cell_numbers(shown, zmax=_highest(shown), dark=dark))
     for teacher, student in enumerate(match.student_heads):
         if teacher < num_student:
             _frame(panels, order.index(teacher), teacher, look.muted, width=1.5, dash="dot")
@@ -127,11 +131,16 @@ def head_drift_chart(
     return panels.figure(height=320, margin={"t": 44, "b": 84}, legend=legend)
 
 
-def _matrix_trace(values: np.ndarray, dark: bool, unit: str, *, template: str | None) -> dict:
+def _matrix_trace(values: np.ndarray, dark: bool) -> dict:
     return heatmap(
-        z=numbers(values), zmin=0, zmax=max(float(values.max()), 1e-6), colorscale=colour_scale(theme(dark).sequential), colorbar=side_bar(unit, dark),
-        texttemplate=template, textfont={"size": SMALL}, xgap=1, ygap=1, hoverinfo="skip",
+        z=numbers(values), zmin=0, zmax=_highest(values), colorscale=colour_scale(theme(dark).sequential), colorbar=side_bar("KL (nats)", dark),
+        xgap=1, ygap=1, hoverinfo="skip",
     )
+
+
+def _highest(values: np.ndarray) -> float:
+    """Upper end of the colour scale, never 0; a diverged run has blank cells."""
+    return max(float(values[np.isfinite(values)].max(initial=0.0)), 1e-6)
 
 
 def _heads_axis(panels: Panels, num_heads: int, title: str, order: Sequence[int] | None = None) -> None:
