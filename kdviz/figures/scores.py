@@ -5,9 +5,14 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from kdviz.figures.base import numbers, safe, scatter
+from kdviz.figures.base import SMALL, legend_below, numbers, safe, scatter
 from kdviz.figures.panels import Panels
 from kdviz.palette import TEACHER_COLOUR, Style, run_styles, theme
+
+
+SHORT_NAMES = {"baseline": "most frequent answer"}
+DODGE = 0.03
+"""How far apart models of one size are drawn, as a share of the axis."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +25,7 @@ class Score:
     low: float | None = None
     high: float | None = None
     parameters: int | None = None
+    num_layers: int | None = None
     milliseconds: float | None = None
 
 
@@ -45,23 +51,46 @@ def scores_with_intervals(scores: Sequence[Score], *, score_name: str, num_examp
 
 
 def score_against_parameters(scores: Sequence[Score], *, score_name: str, num_examples: int, dark: bool = False) -> go.Figure:
-    """Score (with interval) against millions of parameters; models without a known size are left out."""
+    """Score (with interval) against millions of parameters; models without a known size are left out.
+
+    A strategy has its colour and marker at every size, told by the legend; models of one size stand side by side under their number of
+    layers. A second run of one strategy and size takes a spare style and is named in full.
+    """
     scores = [score for score in scores if score.parameters]
-    panels = Panels(dark=dark)
-    for score, style in zip(scores, _styles(scores, dark), strict=True):
-        panels.add(scatter(
-            x=[round(score.parameters / 1e6, 3)], y=[round(score.value, 5)], mode="markers+text", name=safe(score.label, 40), text=[f"  {safe(score.label, 30)}"],
-            textposition="bottom right" if score.strategy == "teacher" else "middle right", cliponaxis=False, marker={"symbol": style.symbol, "size": 15, "color": style.colour},
-            error_y=_error(score, style), hovertemplate=_words(score, score_name, num_examples),
-        ))
-    largest = max((score.parameters for score in scores), default=1_000_000) / 1e6
-    panels.x_axis(title={"text": "parameters (millions, embeddings included)", "standoff": 6}, range=[0, 1.3 * largest])
+    sizes = sorted({score.parameters for score in scores}) or [1_000_000]
+    apart = DODGE * max(sizes[-1] - 0.85 * sizes[0], 1.0) / 1e6
+    panels, named = Panels(dark=dark), {}
+    for size in sizes:
+        group = [score for score in scores if score.parameters == size]
+        for place, (score, style) in enumerate(zip(group, _styles(group, dark), strict=True)):
+            is_first = score.strategy not in [other.strategy for other in group[:place]]
+            named[style] = SHORT_NAMES.get(score.strategy, score.strategy) if is_first else score.label
+            panels.add(scatter(
+                x=[round(size / 1e6 + (place - (len(group) - 1) / 2) * apart, 4)], y=[round(score.value, 5)], mode="markers", name=safe(score.label, 40), showlegend=False,
+                marker={"symbol": style.symbol, "size": 15, "color": style.colour}, error_y=_error(score, style), hovertemplate=_words(score, score_name, num_examples),
+            ))
+        _layers_above(panels, size, group)
+    for style, name in named.items():
+        panels.add(scatter(x=[None], y=[None], mode="markers", name=safe(name, 40), hoverinfo="skip", marker={"symbol": style.symbol, "size": 11, "color": style.colour}))
+    panels.x_axis(title={"text": "parameters (millions, embeddings included)", "standoff": 6}, range=[0.85 * sizes[0] / 1e6, (1.06 * sizes[-1] - 0.02 * sizes[0]) / 1e6])
     panels.y_axis(title={"text": safe(score_name)}, range=_range(scores))
     teacher = next((score for score in scores if score.strategy == "teacher"), None)
     if teacher is not None:
         panels.level(teacher.value, line={"color": TEACHER_COLOUR, "width": 2, "dash": "dot"}, layer="below")
-    panels.heading(f"<b>{safe(score_name)} against size</b> · n = {num_examples:,} evaluation examples")
-    return panels.figure(height=400, margin={"t": 44, "b": 56}, showlegend=False)
+    panels.heading(f"<b>{safe(score_name)} against size</b> · n = {num_examples:,} evaluation examples", shift=26)
+    legend, legend_pixels = legend_below(len(named), longest_label=max((len(name) for name in named.values()), default=8))
+    return panels.figure(height=400 + legend_pixels, margin={"t": 62, "b": 56 + legend_pixels}, legend=legend, showlegend=True)
+
+
+def _layers_above(panels: Panels, size: int, group: Sequence[Score]) -> None:
+    """The number of layers over the models of one size; "layers" before the first."""
+    depths = {score.num_layers for score in group} - {None}
+    place = {"y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 4, "showarrow": False, "font": {"size": SMALL, "color": theme(panels.dark).muted}}
+    if len(depths) != 1:
+        return
+    if not panels.notes:
+        panels.note(text="layers:", x=0, xref="paper", xanchor="left", **place)
+    panels.note(text=f"<b>{depths.pop()}</b>", x=size / 1e6, xref="x", xanchor="center", **place)
 
 
 def _styles(scores: Sequence[Score], dark: bool) -> list[Style]:

@@ -16,11 +16,17 @@ from kdviz.figures.maps import (
     shared_maximum,
     token_axes,
 )
-from kdviz.figures.panels import Panels, side_by_side
+from kdviz.figures.panels import Domain, Panels, side_by_side
 from kdviz.palette import TEACHER_COLOUR, blend, strategy_style, theme
 
 CURVE_PIXELS = 190
 CONTROL_PIXELS = 92
+WIDE = ("teacher", "student", "difference", "rows", "kl", "scores")
+NARROW = ("student", "kl", "scores")
+"""The panels in their order, side by side or one below the other."""
+
+MOVING = {"student": "student", "difference": "difference", "rows": "rows", "kl cursor": "kl", "score cursor": "scores"}
+"""What changes from frame to frame, and the panel it is in."""
 
 
 def training_film(
@@ -45,13 +51,15 @@ def training_film(
     teacher_score: float | None = None,
     strategy: str = "all",
     active: int = 0,
+    narrow: bool = False,
     dark: bool = False,
 ) -> go.Figure:
     """One figure with a frame for each of m moments: slider and play button need no server.
 
     Above: teacher map (query, key), `student_maps` (m, query, key), their difference, and `row_kl` (m, query) in nats. Below: the attention
     KL of every matched pair, `attention_kl` (k, pairs) in nats at `kl_epochs` (k,; default the moments), and the scores, each with a cursor
-    at the moment shown. One colour scale holds for all moments. `kl_note` says over what the KL curves are averaged, with n.
+    at the moment shown. One colour scale holds for all moments. `kl_note` says over what the KL curves are averaged, with n. `narrow` is
+    for a phone: the student's map and the curves, one below the other.
     """
     student_maps, row_kl = np.asarray(student_maps, dtype=np.float64), np.asarray(row_kl, dtype=np.float64)
     attention_kl = np.asarray(attention_kl, dtype=np.float64)
@@ -60,67 +68,74 @@ def training_film(
         raise ValueError(f"expected one map, epoch, step and row KL a moment, got {len(student_maps)}, {len(epochs)}, {len(steps)} and {len(row_kl)}")
     active = min(max(active, 0), len(epochs) - 1)
     look, colour = theme(dark), strategy_style(strategy).colour
-    height, margin, map_share = _size(tokens)
-    gap = _gap(tokens, height, margin)
-    upper = side_by_side([0.3, 0.3, 0.3, 0.1], spacing=0.022, bottom=1 - (1 - gap) * map_share)
-    floor = (1 - gap) * (1 - map_share)
-    panels = Panels([*upper, (upper[0][0], upper[1][1], 0.0, floor), (upper[2][0], upper[3][1], 0.0, floor)], dark=dark)
+    names = NARROW if narrow else WIDE
+    domains, height, margin = _narrow_grid(tokens) if narrow else _wide_grid(tokens)
+    panels, number = Panels(domains, dark=dark), {name: place for place, name in enumerate(names, start=1)}
     zmax, texts = shared_maximum(teacher_map, student_maps), cell_texts(tokens)
     limit = max(0.01, float(np.nanmax(np.abs(student_maps - teacher_map))))
-
-    def moving(moment: int) -> list:
-        return [
-            attention_trace(student_maps[moment], texts, zmax=zmax, name="student", dark=dark, digits=3),
-            difference_trace(teacher_map, student_maps[moment], texts, dark=dark, limit=limit, digits=3),
-            row_kl_trace(row_kl[moment], tokens, dark=dark, digits=3),
-            _cursor(epochs[moment], kl_top, look.text),
-            _cursor(epochs[moment], score_range, look.text),
-        ]
-
     kl_top = (0.0, 1.08 * float(max(attention_kl.max(), 1e-3)))
     known = [float(score) for score in [*scores, *([] if teacher_score is None else [teacher_score])] if score is not None]
     score_range = (min(known) - 0.05, max(known) + 0.05) if known else (0.0, 1.0)
-    for trace, panel in zip(moving(active), (2, 3, 4, 5, 6), strict=True):
-        panels.add(trace, panel)
-    panels.add(attention_trace(teacher_map, texts, zmax=zmax, name="teacher", dark=dark, digits=3))
-    for pair, (student_layer, teacher_layer) in enumerate(pairs):
-        panels.add(_pair_curve(kl_epochs, attention_kl[:, pair], student_layer, teacher_layer, strategy, chosen=pair == chosen_pair, dark=dark), 5)
-    panels.add(_pair_labels(kl_epochs, attention_kl, pairs, chosen_pair, gap=kl_top[1] * 15 / CURVE_PIXELS, dark=dark), 5)
-    for trace in _score_traces(scores, score_epochs, score_name, teacher_score, epochs, strategy):
-        panels.add(trace, 6)
-    token_axes(panels, tokens, columns=3)
-    for panel, scale in ((1, f"colour 0 to {zmax:.2f}"), (2, f"colour 0 to {zmax:.2f}"), (3, f"blue −{limit:.2f}, orange +{limit:.2f}")):
-        panels.x_axis(panel, title={"text": f"key (looked at)<br>{scale}"})
-        panels.y_axis(panel, showticklabels=panel == 1)
-    row_bars_axis(panels, len(tokens), panel=4)
-    panels.x_axis(4, range=[0, round(1.05 * max(float(row_kl.max()), 1e-3), 3)])
-    last = max([*epochs, *kl_epochs, *score_epochs])
-    for panel, room in ((5, 1.13), (6, 1.04)):
-        panels.x_axis(panel, title={"text": "epoch", "standoff": 4}, range=[-0.02 * last, room * last], fixedrange=True)
-    panels.y_axis(5, title={"text": "nats"}, range=list(kl_top), fixedrange=True, nticks=5)
-    panels.y_axis(6, range=list(score_range), fixedrange=True, nticks=5)
+    moving_names = [name for name, panel in MOVING.items() if panel in names]
+
+    def moving(moment: int) -> list[dict]:
+        traces = {
+            "student": attention_trace(student_maps[moment], texts, zmax=zmax, name="student", dark=dark, digits=3),
+            "difference": difference_trace(teacher_map, student_maps[moment], texts, dark=dark, limit=limit, digits=3),
+            "rows": row_kl_trace(row_kl[moment], tokens, dark=dark, digits=3),
+            "kl cursor": _cursor(epochs[moment], kl_top, look.text),
+            "score cursor": _cursor(epochs[moment], score_range, look.text),
+        }
+        return [traces[name] for name in moving_names]
 
     def headings(moment: int) -> list[dict]:
         count = f", n = {num_scored:,}" if num_scored else ""
-        lines = [
-            f"{badge(TEACHER_COLOUR)} <b>Teacher</b><br>{safe(teacher_title)}",
-            f"{badge(colour)} <b>Student</b><br>{safe(student_title)}",
-            f"<b>Teacher − student</b><br>epoch {epochs[moment]:.2f}, step {steps[moment]:,}",
-            f"<b>KL {row_kl[moment].mean():.3f}</b><br>nats",
-            f"<b>Attention KL</b> of every pair · {safe(kl_note)}",
-            f"<b>{safe(score_name)}</b>{count}" if known else "<b>No scores yet</b>",
-        ]
-        return [heading_text(line, x=left, y=top, dark=dark) for line, (left, _, _, top) in zip(lines, panels.domains, strict=True)]
+        when = f"epoch {epochs[moment]:.2f}, step {steps[moment]:,}"
+        lines = {
+            "teacher": f"{badge(TEACHER_COLOUR)} <b>Teacher</b><br>{safe(teacher_title)}",
+            "student": f"{badge(colour)} <b>Student</b>" + (f" · {safe(student_title)}<br>{when} · KL {row_kl[moment].mean():.3f} nats" if narrow else f"<br>{safe(student_title)}"),
+            "difference": f"<b>Teacher − student</b><br>{when}",
+            "rows": f"<b>KL {row_kl[moment].mean():.3f}</b><br>nats",
+            "kl": f"<b>Attention KL</b> of every pair · {safe(kl_note)}",
+            "scores": f"<b>{safe(score_name)}</b>{count}" if known else "<b>No scores yet</b>",
+        }
+        return [heading_text(lines[name], x=left, y=top, dark=dark) for name, (left, _, _, top) in zip(names, panels.domains, strict=True)]
 
+    for name, trace in zip(moving_names, moving(active), strict=True):
+        panels.add(trace, number[MOVING[name]])
+    if not narrow:
+        panels.add(attention_trace(teacher_map, texts, zmax=zmax, name="teacher", dark=dark, digits=3))
+    for pair, (student_layer, teacher_layer) in enumerate(pairs):
+        panels.add(_pair_curve(kl_epochs, attention_kl[:, pair], student_layer, teacher_layer, strategy, chosen=pair == chosen_pair, dark=dark), number["kl"])
+    panels.add(_pair_labels(kl_epochs, attention_kl, pairs, chosen_pair, gap=kl_top[1] * 15 / CURVE_PIXELS, dark=dark), number["kl"])
+    for trace in _score_traces(scores, score_epochs, score_name, teacher_score, epochs, strategy):
+        panels.add(trace, number["scores"])
+    _map_axes(panels, number, tokens, zmax, limit, float(row_kl.max()))
+    last = max([*epochs, *kl_epochs, *score_epochs])
+    for name, room, title, span in (("kl", 1.13, "nats", kl_top), ("scores", 1.13 if narrow else 1.04, "", score_range)):
+        panels.x_axis(number[name], title={"text": "epoch", "standoff": 4}, range=[-0.02 * last, room * last], fixedrange=True)
+        panels.y_axis(number[name], title={"text": title}, range=list(span), fixedrange=True, nticks=5)
     frames = [
-        {"name": str(moment), "data": [_only_moving(trace) for trace in moving(moment)], "traces": list(range(5)), "layout": {"annotations": headings(moment)}}
+        {"name": str(moment), "data": [_only_moving(trace) for trace in moving(moment)], "traces": list(range(len(moving_names))), "layout": {"annotations": headings(moment)}}
         for moment in range(len(epochs))
     ]
-    labels = [f"{epoch:.2f}" for epoch in epochs]
-    bottom = -(44 / (height - margin["t"] - margin["b"]))
     panels.notes = headings(active)
-    controls = play_controls(labels, active=active, dark=dark, prefix="epoch ", top=bottom, left=0.2)
+    bottom = -(44 / (height - margin["t"] - margin["b"]))
+    controls = play_controls([f"{epoch:.2f}" for epoch in epochs], active=active, dark=dark, prefix="epoch ", top=bottom, left=0.2)
     return panels.figure(height=height, margin=margin, showlegend=False, bargap=0.25, frames=frames, **controls)
+
+
+def _map_axes(panels: Panels, number: dict[str, int], tokens: Sequence[str], zmax: float, limit: float, highest_kl: float) -> None:
+    """Tokens along the maps, what the colours span below them, and the bars' axis beside them."""
+    scales = {"teacher": f"colour 0 to {zmax:.2f}", "student": f"colour 0 to {zmax:.2f}", "difference": f"blue −{limit:.2f}, orange +{limit:.2f}"}
+    maps = [name for name in scales if name in number]
+    token_axes(panels, tokens, columns=len(maps))
+    for name in maps:
+        panels.x_axis(number[name], title={"text": f"key (looked at)<br>{scales[name]}"})
+        panels.y_axis(number[name], showticklabels=number[name] == 1)
+    if "rows" in number:
+        row_bars_axis(panels, len(tokens), panel=number["rows"])
+        panels.x_axis(number["rows"], range=[0, round(1.05 * max(highest_kl, 1e-3), 3)])
 
 
 def _only_moving(trace: dict) -> dict:
@@ -177,13 +192,20 @@ def _map_pixels(tokens: Sequence[str]) -> int:
     return max(270, len(tokens) * ROW_PIXELS)
 
 
-def _size(tokens: Sequence[str]) -> tuple[int, dict, float]:
-    """(height, margin, share of the maps in the height of both rows)."""
-    maps = _map_pixels(tokens)
+def _wide_grid(tokens: Sequence[str]) -> tuple[list[Domain], int, dict]:
+    """(domains of the panels, height, margin): maps and bars above, both charts below."""
+    maps, between = _map_pixels(tokens), _label_pixels(tokens) + 58
+    drawing = maps + between + CURVE_PIXELS
+    upper = side_by_side([0.3, 0.3, 0.3, 0.1], spacing=0.022, bottom=(CURVE_PIXELS + between) / drawing)
+    floor = CURVE_PIXELS / drawing
     margin = {"l": 70, "r": 24, "t": 52, "b": CONTROL_PIXELS + 36}
-    between = _label_pixels(tokens) + 58
-    return maps + between + CURVE_PIXELS + margin["t"] + margin["b"], margin, maps / (maps + CURVE_PIXELS)
+    return [*upper, (upper[0][0], upper[1][1], 0.0, floor), (upper[2][0], upper[3][1], 0.0, floor)], drawing + margin["t"] + margin["b"], margin
 
 
-def _gap(tokens: Sequence[str], height: int, margin: dict) -> float:
-    return (_label_pixels(tokens) + 58) / (height - margin["t"] - margin["b"])
+def _narrow_grid(tokens: Sequence[str]) -> tuple[list[Domain], int, dict]:
+    """The same with one map and both charts, one below the other."""
+    maps, between, curve = _map_pixels(tokens), _label_pixels(tokens) + 58, CURVE_PIXELS - 40
+    drawing = maps + between + 2 * curve + 74
+    edges = [(drawing - maps, drawing), (curve + 74, 2 * curve + 74), (0, curve)]
+    margin = {"l": 60, "r": 12, "t": 52, "b": CONTROL_PIXELS + 36}
+    return [(0.0, 1.0, low / drawing, high / drawing) for low, high in edges], drawing + margin["t"] + margin["b"], margin

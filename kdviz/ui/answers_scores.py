@@ -63,11 +63,11 @@ def _models(scene: Scene, runs: list[Run], lines: dict, names: dict, metric: str
     if (value := lines[runs[0].id].get("teacher_metrics", {}).get(metric)) is not None:
         low, high = teacher_intervals(scene.run).get(metric, (None, None))
         cost = runs[0].summary.get("cost", {})
-        found.append(Score(label="teacher", strategy="teacher", value=value, low=low, high=high, parameters=cost.get("teacher_parameters")))
+        found.append(Score(label="teacher", strategy="teacher", value=value, low=low, high=high, parameters=cost.get("teacher_parameters"), num_layers=scene.run.config.get("teacher_num_layers")))
     for run in runs:
         low, high = (lines[run.id].get("intervals") or {}).get(metric) or (None, None)
         parameters = run.summary.get("cost", {}).get("student_parameters")
-        found.append(Score(label=names[run.id], strategy=run.strategy, value=lines[run.id]["metrics"][metric], low=low, high=high, parameters=parameters))
+        found.append(Score(label=names[run.id], strategy=run.strategy, value=lines[run.id]["metrics"][metric], low=low, high=high, parameters=parameters, num_layers=run.num_layers))
     return found
 
 

@@ -160,6 +160,7 @@ def through_training(scene: Scene, shown: Shown) -> None:
         teacher_score=evals[-1].get("teacher_metrics", {}).get(metric) if evals else None,
         strategy=run.strategy,
         active=int(np.argmin([abs(step - (scene.step or 0)) for step in film.steps])),
+        narrow=scene.narrow,
         dark=scene.dark,
     )
     if frames[0].note:
