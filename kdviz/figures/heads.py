@@ -12,8 +12,9 @@ from kdviz.figures.panels import Panels, side_by_side
 from kdviz.palette import colour_scale, strategy_style, theme
 
 CELL_PIXELS = 36
-MOST_WRITTEN = 16
-"""Heads up to which the number is written into the cell."""
+NARROW_CELL_PIXELS = 26
+MOST_WRITTEN, NARROW_WRITTEN = 16, 8
+"""Cells in a row up to which their numbers are written, on a wide screen and on a phone."""
 
 
 def heads_overview(
@@ -22,32 +23,35 @@ def heads_overview(
     *,
     over: str,
     chosen: tuple[int, int] | None = None,
+    narrow: bool = False,
     dark: bool = False,
 ) -> go.Figure:
     """KL of every head of every matched pair, (pairs, heads) in nats, as one heat map; layer 1 at the bottom.
 
     `over` says what the numbers are means of, with n. `chosen` (pair, head) is framed. A click returns customdata [pair, head].
+    `narrow` is for a phone: heads go downwards, pairs to the right.
     """
     kl = np.asarray(kl, dtype=np.float64)
     num_pairs, num_heads = kl.shape
-    panels = Panels(dark=dark)
-    panels.add(_matrix_trace(kl, dark))
+    panels, shown = Panels(dark=dark), kl.T if narrow else kl
+    panels.add(_matrix_trace(shown, dark))
     cells = [(pair, head) for pair in range(num_pairs) for head in range(num_heads)]
+    places = cells if narrow else [(head, pair) for pair, head in cells]
     panels.add(click_layer(
-        [head for _, head in cells], [pair for pair, _ in cells], [list(cell) for cell in cells],
+        [x for x, _ in places], [y for _, y in places], [list(cell) for cell in cells],
         [f"{pair_name(pairs[pair])}, head {head + 1}<br>KL {kl[pair, head]:.3f} nats" for pair, head in cells], name="heads",
     ))
-    if num_heads <= MOST_WRITTEN:
-        panels.add(cell_numbers(kl, zmax=_highest(kl), dark=dark))
-    _heads_axis(panels, num_heads, "head")
-    panels.y_axis(
-        tickmode="array", tickvals=list(range(num_pairs)), ticktext=[f"{student + 1} ↔ {teacher + 1}" for student, teacher in pairs],
-        title={"text": "student ↔ teacher layer", "standoff": 6}, showgrid=False, range=[-0.5, num_pairs - 0.5], fixedrange=True,
-    )
+    if shown.shape[1] <= MOST_WRITTEN:
+        panels.add(cell_numbers(shown, zmax=_highest(kl), dark=dark))
+    heads = _cells_axis([str(head + 1) for head in range(num_heads)], "head")
+    layers = _cells_axis([f"{student + 1} ↔ {teacher + 1}" for student, teacher in pairs], "student ↔ teacher layer")
+    panels.x_axis(**(layers if narrow else heads))
+    panels.y_axis(**(heads | {"range": heads["range"][::-1]} if narrow else layers))
     panels.heading(f"<b>Attention KL of every head</b> · mean over {safe(over)}")
     if chosen is not None:
-        _frame(panels, chosen[1], chosen[0], theme(dark).text, width=3)
-    return panels.figure(height=130 + num_pairs * CELL_PIXELS, margin={"l": 90, "t": 40})
+        pair, head = chosen
+        _frame(panels, *((pair, head) if narrow else (head, pair)), theme(dark).text, width=3)
+    return panels.figure(height=130 + (num_heads * NARROW_CELL_PIXELS if narrow else num_pairs * CELL_PIXELS), margin={"l": 60 if narrow else 90, "t": 40})
 
 
 def head_matching(
@@ -57,12 +61,13 @@ def head_matching(
     pair: tuple[int, int],
     over: str,
     reorder: bool = True,
+    narrow: bool = False,
     dark: bool = False,
 ) -> go.Figure:
     """Teacher heads (rows) × student heads (columns) by KL in nats, with the best assignment framed and same-index partners dotted.
 
     `reorder` puts the student's heads in the order of their teacher partners, so that the assignment lies on the diagonal.
-    A click returns customdata [teacher head, student head].
+    A click returns customdata [teacher head, student head]. `narrow` leaves the numbers to the colours where they would not fit a phone.
     """
     look, matrix = theme(dark), np.asarray(matrix, dtype=np.float64)
     num_teacher, num_student = matrix.shape
@@ -78,18 +83,17 @@ def head_matching(
         [column for _, column in cells], [teacher for teacher, _ in cells], [[teacher, order[column]] for teacher, column in cells],
         [f"teacher head {teacher + 1}, student head {order[column] + 1}<br>KL {shown[teacher, column]:.3f} nats" for teacher, column in cells], name="head pairs",
     ))
-    if num_student <= MOST_WRITTEN:
+    if num_student <= (NARROW_WRITTEN if narrow else MOST_WRITTEN):
         panels.add(cell_numbers(shown, zmax=_highest(shown), dark=dark))
     for teacher, student in enumerate(match.student_heads):
         if teacher < num_student:
             _frame(panels, order.index(teacher), teacher, look.muted, width=1.5, dash="dot")
         if student >= 0:
             _frame(panels, order.index(student), teacher, look.text, width=2.5)
-    _heads_axis(panels, num_student, f"head of student layer {pair[0] + 1}" + (", in the order of the best partners" if reorder else ""), order)
-    panels.y_axis(
-        tickmode="array", tickvals=list(range(num_teacher)), ticktext=[str(head + 1) for head in range(num_teacher)],
-        title={"text": f"head of teacher layer {pair[1] + 1}", "standoff": 6}, showgrid=False, range=[num_teacher - 0.5, -0.5], fixedrange=True,
-    )
+    partners = ", in the order of the best partners" if reorder else ""
+    panels.x_axis(**_cells_axis([str(head + 1) for head in order], f"head of student layer {pair[0] + 1}{partners}"))
+    teacher_axis = _cells_axis([str(head + 1) for head in range(num_teacher)], f"head of teacher layer {pair[1] + 1}")
+    panels.y_axis(**teacher_axis | {"range": teacher_axis["range"][::-1]})
     panels.heading(
         f"<b>Best partners {match.matched_kl:.2f} nats</b> · same index {match.same_index_kl:.2f} · gain {match.gain:.2f}, {match.moved} of {num_teacher} heads elsewhere", shift=26,
     )
@@ -143,11 +147,12 @@ def _highest(values: np.ndarray) -> float:
     return max(float(values[np.isfinite(values)].max(initial=0.0)), 1e-6)
 
 
-def _heads_axis(panels: Panels, num_heads: int, title: str, order: Sequence[int] | None = None) -> None:
-    panels.x_axis(
-        tickmode="array", tickvals=list(range(num_heads)), ticktext=[str(head + 1) for head in (order or range(num_heads))],
-        title={"text": title, "standoff": 6}, showgrid=False, range=[-0.5, num_heads - 0.5], fixedrange=True,
-    )
+def _cells_axis(names: Sequence[str], title: str) -> dict:
+    """One name a cell."""
+    return {
+        "tickmode": "array", "tickvals": list(range(len(names))), "ticktext": list(names), "title": {"text": title, "standoff": 6}, "showgrid": False,
+        "range": [-0.5, len(names) - 0.5], "fixedrange": True,
+    }
 
 
 def _frame(panels: Panels, x: float, y: float, colour: str, *, width: float, dash: str = "solid") -> None:

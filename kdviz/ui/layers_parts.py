@@ -113,7 +113,7 @@ def heads(scene: Scene) -> None:
     st.markdown("One cell is one head of one matched pair: **the stronger the colour, the farther from the teacher**. Click a cell to see its maps.")
     kl, over = _heads_kl(scene)
     chosen = None if scene.view.head is None else (scene.pair, scene.view.head)
-    figure = remembered(heads_overview, kl, scene.run.pairs, over=over, chosen=chosen, dark=scene.dark)
+    figure = remembered(heads_overview, kl, scene.run.pairs, over=over, chosen=chosen, narrow=scene.narrow, dark=scene.dark)
     chart(figure, "layers.heads", "Attention KL of every head of every matched pair", on_click=_to_head)
 
 
@@ -150,7 +150,7 @@ def partners(scene: Scene) -> None:
     matrices = _head_matrices(run.folder, str(run.config.get("created")), pair, steps, tuple(probe.id for probe in run.probes))
     matches = [match for _, match in matrices]
     matrix, match = matrices[steps.index(scene.step)]
-    figure = remembered(head_matching, matrix, match, pair=pair, over=f"{len(run.probes)} presets", dark=scene.dark)
+    figure = remembered(head_matching, matrix, match, pair=pair, over=f"{len(run.probes)} presets", narrow=scene.narrow, dark=scene.dark)
     chart(figure, "layers.partners", "KL of every teacher head against every student head, with the best assignment")
     heading("Partners through training", "drift")
     epochs = [moment.epoch for moment in run.moments if moment.has_maps]

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 import streamlit as st
 
+from kdviz.ui.narrow import for_phone
+from kdviz.ui.screen import is_narrow
 from kdviz.ui.words import WORDS
 
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"], "displayModeBar": False, "responsive": True}
@@ -24,6 +26,8 @@ def chart(figure: go.Figure, key: str, name: str, on_click: Callable[[list[dict]
     options = {"theme": None, "key": key, "config": CHART, "alt": name, "width": "stretch"}
     if height:
         options["height"] = height
+    if is_narrow():
+        figure = for_phone(figure)
     if on_click is None:
         st.plotly_chart(figure, **options)
         return
