@@ -15,6 +15,7 @@ import pytest
 from folders import make_runs
 
 from kdviz.runs import Run
+from kdviz.ui.store import DEMO_RUNS
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium")
@@ -201,6 +202,29 @@ def test_a_cell_of_the_table_filters_the_list(visitor: Visitor):
     visitor.click_chart("cells", 1, 1)
     visitor.params(cell="both-wrong")
     assert visitor.page.get_by_text("Both wrong").count()
+
+
+def test_a_dot_of_the_stored_demo_opens_both_maps_and_answers(visitor: Visitor):
+    """Without it "same answer, different inside" would stay a cloud of dots: the maps behind a dot are the point of it."""
+    soft = Run(DEMO_RUNS / "demo-cola-soft-3l-s0")
+    visitor.open("/answers?run=demo-cola-all-3l-s0&show=inside&over=presets")
+    dots = visitor.page.evaluate(
+        """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(chart => chart.data)
+            .filter(trace => trace.customdata).map(trace => ({x: [...trace.x], y: [...trace.y], data: trace.customdata}))""",
+    )
+    assert [cloud["data"][0][0] for cloud in dots] == [0, 1]
+    place = max(range(1, len(soft.probes)), key=lambda place: dots[0]["y"][place])
+    visitor.click_chart("median, soft", dots[0]["x"][place], dots[0]["y"][place])
+    probe = soft.probes[dots[0]["data"][place][1]]
+    visitor.params(run=soft.id, preset=probe.id)
+    assert "/attention" in visitor.page.url
+    visitor.page.get_by_text(probe.text_a).first.wait_for()
+    last = soft.moments[-1].step
+    student_layer, teacher_layer = soft.pairs[-1]
+    assert visitor.heat("teacher")[1][2] == pytest.approx(float(soft.teacher_maps(probe.id)[teacher_layer, :, 1, 2].mean()), abs=1e-4)
+    assert visitor.heat("student")[1][2] == pytest.approx(float(soft.student_maps(last, probe.id)[student_layer, :, 1, 2].mean()), abs=1e-4)
+    answers = visitor.page.get_by_text(re.compile(r"Teacher: .+ · Student: .+ · right answer: ")).first
+    answers.wait_for()
 
 
 def test_the_film_plays_without_the_server(visitor: Visitor):

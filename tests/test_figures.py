@@ -9,7 +9,7 @@ import pytest
 from plotly.subplots import make_subplots
 
 from kdviz import compare, figures, palette
-from kdviz.figures.base import log_axis, numbers, safe, spread
+from kdviz.figures.base import log_axis, numbers, power, safe, spread
 from kdviz.figures.panels import Panels, side_by_side
 
 TOKENS = "[CLS] the dog saw the dog . [SEP]".split()
@@ -91,6 +91,7 @@ FIGURES = {
     "attention_map": lambda dark: figures.attention_map(attention(8, 8), TOKENS, title="layer 1", dark=dark),
     "difference_map": lambda dark: figures.difference_map(attention(8, 8), attention(8, 8, seed=1), TOKENS, title="layer 1", dark=dark),
     "training_film": lambda dark: film(dark=dark, scores=[0.5, 0.7], score_epochs=[0, 2], teacher_score=0.9, num_scored=30)[-1],
+    "training_film_phone": lambda dark: film(dark=dark, scores=[0.5, 0.7], score_epochs=[0, 2], teacher_score=0.9, narrow=True)[-1],
     "training_film_bare": lambda dark: film(dark=dark, num_moments=1)[-1],
     "layer_curves": lambda dark: figures.layer_curves([run_curves("sid", stages=[(0, "pair 1"), (1, "pair 2")]), run_curves("soft")], over="30 examples", dark=dark),
     "layer_curves_one_moment": lambda dark: figures.layer_curves([run_curves("sid", 1)], over="30 examples", axis="progress", dark=dark),
@@ -98,6 +99,7 @@ FIGURES = {
     "loss_curves": lambda dark: figures.loss_curves(TRAIN_LINES, PAIRS, strategy="sid", stages=[(1.0, "answers")], dark=dark),
     "loss_curves_empty": lambda dark: figures.loss_curves([], PAIRS, strategy="sid", dark=dark),
     "heads_overview": lambda dark: figures.heads_overview(np.random.default_rng(0).random((3, 12)), PAIRS, over="30 examples", chosen=(1, 4), dark=dark),
+    "heads_overview_phone": lambda dark: figures.heads_overview(np.random.default_rng(0).random((3, 12)), PAIRS, over="30 examples", chosen=(1, 4), narrow=True, dark=dark),
     "head_matching": head_figure,
     "head_drift_chart": lambda dark: figures.head_drift_chart([0, 1, 2], [0, 2, 1], [1, 0.5, 0.4], [2, 1, 0.6], num_heads=12, strategy="pid", dark=dark),
     "inside_scatter": lambda dark: figures.inside_scatter(insides(), chosen=3, dark=dark),
@@ -235,6 +237,30 @@ def test_the_film_opens_at_the_moment_asked_for_and_stays_small():
         )
 
 
+def test_the_film_of_a_phone_has_the_student_and_the_curves():
+    """Four panels side by side are unreadable at 390 pixels."""
+    _, students, rows, figure = film(scores=[0.5, 0.6], score_epochs=[0, 2], teacher_score=0.9, narrow=True, active=1)
+    assert [name for name in figure.layout.to_plotly_json() if name.startswith("xaxis")] == ["xaxis", "xaxis2", "xaxis3"]
+    bottoms = [figure.layout[name].domain[0] for name in ("yaxis", "yaxis2", "yaxis3")]
+    assert bottoms == sorted(bottoms, reverse=True) and all(figure.layout[name].domain == (0, 1) for name in ("xaxis", "xaxis2", "xaxis3"))
+    for moment, frame in enumerate(figure.frames):
+        assert [figure.data[place].name for place in frame.traces] == ["student", "moment shown", "moment shown"]
+        assert np.allclose(np.array(frame.data[0].z, float), students[moment], atol=6e-4)
+        assert f"KL {rows[moment].mean():.3f}" in frame.layout.annotations[0].text
+
+
+def test_heads_stand_for_themselves_on_a_phone_too():
+    """Turned round, a click must still name the pair first and the head second."""
+    kl = np.random.default_rng(0).random((3, 12))
+    figure = figures.heads_overview(kl, PAIRS, over="30 examples", chosen=(1, 4), narrow=True)
+    assert np.allclose(np.array(figure.data[0].z, float), kl.T, atol=1e-5)
+    clicks = next(trace for trace in figure.data if trace.name == "heads")
+    assert [[x, y] for x, y in zip(clicks.x, clicks.y, strict=True)] == [list(cell) for cell in clicks.customdata]
+    frame = figure.layout.shapes[0]
+    assert (frame.x0 + frame.x1, frame.y0 + frame.y1) == pytest.approx((2, 8))
+    assert list(figure.layout.yaxis.range) == [11.5, -0.5]
+
+
 def test_layer_curves_lead_back_to_their_points():
     """A click has to name run, pair and step, and a distance of 0 must not vanish from a logarithmic axis."""
     first, second = run_curves("sid", stages=[(0, "pair 1"), (1.5, "pair 2")]), run_curves("soft")
@@ -350,11 +376,29 @@ def lightness(colour: str) -> float:
     return float(cones @ [0.2104542553, 0.7936177850, -0.0040720468])
 
 
+def test_score_against_size_wears_one_style_a_strategy():
+    """Labels at the points lay over each other where sizes are equal; another marker for another depth reads as another strategy."""
+    depths = {1: 10_000_000, 2: 12_000_000}
+    scores = [
+        figures.Score(label=f"{strategy}, {depth} layers", strategy=strategy, value=0.5, parameters=size, num_layers=depth)
+        for depth, size in depths.items() for strategy in ("all", "sid", "all")
+    ]
+    figure = figures.score_against_parameters(scores, score_name="accuracy", num_examples=30)
+    drawn = [trace for trace in figure.data if not trace.showlegend and trace.showlegend is not None]
+    assert [trace.name for trace in drawn] == [score.label for score in scores] and not any(trace.text for trace in drawn)
+    assert len({trace.x[0] for trace in drawn}) == 6
+    first, second = drawn[:3], drawn[3:]
+    assert [trace.marker.symbol for trace in first] == [trace.marker.symbol for trace in second] and len({trace.marker.symbol for trace in first}) == 3
+    assert [trace.name for trace in figure.data if trace not in drawn] == ["all", "sid", "all, 2 layers"]
+    assert [note.text for note in figure.layout.annotations][:3] == ["layers:", "<b>1</b>", "<b>2</b>"]
+
+
 def test_small_helpers():
     """Blank for what is not a number, ticks inside the range, labels that never swap places."""
     assert numbers([[1 / 3, np.nan], [np.inf, -0.0]], 3) == [[0.333, None], [None, 0.0]]
     axis = log_axis(np.array([0.05, 0.9]))
     assert 0.1 in axis["tickvals"] and axis["range"][0] < np.log10(0.05)
+    assert [power(tick) for tick in (5.0, 0.001, 1e-4, 2e-5)] == ["5", "0.001", "10<sup>−4</sup>", "2·10<sup>−5</sup>"]
     assert spread([0.3, 0.1, 0.11], 0.1) == pytest.approx([0.3, 0.1, 0.2])
 
 

@@ -246,3 +246,40 @@ def test_students_of_other_depths_join_the_size_plot(runs: Path):
     assert not app.exception
     names = [trace["name"] for chart in app.get("plotly_chart") for trace in json.loads(chart.proto.spec)["data"]]
     assert any("4 layers" in name for name in names)
+
+
+def test_headings_break_on_a_phone():
+    """Without it half the sentence that a figure is about would stand outside a phone's screen."""
+    from kdviz.figures import cka_film
+    from kdviz.ui.narrow import broken, for_phone
+
+    film = cka_film([[[0.1, 0.9]], [[0.2, 0.8]]], [0, 1], [(0, 1)], over="1,043 evaluation examples of a task with a long name")
+    phone = for_phone(film)
+    headings = [note.text for note in phone.layout.annotations]
+    assert [heading.replace("<br>", " ") for heading in headings] == [note.text for note in film.layout.annotations]
+    assert headings[0].count("<br>") == 1 and phone.layout.margin.t > film.layout.margin.t
+    assert phone.layout.height - phone.layout.margin.t - phone.layout.margin.b == film.layout.height - film.layout.margin.t - film.layout.margin.b
+    assert [note.text for note in phone.frames[1].layout.annotations] == headings
+    assert phone.layout.sliders[0].len == 1 and phone.layout.sliders[0].pad.t > phone.layout.updatemenus[0].pad.t + 40
+    assert broken("<b>one two</b> three", 7) == "<b>one two</b><br>three"
+    assert broken("uninterrupted", 5) == "uninterrupted"
+
+
+@pytest.mark.parametrize(("page", "part"), [("layers", "curves"), ("answers", "scores"), ("answers", "inside"), ("answers", "mistakes"), ("answers", "runs")])
+def test_runs_of_different_tasks_are_not_laid_over_each_other(page: str, part: str, runs: Path):
+    """Without it two curves over different sentences would be read as a comparison."""
+    app = open_page(page, run="cola-all", show=part, **{"with": "mrpc-all,cola-soft"})
+    assert not app.exception
+    notice = next(info.value for info in app.info if "mrpc-all" in info.value)
+    assert "MRPC" in notice and "CoLA" in notice and "other task" in notice
+    drawn = json.dumps([trace for chart in app.get("plotly_chart") for trace in json.loads(chart.proto.spec)["data"]])
+    assert "mrpc" not in drawn and "soft" in drawn
+
+
+def test_a_row_without_maps_leads_to_the_presets(runs: Path):
+    """Without it a click on a dot of the stored demo, which has no texts and weights, would be a dead end."""
+    app = open_page("answers", run="cola-all", show="inside", row="0")
+    app.button(key="kdviz.maps.presets").click().run()
+    assert not app.exception
+    assert app.query_params["over"] == "presets" and "row" not in app.query_params
+    assert "preset" in texts(app)

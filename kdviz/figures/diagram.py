@@ -96,8 +96,9 @@ def _traces(num_teacher: int, heights: Sequence[float], pairs, chosen, active: s
         label = "" if values is None else f"{values[place]:.2f}"
         middle = (teacher + heights[student]) / 2
         traces.append(scatter(
-            x=[0.17, 0.5, 0.83], y=[teacher, middle, heights[student]], mode="lines+text", customdata=[[place]] * 3, name="pair",
+            x=[0.17, 0.5, 0.83], y=[teacher, middle, heights[student]], mode="lines+markers+text", customdata=[[place]] * 3, name="pair",
             line={"color": (look.text if strong else style.colour) if live else look.grid, "width": 5 if strong else 2.5, "dash": "solid" if live else "dot"},
+            marker={"size": 8, "opacity": 0},
             text=["", f"<b>{label}</b>" if strong else label, ""], textposition="top center", textfont={"size": SMALL, "color": look.text},
             hovertemplate=f"student layer {student + 1} ↔ teacher layer {teacher + 1}" + (f"<br>attention KL {label} nats" if label else "") + "<extra></extra>",
         ))

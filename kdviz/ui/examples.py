@@ -73,8 +73,13 @@ def example_box(row: int, runs: list[tuple[str, Run, Evaluation]]) -> None:
                 st.button(f"Show its maps ({name})", key=f"kdviz.maps.{run.id}", icon=":material/grid_on:", on_click=_to_maps, args=(run.id, row))
         if not askable:
             st.caption("Its maps need its text and the weights of both models, and these runs do not have both (the stored demo has neither). The presets have stored maps.")
+            st.button("Look at the presets", key="kdviz.maps.presets", icon=":material/grid_on:", on_click=_to_presets)
 
 
 def _to_maps(run_id: str, row: int) -> None:
     change(run=run_id, row=row, text_a=None, text_b=None, panel="maps")
     go_to("attention")
+
+
+def _to_presets() -> None:
+    change(over="presets", row=None, panel="inside")
