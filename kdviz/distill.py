@@ -64,7 +64,8 @@ class Distillation:
 
     def _score_teacher(self) -> dict:
         main = next(iter(self.prepared.evaluations.values()))
-        return teacher_score(self.prepared.teacher, self.prepared.teacher_folder, self.prepared.task, main)
+        self.writer.update_status(force=True, phase="evaluating", phase_progress=None)
+        return teacher_score(self.prepared.teacher, self.prepared.teacher_folder, self.prepared.task, main, tick=self.check_stop)
 
     def _resume(self) -> bool:
         """Continue from the newest checkpoint; False where there is none (metrics are then begun anew)."""
@@ -185,7 +186,8 @@ class Distillation:
     def _finish(self) -> None:
         self._tell("measuring cost", force=True)
         train_all_rows(self.student)
-        cost = measure_cost(self.prepared.teacher, self.prepared.teacher_folder, self.student, self.writer.folder / "student", next(iter(self.prepared.evaluations.values())))
+        main = next(iter(self.prepared.evaluations.values()))
+        cost = measure_cost(self.prepared.teacher, self.prepared.teacher_folder, self.student, self.writer.folder / "student", main, tick=self.check_stop)
         self.writer.summary(self.prepared.task.primary_metric, {"seconds": self.seconds, "cost": cost})
 
     def _tell(self, phase: str, *, force: bool = False) -> None:

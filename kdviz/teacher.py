@@ -123,15 +123,18 @@ def _install(whole: Path, folder: Path) -> None:
     whole.rmdir()
 
 
-def teacher_score(teacher: nn.Module, folder: Path, task: Task, evaluation: EncodedSet, logits: np.ndarray | None = None) -> dict:
+def teacher_score(
+    teacher: nn.Module, folder: Path, task: Task, evaluation: EncodedSet, logits: np.ndarray | None = None, *, tick: Callable[[], None] = lambda: None
+) -> dict:
     """The teacher's metrics on the evaluation set with intervals, n and the majority share; kept in metrics.json.
 
-    `warning` says where its accuracy is hardly above always answering the most frequent class.
+    `warning` says where its accuracy is hardly above always answering the most frequent class. `tick` is called between
+    batches and may raise.
     """
     known = _known_scores(folder)
     if evaluation.fingerprint in known:
         return known[evaluation.fingerprint]
-    logits = predict(teacher, evaluation) if logits is None else logits
+    logits = predict(teacher, evaluation, tick=tick) if logits is None else logits
     labels, predictions = evaluation.labels.astype(np.int64), logits.argmax(-1)
     accuracy, majority = float((labels == predictions).mean()), majority_share(labels)
     margin = 2 * float(np.sqrt(majority * (1 - majority) / len(labels)))

@@ -1,7 +1,7 @@
 """Tokenised sets: ragged arrays on disk and in memory, padded only when a batch is made."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,8 +126,8 @@ class Tokenizer:
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return self._tokenizer.convert_ids_to_tokens(list(ids))
 
-    def encode_set(self, examples: Sequence[Example], cache_folder: Path | None = None) -> EncodedSet:
-        """Tokenise `examples`; with `cache_folder`, once per content (texts, tokenizer, length)."""
+    def encode_set(self, examples: Sequence[Example], cache_folder: Path | None = None, *, tick: Callable[[], None] = lambda: None) -> EncodedSet:
+        """Tokenise `examples`; with `cache_folder`, once per content (texts, tokenizer, length). `tick` is called now and then and may raise."""
         digest = hashlib.sha256(self.fingerprint.encode())
         for example in examples:
             digest.update(f"{example.index}\x1f{example.label}\x1f{example.text_a}\x1f{example.text_b}\x1e".encode("utf-8", "surrogatepass"))
@@ -136,14 +136,15 @@ class Tokenizer:
         kept = _read_set(path, fingerprint) if path else None
         if kept is not None and len(kept) == len(examples):
             return kept
-        encoded = self._encode_all(examples, fingerprint)
+        encoded = self._encode_all(examples, fingerprint, tick)
         if path:
             write_arrays(path, {"tokens": encoded.tokens, "types": encoded.types, "offsets": encoded.offsets, "labels": encoded.labels, "index": encoded.index, "num_truncated": np.array([encoded.num_truncated])})
         return encoded
 
-    def _encode_all(self, examples: Sequence[Example], fingerprint: str) -> EncodedSet:
+    def _encode_all(self, examples: Sequence[Example], fingerprint: str, tick: Callable[[], None]) -> EncodedSet:
         tokens, types, lengths, num_truncated = [], [], [0], 0
         for begin in range(0, len(examples), 4096):
+            tick()
             part = examples[begin : begin + 4096]
             texts_b = [example.text_b for example in part] if part[0].text_b is not None else None
             texts_a = [example.text_a for example in part]
