@@ -107,13 +107,21 @@ def execute(folder: Path | str, *, stop: threading.Event | None = None, progress
     with exclusive(folder / "lock") as ours:
         if not ours:
             raise RequestError(f"run {folder.name!r} is being trained by another process; wait for it or stop it there", field="run_id")
-        for litter in folder.rglob(".*.tmp"):  # half-written files of a process that was killed; the lock says that nobody writes
-            litter.unlink(missing_ok=True)
+        _clear_litter(folder)
         writer = RunWriter(folder, on_status=progress)
         try:
             _execute(writer, StopSignal(stop, folder), num_threads)
         finally:
             writer.close()
+
+
+def _clear_litter(folder: Path) -> None:
+    """Remove what a killed process left half-written, files and whole checkpoints; the lock says that nobody writes."""
+    for litter in list(folder.rglob(".*.tmp")):
+        if litter.is_dir() and not litter.is_symlink():
+            shutil.rmtree(litter, ignore_errors=True)
+        else:
+            litter.unlink(missing_ok=True)
 
 
 def _execute(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None:

@@ -100,6 +100,20 @@ def test_stopping_in_the_teachers_fine_tuning_changes_nothing(tiny, tmp_path):
     assert not left, "what the breaks left is cleared away"
 
 
+def test_what_a_kill_left_half_written_is_cleared(tiny, straight):
+    """A checkpoint is a folder with a name of its own until it is whole: one that cannot be cleared would end every resume."""
+    settings = dict(strategy="all", epochs=4)
+    folder = tiny.create(**settings)
+    stop_in(folder, "train_epoch", 8)
+    (folder / "checkpoints" / ".resume_0002.tmp").mkdir()
+    (folder / "checkpoints" / ".resume_0002.tmp" / "model.safetensors").write_bytes(b"half")
+    (folder / "student" / ".model.tmp").write_bytes(b"half")
+    (folder / ".status.json.1.tmp").write_bytes(b"{")
+    execute(folder, num_threads=1)
+    assert_same_run(folder, straight(**settings).folder)
+    assert not list(folder.rglob(".*.tmp"))
+
+
 def test_stopping_while_outputs_are_computed_changes_nothing(tiny, straight):
     """Half a cache must not become a whole one."""
     settings = dict(strategy="all", epochs=1, train_size=30)

@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
@@ -42,6 +43,8 @@ def train_in_child(folder: Path) -> int:
             os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
             execute(folder, num_threads=1)
             status = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(status)
 
