@@ -1,4 +1,4 @@
-"""A run from the first click to its end in a real browser: start, follow, reload, second browser, stop, restart, resume.
+"""Runs from the first click to the end in a real browser: start, follow, queue, reload, second browser, stop, restart, resume.
 
 The teacher is a tiny checkpoint made on the spot, so that a run takes seconds; everything else is the real thing.
 """
@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from kdviz.runs import Run
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(Path(__file__).parent / "robustness"))
 
@@ -30,18 +32,20 @@ PATIENCE = 180_000  # milliseconds; a loaded machine is no failure
 class Server:
     """The app as its users start it, on a free port of this machine."""
 
-    def __init__(self, runs_dir: Path, log: Path):
+    def __init__(self, runs_dir: Path, log: Path, *, root: Path = ROOT, options: tuple[str, ...] = ()):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.url, self._runs_dir, self._log = f"http://127.0.0.1:{self.port}", runs_dir, log
+        self.url, self.runs_dir, self.root = f"http://127.0.0.1:{self.port}", runs_dir, root
+        self._log, self._options = log, options
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("KDVIZ_")} | {"KDVIZ_RUNS_DIR": str(self._runs_dir), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true", "--server.port", str(self.port)]
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("KDVIZ_") and key != "PYTHONPATH"}
+        environment = kept | {"KDVIZ_RUNS_DIR": str(self.runs_dir), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true", "--server.port", str(self.port), *self._options]
         with open(self._log, "a") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=self.root, env=environment, stdout=log, stderr=log)
         for _ in range(240):
             assert self.process.poll() is None, self._log.read_text()[-2000:]
             try:
@@ -66,6 +70,20 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
+def developers_server(tmp_path: Path) -> Iterator[Server]:
+    """A copy of the app as a developer runs it: changed files are loaded anew, and the menu offers to clear the caches."""
+    copy = tmp_path / "copy"
+    for name in ("kdviz", "pages", ".streamlit"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("demo", "__pycache__"))
+    shutil.copyfile(ROOT / "app.py", copy / "app.py")
+    server = Server(tmp_path / "runs", tmp_path / "server.log", root=copy, options=("--server.fileWatcherType", "auto", "--client.toolbarMode", "developer"))
+    server.start()
+    yield server
+    if server.process.poll() is None:
+        server.end(signal.SIGKILL)
+
+
+@pytest.fixture
 def browser():
     from playwright.sync_api import sync_playwright
 
@@ -83,7 +101,7 @@ def open_page(context, url: str):
     return page
 
 
-def set_up(page, teacher: Path, epochs: int) -> None:
+def set_up(page, teacher: Path, epochs: int, teacher_epochs: int = 1) -> None:
     """The smallest run the page can ask for: tiny teacher, few examples."""
     page.get_by_text("More settings").click()
     page.get_by_role("tab", name="Teacher and data").click()
@@ -95,7 +113,7 @@ def set_up(page, teacher: Path, epochs: int) -> None:
         page.wait_for_timeout(1500)
         if box.input_value() == str(teacher):
             break
-    for label, value in (("Teacher's epochs", 1), ("Evaluation examples", 40), ("Epochs", epochs), ("Training examples", 96)):
+    for label, value in (("Teacher's epochs", teacher_epochs), ("Evaluation examples", 40), ("Epochs", epochs), ("Training examples", 96)):
         field = page.get_by_label(label, exact=True)
         field.fill(str(value))
         field.press("Enter")
@@ -107,6 +125,38 @@ def set_up(page, teacher: Path, epochs: int) -> None:
 def start(page) -> None:
     page.get_by_role("button", name="Start", exact=True).click()
     badge(page, "running").wait_for()
+
+
+def add_to_queue(page, place: int) -> None:
+    """Ask for the same run once more; it waits at this place."""
+    page.wait_for_timeout(3000)  # a quicker second click counts as an impatient hand
+    page.get_by_role("button", name=f"Add to the queue, place {place}").click()
+    badge(page, f"waiting, place {place}").wait_for()
+
+
+def states(server: Server) -> list[str]:
+    """The states of all runs, the oldest first."""
+    return [run.state for run in sorted(runs(server), key=lambda run: run.config["created"])]
+
+
+def runs(server: Server) -> list[Run]:
+    return [Run(path.parent) for path in server.runs_dir.glob("*/config.json")]
+
+
+def goes_on(server: Server, page) -> None:
+    """The run being trained makes steps from now on."""
+    [run] = [run for run in runs(server) if run.state == "running"]
+    begin = run.status["step"]
+    until(page, lambda: run.status["step"] > begin + 3)
+
+
+def until(page, true, seconds: float = PATIENCE / 1000) -> float:
+    """Wait, with the browser's events going on, until it is true; returns after how many seconds."""
+    begin = time.monotonic()
+    while not true():
+        assert time.monotonic() - begin < seconds, "it did not come true in time"
+        page.wait_for_timeout(50)
+    return time.monotonic() - begin
 
 
 def badge(page, words: str):
@@ -164,3 +214,66 @@ def test_reload_second_browser_stop_and_resume(server, browser, tmp_path):
     page.get_by_role("button", name="Stop").first.click()
     badge(page, "stopped").wait_for()
     assert page.get_by_test_id("stException").count() == 0
+
+
+def test_the_queue_outlives_caches_code_and_server(developers_server, browser, tmp_path):
+    """What a lecturer, an editor of the code and a power cut do to a queue; a run lost by any of them is lost before the room."""
+    from tiny import make_teacher
+
+    server, context = developers_server, browser.new_context()
+    page = open_page(context, server.url)
+    set_up(page, make_teacher(tmp_path / "tiny"), epochs=400)
+    start(page)
+    add_to_queue(page, 1)
+    add_to_queue(page, 2)
+    page.get_by_text("Distilling").first.wait_for()
+
+    page.get_by_test_id("stMainMenu").click()
+    page.get_by_text("Clear cache").first.click()
+    page.get_by_role("button", name="Clear caches").click()
+    for name in ("queue", "launch", "distill"):
+        with open(server.root / "kdviz" / f"{name}.py", "a") as file:
+            file.write("# changed\n")
+    words = server.root / "kdviz" / "ui" / "distil_words.py"
+    words.write_text(words.read_text().replace('"running": "running"', '"running": "well under way"'))
+    page.wait_for_timeout(1500)
+    page.reload()
+    for words in ("well under way", "waiting, place 1", "waiting, place 2"):
+        badge(page, words).wait_for()
+    assert states(server) == ["running", "queued", "queued"]
+    goes_on(server, page)
+
+    page.get_by_role("button", name="Stop").first.click()
+    badge(page, "stopped").wait_for()
+    until(page, lambda: states(server) == ["stopped", "running", "queued"])
+    badge(page, "waiting, place 1").wait_for()
+    goes_on(server, page)
+
+    server.end(signal.SIGKILL)
+    assert states(server) == ["stopped", "interrupted", "queued"]
+    server.start()
+    page = open_page(context, server.url)
+    for words in ("stopped", "interrupted", "left waiting"):
+        badge(page, words).wait_for()
+    page.locator(".stHorizontalBlock, .stVerticalBlock").filter(has=badge(page, "left waiting")).last.get_by_role("button", name="Resume").click()
+    until(page, lambda: states(server) == ["stopped", "interrupted", "running"])
+    goes_on(server, page)
+    assert page.get_by_test_id("stException").count() == 0
+
+
+def test_a_stop_ends_a_run_within_five_seconds(server, browser, tmp_path):
+    """Story 7, in the phases a browser can catch: at once, in the teacher's fine-tuning, while distilling. The others are
+    counted in batches in test_stopping.py."""
+    from tiny import make_teacher
+
+    page, seconds = open_page(browser.new_context(), server.url), {}
+    set_up(page, make_teacher(tmp_path / "tiny"), epochs=400, teacher_epochs=40)
+    for phase in (None, "Fine-tuning the teacher", "Distilling"):
+        page.get_by_role("button", name="Start", exact=True).click()
+        if phase:
+            page.get_by_text(phase).first.wait_for()
+        page.get_by_role("button", name="Stop").first.click()
+        seconds[phase] = until(page, lambda: set(states(server)) == {"stopped"})
+        badge(page, "stopped").wait_for()
+        page.wait_for_timeout(3000)
+    assert max(seconds.values()) <= 5, seconds
