@@ -12,7 +12,7 @@ from kdviz.tasks import TASKS
 from kdviz.ui.distil_words import LABELS, SOURCE_NAMES, STRATEGY_SENTENCES, choice_name
 from kdviz.ui.look import plain
 
-ROWS_IN_SIGHT = (("task", "source"), ("strategy",), ("student_layers", "epochs", "train_size"))
+ROWS_IN_SIGHT = (("task",), ("source",), ("strategy",), ("student_layers", "epochs", "train_size"))
 MORE = {
     "Losses": ("terms", "active_pairs", "kl_weight", "cos_weight", "soft_weight", "temperature", "hard_labels", "hard_weight"),
     "Stages": ("epochs_per_layer", "cosine_threshold", "soft_throughout", "freeze_finished", "classifier_only_last"),

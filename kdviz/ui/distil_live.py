@@ -35,6 +35,7 @@ from kdviz.ui.store import short_name, store, task_title
 from kdviz.ui.words import WORDS, metric_title, primary_metric
 
 OWNER_SECONDS, VIEWER_SECONDS, IDLE_SECONDS, BOARD_SECONDS = 1.0, 2.0, 5.0, 0.5
+MOST_NAMED = 3
 _WATCHED, _REFUSAL = "distil.watched", "distil.refusal"
 
 
@@ -79,22 +80,32 @@ def _refresh(signature: tuple, run_id: str | None) -> None:
     row = now.row(run_id)
     if row is not None:
         with guarded("The live view"):
-            _panel(row)
+            _panel(row, now)
 
 
-def _panel(row: Row) -> None:
+def _panel(row: Row, now: Board) -> None:
     run = row.run
     with st.container(border=True):
         _title(row)
         status = run.status
         if row.state in ("running", "stopping"):
             st.progress(progress_share(status), text=_progress_words(run, status))
+        _next_ones(now)
         _ending(row, status)
         _numbers(run)
         with guarded("The curves"):
             _curves(run)
         if details := " · ".join(how_it_runs(run)):
             st.caption(plain(details[0].upper() + details[1:]))
+
+
+def _next_ones(now: Board) -> None:
+    """The runs that wait, in their order: a run somebody just asked for must not seem lost further down the page."""
+    waiting = sorted((row for row in now.rows if row.place), key=lambda row: row.place)
+    named = [f"{row.place}. {plain(task_title(row.run.task))}, {plain(short_name(row.run))}" for row in waiting[:MOST_NAMED]]
+    if named:
+        more = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""
+        st.caption(f":material/hourglass_empty: Waiting: {'; '.join(named)}{more}. Each starts by itself when the one before it ends.")
 
 
 def _title(row: Row) -> None:
@@ -233,7 +244,12 @@ def _stage_figure(run: Run, num_stages: int, num_moments: int, is_running: bool,
 @lru_cache(maxsize=16)
 def _loss_figure(run: Run, num_lines: int, dark: bool):
     """Drawn once for all browsers; `num_lines` says when it is out of date."""
-    return _written_once(loss_curves(thinned(run.train_lines), run.pairs, strategy=run.strategy, stages=stage_starts(run), dark=dark))
+    return _written_once(loss_curves(thinned(run.train_lines), run.pairs, strategy=run.strategy, stages=_stages(run), dark=dark))
+
+
+def _stages(run: Run) -> list[tuple[float, str]]:
+    """Where each stage begins; none where there is only one, whose boundary would say nothing."""
+    return stage_starts(run) if len(run.config.get("stages") or ()) > 1 else []
 
 
 @lru_cache(maxsize=16)
@@ -241,7 +257,7 @@ def _kl_figure(run: Run, num_lines: int, dark: bool):
     seen = mismatch_so_far(run)
     curves = RunCurves(
         run_id=run.id, label=short_name(run), strategy=run.strategy, epochs=seen.epochs, steps=seen.steps, pairs=run.pairs,
-        attention_kl=seen.attention_kl, cls_distance=seen.cls_distance, stages=stage_starts(run),
+        attention_kl=seen.attention_kl, cls_distance=seen.cls_distance, stages=_stages(run),
     )
     return _written_once(layer_curves([curves], over=f"{len(run.probes)} preset sentences", dark=dark))
 
