@@ -32,12 +32,14 @@ def study_runs(file: Path) -> Iterator[tuple[str, RunConfig]]:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RequestError(f"study: expected a TOML file, got {file} ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"study: {file} is not TOML: {error}") from None
+    except ValueError as error:  # no TOML, no UTF-8, or a name that no file can have
+        raise RequestError(f"study: {str(file)[:200]!r} is not a TOML file: {error}") from None
     unknown = set(content) - {"name", "settings", "grid", "also"}
     if unknown:
         raise RequestError(f"study: expected name, [settings], [grid] and [[also]], got {', '.join(sorted(unknown))} in {file}")
     name, settings, grid = content.get("name", file.stem.lower()), content.get("settings", {}), content.get("grid", {})
+    if not isinstance(settings, dict) or not isinstance(grid, dict) or not _are_tables(content.get("also", [])):
+        raise RequestError(f"study: expected [settings], [grid] and [[also]] as tables in {file}")
     if not all(isinstance(values, list) and values for values in grid.values()):
         raise RequestError(f"study: expected a list of values for every name in [grid] of {file}")
     changes = [dict(zip(grid, values)) for values in itertools.product(*grid.values())] + list(content.get("also", []))
@@ -47,6 +49,10 @@ def study_runs(file: Path) -> Iterator[tuple[str, RunConfig]]:
         if wrong:
             raise RequestError(f"study: unknown setting {', '.join(sorted(wrong))} in {file}; the settings are those of 'kdviz run --help', with _ for -")
         yield check_run_id(_run_id(str(name), change)), RunConfig(**{**settings, **change})
+
+
+def _are_tables(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def _run_id(name: str, change: dict) -> str:
