@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -28,6 +29,23 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+class _LogFile(logging.FileHandler):
+    """A log that a full disk or a vanished folder makes shorter; it never hides the reason of what it was to record."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 class RunWriter:
     """Writes one run's files. Held by whoever holds the run's lock; readers need nothing but the files."""
 
@@ -37,7 +55,7 @@ class RunWriter:
         self._metrics = self.folder / "metrics.jsonl"
         self._last_status = 0.0
         self.log = logging.Logger(f"kdviz.run.{self.folder.name}")
-        self._handler = logging.FileHandler(self.folder / "log.txt", encoding="utf-8", delay=True)
+        self._handler = _LogFile(self.folder / "log.txt", encoding="utf-8", delay=True)
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self.log.addHandler(self._handler)
 

@@ -1,0 +1,105 @@
+"""A disk that becomes full under a run: the run ends in one line, nothing it wrote is damaged, and it goes on once there is room.
+
+On a real small disk (a tmpfs), because every way of writing has to meet it: Python's, safetensors', the appended lines.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_resume import assert_same_run
+
+from kdviz.errors import RunFailed
+from kdviz.launch import execute
+from kdviz.queue import Queue
+from kdviz.runs import Run, Store, Unreadable
+
+SETTINGS = dict(strategy="sid", epochs=4)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder with 160 MiB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if not shutil.which("mount") or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("mounting a small disk is not allowed here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Leave not a byte."""
+    with open(disk / "filler", "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1 << 20))
+        except OSError:
+            pass
+        try:
+            while True:
+                file.write(b"\0")
+        except OSError:
+            pass
+
+
+class FillsTheDisk:
+    """Fills the disk at the `nth` status of a phase."""
+
+    def __init__(self, disk: Path, phase: str, nth: int):
+        self.disk, self.phase, self.left = disk, phase, nth
+
+    def __call__(self, status: dict) -> None:
+        self.left -= status["phase"] == self.phase
+        if self.left == 0:
+            fill(self.disk)
+
+
+@pytest.mark.parametrize(("phase", "nth"), [("loading", 1), ("teacher", 2), ("teacher_outputs", 1), ("distilling", 3), ("evaluating", 3), ("measuring cost", 1)])
+def test_a_full_disk_is_one_line_and_no_damage(tiny, straight, small_disk, monkeypatch, phase, nth):
+    """Found out in a seminar: what the run had done must still be there, and must be right."""
+    monkeypatch.setattr("kdviz.recording.STATUS_INTERVAL_SECONDS", 0.0)
+    folder = tiny.create("run", runs_dir=small_disk, **SETTINGS)
+    with pytest.raises(RunFailed, match="No space left on device") as caught:
+        execute(folder, num_threads=1, progress=FillsTheDisk(small_disk, phase, nth))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+    [entry] = Store(small_disk).list()
+    assert not isinstance(entry, Unreadable) and entry.state in ("failed", "interrupted")
+    epochs = [line["epoch"] for line in entry.evals]
+    assert epochs == list(range(len(epochs))) and (not epochs or entry.evaluated_epochs[: len(epochs)] == epochs)
+    (small_disk / "filler").unlink()
+    execute(folder, num_threads=1)
+    assert Run(folder).state == "finished"
+    assert_same_run(folder, straight(**SETTINGS).folder)
+
+
+def test_a_full_disk_leaves_the_queue_working(tiny, small_disk):
+    """The page must say why, although no file can be written that could; and the next run must get its turn."""
+    folder = tiny.create("run", runs_dir=small_disk, **SETTINGS)
+    after = tiny.create("after", runs_dir=small_disk, **SETTINGS)
+    fill(small_disk)
+    queue = Queue(small_disk)
+    try:
+        (small_disk / "filler").unlink()
+        queue.take_up("run")
+        fill(small_disk)
+        queue._worker.join(0.1)
+        end_of(queue, "run")
+        assert "No space left" in queue.note("run") and "\n" not in queue.note("run")
+        (small_disk / "filler").unlink()
+        queue.take_up("after")
+        end_of(queue, "after")
+        assert Run(after).state == "finished" and Run(folder).state in ("failed", "interrupted", "queued")
+    finally:
+        queue.close()
+
+
+def end_of(queue: Queue, run_id: str) -> None:
+    import time
+
+    end = time.monotonic() + 120
+    while queue.current == run_id or queue.place(run_id):
+        assert time.monotonic() < end
+        time.sleep(0.05)
