@@ -31,11 +31,13 @@ from kdviz.ui import room, state
 from kdviz.ui.distil_words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
 from kdviz.ui.guard import guarded
 from kdviz.ui.look import chart, is_dark, plain
+from kdviz.ui.narrow import panels_of
+from kdviz.ui.screen import is_narrow
 from kdviz.ui.store import short_name, store, task_title
 from kdviz.ui.words import WORDS, metric_title, primary_metric
 
 OWNER_SECONDS, VIEWER_SECONDS, IDLE_SECONDS, BOARD_SECONDS = 1.0, 2.0, 5.0, 0.5
-MOST_NAMED = 3
+MOST_NAMED, LINES_PER_DRAWING = 3, 10
 _WATCHED, _REFUSAL = "distil.watched", "distil.refusal"
 
 
@@ -226,9 +228,20 @@ def _curves(run: Run) -> None:
         with left:
             chart(_stage_figure(run, num_stages, num_moments, run.state == "running", dark), "distil.stage", "The layers being trained now, with their attention KL")
         with right:
-            chart(_kl_figure(run, num_moments, dark), "distil.kl", "Attention KL and CLS distance of every matched pair over training, on the preset sentences")
+            _charts(_kl_figures(run, num_moments, dark, is_narrow()), "distil.kl", "Attention KL and CLS distance of every matched pair over training, on the preset sentences")
     if num_losses > 1:
-        chart(_loss_figure(run, num_losses, dark), "distil.loss", "Terms of the loss over training")
+        st.markdown(
+            f"**Loss in training**, term by term; the sum is now {_shown(run.train_lines[-1].get('loss'))}",
+            help="What the student is trained to lower, on the training examples. A term that a stage does not use has no line in it.",
+        )
+        # Streamlit builds a chart with new data anew, so it blinks: the number is of now, the lines follow in steps.
+        age = (num_moments, num_losses // LINES_PER_DRAWING) if run.state == "running" else (num_moments, num_losses)
+        _charts(_loss_figures(run, age, dark, is_narrow()), "distil.loss", "Terms of the loss over training")
+
+
+def _charts(figures: tuple[go.Figure, ...], key: str, name: str) -> None:
+    for number, figure in enumerate(figures):
+        chart(figure, f"{key}.{number}", name)
 
 
 @lru_cache(maxsize=16)
@@ -242,9 +255,9 @@ def _stage_figure(run: Run, num_stages: int, num_moments: int, is_running: bool,
 
 
 @lru_cache(maxsize=16)
-def _loss_figure(run: Run, num_lines: int, dark: bool):
-    """Drawn once for all browsers; `num_lines` says when it is out of date."""
-    return _written_once(loss_curves(thinned(run.train_lines), run.pairs, strategy=run.strategy, stages=_stages(run), dark=dark))
+def _loss_figures(run: Run, age: tuple[int, int], dark: bool, narrow: bool) -> tuple[go.Figure, ...]:
+    """Drawn once for all browsers; `age` says when it is out of date."""
+    return _panels(loss_curves(thinned(run.train_lines), run.pairs, strategy=run.strategy, stages=_stages(run), dark=dark), narrow)
 
 
 def _stages(run: Run) -> list[tuple[float, str]]:
@@ -253,13 +266,20 @@ def _stages(run: Run) -> list[tuple[float, str]]:
 
 
 @lru_cache(maxsize=16)
-def _kl_figure(run: Run, num_lines: int, dark: bool):
+def _kl_figures(run: Run, num_lines: int, dark: bool, narrow: bool) -> tuple[go.Figure, ...]:
     seen = mismatch_so_far(run)
     curves = RunCurves(
         run_id=run.id, label=short_name(run), strategy=run.strategy, epochs=seen.epochs, steps=seen.steps, pairs=run.pairs,
         attention_kl=seen.attention_kl, cls_distance=seen.cls_distance, stages=_stages(run),
     )
-    return _written_once(layer_curves([curves], over=f"{len(run.probes)} preset sentences", dark=dark))
+    return _panels(layer_curves([curves], over=f"{len(run.probes)} preset sentences", dark=dark), narrow)
+
+
+def _panels(figure: go.Figure, narrow: bool) -> tuple[go.Figure, ...]:
+    """The figure, or for a narrow screen its panels one below the other; a panel without a line is left out there."""
+    if not narrow:
+        return (_written_once(figure),)
+    return tuple(_written_once(panel) for panel in panels_of(figure) if panel.data)
 
 
 def _written_once(figure: go.Figure) -> go.Figure:
