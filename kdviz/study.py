@@ -33,7 +33,7 @@ def study_runs(file: Path) -> Iterator[tuple[str, RunConfig]]:
     except OSError as error:
         raise RequestError(f"study: expected a TOML file, got {file} ({error.strerror})") from None
     except ValueError as error:  # no TOML, no UTF-8, or a name that no file can have
-        raise RequestError(f"study: {str(file)[:200]!r} is not a TOML file: {error}") from None
+        raise RequestError(f"study: {str(file)[:200]!r} is not TOML: {error}") from None
     unknown = set(content) - {"name", "settings", "grid", "also"}
     if unknown:
         raise RequestError(f"study: expected name, [settings], [grid] and [[also]], got {', '.join(sorted(unknown))} in {file}")

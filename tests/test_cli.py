@@ -149,11 +149,18 @@ def test_a_study_runs_its_grid_and_continues(tiny, tmp_path, capsys):
     assert "exists in" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("text", "match"), [("[grid]\nstrategy = 3", "a list of values"), ("[settings]\nepoch = 3\n[grid]\nseed=[1]", "unknown setting epoch"), ("x", "is not TOML"), ("[sizes]", "expected name, ")])
+@pytest.mark.parametrize(("text", "match"), [("[grid]\nstrategy = 3", "a list of values"), ("[settings]\nepoch = 3\n[grid]\nseed=[1]", "unknown setting epoch"), ("x", "is not TOML"), ("[sizes]", "expected name, "), ("settings = 3", "as tables"), ("also = [3]", "as tables")])
 def test_a_malformed_study_is_one_line(tmp_path, capsys, text, match):
     (tmp_path / "bad.toml").write_text(text)
     assert main(["study", str(tmp_path / "bad.toml")]) == 2
     assert match in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["\0", "\ud800", "", "x" * 5000])
+def test_a_study_file_of_an_impossible_name_is_one_line(capsys, name):
+    """A shell script that built the name wrongly has to read what is wrong, not a traceback."""
+    assert main(["study", name]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 class _Terminal:
