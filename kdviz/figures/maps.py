@@ -65,6 +65,7 @@ def attention_maps(
         row_bars_axis(panels, len(tokens), panel=4)
     for panel, text in enumerate(headings, start=1):
         panels.heading(text, panel=panel)
+    known_margins(panels)
     height, margin = map_size(tokens, extra_top=16 + (26 if note else 0))
     scale_captions(panels, margin["b"], attention=0.275, difference=0.755)
     if note:
@@ -162,7 +163,8 @@ def map_size(tokens: Sequence[str], *, extra_top: int = 0) -> tuple[int, dict]:
     longest = min(LONGEST_LABEL, max((len(str(token)) for token in tokens), default=1))
     below = max(30, longest * CHARACTER_PIXELS + 8) + 28 + SCALE_PIXELS
     above = 36 + extra_top
-    return max(290, len(tokens) * ROW_PIXELS) + above + below, {"l": 70, "r": 14, "t": above, "b": below}
+    left = max(70, longest * CHARACTER_PIXELS + 40)
+    return max(290, len(tokens) * ROW_PIXELS) + above + below, {"l": left, "r": 14, "t": above, "b": below}
 
 
 def token_axes(panels: Panels, tokens: Sequence[str], *, columns: int, panel_pixels: int = 270) -> None:
@@ -182,6 +184,12 @@ def token_axes(panels: Panels, tokens: Sequence[str], *, columns: int, panel_pix
     panels.y_axis(1, title={"text": "query (looks)", "standoff": 6})
 
 
+def known_margins(panels: Panels) -> None:
+    """Take the margins as `map_size` gives them: plotly's own search for room draws the figure twice, a sixth of a click's wait."""
+    panels.x_axis(automargin=False)
+    panels.y_axis(automargin=False)
+
+
 def row_bars_axis(panels: Panels, num_rows: int, *, panel: int) -> None:
     """Axes of the bars beside the maps: aligned with the query rows, starting at 0 nats."""
     panels.x_axis(panel, title={"text": f"nats, {num_rows} rows", "standoff": 6}, rangemode="tozero", nticks=3, fixedrange=True)
@@ -198,6 +206,7 @@ def _single(trace: dict, title: str, tokens: Sequence[str], *, dark: bool, **cap
     panels.add(trace)
     token_axes(panels, tokens, columns=1, panel_pixels=600)
     panels.heading(title)
+    known_margins(panels)
     height, margin = map_size(tokens)
     scale_captions(panels, margin["b"], **captions)
     return panels.figure(height=height, margin=margin, showlegend=False)
