@@ -40,11 +40,11 @@ def inside_scatter(
         panels.add(_cloud(place, safe(label, 40), run, style, x, y))
         panels.add(_spread(y, style, label), 2)
     medians = []
-    for (label, _, run), style, (x, y) in zip(runs, styles, points, strict=True):
+    for (label, _, run), (x, y) in zip(runs, points, strict=True):
         members = np.isin(run.index, shared)
         if members.any():
             medians.append((float(np.median(x[members])), float(np.median(y[members]))))
-            panels.add(_median(safe(label, 40), medians[-1], style, look))
+            panels.add(_median(safe(label, 40), medians[-1], look.text))
     for symbol, name in (("circle-open", "not the teacher's answer"), ("cross-open", "median")):
         panels.add(scatter(x=[None], y=[None], mode="markers", name=name, hoverinfo="skip", marker={"symbol": symbol, "size": 11, "color": look.muted}))
     if chosen is not None:
@@ -175,11 +175,11 @@ def _falls(first: Inside, second: Inside, points, shared: np.ndarray, colour: st
     return scatter(x=x, y=y, mode="lines", line={"color": transparent(colour, 0.22), "width": 1}, hoverinfo="skip", name="same example", connectgaps=False)
 
 
-def _median(label: str, at: tuple[float, float], style: Style, look) -> dict:
+def _median(label: str, at: tuple[float, float], colour: str) -> dict:
+    """An open cross that lets clicks through to the dot it may lie upon."""
     return scatter(
         x=[at[0]], y=[at[1]], mode="markers", name=f"median, {label}", showlegend=False,
-        marker={"symbol": "cross", "size": 22, "color": style.colour, "line": {"color": look.text, "width": 2.5}},
-        hovertemplate=f"median, {label}<br>output KL %{{x:.4f}}, attention KL %{{y:.4f}} nats<extra></extra>",
+        marker={"symbol": "cross-open", "size": 22, "color": colour, "line": {"width": 3}}, hoverinfo="skip",
     )
 
 

@@ -199,7 +199,8 @@ def _wide_grid(tokens: Sequence[str]) -> tuple[list[Domain], int, dict]:
     upper = side_by_side([0.3, 0.3, 0.3, 0.1], spacing=0.022, bottom=(CURVE_PIXELS + between) / drawing)
     floor = CURVE_PIXELS / drawing
     margin = {"l": 70, "r": 24, "t": 52, "b": CONTROL_PIXELS + 36}
-    return [*upper, (upper[0][0], upper[1][1], 0.0, floor), (upper[2][0], upper[3][1], 0.0, floor)], drawing + margin["t"] + margin["b"], margin
+    room = 0.02  # for the numbers of the second chart's axis
+    return [*upper, (upper[0][0], upper[1][1] - room, 0.0, floor), (upper[2][0], upper[3][1], 0.0, floor)], drawing + margin["t"] + margin["b"], margin
 
 
 def _narrow_grid(tokens: Sequence[str]) -> tuple[list[Domain], int, dict]:

@@ -11,8 +11,7 @@ from kdviz.errors import RequestError
 from kdviz.figures import RunCurves, cka_film, head_drift_chart, head_matching, heads_overview, layer_curves
 from kdviz.runs import Run
 from kdviz.ui.controls import bound
-from kdviz.ui.look import chart, heading
-from kdviz.ui.narrow import panels_of
+from kdviz.ui.look import chart, charts, heading
 from kdviz.ui.others import choose_others, other_runs, say
 from kdviz.ui.remember import remembered
 from kdviz.ui.state import change, go_to
@@ -50,8 +49,7 @@ def curves(scene: Scene) -> None:
         chosen_pair=scene.view.pair,
         dark=scene.dark,
     )
-    for number, panel in enumerate(panels_of(figure) if scene.narrow else [figure]):
-        chart(panel, f"layers.curves.{number}", "Attention KL and CLS distance of every matched pair through training", on_click=lambda points: _to_maps(scene, points))
+    charts(figure, "layers.curves", "Attention KL and CLS distance of every matched pair through training", on_click=lambda points: _to_maps(scene, points))
 
 
 def _over(scene: Scene) -> str:
@@ -164,8 +162,7 @@ def partners(scene: Scene) -> None:
         strategy=run.strategy,
         dark=scene.dark,
     )
-    for number, panel in enumerate(panels_of(drift) if scene.narrow else [drift]):
-        chart(panel, f"layers.drift.{number}", "Heads that changed their partner, and the total KL with best and same-index partners, through training")
+    charts(drift, "layers.drift", "Heads that changed their partner, and the total KL with best and same-index partners, through training")
 
 
 @lru_cache(maxsize=64)

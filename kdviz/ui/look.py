@@ -5,7 +5,7 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 import streamlit as st
 
-from kdviz.ui.narrow import for_phone
+from kdviz.ui.narrow import for_phone, panels_of
 from kdviz.ui.screen import is_narrow
 from kdviz.ui.words import WORDS
 
@@ -32,6 +32,12 @@ def chart(figure: go.Figure, key: str, name: str, on_click: Callable[[list[dict]
         st.plotly_chart(figure, **options)
         return
     st.plotly_chart(figure, **options, selection_mode="points", on_select=lambda: _clicked(key, on_click))
+
+
+def charts(figure: go.Figure, key: str, name: str, on_click: Callable[[list[dict]], None] | None = None) -> None:
+    """A figure of several panels side by side; in a narrow window one chart a panel, one below the other."""
+    for number, panel in enumerate(panels_of(figure) if is_narrow() else [figure]):
+        chart(panel, f"{key}.{number}", name, on_click=on_click)
 
 
 def _clicked(key: str, on_click: Callable[[list[dict]], None]) -> None:
