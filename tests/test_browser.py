@@ -257,7 +257,7 @@ def test_both_themes_have_their_own_paper(browser, server: str, scheme: str):
     visitor.page.context.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/attention", "/layers", "/answers"])
+@pytest.mark.parametrize("path", ["/", "/attention", "/attention?show=training", "/layers", "/layers?show=heads", "/answers"])
 def test_a_phone_needs_no_sideways_scrolling(browser, server: str, path: str):
     """Without it a visitor's phone would show half a page."""
     visitor = Visitor(browser, server, viewport={"width": 390, "height": 844}).open(path)

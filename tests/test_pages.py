@@ -261,6 +261,7 @@ def test_headings_break_on_a_phone():
     assert phone.layout.height - phone.layout.margin.t - phone.layout.margin.b == film.layout.height - film.layout.margin.t - film.layout.margin.b
     assert [note.text for note in phone.frames[1].layout.annotations] == headings
     assert phone.layout.sliders[0].len == 1 and phone.layout.sliders[0].pad.t > phone.layout.updatemenus[0].pad.t + 40
+    assert for_phone(phone) is phone
     assert broken("<b>one two</b> three", 7) == "<b>one two</b><br>three"
     assert broken("uninterrupted", 5) == "uninterrupted"
 

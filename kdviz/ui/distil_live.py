@@ -31,7 +31,7 @@ from kdviz.ui import room, state
 from kdviz.ui.distil_words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
 from kdviz.ui.guard import guarded
 from kdviz.ui.look import chart, is_dark, plain
-from kdviz.ui.narrow import panels_of
+from kdviz.ui.narrow import for_phone, panels_of
 from kdviz.ui.screen import is_narrow
 from kdviz.ui.store import short_name, store, task_title
 from kdviz.ui.words import WORDS, metric_title, primary_metric
@@ -279,7 +279,7 @@ def _panels(figure: go.Figure, narrow: bool) -> tuple[go.Figure, ...]:
     """The figure, or for a narrow screen its panels one below the other; a panel without a line is left out there."""
     if not narrow:
         return (_written_once(figure),)
-    return tuple(_written_once(panel) for panel in panels_of(figure) if panel.data)
+    return tuple(_written_once(for_phone(panel)) for panel in panels_of(figure) if panel.data)
 
 
 def _written_once(figure: go.Figure) -> go.Figure:

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 HEADING_PIXELS = 340
 """What a phone leaves for a heading that begins at the figure's left edge."""
 
+FOR_PHONE = "for a phone"
 CONTROLS_PIXELS = 28
 """What the slider needs more when it stands below the play button."""
 
@@ -48,7 +49,9 @@ def _moved(item: dict, own: str, number: str) -> dict:
 
 
 def for_phone(figure: go.Figure) -> go.Figure:
-    """The same figure with headings that break into lines, and a film's slider below its buttons instead of beside them."""
+    """The same figure with headings that break into lines, and a film's slider below its buttons instead of beside them. Done once."""
+    if figure.layout.meta == FOR_PHONE:
+        return figure
     plain = figure.to_plotly_json()
     layout = dict(plain["layout"])
     margin = dict(layout["margin"])
@@ -61,7 +64,7 @@ def for_phone(figure: go.Figure) -> go.Figure:
         layout["updatemenus"] = [{**menu, "pad": {"t": 8, "r": 8}} for menu in layout["updatemenus"]]
         layout["height"] += CONTROLS_PIXELS
         margin["b"] += CONTROLS_PIXELS
-    return go.Figure(data=plain["data"], layout=layout | {"margin": margin}, frames=frames)
+    return go.Figure(data=plain["data"], layout=layout | {"margin": margin, "meta": FOR_PHONE}, frames=frames)
 
 
 def _wrapped(notes: list[dict], left_pixels: int) -> tuple[list[dict], int]:
