@@ -63,9 +63,10 @@ class Distillation:
         self._finish()
 
     def _score_teacher(self) -> dict:
-        main = next(iter(self.prepared.evaluations.values()))
+        prepared = self.prepared
+        name, main = next(iter(prepared.evaluations.items()))
         self.writer.update_status(force=True, phase="evaluating", phase_progress=None)
-        return teacher_score(self.prepared.teacher, self.prepared.teacher_folder, self.prepared.task, main, tick=self.check_stop)
+        return teacher_score(prepared.teacher, prepared.teacher_folder, prepared.task, main, prepared.evaluation_outputs[name].logits, tick=self.check_stop)
 
     def _resume(self) -> bool:
         """Continue from the newest checkpoint; False where there is none (metrics are then begun anew)."""

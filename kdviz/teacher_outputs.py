@@ -54,6 +54,8 @@ class TeacherOutputs:
         self.teacher, self.reason, self._run_in = teacher, reason, run_in
 
     is_cached = False
+    logits = None
+    """Those of the whole set: a live teacher has to be asked."""
 
     def gather(self, batch: Batch, needs: Needs) -> TeacherBatch:
         """The outputs for `batch`, as far as `needs` says."""
@@ -74,6 +76,11 @@ class CachedOutputs:
     def __init__(self, arrays: dict[str, np.ndarray], encoded: EncodedSet, num_heads: int, *, reason: str):
         self._arrays, self.encoded, self.num_heads, self.reason = arrays, encoded, num_heads, reason
         self._map_offsets = _map_offsets(encoded, num_heads)
+
+    @property
+    def logits(self) -> np.ndarray | None:
+        """Those of the whole set (n, classes), None where they were not asked for."""
+        return self._arrays.get("logits")
 
     def gather(self, batch: Batch, needs: Needs) -> TeacherBatch:
         """The outputs for `batch`, as far as `needs` says, on the batch's device."""
