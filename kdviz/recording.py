@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -72,6 +73,8 @@ class RunWriter:
         """Merge `changes` into status.json; written at most every STATUS_INTERVAL_SECONDS unless forced."""
         self.status.update(changes)
         if force or time.monotonic() - self._last_status > STATUS_INTERVAL_SECONDS:
+            if not (self.folder / "config.json").exists():  # writing would make a foreign folder of what somebody removed
+                raise FileNotFoundError(errno.ENOENT, "the run's folder is gone", str(self.folder))
             self.status["updated"] = now()
             write_json(self.folder / "status.json", self.status)
             self._last_status = time.monotonic()

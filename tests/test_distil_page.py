@@ -1,6 +1,7 @@
 """The Distil page without a browser: settings, messages, starting, watching, and who may do what."""
 
 import json
+import shutil
 import sys
 import threading
 import time
@@ -38,7 +39,8 @@ class Trainer:
             while not (stop.wait(0.02) or self.go_on.is_set()):
                 pass
             state = "stopped" if stop.is_set() else "failed" if self.ending else "finished"
-            write_json(folder / "status.json", status | {"state": state, "error": str(self.ending) if self.ending else None})
+            if folder.exists():
+                write_json(folder / "status.json", status | {"state": state, "error": str(self.ending) if self.ending else None})
         if stop.is_set():
             raise Stopped
         if self.ending:
@@ -297,3 +299,49 @@ def test_broken_and_foreign_folders_are_one_line_each(trainer, tmp_path):
     words = said(app)
     assert not app.exception and "good" in words
     assert "foreign cannot be read" in words and "older cannot be read" in words
+
+
+PAGES = ["pages/start.py", "pages/distil.py", "pages/attention.py", "pages/layers.py", "pages/answers.py"]
+
+
+def test_a_runs_folder_that_vanishes_under_a_run_costs_that_run_alone(trainer, tmp_path):
+    """Somebody tidies up, or a network disk goes away: the room must see a page and a reason, not a traceback."""
+    app = press(open_page(strategy="hard", epochs=1, train_size=64, eval_size=32), "distil.start")
+    shutil.rmtree(tmp_path / "runs")
+    trainer.ending = RunFailed("a file could not be read or written (the run's folder is gone)")
+    trainer.go_on.set()
+    queue = sys.__dict__["_kdviz_queues"][str(tmp_path / "runs")]
+    until(lambda: queue.current is None)
+    time.sleep(0.6)
+    assert "is no longer in the runs folder" in said(app.run())
+    for page in PAGES:
+        assert not app.switch_page(page).run().exception, page
+    app.switch_page("pages/distil.py").run()
+    trainer.go_on.clear()
+    trainer.ending = None
+    app.session_state["distil.last_start"] = -1000.0
+    press(app, "distil.start")
+    assert only_run(tmp_path).state == "running" and not app.exception, "the folder is made again for the next run"
+
+
+@pytest.mark.parametrize("folder", ["/proc/kdviz-runs", "a file"])
+def test_a_runs_folder_that_cannot_be_written_is_one_line(trainer, tmp_path, monkeypatch, folder):
+    """The folder of an environment variable is easily a wrong one; everything that only reads must work."""
+    if folder == "a file":
+        folder = str(tmp_path / "file")
+        Path(folder).write_text("")
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", folder)
+    app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
+    app.button(key="distil.start").click().run()
+    assert not app.exception and "expected a folder that can be written" in said(app)
+    for page in PAGES:
+        assert not app.switch_page(page).run().exception, page
+
+
+def test_a_disk_that_is_full_at_start_is_one_line(trainer, tmp_path, monkeypatch):
+    """It is full before anybody has trained anything: no folder may be left half made."""
+    monkeypatch.setattr("kdviz.launch.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 0))
+    app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
+    app.button(key="distil.start").click().run()
+    assert not app.exception and "at least 64 MiB free" in said(app)
+    assert not any((tmp_path / "runs").iterdir())

@@ -12,7 +12,7 @@ from conftest import write_tiny_checkpoint
 from safetensors.torch import load_file, save_file
 
 from kdviz.config import RunConfig
-from kdviz.errors import RequestError, Stopped
+from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import exclusive
 from kdviz.launch import create_run, execute
 from kdviz.runs import Run, Store
@@ -150,6 +150,16 @@ def test_a_run_that_is_stopped_before_it_begins_trains_nothing(tiny):
     with pytest.raises(Stopped):
         execute(folder, stop=stop, num_threads=1)
     assert Run(folder).state == "stopped" and not Run(folder).evals
+
+
+@pytest.mark.parametrize("phase", ["teacher", "distilling", "evaluating"])
+def test_a_run_whose_folder_is_removed_ends_and_does_not_make_it_again(tiny, tmp_path, monkeypatch, phase):
+    """Trained to its end it would leave a folder without a config, that nobody can read, after minutes of work for nobody."""
+    monkeypatch.setattr("kdviz.recording.STATUS_INTERVAL_SECONDS", 0.0)
+    folder = tiny.create("removed", runs_dir=tmp_path, epochs=3)
+    with pytest.raises(RunFailed, match="the run's folder is gone|No such file") as caught:
+        execute(folder, num_threads=1, progress=lambda status: shutil.rmtree(folder) if status["phase"] == phase else None)
+    assert "\n" not in str(caught.value) and not folder.exists() and Store(tmp_path).list() == []
 
 
 def test_a_run_writes_nothing_outside_its_folder_and_the_teachers(tiny, tmp_path):

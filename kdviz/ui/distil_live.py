@@ -64,6 +64,8 @@ def live_section() -> None:
     row = now.training or next((row for row in now.rows if row.is_active), None) or now.row(st.session_state.get(_WATCHED))
     if row is not None:
         st.session_state[_WATCHED] = row.run.id
+    elif gone := shared(runs_folder()).note(st.session_state.get(_WATCHED, "")):
+        st.warning(f"The run {plain(st.session_state[_WATCHED])} is no longer in the runs folder. It ended early: {plain(gone)}.", icon=":material/error:")
     pace = IDLE_SECONDS
     if any(row.is_active for row in now.rows):
         pace = OWNER_SECONDS if row and owns(room.visitor(), row.run.config) else VIEWER_SECONDS
