@@ -9,6 +9,7 @@ import pytest
 from conftest import metrics_lines
 from safetensors.torch import load_file, save_file
 
+import kdviz.teacher
 from kdviz import losses
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.launch import execute
@@ -98,6 +99,16 @@ def test_stopping_in_the_teachers_fine_tuning_changes_nothing(tiny, tmp_path):
     assert_same_run(whole.folder, folder)
     left = [path.name for path in (tmp_path / "two" / "teachers").iterdir() if path.name.endswith((".partial", ".whole"))]
     assert not left, "what the breaks left is cleared away"
+
+
+def test_a_break_in_the_teachers_last_epoch_costs_that_epoch_alone(tiny, tmp_path, monkeypatch):
+    """With a large teacher an epoch is hours; there is no checkpoint after the last one, because then the teacher itself is written."""
+    folder = tiny.create("broken", runs_dir=tmp_path, strategy="soft", epochs=1, teacher_epochs=3)
+    stop_in(folder, "_finetune", 14)  # 5 steps an epoch
+    steps, one_step = [], kdviz.teacher.optimizer_step
+    monkeypatch.setattr(kdviz.teacher, "optimizer_step", lambda *args, **more: (steps.append(1), one_step(*args, **more)))
+    execute(folder, num_threads=1)
+    assert len(steps) == 5 and [line["step"] for line in Run(folder).lines("teacher")] == list(range(1, 16))
 
 
 def test_what_a_kill_left_half_written_is_cleared(tiny, straight):
