@@ -78,14 +78,15 @@ def strip(value: object) -> object:
 
 def broken_run(folder: Path, kills: int, seconds: float, chance: random.Random) -> dict:
     """Train `folder` with up to `kills` kills at random moments of an unbroken run's length; returns what was seen."""
-    done, epochs_seen, faults, phases = 0, 0, [], {}
+    done, epochs_seen, faults, phases, whole_seconds = 0, 0, [], {}, None
     while True:
-        child = train_in_child(folder)
+        child, begin = train_in_child(folder), time.monotonic()
         left = kills - done
         status = wait_at_most(child, chance.uniform(0, seconds) if left > 0 else 300)
         if status is not None:
             if status:
                 faults.append(f"ended with {status}: {Run(folder).status.get('error')}")
+            whole_seconds = None if done else time.monotonic() - begin
             break
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -105,7 +106,7 @@ def broken_run(folder: Path, kills: int, seconds: float, chance: random.Random) 
         if len(epochs) < epochs_seen:
             faults.append(f"{epochs_seen} finished epochs before a kill, {len(epochs)} after it")
         epochs_seen = max(epochs_seen, len(epochs))
-    return {"kills": done, "phases": phases, "faults": faults}
+    return {"kills": done, "phases": phases, "faults": faults, "whole_seconds": whole_seconds}
 
 
 def main() -> int:
@@ -116,7 +117,7 @@ def main() -> int:
     parser.add_argument("--at-most-seconds", type=float, default=float("inf"), help="no further run is begun after this time")
     asked = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="kdviz-kills-"))
-    chance, begin = random.Random(asked.seed), time.monotonic()
+    chance, begin, length = random.Random(asked.seed), time.monotonic(), float("inf")
     config = RunConfig(teacher=str(make_teacher(work / "tiny")), **SETTINGS)
     figures = {"kills": 0, "runs": 0, "phases": {}, "faults": []}
     try:
@@ -130,7 +131,9 @@ def main() -> int:
         while figures["kills"] < asked.kills and time.monotonic() - begin < asked.at_most_seconds:
             runs_dir = work / f"broken-{figures['runs']}"
             folder = create_run(config, runs_dir, "run")
-            seen = broken_run(folder, min(asked.kills_per_run, asked.kills - figures["kills"]), figures["unbroken_seconds"], chance)
+            length = min(length, figures["unbroken_seconds"])
+            seen = broken_run(folder, min(asked.kills_per_run, asked.kills - figures["kills"]), length, chance)
+            length = min(length, seen["whole_seconds"] or length)  # a machine that was busy at first would miss most runs later
             got = numbers(folder)
             seen["faults"] += [f"run {figures['runs']}: {what} differ from the unbroken run's" for what in expected if got[what] != expected[what]]
             figures["kills"] += seen["kills"]
