@@ -282,7 +282,15 @@ def test_leftovers_of_a_dead_server_are_listed(trainer, tmp_path):
     app = open_page()
     badges = "\n".join(_badges(app))
     assert "interrupted" in badges and "left waiting" in badges and "finished" in badges
-    assert "2 runs were going or waiting" in said(app)
+    assert "2 runs were going or waiting" in said(app) and "Who started a run can resume it" in said(app)
+
+
+def test_a_run_that_failed_says_why_in_the_list_too(trainer, tmp_path):
+    """After a restart nobody watches it any more, and the reason is all that is left to learn from it."""
+    make_run(tmp_path / "runs", "broke", state="failed")
+    folder = tmp_path / "runs" / "broke"
+    write_json(folder / "status.json", read_json(folder / "status.json") | {"error": "the loss became nan at step 3 of 12"})
+    assert "the loss became nan at step 3 of 12" in said(open_page())
 
 
 def test_broken_and_foreign_folders_are_one_line_each(trainer, tmp_path):

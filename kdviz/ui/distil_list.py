@@ -31,9 +31,12 @@ def run_list() -> None:
 
 
 def _left_over_note(now: Board) -> None:
-    left = sum(row.is_left_over or row.state == "interrupted" for row in now.rows)
-    if left:
-        st.info(f"{left} run{'s were' if left > 1 else ' was'} going or waiting when a server ended. What was recorded is kept; *Resume* goes on from the last whole epoch.", icon=":material/power_off:")
+    left = [row for row in now.rows if row.is_left_over or row.state == "interrupted"]
+    if not left:
+        return
+    mine = any(not room.room().refusal("resume", room.visitor(), row.run.config) for row in left)
+    then = "*Resume* goes on from the last whole epoch." if mine else "Who started a run can resume it, on this page or with python -m kdviz resume."
+    st.info(f"{len(left)} run{'s were' if len(left) > 1 else ' was'} going or waiting when a server ended. What was recorded is kept. {then}", icon=":material/power_off:")
 
 
 def _entry(row: Row) -> None:
@@ -45,6 +48,9 @@ def _entry(row: Row) -> None:
         if run.probe_lines:
             st.button("Maps", key=f"distil.look.{run.id}", type="tertiary", icon=":material/grid_on:", on_click=_look, args=(run.id,), help="Teacher's and student's attention maps")
         _actions(row)
+    reason = row.note or row.run.status.get("error")
+    if row.state == "failed" and reason:
+        st.caption(f"It ended early: {plain(str(reason)[:300])}")
 
 
 def _actions(row: Row) -> None:
