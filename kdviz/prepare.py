@@ -62,8 +62,8 @@ def prepare(writer: RunWriter, asked: dict, check_stop: Callable[[], None]) -> P
     if loaded.fingerprint != asked["data"]["fingerprint"]:
         raise RequestError(f"data_dir: the examples changed since this run began (content {asked['data']['fingerprint']} then, {loaded.fingerprint} now); start a new run", field="data_dir")
     tokenizer, cache = Tokenizer(checkpoint.folder, config.max_length), runs_dir / "teachers" / ".encoded"
-    train = tokenizer.encode_set(subset(loaded.train, config.train_size, seed=config.data_seed), cache)
-    evaluations = {name: tokenizer.encode_set(subset(examples, config.eval_size, seed=config.data_seed), cache) for name, examples in loaded.dev.items()}
+    train = tokenizer.encode_set(subset(loaded.train, config.train_size, seed=config.data_seed), cache, tick=check_stop)
+    evaluations = {name: tokenizer.encode_set(subset(examples, config.eval_size, seed=config.data_seed), cache, tick=check_stop) for name, examples in loaded.dev.items()}
     if max(int(encoded.tokens.max()) for encoded in (train, *evaluations.values())) >= checkpoint.vocab_size:
         raise RequestError(f"teacher: the tokenizer in {checkpoint.folder} has tokens beyond the model's vocabulary of {checkpoint.vocab_size}; choose a checkpoint with its own tokenizer", field="teacher")
     check_stop()
