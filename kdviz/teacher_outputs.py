@@ -75,7 +75,7 @@ class CachedOutputs:
 
     def __init__(self, arrays: dict[str, np.ndarray], encoded: EncodedSet, num_heads: int, *, reason: str):
         self._arrays, self.encoded, self.num_heads, self.reason = arrays, encoded, num_heads, reason
-        self._map_offsets = _map_offsets(encoded, num_heads)
+        self._map_offsets, self._lengths = _map_offsets(encoded, num_heads), encoded.lengths
 
     @property
     def logits(self) -> np.ndarray | None:
@@ -99,7 +99,7 @@ class CachedOutputs:
         padded = torch.full((len(positions), self.num_heads, width, width), -torch.inf)
         rows = padded.numpy()
         for row, position in enumerate(positions):
-            begin, length = self._map_offsets[position], self.encoded.lengths[position]
+            begin, length = self._map_offsets[position], self._lengths[position]
             rows[row, :, :length, :length] = flat[begin : begin + self.num_heads * length * length].reshape(self.num_heads, length, length)
         return padded
 
