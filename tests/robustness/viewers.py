@@ -4,8 +4,9 @@
 
 Each viewer opens the Distil page as a browser would and sends the reruns that the page's fragments ask for, at their pace.
 Measured: how long until every page stood, how long reruns took, the server's memory before, during and after, and how
-much slower the run went with viewers than without. The run trains in the server's own queue, started over the same protocol
-by a client that presses Start. Prints one JSON line; exit status 1 where a page showed an exception.
+much slower the run went with viewers than without (alone before and after them, since a machine's pace drifts). The run
+trains in the server's own queue, started over the same protocol by a client that presses Start; its teacher is a tiny one
+made here, or `--teacher`. Prints one JSON line; exit status 1 where a page showed an exception.
 """
 
 import argparse
@@ -158,8 +159,8 @@ def steps_per_second(run, seconds: float) -> float:
     return ((run.status.get("step") or 0) - first) / (time.monotonic() - begin)
 
 
-async def measure(server: Server, runs_dir: Path, asked: argparse.Namespace, teacher: Path) -> dict:
-    settings = {"distil.teacher": str(teacher), "distil.source": "sample data, not GLUE", "distil.epochs": 1000, "distil.train_size": 512, "distil.eval_size": 64, "distil.teacher_epochs": 1}
+async def measure(server: Server, runs_dir: Path, asked: argparse.Namespace, teacher: str) -> dict:
+    settings = {"distil.teacher": teacher, "distil.source": "sample data, not GLUE", "distil.epochs": 1000, "distil.train_size": 512, "distil.eval_size": 64, "distil.teacher_epochs": 1}
     await Viewer(server.port, "distil").press("Start", settings)
     store = Store(runs_dir)
     for _ in range(600):
@@ -169,7 +170,7 @@ async def measure(server: Server, runs_dir: Path, asked: argparse.Namespace, tea
         await asyncio.sleep(0.2)
     else:
         raise SystemExit(f"the run did not get going: {[(run.id, run.state, run.status) for run in store.runs()]}")
-    alone_pace = await asyncio.to_thread(steps_per_second, runs[0], asked.alone_seconds)
+    pace_before = await asyncio.to_thread(steps_per_second, runs[0], asked.alone_seconds)
     before = server.memory_mb
     viewers, until = [Viewer(server.port, "distil") for _ in range(asked.viewers)], time.monotonic() + asked.seconds
     watching = asyncio.gather(*(viewer.watch(until) for viewer in viewers))
@@ -178,6 +179,7 @@ async def measure(server: Server, runs_dir: Path, asked: argparse.Namespace, tea
     during = server.memory_mb
     await watching
     await asyncio.sleep(asked.calm_seconds)
+    alone_pace = (pace_before + await asyncio.to_thread(steps_per_second, runs[0], asked.alone_seconds)) / 2
     reruns = sorted(seconds for viewer in viewers for seconds in viewer.rerun_seconds)
     return {
         "viewers": asked.viewers, "seconds": asked.seconds, "all_ready_seconds": round(max(viewer.ready_seconds for viewer in viewers), 2), "reruns": len(reruns),
@@ -191,13 +193,14 @@ async def measure(server: Server, runs_dir: Path, asked: argparse.Namespace, tea
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher", help="checkpoint of the run that is watched, such as minilm-l6 (default: a tiny one)")
     parser.add_argument("--viewers", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--alone-seconds", type=float, default=20)
     parser.add_argument("--calm-seconds", type=float, default=5)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kdviz-viewers-") as work:
-        teacher = make_teacher(Path(work) / "tiny", num_layers=6, hidden_size=128)
+        teacher = asked.teacher or str(make_teacher(Path(work) / "tiny", num_layers=6, hidden_size=128))
         runs_dir = Path(work) / "runs"
         runs_dir.mkdir()
         server = Server(runs_dir)
