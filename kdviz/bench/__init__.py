@@ -130,7 +130,7 @@ def _measure(config: RunConfig, scratch: Path, *, clock: str, repetitions: int, 
         say("two default runs")
         defaults = RunConfig(task=config.task, source=config.source, data_dir=config.data_dir, teacher=config.teacher)
         result["default_run"] = costs.default_run_costs(defaults, scratch, num_threads=1)
-        result["memory"]["default_run_peak_bytes"] = max(run["peak_bytes"] for run in result["default_run"].values())
+        result["memory"]["default_run_peak_bytes"] = max((run["peak_bytes"] for run in result["default_run"].values() if run["peak_bytes"]), default=None)
     return result | {"settings": _settings(config, main_loop) | {"clock": clock, "repetitions": repetitions}, "machine": _machine()}
 
 

@@ -96,22 +96,32 @@ def default_run_costs(config: RunConfig, scratch: Path, *, num_threads: int) -> 
 def timed_run(config: RunConfig, runs_dir: Path, run_id: str, num_threads: int) -> dict:
     """A run from the command line in a process of its own: seconds from start to end and to the first line of metrics.
 
-    Imports are counted. `peak_bytes` is the largest resident size.
+    Imports are counted. `peak_bytes` is the largest resident size, None where the system does not tell.
     """
     command = [sys.executable, "-m", "kdviz", "run", "--runs-dir", str(runs_dir), "--run-id", run_id, "--threads", str(num_threads)]
     for flag in ("task", "source", "data_dir", "teacher", "strategy", "train_size"):
         value = getattr(config, flag)
         command += ["--" + flag.replace("_", "-"), "none" if value is None else str(value)]
-    metrics, begin, first = runs_dir / run_id / "metrics.jsonl", time.perf_counter(), None
+    metrics, begin, first, peak = runs_dir / run_id / "metrics.jsonl", time.perf_counter(), None, None
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     while True:
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)
         if first is None and metrics.exists() and metrics.stat().st_size:
             first = time.perf_counter() - begin
+        peak = peak_bytes_of(child.pid) or peak
         if pid:
             break
         time.sleep(0.05)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise RunFailed(f"the default run ended with status {child.returncode}: {child.stderr.read().decode(errors='replace').strip().splitlines()[-1:]}")
-    return {"seconds": time.perf_counter() - begin, "first_numbers_seconds": first, "peak_bytes": usage.ru_maxrss * 1024, "processor_seconds": usage.ru_utime + usage.ru_stime}
+    return {"seconds": time.perf_counter() - begin, "first_numbers_seconds": first, "peak_bytes": peak, "processor_seconds": usage.ru_utime + usage.ru_stime}
+
+
+def peak_bytes_of(pid: int) -> int | None:
+    """The largest resident size of a process since it runs its own program. (Its resource usage would count the one that started it.)"""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return None
