@@ -32,7 +32,9 @@ class TooLarge(ValueError):
 
 
 def head_view_html(maps: np.ndarray, tokens: Sequence[str], *, layer: int = 0, heads: Sequence[int] | None = None, dark: bool = False) -> str:
-    """Head view of one model as an HTML page. `maps` (layers, heads, query, key); opens on `layer` with `heads` (0-based; default all).
+    """Head view of one layer (0-based) of one model as an HTML page. `maps` (layers, heads, query, key); opens with `heads` (0-based; default all).
+
+    One layer alone: with all of six, a sentence of 64 tokens is 2 MB a model.
 
     Raises TooLarge above 64 tokens, ValueError when maps and tokens do not fit, ModuleNotFoundError when an optional package is missing.
     """
@@ -40,9 +42,9 @@ def head_view_html(maps: np.ndarray, tokens: Sequence[str], *, layer: int = 0, h
     _require()
     from bertviz import head_view
 
-    layers = list(range(1, len(maps) + 1))
+    shown = min(layer, len(maps) - 1) + 1
     page = head_view(
-        attention=_tensors(maps, blank_head=False), tokens=_marks(tokens), prettify_tokens=False, include_layers=layers, layer=min(layer, len(maps) - 1) + 1,
+        attention=_tensors(maps, blank_head=False), tokens=_marks(tokens), prettify_tokens=False, include_layers=[shown], layer=shown,
         heads=None if heads is None else list(heads), html_action="return",
     )
     return _document(page.data, tokens, title="BertViz head view", longest=LONGEST_IN_HEAD_VIEW, dark=dark)

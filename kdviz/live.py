@@ -69,11 +69,11 @@ def phase_words(status: dict) -> str:
 
 
 def duration_words(seconds: float | None) -> str:
-    """A duration as people say it: "40 s", "3 min", "2 h 10 min"; "unknown" where there is no estimate."""
+    """A duration as people say it: "40 s", "110 s", "3 min", "2 h 10 min"; "unknown" where there is no estimate."""
     if seconds is None or not np.isfinite(seconds) or seconds < 0:
         return "unknown"
-    if seconds < 90:
-        return f"{round(seconds)} s"
+    if seconds < 175:  # "2 min" for 91 s would be a third too much
+        return f"{round(seconds) if seconds < 90 else 10 * round(seconds / 10)} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 

@@ -36,6 +36,15 @@ def test_the_same_input_gives_the_same_page(views):
     assert re.findall(r"bertviz-[0-9a-f]{32}", other)[0] not in again
 
 
+def test_a_head_view_carries_its_own_layer_alone():
+    """All layers of a long sentence are 2 MB a model, sent anew with every change of the sentence."""
+    attention = maps(3, 4, len(HOSTILE))
+    others = maps(3, 4, len(HOSTILE))[:, ::-1].copy()
+    others[1] = attention[1]
+    page = bertviz_view.head_view_html(attention, HOSTILE, layer=1)
+    assert page == bertviz_view.head_view_html(others, HOSTILE, layer=1) != bertviz_view.head_view_html(attention, HOSTILE, layer=2)
+
+
 def test_no_address_and_no_raw_token_in_the_page(views):
     """A token that ends the script runs as code in the viewer's browser; a remote script leaves the page blank offline."""
     for page in views.values():

@@ -35,7 +35,7 @@ def _page(kind: str, maps: np.ndarray, tokens: list[str], layer: int, dark: bool
         if kind == "head":
             return head_view_html(maps, tokens, layer=layer, dark=dark), view_height(len(tokens)), ""
         shown = list(range(num_layers))[-most_layers(num_heads, len(tokens)) :]
-        note = "" if len(shown) == num_layers else f"So many words fit only with layers {shown[0] + 1} to {shown[-1] + 1}; the head view has all."
+        note = "" if len(shown) == num_layers else f"So many words fit only with layers {shown[0] + 1} to {shown[-1] + 1}; the head view shows any layer."
         return model_view_html(maps, tokens, layers=shown, dark=dark), view_height(len(tokens), num_layers=len(shown), num_heads=num_heads), note
     except TooLarge as error:
         return "", 0, str(error)
