@@ -130,7 +130,8 @@ def how_it_runs(run: Run) -> list[str]:
     """What a run's speed depends on, as far as its files say: where the teacher's outputs come from and why, the arithmetic of
     the training steps and why, and the share of the time that evaluations take."""
     outputs, dtype, reason = (str(each or "") for each in (run.status.get("teacher_outputs"), run.config.get("dtype"), run.config.get("dtype_reason")))
-    seconds = run.summary.get("seconds") if isinstance(run.summary, dict) else None
+    summary = run.summary
+    seconds = summary.get("seconds") if isinstance(summary, dict) else None
     training, evaluation = (_number(seconds.get(name)) for name in ("training", "evaluation")) if isinstance(seconds, dict) else (None, None)
     return [
         *([f"teacher's outputs {outputs}"] if outputs else []),

@@ -9,7 +9,7 @@ import pytest
 from plotly.subplots import make_subplots
 
 from kdviz import compare, figures, palette
-from kdviz.figures.base import log_axis, numbers, power, safe, spread
+from kdviz.figures.base import log_axis, numbers, safe, spread, tick_text
 from kdviz.figures.panels import Panels, side_by_side
 
 TOKENS = "[CLS] the dog saw the dog . [SEP]".split()
@@ -398,7 +398,7 @@ def test_small_helpers():
     assert numbers([[1 / 3, np.nan], [np.inf, -0.0]], 3) == [[0.333, None], [None, 0.0]]
     axis = log_axis(np.array([0.05, 0.9]))
     assert 0.1 in axis["tickvals"] and axis["range"][0] < np.log10(0.05)
-    assert [power(tick) for tick in (5.0, 0.001, 1e-4, 2e-5)] == ["5", "0.001", "10<sup>−4</sup>", "2·10<sup>−5</sup>"]
+    assert [tick_text(tick) for tick in (5.0, 0.001, 1e-4, 2e-5)] == ["5", "0.001", "10<sup>−4</sup>", "2·10<sup>−5</sup>"]
     assert spread([0.3, 0.1, 0.11], 0.1) == pytest.approx([0.3, 0.1, 0.2])
 
 

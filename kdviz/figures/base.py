@@ -92,10 +92,10 @@ def log_axis(values: np.ndarray) -> dict:
     low, high = math.log10(float(np.min(values))) - 0.15, math.log10(float(np.max(values))) + 0.15
     steps = (1, 2, 5) if high - low < 2.5 else (1,)
     ticks = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
-    return {"type": "log", "range": [low, high], "tickmode": "array", "tickvals": ticks, "ticktext": [power(tick) for tick in ticks]}
+    return {"type": "log", "range": [low, high], "tickmode": "array", "tickvals": ticks, "ticktext": [tick_text(tick) for tick in ticks]}
 
 
-def power(tick: float) -> str:
+def tick_text(tick: float) -> str:
     """A tick of a logarithmic axis: plain down to a thousandth, below it as a power of ten."""
     digit, exponent = f"{tick:.0e}".split("e")
     return f"{tick:g}" if tick >= 0.001 else f"{digit}·" * (digit != "1") + f"10<sup>−{-int(exponent)}</sup>"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from kdviz.figures.base import CHARACTER_PIXELS, SMALL, legend_below, numbers, power, safe, scatter
+from kdviz.figures.base import CHARACTER_PIXELS, SMALL, legend_below, numbers, safe, scatter, tick_text
 from kdviz.figures.panels import Panels, axis_name, side_by_side
 from kdviz.palette import DARK, LIGHT, TEACHER_COLOUR, Style, blend, run_styles, strategy_style, theme, transparent
 
@@ -89,7 +89,7 @@ def layer_curves(
         _before_training(panels, runs[0], styles[0], _scale(runs[0], axis))
     panels.x_axis(title={"text": AXES[axis], "standoff": 6}, tickformat=".0%" if axis == "progress" else None)
     panels.y_axis(1, title={"text": "attention KL (nats)"}, rangemode="tozero")
-    panels.y_axis(2, title={"text": "CLS distance (1 − cosine), log scale"}, type="log", tickvals=DECADES, ticktext=[power(tick) for tick in DECADES])
+    panels.y_axis(2, title={"text": "CLS distance (1 − cosine), log scale"}, type="log", tickvals=DECADES, ticktext=[tick_text(tick) for tick in DECADES])
     for column, name in ((1, "Attention KL"), (2, "[CLS] distance")):
         panels.heading(f"<b>{name}</b>", panel=column, shift=36)
     panels.heading(f"means over {safe(over)}; dotted levels: before training", shift=60, size=SMALL)
