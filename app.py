@@ -1,5 +1,5 @@
 """kdviz: seeing knowledge distillation. The entry of the app: `streamlit run app.py`."""
 
-from kdviz.ui.shell import open_app
+from kdviz.ui.frame.shell import open_app
 
 open_app()

@@ -1,7 +1,9 @@
-"""One side of against_textbrewer.py: runs in TextBrewer's own environment and times passes of its GeneralDistiller.
+"""One side of against_textbrewer.py: runs in TextBrewer's own environment and times passes of its
+GeneralDistiller.
 
-Told a folder with a teacher, a student and batches, it answers every line on standard input (`same` or `fixed`) with the
-seconds of one pass: over our batches, or over the same examples padded to one length as TextBrewer's GLUE example does.
+Told a folder with a teacher, a student and batches, it answers every line on standard input (`same` or
+`fixed`) with the seconds of one pass: over our batches, or over the same examples padded to one length as
+TextBrewer's GLUE example does.
 """
 
 import contextlib
@@ -25,7 +27,11 @@ class WithoutSaving(GeneralDistiller):
 
 def adaptor(batch: dict, outputs) -> dict:
     """What TextBrewer matches: logits, attention maps, and the hidden states at [CLS] after every layer."""
-    return {"logits": outputs.logits, "attention": outputs.attentions, "hidden": [state[:, :1].contiguous() for state in outputs.hidden_states[1:]]}
+    return {
+        "logits": outputs.logits,
+        "attention": outputs.attentions,
+        "hidden": [state[:, :1].contiguous() for state in outputs.hidden_states[1:]],
+    }
 
 
 def load(folder: Path) -> torch.nn.Module:
@@ -51,9 +57,20 @@ def main(folder: Path) -> None:
         for feature, loss in (("attention", "attention_mse"), ("hidden", "cos"))
     ]
     distiller = WithoutSaving(
-        train_config=TrainingConfig(device="cpu", output_dir=str(folder / "output"), log_dir=str(folder / "log")),
-        distill_config=DistillationConfig(temperature=1, kd_loss_weight=1, hard_label_weight=0, kd_loss_type="ce", intermediate_matches=matches),
-        model_T=teacher, model_S=student, adaptor_T=adaptor, adaptor_S=adaptor,
+        train_config=TrainingConfig(
+            device="cpu", output_dir=str(folder / "output"), log_dir=str(folder / "log")
+        ),
+        distill_config=DistillationConfig(
+            temperature=1,
+            kd_loss_weight=1,
+            hard_label_weight=0,
+            kd_loss_type="ce",
+            intermediate_matches=matches,
+        ),
+        model_T=teacher,
+        model_S=student,
+        adaptor_T=adaptor,
+        adaptor_S=adaptor,
     )
     batches = {name: read_batches(folder / f"{name}.safetensors") for name in ("same", "fixed")}
     clock = {"wall": time.perf_counter, "processor": time.process_time}[settings["clock"]]
@@ -62,7 +79,14 @@ def main(folder: Path) -> None:
         student.train()
         begin = clock()
         with contextlib.redirect_stdout(sys.stderr):
-            distiller.train(optimizer, batches[line.strip()], num_epochs=1, max_grad_norm=1.0, output_attentions=True, output_hidden_states=True)
+            distiller.train(
+                optimizer,
+                batches[line.strip()],
+                num_epochs=1,
+                max_grad_norm=1.0,
+                output_attentions=True,
+                output_hidden_states=True,
+            )
         print(clock() - begin, flush=True)
 
 

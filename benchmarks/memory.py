@@ -2,8 +2,9 @@
 
     python benchmarks/memory.py --runs 10
 
-Runs with different seeds share one teacher and go through the app's queue, one after the other, in this process. Its
-resident size is read before the heavy imports, after them, at the end of every run, and at its highest.
+Runs with different seeds share one teacher and go through the app's queue, one after the other, in this
+process. Its resident size is read before the heavy imports, after them, at the end of every run, and at its
+highest.
 """
 
 import argparse
@@ -25,7 +26,9 @@ def resident_mebibytes(field: str = "VmRSS") -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--train-size", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=1)
@@ -33,9 +36,9 @@ def main() -> None:
     result = {"before_imports_mebibytes": resident_mebibytes()}
 
     from kdviz.config import RunConfig
-    from kdviz.heavy import import_heavy
-    from kdviz.queue import Queue
-    from kdviz.runs import Run
+    from kdviz.jobs.lazy_imports import import_heavy
+    from kdviz.jobs.queue import Queue
+    from kdviz.runs.reader import Run
 
     import_heavy()
     result["after_imports_mebibytes"] = resident_mebibytes()
@@ -43,7 +46,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kdviz-memory-") as folder:
         queue = Queue(Path(folder))
         for seed in range(asked.runs):
-            config = RunConfig(source="sample", train_size=asked.train_size, epochs=asked.epochs, teacher_epochs=1, seed=seed)
+            config = RunConfig(
+                source="sample", train_size=asked.train_size, epochs=asked.epochs, teacher_epochs=1, seed=seed
+            )
             run = Run(Path(folder) / queue.submit(config))
             while run.state in ("queued", "running"):
                 time.sleep(0.5)
@@ -51,7 +56,12 @@ def main() -> None:
                 raise SystemExit(f"run {run.id} is {run.state}: {run.status.get('error')}")
             after.append(resident_mebibytes())
             print(f"run {seed + 1} of {asked.runs}: {after[-1]} MiB", file=sys.stderr, flush=True)
-    print(json.dumps(result | {"after_run_mebibytes": after, "highest_mebibytes": resident_mebibytes("VmHWM")}, indent=1))
+    print(
+        json.dumps(
+            result | {"after_run_mebibytes": after, "highest_mebibytes": resident_mebibytes("VmHWM")},
+            indent=1,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""What a visitor waits for: a default run from Start to its end, and every kind of click on the pages; prints JSON.
+"""What a visitor waits for: a default run from Start to its end, and every kind of click on the pages; prints
+JSON.
 
     python benchmarks/pages.py --repetitions 10
 
-Starts the app with an empty runs folder and drives it in headless Chromium (Playwright from tests/requirements.txt). First
-the default run with nothing kept: how long until it runs, until the first numbers stand, until it has finished. While it
-trains, a second tab changes layer, head and moment of the stored demo. Then a second run with the same teacher; and with
-nothing training, the same clicks again, the presets, all heads at a glance, and an own sentence put to the trained models.
+Starts the app with an empty runs folder and drives it in headless Chromium (Playwright from
+tests/requirements.txt). First the default run with nothing kept: how long until it runs, until the first
+numbers stand, until it has finished. While it trains, a second tab changes layer, head and moment of the
+stored demo. Then a second run with the same teacher; and with nothing training, the same clicks again, the
+presets, all heads at a glance, and an own sentence put to the trained models.
 
-A change counts from the browser's own event of the click or key to the first animation frame in which the figures on the
-page show other data. `received_bytes` is what came over the socket for it. Medians, lowest and highest, in milliseconds.
+A change counts from the browser's own event of the click or key to the first animation frame in which the
+figures on the page show other data. `received_bytes` is what came over the socket for it. Medians, lowest and
+highest, in milliseconds.
 """
 
 import argparse
@@ -68,12 +71,20 @@ class Tab:
         """Until the script has come to rest and stayed so for half a second."""
         calm, give_up = 0, time.monotonic() + PATIENCE_MS / 1000
         while calm < 5 and time.monotonic() < give_up:
-            state = self.page.evaluate("document.querySelector('[data-testid=\"stApp\"]')?.getAttribute('data-test-script-state')")
-            calm = calm + 1 if state == "notRunning" and not self.page.locator('[data-testid="stSkeleton"]').count() else 0
+            state = self.page.evaluate(
+                "document.querySelector('[data-testid=\"stApp\"]')?.getAttribute('data-test-script-state')"
+            )
+            calm = (
+                calm + 1
+                if state == "notRunning" and not self.page.locator('[data-testid="stSkeleton"]').count()
+                else 0
+            )
             self.page.wait_for_timeout(100)
 
     def change(self, act: Callable[[], None]) -> tuple[float, int]:
-        """(milliseconds from the last click or key of `act` until the figures show other data, bytes received for it)."""
+        """(milliseconds from the last click or key of `act` until the figures show other data, bytes received
+        for it).
+        """
         self.page.evaluate(WATCH)
         before = self.received_bytes
         act()
@@ -104,7 +115,10 @@ class Tab:
 def summary(changes: list[tuple[float, int]]) -> dict[str, float]:
     milliseconds = [change[0] for change in changes]
     return {
-        "median": round(statistics.median(milliseconds)), "lowest": round(min(milliseconds)), "highest": round(max(milliseconds)), "n": len(milliseconds),
+        "median": round(statistics.median(milliseconds)),
+        "lowest": round(min(milliseconds)),
+        "highest": round(max(milliseconds)),
+        "n": len(milliseconds),
         "received_bytes": round(statistics.median(change[1] for change in changes)),
     }
 
@@ -114,7 +128,10 @@ def moves(tab: Tab, repetitions: int, path: str) -> dict[str, dict]:
     tab.open(path)
     layers = [tab.change(tab.option("Layer", number % 3)) for number in range(repetitions)]
     heads = [tab.change(tab.option("Head", 1 + number % 12)) for number in range(repetitions)]
-    moments = [tab.change(tab.key("ArrowLeft" if number // 5 % 2 == 0 else "ArrowRight")) for number in range(repetitions)]
+    moments = [
+        tab.change(tab.key("ArrowLeft" if number // 5 % 2 == 0 else "ArrowRight"))
+        for number in range(repetitions)
+    ]
     return {"layer": summary(layers), "head": summary(heads), "moment": summary(moments)}
 
 
@@ -126,13 +143,22 @@ def start_run(tab: Tab) -> dict[str, float]:
     button.click()
     wait_for_state(tab, "running")
     running = time.monotonic() - begin
-    tab.page.wait_for_function("[...document.querySelectorAll('[data-testid=\"stMetricValue\"]')].some(each => /\\d/.test(each.textContent))")
-    return {"running_seconds": round(running, 2), "first_numbers_seconds": round(time.monotonic() - begin, 2), "begin": begin}
+    tab.page.wait_for_function(
+        "[...document.querySelectorAll('[data-testid=\"stMetricValue\"]')].some(each => "
+        "/\\d/.test(each.textContent))"
+    )
+    return {
+        "running_seconds": round(running, 2),
+        "first_numbers_seconds": round(time.monotonic() - begin, 2),
+        "begin": begin,
+    }
 
 
 def wait_for_state(tab: Tab, words: str) -> None:
     """Until the run in the live view, whose badge is the first of the page, is in this state."""
-    tab.page.wait_for_function("words => (document.querySelector('.stMarkdownBadge')?.textContent || '').includes(words)", arg=words)
+    tab.page.wait_for_function(
+        "words => (document.querySelector('.stMarkdownBadge')?.textContent || '').includes(words)", arg=words
+    )
 
 
 def finish(tab: Tab, started: dict[str, float]) -> dict[str, float]:
@@ -160,9 +186,13 @@ def measure(browser: Browser, url: str, server: psutil.Process, repetitions: int
     result["second_run"] = finish(distil, started)
     result["idle"] = moves(looking, repetitions, demo)
     looking.open(demo)
-    result["idle"]["preset"] = summary([looking.change(looking.option("Sentence", 1 + number % 4)) for number in range(repetitions)])
+    result["idle"]["preset"] = summary(
+        [looking.change(looking.option("Sentence", 1 + number % 4)) for number in range(repetitions)]
+    )
     looking.open(demo.replace("/attention", "/layers"))
-    result["idle"]["all_heads"] = summary([looking.change(lambda: looking.page.get_by_text("All heads").click())])
+    result["idle"]["all_heads"] = summary(
+        [looking.change(lambda: looking.page.get_by_text("All heads").click())]
+    )
     looking.open("/attention?text=The+keys+to+the+cabinet+are+here")
     box = looking.page.get_by_label("Your sentence")
 
@@ -179,22 +209,56 @@ def measure(browser: Browser, url: str, server: psutil.Process, repetitions: int
 
 def peak_mebibytes(pid: int) -> float:
     """The most memory the process ever had resident."""
-    return int(next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+    return (
+        int(
+            next(
+                line
+                for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+                if line.startswith("VmHWM")
+            ).split()[1]
+        )
+        / 1024
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repetitions", type=int, default=10)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kdviz-pages-") as runs, sync_playwright() as playwright:
         port = free_port()
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("KDVIZ_")} | {"KDVIZ_RUNS_DIR": runs}
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.port",
+            str(port),
+            "--server.headless",
+            "true",
+        ]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("KDVIZ_")} | {
+            "KDVIZ_RUNS_DIR": runs
+        }
+        server = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             wait_until_open(port)
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
-            print(json.dumps(measure(browser, f"http://127.0.0.1:{port}", psutil.Process(server.pid), asked.repetitions), indent=1))
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+            )
+            print(
+                json.dumps(
+                    measure(
+                        browser, f"http://127.0.0.1:{port}", psutil.Process(server.pid), asked.repetitions
+                    ),
+                    indent=1,
+                )
+            )
             browser.close()
         finally:
             server.terminate()

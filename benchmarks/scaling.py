@@ -1,11 +1,12 @@
-"""How time and memory grow with the number of examples and with their length, over four sizes each; prints JSON, draws a figure.
+"""How time and memory grow with the number of examples and with their length, over four sizes each; prints
+JSON, draws a figure.
 
     python benchmarks/scaling.py --source folder --data-dir GLUE --figure benchmarks/scaling.svg
 
-Every size is measured in a process of its own (so that its peak memory is its own), for `all` with cached outputs: an epoch
-of training, and the preparation before it (tokenising, the teacher's outputs). With --memory-mb the cache's budget is small,
-so that larger sets are mapped from disk: memory must then stay where it is. Memory counts without the pages of files, which
-the system takes back whenever it needs them.
+Every size is measured in a process of its own (so that its peak memory is its own), for `all` with cached
+outputs: an epoch of training, and the preparation before it (tokenising, the teacher's outputs). With
+--memory-mb the cache's budget is small, so that larger sets are mapped from disk: memory must then stay where
+it is. Memory counts without the pages of files, which the system takes back whenever it needs them.
 """
 
 import argparse
@@ -33,7 +34,11 @@ class PeakMemory(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(0.05):
-            line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
+            line = next(
+                line
+                for line in Path("/proc/self/status").read_text().splitlines()
+                if line.startswith("RssAnon")
+            )
             self.bytes = max(self.bytes, int(line.split()[1]) * 1024)
 
     def end(self) -> int:
@@ -57,8 +62,16 @@ def measure(asked: argparse.Namespace) -> dict:
     torch.set_num_threads(asked.threads)
     clock = CLOCKS[asked.clock]
     config = RunConfig(
-        task=asked.task, source=asked.source, data_dir=asked.data_dir, train_size=asked.examples, eval_size=8, max_length=asked.length or 64, epochs=1,
-        dtype_choice="float32", device_choice="cpu", cache_memory_mb=asked.memory_mb,
+        task=asked.task,
+        source=asked.source,
+        data_dir=asked.data_dir,
+        train_size=asked.examples,
+        eval_size=8,
+        max_length=asked.length or 64,
+        epochs=1,
+        dtype_choice="float32",
+        device_choice="cpu",
+        cache_memory_mb=asked.memory_mb,
     )
     with tempfile.TemporaryDirectory(prefix="kdviz-scaling-") as scratch:
         begin = clock()
@@ -70,23 +83,36 @@ def measure(asked: argparse.Namespace) -> dict:
         times = [own.train() for _ in range(asked.repetitions)]
     train = own.prepared.train
     return {
-        "examples": len(train), "mean_tokens": float(np.mean(train.lengths)), "epoch_seconds": sorted(times)[len(times) // 2], "preparation_seconds": prepared_seconds,
-        "peak_bytes": peak.end(), "teacher_outputs": own.prepared.train_outputs.reason,
+        "examples": len(train),
+        "mean_tokens": float(np.mean(train.lengths)),
+        "epoch_seconds": sorted(times)[len(times) // 2],
+        "preparation_seconds": prepared_seconds,
+        "peak_bytes": peak.end(),
+        "teacher_outputs": own.prepared.train_outputs.reason,
     }
 
 
 def lengthen(own, length: int) -> None:
-    """Replace the examples by ones of exactly `length` tokens, their own tokens repeated, with a live teacher."""
+    """Replace the examples by ones of exactly `length` tokens, their own tokens repeated, with a live
+    teacher.
+    """
     from dataclasses import replace
 
     import numpy as np
 
-    from kdviz.teacher_outputs import TeacherOutputs
+    from kdviz.training.teacher_outputs import TeacherOutputs
 
     prepared, train = own.prepared, own.prepared.train
-    rows = [np.resize(train.tokens[begin:end], length) for begin, end in zip(train.offsets, train.offsets[1:])]
+    rows = [
+        np.resize(train.tokens[begin:end], length) for begin, end in zip(train.offsets, train.offsets[1:])
+    ]
     tokens = np.concatenate(rows)
-    prepared.train = replace(train, tokens=tokens, types=np.zeros(len(tokens), dtype=np.uint8), offsets=np.arange(len(rows) + 1) * length)
+    prepared.train = replace(
+        train,
+        tokens=tokens,
+        types=np.zeros(len(tokens), dtype=np.uint8),
+        offsets=np.arange(len(rows) + 1) * length,
+    )
     prepared.train_outputs = TeacherOutputs(prepared.teacher, "live: examples of a made length")
 
 
@@ -102,7 +128,9 @@ def in_a_process(asked: argparse.Namespace, **changes: object) -> dict:
 
 
 def draw(result: dict, path: Path) -> None:
-    """Three panels: time and memory over examples, time over length; lines through the first point for comparison."""
+    """Three panels: time and memory over examples, time over length; lines through the first point for
+    comparison.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -111,16 +139,46 @@ def draw(result: dict, path: Path) -> None:
     figure, panels = pyplot.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
     examples, lengths = result["examples"], result["lengths"]
     counts = [row["examples"] for row in examples]
-    panels[0].plot(counts, [row["epoch_seconds"] for row in examples], "o-", color="#009E73", label="an epoch")
-    panels[0].plot(counts, [row["preparation_seconds"] for row in examples], "s--", color="#0072B2", label="preparation, once")
+    panels[0].plot(
+        counts, [row["epoch_seconds"] for row in examples], "o-", color="#009E73", label="an epoch"
+    )
+    panels[0].plot(
+        counts,
+        [row["preparation_seconds"] for row in examples],
+        "s--",
+        color="#0072B2",
+        label="preparation, once",
+    )
     panels[0].set(xlabel="training examples", ylabel="seconds", ylim=(0, None), title="Time over examples")
-    panels[1].plot(counts, [row["peak_bytes"] / 2**20 for row in examples], "o-", color="#009E73", label="outputs in memory")
-    panels[1].plot(counts, [row["peak_bytes"] / 2**20 for row in result["examples_mapped"]], "s--", color="#0072B2", label="mapped from disk")
-    panels[1].set(xlabel="training examples", ylabel="peak memory, MiB", ylim=(0, None), title="Memory over examples")
+    panels[1].plot(
+        counts,
+        [row["peak_bytes"] / 2**20 for row in examples],
+        "o-",
+        color="#009E73",
+        label="outputs in memory",
+    )
+    panels[1].plot(
+        counts,
+        [row["peak_bytes"] / 2**20 for row in result["examples_mapped"]],
+        "s--",
+        color="#0072B2",
+        label="mapped from disk",
+    )
+    panels[1].set(
+        xlabel="training examples", ylabel="peak memory, MiB", ylim=(0, None), title="Memory over examples"
+    )
     tokens, seconds = [row["mean_tokens"] for row in lengths], [row["epoch_seconds"] for row in lengths]
     panels[2].loglog(tokens, seconds, "o-", color="#009E73", label="an epoch, live teacher")
-    panels[2].loglog(tokens, [seconds[0] * count / tokens[0] for count in tokens], ":", color="grey", label="linear")
-    panels[2].loglog(tokens, [seconds[0] * (count / tokens[0]) ** 2 for count in tokens], "--", color="grey", label="quadratic")
+    panels[2].loglog(
+        tokens, [seconds[0] * count / tokens[0] for count in tokens], ":", color="grey", label="linear"
+    )
+    panels[2].loglog(
+        tokens,
+        [seconds[0] * (count / tokens[0]) ** 2 for count in tokens],
+        "--",
+        color="grey",
+        label="quadratic",
+    )
     panels[2].set(xlabel="tokens of an example", ylabel="seconds", title="Time over length")
     panels[2].set_xticks(tokens, [f"{count:.0f}" for count in tokens])
     panels[2].minorticks_off()
@@ -130,7 +188,9 @@ def draw(result: dict, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--task", default="cola")
     parser.add_argument("--source", default="auto")
     parser.add_argument("--data-dir")
@@ -140,8 +200,12 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="file of the figure (SVG or PNG)")
     parser.add_argument("--one", action="store_true", help="measure one size in this process")
     parser.add_argument("--examples", type=int, default=0, help="with --one")
-    parser.add_argument("--length", type=int, default=0, help="with --one: tokens of an example (0: as they come)")
-    parser.add_argument("--memory-mb", type=int, default=1024, help="with --one: cache's budget in memory, in MiB")
+    parser.add_argument(
+        "--length", type=int, default=0, help="with --one: tokens of an example (0: as they come)"
+    )
+    parser.add_argument(
+        "--memory-mb", type=int, default=1024, help="with --one: cache's budget in memory, in MiB"
+    )
     asked = parser.parse_args()
     if asked.one:
         print(json.dumps(measure(asked)))

@@ -2,9 +2,10 @@
 
     python benchmarks/startup.py --repetitions 5
 
-Each repetition starts the app anew with an empty runs folder and opens it in headless Chromium (Playwright from
-tests/requirements.txt). `first_view_seconds` counts from the command until the first figure stands; the memory is the
-server's resident size at that moment and a while later, when the heavy imports that it does in the background are done.
+Each repetition starts the app anew with an empty runs folder and opens it in headless Chromium (Playwright
+from tests/requirements.txt). `first_view_seconds` counts from the command until the first figure stands; the
+memory is the server's resident size at that moment and a while later, when the heavy imports that it does in
+the background are done.
 """
 
 import argparse
@@ -46,8 +47,24 @@ def one_start(browser, later_seconds: float) -> dict[str, float]:
     """Start the app, see its first figure, and stop it."""
     with tempfile.TemporaryDirectory(prefix="kdviz-startup-") as runs:
         port, begin = free_port(), time.perf_counter()
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-        server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"KDVIZ_RUNS_DIR": runs}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.port",
+            str(port),
+            "--server.headless",
+            "true",
+        ]
+        server = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"KDVIZ_RUNS_DIR": runs},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             wait_until_open(port)
             page = browser.new_page()
@@ -59,7 +76,9 @@ def one_start(browser, later_seconds: float) -> dict[str, float]:
             used = process.cpu_times()
             time.sleep(later_seconds)
             result = {
-                "first_view_seconds": seconds, "server_processor_seconds": used.user + used.system, "first_view_mebibytes": first,
+                "first_view_seconds": seconds,
+                "server_processor_seconds": used.user + used.system,
+                "first_view_mebibytes": first,
                 "later_mebibytes": process.memory_info().rss / MEBIBYTE,
             }
             page.close()
@@ -70,7 +89,9 @@ def one_start(browser, later_seconds: float) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--later-seconds", type=float, default=20.0)
     asked = parser.parse_args()
@@ -78,7 +99,15 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         starts = [one_start(browser, asked.later_seconds) for _ in range(asked.repetitions)]
         browser.close()
-    print(json.dumps({"median": {name: statistics.median(start[name] for start in starts) for name in starts[0]}, "starts": starts}, indent=1))
+    print(
+        json.dumps(
+            {
+                "median": {name: statistics.median(start[name] for start in starts) for name in starts[0]},
+                "starts": starts,
+            },
+            indent=1,
+        )
+    )
 
 
 if __name__ == "__main__":

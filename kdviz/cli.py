@@ -1,4 +1,6 @@
-"""The command line. Exit status: 0 done, 1 the run failed, 2 the request is wrong, 130 stopped by the user."""
+"""The command line. Exit status: 0 done, 1 the run failed, 2 the request is wrong, 130 stopped by the
+user.
+"""
 
 import argparse
 import json
@@ -13,7 +15,7 @@ from pathlib import Path
 from kdviz import bench
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.runs import DEMO_RUNS, Run, Store, Unreadable, check_run_id
+from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
 from kdviz.tasks import METRIC_TITLES, TASKS
 
 FLAG_NAMES = {"device_choice": "device", "dtype_choice": "dtype"}
@@ -48,8 +50,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="kdviz", description="See what knowledge distillation does inside a model.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
-    def add(name: str, help: str, command: Callable, *, runs_dir: bool = True, run_id: bool = False, as_json: bool = False) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    def add(
+        name: str,
+        help: str,
+        command: Callable,
+        *,
+        runs_dir: bool = True,
+        run_id: bool = False,
+        as_json: bool = False,
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
         sub.set_defaults(command=command)
         if run_id:
             sub.add_argument("run_id", metavar="RUN_ID")
@@ -77,7 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     tasks = add("tasks", "the tasks, and where their data can be had", _tasks, runs_dir=False, as_json=True)
     tasks.add_argument("--data-dir", help="folder in the GLUE release layout")
     bench.add_arguments(add("bench", "speed figures as JSON", bench.main, runs_dir=False))
-    add("teachers", "the teacher checkpoints, and where they can be had", _teachers, runs_dir=False, as_json=True)
+    add(
+        "teachers",
+        "the teacher checkpoints, and where they can be had",
+        _teachers,
+        runs_dir=False,
+        as_json=True,
+    )
     return parser
 
 
@@ -87,18 +105,31 @@ def runs_folder() -> Path:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """A flag for every RunConfig field; values are checked by RunConfig, so that its messages are the same everywhere."""
+    """A flag for every RunConfig field; values are checked by RunConfig, so that its messages are the same
+    everywhere.
+    """
     for item in fields(RunConfig):
         flag = "--" + FLAG_NAMES.get(item.name, item.name).replace("_", "-")
-        help = item.metadata["help"] + (f" One of {', '.join(item.metadata['choices'])}." if item.metadata["choices"] else "")
+        help = item.metadata["help"] + (
+            f" One of {', '.join(item.metadata['choices'])}." if item.metadata["choices"] else ""
+        )
         kind = str(item.type)
         if kind == "bool":
-            parser.add_argument(flag, dest=item.name, action=argparse.BooleanOptionalAction, default=item.default, help=help)
+            parser.add_argument(
+                flag, dest=item.name, action=argparse.BooleanOptionalAction, default=item.default, help=help
+            )
         elif kind.startswith("tuple"):
             default = ",".join(item.default) if item.default else None
             parser.add_argument(flag, dest=item.name, type=_names, default=default, metavar="A,B", help=help)
         else:
-            parser.add_argument(flag, dest=item.name, default=item.default, metavar=kind.split(" ")[0].upper(), type=_number(kind), help=help)
+            parser.add_argument(
+                flag,
+                dest=item.name,
+                default=item.default,
+                metavar=kind.split(" ")[0].upper(),
+                type=_number(kind),
+                help=help,
+            )
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -115,7 +146,9 @@ def _number(kind: str) -> Callable[[str], object]:
         try:
             return wanted(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"expected {'a whole number' if wanted is int else 'a number'}, got {text[:80]!r}") from None
+            raise argparse.ArgumentTypeError(
+                f"expected {'a whole number' if wanted is int else 'a number'}, got {text[:80]!r}"
+            ) from None
 
     return convert
 
@@ -125,7 +158,7 @@ def _config(asked: argparse.Namespace) -> RunConfig:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from kdviz.launch import create_run
+    from kdviz.jobs.launch import create_run
 
     if asked.threads is not None and asked.threads < 1:
         raise RequestError(f"--threads: expected at least 1, got {asked.threads}")
@@ -139,11 +172,15 @@ def _run(asked: argparse.Namespace) -> int:
 
 def _carry_out(folder: Path, num_threads: int | None = None) -> int:
     """Execute a run with a progress line; the first Ctrl-C stops it in an orderly way."""
-    from kdviz.launch import execute
+    from kdviz.jobs.launch import execute
     from kdviz.terminal import ProgressLine
 
     stop = threading.Event()
-    previous = signal.signal(signal.SIGINT, lambda *_: stop.set()) if threading.current_thread() is threading.main_thread() else None
+    previous = (
+        signal.signal(signal.SIGINT, lambda *_: stop.set())
+        if threading.current_thread() is threading.main_thread()
+        else None
+    )
     line = ProgressLine(sys.stderr)
     try:
         execute(folder, stop=stop, progress=line.show, num_threads=num_threads)
@@ -160,32 +197,54 @@ def _print_scores(run: Run) -> None:
     print(f"{run.id}: epoch {last['epoch']}, n = {last['n']}")
     for name, value in last["metrics"].items():
         low, high = last["intervals"][name]
-        print(f"  {METRIC_TITLES[name]}: student {value:.4f} [{low:.4f}, {high:.4f}], before training {first['metrics'][name]:.4f}, teacher {last['teacher_metrics'][name]:.4f}")
+        print(
+            f"  {METRIC_TITLES[name]}: student {value:.4f} [{low:.4f}, {high:.4f}], before training "
+            f"{first['metrics'][name]:.4f}, teacher {last['teacher_metrics'][name]:.4f}"
+        )
     print(f"  agreement with the teacher {last['agreement']:.4f}, logit KL {last['logit_kl']:.4f} nats")
-    for number, ((student, teacher), kl, distance) in enumerate(zip(run.pairs, last["mismatch"]["attention_kl"], last["mismatch"]["cls_distance"])):
+    for number, ((student, teacher), kl, distance) in enumerate(
+        zip(run.pairs, last["mismatch"]["attention_kl"], last["mismatch"]["cls_distance"])
+    ):
         before = first["mismatch"]["attention_kl"][number]
-        print(f"  layer {student + 1} against teacher layer {teacher + 1}: attention KL {kl:.4f} nats (before training {before:.4f}), CLS distance {distance:.5f}")
+        print(
+            f"  layer {student + 1} against teacher layer {teacher + 1}: attention KL {kl:.4f} nats "
+            f"(before training {before:.4f}), CLS distance {distance:.5f}"
+        )
 
 
 def _plan(asked: argparse.Namespace) -> None:
     from kdviz.data import load_examples, subset
     from kdviz.data.encoded import Tokenizer
-    from kdviz.models import resolve
-    from kdviz.plan import plan
+    from kdviz.jobs.plan import plan
+    from kdviz.models.build import resolve
 
     config = _config(asked)
     loaded = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
-    train, evaluation = (subset(examples, size, seed=config.data_seed) for examples, size in ((loaded.train, config.train_size), (loaded.main_dev, config.eval_size)))
+    train, evaluation = (
+        subset(examples, size, seed=config.data_seed)
+        for examples, size in ((loaded.train, config.train_size), (loaded.main_dev, config.eval_size))
+    )
     lengths = Tokenizer(resolve(config.teacher).folder, config.max_length).encode_set(train[:500]).lengths
     made = plan(config, num_train=len(train), num_eval=len(evaluation), mean_tokens=float(lengths.mean()))
     if asked.json:
         print(json.dumps(made.to_dict()))
         return
     print(loaded.note)
-    print("matching: " + ", ".join(f"student layer {student + 1} - teacher layer {teacher + 1}" for student, teacher in made.pairs))
+    print(
+        "matching: "
+        + ", ".join(
+            f"student layer {student + 1} - teacher layer {teacher + 1}" for student, teacher in made.pairs
+        )
+    )
     for number, stage in enumerate(made.stages, start=1):
-        print(f"stage {number}: {stage.name}, {stage.epochs} epoch{'s' * (stage.epochs != 1)}, {stage.epochs * made.steps_per_epoch} steps")
-    print(f"about {made.seconds:.0f} s, and {made.teacher_seconds:.0f} s for the teacher where it is not there yet")
+        print(
+            f"stage {number}: {stage.name}, {stage.epochs} epoch{'s' * (stage.epochs != 1)}, "
+            f"{stage.epochs * made.steps_per_epoch} steps"
+        )
+    print(
+        f"about {made.seconds:.0f} s, and {made.teacher_seconds:.0f} s for the teacher where it is not "
+        "there yet"
+    )
     for warning in made.warnings:
         print(f"warning: {warning}")
 
@@ -196,20 +255,43 @@ def _list(asked: argparse.Namespace) -> None:
         print(json.dumps(rows))
         return
     for row in rows:
-        print("  ".join(str(row.get(key, "")) for key in ("id", "state", "task", "strategy", "epoch", "reason")).rstrip())
+        print(
+            "  ".join(
+                str(row.get(key, "")) for key in ("id", "state", "task", "strategy", "epoch", "reason")
+            ).rstrip()
+        )
 
 
 def _row(entry: Run | Unreadable) -> dict:
     if isinstance(entry, Unreadable):
         return {"id": entry.id, "state": "unreadable", "reason": entry.reason}
     status = entry.status
-    return {"id": entry.id, "state": entry.state, "task": entry.task, "strategy": entry.strategy, "seed": entry.seed, "epoch": status.get("epoch"), "created": entry.config.get("created"), "error": status.get("error")}
+    return {
+        "id": entry.id,
+        "state": entry.state,
+        "task": entry.task,
+        "strategy": entry.strategy,
+        "seed": entry.seed,
+        "epoch": status.get("epoch"),
+        "created": entry.config.get("created"),
+        "error": status.get("error"),
+    }
 
 
 def _show(asked: argparse.Namespace) -> None:
     run = Store(asked.runs_dir, DEMO_RUNS).open(asked.run_id)
     if asked.json:
-        print(json.dumps({"id": run.id, "state": run.state, "config": run.config, "status": run.status, "summary": run.summary}))
+        print(
+            json.dumps(
+                {
+                    "id": run.id,
+                    "state": run.state,
+                    "config": run.config,
+                    "status": run.status,
+                    "summary": run.summary,
+                }
+            )
+        )
         return
     print(f"{run.id}: {run.state}, {run.task}, {run.strategy}, {run.config['data']['note']}")
     if run.status.get("error"):
@@ -219,25 +301,27 @@ def _show(asked: argparse.Namespace) -> None:
 
 
 def _resume(asked: argparse.Namespace) -> int:
-    from kdviz.queue import CAN_BE_TAKEN_UP, existing_run
+    from kdviz.jobs.queue import CAN_BE_TAKEN_UP, existing_run
 
     folder = existing_run(asked.runs_dir, asked.run_id)
     state = Run(folder).state
     if state not in CAN_BE_TAKEN_UP:
-        raise RequestError(f"run {asked.run_id!r} is {state}; only a run that is {', '.join(CAN_BE_TAKEN_UP)} can be resumed")
+        raise RequestError(
+            f"run {asked.run_id!r} is {state}; only a run that is {', '.join(CAN_BE_TAKEN_UP)} can be resumed"
+        )
     return _carry_out(folder)
 
 
 def _stop(asked: argparse.Namespace) -> None:
-    from kdviz.launch import request_stop
-    from kdviz.queue import existing_run
+    from kdviz.jobs.launch import request_stop
+    from kdviz.jobs.queue import existing_run
 
     request_stop(existing_run(asked.runs_dir, asked.run_id))
     print(f"run {asked.run_id} is asked to stop")
 
 
 def _delete(asked: argparse.Namespace) -> None:
-    from kdviz.queue import delete_run
+    from kdviz.jobs.queue import delete_run
 
     delete_run(asked.runs_dir, check_run_id(asked.run_id))
     print(f"run {asked.run_id} is deleted")
@@ -245,9 +329,12 @@ def _delete(asked: argparse.Namespace) -> None:
 
 def _report(asked: argparse.Namespace) -> None:
     from kdviz.files import write_bytes
-    from kdviz.report import report
+    from kdviz.share.report import report
 
-    run, target = Store(asked.runs_dir, DEMO_RUNS).open(asked.run_id), asked.out or Path(f"{asked.run_id}.html")
+    run, target = (
+        Store(asked.runs_dir, DEMO_RUNS).open(asked.run_id),
+        asked.out or Path(f"{asked.run_id}.html"),
+    )
     try:
         content = report(run).encode()
         write_bytes(target, content)
@@ -257,7 +344,7 @@ def _report(asked: argparse.Namespace) -> None:
 
 
 def _study(asked: argparse.Namespace) -> int:
-    from kdviz.study import run_study
+    from kdviz.jobs.study import run_study
 
     return run_study(asked.file, asked.runs_dir, _carry_out)
 
@@ -265,25 +352,50 @@ def _study(asked: argparse.Namespace) -> int:
 def _tasks(asked: argparse.Namespace) -> None:
     from kdviz.data import available
 
-    rows = [{"task": task.name, "title": task.title, "question": task.question, "metrics": list(task.metrics), "sources": available(task.name, asked.data_dir)} for task in TASKS.values()]
+    rows = [
+        {
+            "task": task.name,
+            "title": task.title,
+            "question": task.question,
+            "metrics": list(task.metrics),
+            "sources": available(task.name, asked.data_dir),
+        }
+        for task in TASKS.values()
+    ]
     if asked.json:
         print(json.dumps(rows))
         return
     for row in rows:
         print(f"{row['task']:5s} {row['title']}: {row['question']}")
-        for source, origin in row["sources"].items() or [("none here", "give a folder with --data-dir, or ask for it with --source hub")]:
+        for source, origin in row["sources"].items() or [
+            ("none here", "give a folder with --data-dir, or ask for it with --source hub")
+        ]:
             print(f"      {source}: {origin}")
 
 
 def _teachers(asked: argparse.Namespace) -> None:
-    from kdviz.models import TEACHERS
+    from kdviz.models.build import TEACHERS
 
-    rows = [{"teacher": entry.name, "title": entry.title, "layers": entry.num_layers, "heads": entry.num_heads, "hidden_size": entry.hidden_size, "from": entry.location or "an installed package", "note": entry.note} for entry in TEACHERS.values()]
+    rows = [
+        {
+            "teacher": entry.name,
+            "title": entry.title,
+            "layers": entry.num_layers,
+            "heads": entry.num_heads,
+            "hidden_size": entry.hidden_size,
+            "from": entry.location or "an installed package",
+            "note": entry.note,
+        }
+        for entry in TEACHERS.values()
+    ]
     if asked.json:
         print(json.dumps(rows))
         return
     for row in rows:
-        print(f"{row['teacher']:12s} {row['layers']:2d} layers × {row['heads']:2d} heads × {row['hidden_size']:3d}, from {row['from']}. {row['note']}".rstrip())
+        print(
+            f"{row['teacher']:12s} {row['layers']:2d} layers × {row['heads']:2d} heads × "
+            f"{row['hidden_size']:3d}, from {row['from']}. {row['note']}".rstrip()
+        )
     print("any local folder or hub id of a BERT checkpoint in safetensors")
 
 

@@ -18,7 +18,9 @@ DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16")
 
 
-def _setting(default: object, help: str, *, low: float | None = None, high: float | None = None, choices: tuple = ()) -> object:
+def _setting(
+    default: object, help: str, *, low: float | None = None, high: float | None = None, choices: tuple = ()
+) -> object:
     return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
 
 
@@ -27,52 +29,98 @@ class RunConfig:
     """Every setting of a run. Each field says its unit; a bad value is a RequestError naming the field."""
 
     task: str = _setting("cola", "GLUE task.")
-    source: str = _setting("auto", "Where the examples come from; auto takes the first of folder, hub (its cache alone) and sample that has the task.", choices=SOURCES)
+    source: str = _setting(
+        "auto",
+        "Where the examples come from; auto takes the first of folder, hub (its cache alone) and sample "
+        "that has the task.",
+        choices=SOURCES,
+    )
     data_dir: str | None = _setting(None, "Folder in the GLUE release layout (default: KDVIZ_GLUE_DIR).")
-    teacher: str = _setting("minilm-l6", "Teacher checkpoint: a name of the registry, a local folder, or a hub id.")
-    student_checkpoint: str | None = _setting(None, "Checkpoint of the student's initial weights (default: the teacher's own).")
+    teacher: str = _setting(
+        "minilm-l6", "Teacher checkpoint: a name of the registry, a local folder, or a hub id."
+    )
+    student_checkpoint: str | None = _setting(
+        None, "Checkpoint of the student's initial weights (default: the teacher's own)."
+    )
     student_layers: int = _setting(3, "Layers of the student.", low=1, high=48)
     strategy: str = _setting("all", "Distillation strategy.", choices=STRATEGIES)
     terms: tuple[str, ...] = _setting(("kl", "cos"), "Internal terms: kl (attention KL), cos (CLS distance).")
     epochs: int = _setting(5, "Passes over the training examples, all stages together.", low=1, high=1000)
     epochs_per_layer: int | None = _setting(
-        None, "pid and sid: epochs before the next layer (default: about epochs / (layers + 1)).", low=1, high=1000
+        None,
+        "pid and sid: epochs before the next layer (default: about epochs / (layers + 1)).",
+        low=1,
+        high=1000,
     )
     cosine_threshold: float | None = _setting(
-        None, "pid and sid: move up early when the newest layer's mean CLS distance in an epoch is below this.", low=0, high=2
+        None,
+        "pid and sid: move up early when the newest layer's mean CLS distance in an epoch is below this.",
+        low=0,
+        high=2,
     )
     temperature: float = _setting(1.0, "Temperature of the soft labels.", low=0.05, high=100)
     soft_weight: float = _setting(1.0, "Weight of the soft-label loss.", low=0, high=1000)
-    hard_weight: float = _setting(0.1, "Weight λ of the hard-label loss where it stands beside soft labels.", low=0, high=1000)
+    hard_weight: float = _setting(
+        0.1, "Weight λ of the hard-label loss where it stands beside soft labels.", low=0, high=1000
+    )
     kl_weight: float = _setting(1.0, "Weight of the attention KL of each active pair.", low=0, high=1000)
     cos_weight: float = _setting(1.0, "Weight of the CLS distance of each active pair.", low=0, high=1000)
     soft_throughout: bool = _setting(False, "pid and sid: soft labels in every stage, not only in the last.")
     hard_labels: bool = _setting(False, "Hard labels, times λ, beside the soft ones.")
-    freeze_finished: bool = _setting(False, "pid and sid: freeze layers, and the embeddings, once their loss is dropped (pid: with every move; sid: in the last stage).")
-    classifier_only_last: bool = _setting(False, "pid and sid: train only pooler and classifier in the last stage.")
-    active_pairs: tuple[int, ...] | None = _setting(None, "Student layers (0-based) whose pairs are matched (default: all).")
-    matching: str = _setting("uniform", "Layer matching: uniform, first, last, or custom:1,3,5 (0-based teacher layers).")
+    freeze_finished: bool = _setting(
+        False,
+        "pid and sid: freeze layers, and the embeddings, once their loss is dropped (pid: with every move; "
+        "sid: in the last stage).",
+    )
+    classifier_only_last: bool = _setting(
+        False, "pid and sid: train only pooler and classifier in the last stage."
+    )
+    active_pairs: tuple[int, ...] | None = _setting(
+        None, "Student layers (0-based) whose pairs are matched (default: all)."
+    )
+    matching: str = _setting(
+        "uniform", "Layer matching: uniform, first, last, or custom:1,3,5 (0-based teacher layers)."
+    )
     init: str = _setting("pretrained", "Where the student's initial weights come from.", choices=INITS)
     batch_size: int = _setting(32, "Examples per step.", low=1, high=1024)
     learning_rate: float = _setting(1e-4, "Peak learning rate of AdamW.", low=1e-8, high=1)
     max_length: int = _setting(64, "Longest input in tokens; longer texts are cut.", low=8, high=512)
-    train_size: int | None = _setting(2000, "Training examples, a seeded, label-stratified subset (none: all).", low=1)
-    eval_size: int | None = _setting(400, "Evaluation examples, a seeded, label-stratified subset (none: all).", low=1)
+    train_size: int | None = _setting(
+        2000, "Training examples, a seeded, label-stratified subset (none: all).", low=1
+    )
+    eval_size: int | None = _setting(
+        400, "Evaluation examples, a seeded, label-stratified subset (none: all).", low=1
+    )
     seed: int = _setting(0, "Seed of everything random.", low=0, high=2**31 - 1)
-    data_seed: int = _setting(0, "Seed of the subsets and of the teacher's fine-tuning, so that runs of several seeds share both.", low=0, high=2**31 - 1)
+    data_seed: int = _setting(
+        0,
+        "Seed of the subsets and of the teacher's fine-tuning, so that runs of several seeds share both.",
+        low=0,
+        high=2**31 - 1,
+    )
     teacher_epochs: int = _setting(3, "Epochs of the teacher's fine-tuning.", low=0, high=1000)
-    teacher_learning_rate: float = _setting(1e-4, "Peak learning rate of the teacher's fine-tuning.", low=1e-8, high=1)
+    teacher_learning_rate: float = _setting(
+        1e-4, "Peak learning rate of the teacher's fine-tuning.", low=1e-8, high=1
+    )
     warmup_share: float = _setting(0.1, "Share of the steps in which the learning rate rises.", low=0, high=1)
     weight_decay: float = _setting(0.01, "Weight decay of AdamW.", low=0, high=1)
     max_grad_norm: float = _setting(1.0, "Gradients are scaled down to this norm.", low=1e-6)
     snapshots: int = _setting(20, "Moments at which the probes' maps are stored.", low=1, high=500)
-    cache: str = _setting("auto", "Teacher outputs: auto (computed once where they fit) or off (live).", choices=CACHE_MODES)
+    cache: str = _setting(
+        "auto", "Teacher outputs: auto (computed once where they fit) or off (live).", choices=CACHE_MODES
+    )
     cache_memory_mb: int = _setting(1024, "Teacher outputs kept in memory, in MiB.", low=0)
     cache_disk_mb: int = _setting(4096, "Teacher outputs kept on disk, in MiB.", low=0)
-    keep_checkpoints: bool = _setting(True, "Keep the student's weights of every epoch (own sentence through training).")
-    checkpoints_mb: int = _setting(300, "Room for these kept weights in a run's folder, in MiB; epochs are thinned to fit.", low=0)
+    keep_checkpoints: bool = _setting(
+        True, "Keep the student's weights of every epoch (own sentence through training)."
+    )
+    checkpoints_mb: int = _setting(
+        300, "Room for these kept weights in a run's folder, in MiB; epochs are thinned to fit.", low=0
+    )
     device_choice: str = _setting("auto", "Device to train on.", choices=DEVICES)
-    dtype_choice: str = _setting("auto", "Arithmetic of the model; losses are in float32 always.", choices=DTYPES)
+    dtype_choice: str = _setting(
+        "auto", "Arithmetic of the model; losses are in float32 always.", choices=DTYPES
+    )
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -82,19 +130,32 @@ class RunConfig:
         self._check_stages()
         if not (self.matching in ("uniform", "first", "last") or self.matching.startswith("custom:")):
             raise RequestError(
-                f"matching: expected uniform, first, last or custom:1,3,5 (0-based teacher layers), got {self.matching!r}", field="matching"
+                "matching: expected uniform, first, last or custom:1,3,5 (0-based teacher layers), got "
+                f"{self.matching!r}",
+                field="matching",
             )
 
     def _check_terms(self) -> None:
         unknown = [term for term in self.terms if term not in TERMS]
         if unknown or len(set(self.terms)) != len(self.terms):
-            raise RequestError(f"terms: expected some of kl,cos, each once, got {','.join(self.terms)!r}", field="terms")
-        if self.strategy in ("all", "pid", "sid") and not self.terms:
-            raise RequestError(f"terms: strategy {self.strategy} needs kl, cos or both, got none; choose soft for soft labels alone", field="terms")
-        outside = [layer for layer in self.active_pairs or () if not 0 <= layer < self.student_layers]
-        if outside or self.active_pairs == () or len(set(self.active_pairs or ())) != len(self.active_pairs or ()):
             raise RequestError(
-                f"active_pairs: expected different student layers from 0 to {self.student_layers - 1}, got {list(self.active_pairs or ())}",
+                f"terms: expected some of kl,cos, each once, got {','.join(self.terms)!r}", field="terms"
+            )
+        if self.strategy in ("all", "pid", "sid") and not self.terms:
+            raise RequestError(
+                f"terms: strategy {self.strategy} needs kl, cos or both, got none; choose soft for soft "
+                "labels alone",
+                field="terms",
+            )
+        outside = [layer for layer in self.active_pairs or () if not 0 <= layer < self.student_layers]
+        if (
+            outside
+            or self.active_pairs == ()
+            or len(set(self.active_pairs or ())) != len(self.active_pairs or ())
+        ):
+            raise RequestError(
+                f"active_pairs: expected different student layers from 0 to {self.student_layers - 1}, got "
+                f"{list(self.active_pairs or ())}",
                 field="active_pairs",
             )
 
@@ -106,26 +167,42 @@ class RunConfig:
         needed = num_pairs * (self.epochs_per_layer or 1) + 1
         if self.epochs < needed:
             raise RequestError(
-                f"epochs: {self.strategy} over {num_pairs} layer{'s' * (num_pairs != 1)} with {self.epochs_per_layer or 1} epoch(s) each "
-                f"and a last stage needs at least {needed}, got {self.epochs}; raise epochs or lower epochs_per_layer",
+                f"epochs: {self.strategy} over {num_pairs} layer{'s' * (num_pairs != 1)} with "
+                f"{self.epochs_per_layer or 1} epoch(s) each "
+                f"and a last stage needs at least {needed}, got {self.epochs}; raise epochs or lower "
+                "epochs_per_layer",
                 field="epochs",
             )
 
     @property
     def idle_settings(self) -> list[str]:
         """Settings that were given but have no effect with this strategy: a plan names them."""
-        staged = ("epochs_per_layer", "cosine_threshold", "soft_throughout", "freeze_finished", "classifier_only_last")
-        idle = [name for name in staged if self.strategy not in ("pid", "sid") and getattr(self, name) not in (None, False)]
+        staged = (
+            "epochs_per_layer",
+            "cosine_threshold",
+            "soft_throughout",
+            "freeze_finished",
+            "classifier_only_last",
+        )
+        idle = [
+            name
+            for name in staged
+            if self.strategy not in ("pid", "sid") and getattr(self, name) not in (None, False)
+        ]
         idle += ["active_pairs"] * (self.active_pairs is not None and not self.uses_internal_terms)
         return idle + ["hard_labels"] * (self.hard_labels and self.strategy == "hard")
 
     def to_dict(self) -> dict:
         """Every setting, JSON-ready."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
 
     @classmethod
     def from_dict(cls, values: dict) -> RunConfig:
-        """The settings among `values` (a run's config.json has more); unknown settings are the caller's to refuse."""
+        """The settings among `values` (a run's config.json has more); unknown settings are the caller's to
+        refuse.
+        """
         return cls(**{item.name: values[item.name] for item in fields(cls) if item.name in values})
 
     @classmethod
@@ -153,21 +230,31 @@ def _checked(item, value: object) -> object:
     try:
         value = _converted(kinds, value)
     except (TypeError, ValueError, OverflowError):
-        raise RequestError(f"{item.name}: expected {_KIND_NAMES[kinds.split(' |')[0]]}, got {_short(value)}", field=item.name) from None
+        raise RequestError(
+            f"{item.name}: expected {_KIND_NAMES[kinds.split(' |')[0]]}, got {_short(value)}", field=item.name
+        ) from None
     choices, low, high = (item.metadata[key] for key in ("choices", "low", "high"))
     if choices and value not in choices:
-        raise RequestError(f"{item.name}: expected one of {', '.join(choices)}, got {_short(value)}", field=item.name)
+        raise RequestError(
+            f"{item.name}: expected one of {', '.join(choices)}, got {_short(value)}", field=item.name
+        )
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         too_low, too_high = low is not None and value < low, high is not None and value > high
         if too_low or too_high or not math.isfinite(value):
             bounds = f"from {low} to {high}" if high is not None and low is not None else f"of at least {low}"
-            raise RequestError(f"{item.name}: expected a number {bounds}, got {_short(value)}", field=item.name)
+            raise RequestError(
+                f"{item.name}: expected a number {bounds}, got {_short(value)}", field=item.name
+            )
     return value
 
 
 _KIND_NAMES = {
-    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text",
-    "tuple[str, ...]": "a list of names", "tuple[int, ...]": "a list of whole numbers",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "tuple[str, ...]": "a list of names",
+    "tuple[int, ...]": "a list of whole numbers",
 }
 
 

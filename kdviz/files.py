@@ -70,8 +70,9 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, 
 def exclusive(path: Path, *, patience_seconds: float = 0.2) -> Iterator[bool]:
     """Hold the lock file `path` for the block; yields False where another process or thread holds it.
 
-    The lock is the operating system's (flock), so it ends with the process that held it: no stale locks. It is asked
-    for again during `patience_seconds`, because `is_locked` of thirty viewers touches it for microseconds at a time.
+    The lock is the operating system's (flock), so it ends with the process that held it: no stale locks. It
+    is asked for again during `patience_seconds`, because `is_locked` of thirty viewers touches it for
+    microseconds at a time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a") as file:

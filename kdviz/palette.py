@@ -1,8 +1,9 @@
 """The one look: colours, dashes and symbols of teacher and strategies, light and dark.
 
-Strategy colours are the Okabe-Ito set, safe for colour-blind eyes; every strategy also has its own dash and marker, so that
-nothing is told by colour alone. The attention scale climbs in even steps of OKLab lightness from the page's background, so
-"no attention" is the page itself in both themes. Pure data: no plotly, no streamlit.
+Strategy colours are the Okabe-Ito set, safe for colour-blind eyes; every strategy also has its own dash and
+marker, so that nothing is told by colour alone. The attention scale climbs in even steps of OKLab lightness
+from the page's background, so "no attention" is the page itself in both themes. Pure data: no plotly, no
+streamlit.
 """
 
 from collections.abc import Sequence
@@ -64,15 +65,69 @@ class Theme:
 
 
 LIGHT = Theme(
-    name="light", background="#FFFFFF", secondary="#F5F6F8", text="#1B1F24", muted="#5A636E", grid="#E1E4E8",
-    sequential=("#FFFFFF", "#C1E9F0", "#8ACEE5", "#5BB1D9", "#4191C6", "#3B71A9", "#395382", "#323956", "#22232D"),
-    diverging=("#014B79", "#006EAE", "#4B92CB", "#83B7E3", "#BCDCF8", "#FFFFFF", "#F4D6B8", "#E0AF81", "#CB884C", "#B36103", "#8B4501"),
+    name="light",
+    background="#FFFFFF",
+    secondary="#F5F6F8",
+    text="#1B1F24",
+    muted="#5A636E",
+    grid="#E1E4E8",
+    sequential=(
+        "#FFFFFF",
+        "#C1E9F0",
+        "#8ACEE5",
+        "#5BB1D9",
+        "#4191C6",
+        "#3B71A9",
+        "#395382",
+        "#323956",
+        "#22232D",
+    ),
+    diverging=(
+        "#014B79",
+        "#006EAE",
+        "#4B92CB",
+        "#83B7E3",
+        "#BCDCF8",
+        "#FFFFFF",
+        "#F4D6B8",
+        "#E0AF81",
+        "#CB884C",
+        "#B36103",
+        "#8B4501",
+    ),
 )
 
 DARK = Theme(
-    name="dark", background="#11151A", secondary="#1B2129", text="#E8EBEF", muted="#A3ACB8", grid="#2C343E",
-    sequential=("#11151A", "#1F2A46", "#214370", "#156196", "#0882B2", "#29A3C7", "#62C1D4", "#9FDCE0", "#DBF5F2"),
-    diverging=("#A9D7FF", "#57AEF3", "#3E84BB", "#285C85", "#193750", "#11151A", "#472F0F", "#764F17", "#A67326", "#D7993A", "#FEC675"),
+    name="dark",
+    background="#11151A",
+    secondary="#1B2129",
+    text="#E8EBEF",
+    muted="#A3ACB8",
+    grid="#2C343E",
+    sequential=(
+        "#11151A",
+        "#1F2A46",
+        "#214370",
+        "#156196",
+        "#0882B2",
+        "#29A3C7",
+        "#62C1D4",
+        "#9FDCE0",
+        "#DBF5F2",
+    ),
+    diverging=(
+        "#A9D7FF",
+        "#57AEF3",
+        "#3E84BB",
+        "#285C85",
+        "#193750",
+        "#11151A",
+        "#472F0F",
+        "#764F17",
+        "#A67326",
+        "#D7993A",
+        "#FEC675",
+    ),
 )
 
 
@@ -82,12 +137,16 @@ def theme(dark: bool) -> Theme:
 
 
 def strategy_style(strategy: str) -> Style:
-    """The style of a strategy; an unknown name gets the first spare style rather than an error, so foreign runs still show."""
+    """The style of a strategy; an unknown name gets the first spare style rather than an error, so foreign
+    runs still show.
+    """
     return STRATEGY_STYLES.get(strategy, SPARE_STYLES[0])
 
 
 def run_styles(strategies: Sequence[str]) -> list[Style]:
-    """One style per run, in order. The first run of a strategy wears the strategy's own; repeats take spare ones, all distinct."""
+    """One style per run, in order. The first run of a strategy wears the strategy's own; repeats take spare
+    ones, all distinct.
+    """
     taken: set[str] = set()
     spares = list(SPARE_STYLES)
     styles = []
@@ -108,7 +167,9 @@ def colour_scale(colours: Sequence[str]) -> list[list]:
 def blend(colour: str, other: str, share: float) -> str:
     """`colour` with `share` (0 to 1) of `other` mixed in, both `#RRGGBB`."""
     first, second = _rgb(colour), _rgb(other)
-    return "#" + "".join(f"{round(a * (1 - share) + b * share):02X}" for a, b in zip(first, second, strict=True))
+    return "#" + "".join(
+        f"{round(a * (1 - share) + b * share):02X}" for a, b in zip(first, second, strict=True)
+    )
 
 
 def colour_at(colours: Sequence[str], share: float) -> str:
@@ -141,5 +202,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 def _luminance(colour: str) -> float:
     channels = [channel / 255 for channel in _rgb(colour)]
-    red, green, blue = (channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4 for channel in channels)
+    red, green, blue = (
+        channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4 for channel in channels
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -12,10 +12,11 @@ from kdviz.errors import RequestError
 class Task:
     """One GLUE task: where its columns are, what its labels mean, what it is judged by.
 
-    `labels` are in the order of the hub's class ids. `metrics` name entries of METRICS; the first is the primary one.
-    `folder_columns` are header names in the GLUE release's files, or column numbers where a file has no header.
-    `hub_columns` are the text columns of `nyu-mll/glue`. `dev_splits` maps our names to (file, hub split).
-    `label_names` are the texts of the labels in the release's files ("0"/"1" unless the files spell them out).
+    `labels` are in the order of the hub's class ids. `metrics` name entries of METRICS; the first is the
+    primary one. `folder_columns` are header names in the GLUE release's files, or column numbers where a file
+    has no header. `hub_columns` are the text columns of `nyu-mll/glue`. `dev_splits` maps our names to (file,
+    hub split). `label_names` are the texts of the labels in the release's files ("0"/"1" unless the files
+    spell them out).
     """
 
     name: str
@@ -48,53 +49,99 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         Task(
-            name="cola", title="CoLA", question="Is this an acceptable English sentence?",
-            labels=("unacceptable", "acceptable"), metrics=("matthews", "accuracy"),
-            folder="CoLA", folder_columns=(3,), label_column=1, num_columns=4, hub_columns=("sentence",),
+            name="cola",
+            title="CoLA",
+            question="Is this an acceptable English sentence?",
+            labels=("unacceptable", "acceptable"),
+            metrics=("matthews", "accuracy"),
+            folder="CoLA",
+            folder_columns=(3,),
+            label_column=1,
+            num_columns=4,
+            hub_columns=("sentence",),
         ),
         Task(
-            name="qqp", title="QQP", question="Do these two questions ask the same?",
-            labels=("not duplicate", "duplicate"), metrics=("accuracy", "f1", "f1_weighted"),
-            folder="QQP", folder_columns=("question1", "question2"), label_column="is_duplicate",
+            name="qqp",
+            title="QQP",
+            question="Do these two questions ask the same?",
+            labels=("not duplicate", "duplicate"),
+            metrics=("accuracy", "f1", "f1_weighted"),
+            folder="QQP",
+            folder_columns=("question1", "question2"),
+            label_column="is_duplicate",
             hub_columns=("question1", "question2"),
         ),
         Task(
-            name="mrpc", title="MRPC", question="Do these two sentences say the same?",
-            labels=("not equivalent", "equivalent"), metrics=("accuracy", "f1", "f1_weighted"),
-            folder="MRPC", folder_columns=("#1 String", "#2 String"), label_column="Quality",
+            name="mrpc",
+            title="MRPC",
+            question="Do these two sentences say the same?",
+            labels=("not equivalent", "equivalent"),
+            metrics=("accuracy", "f1", "f1_weighted"),
+            folder="MRPC",
+            folder_columns=("#1 String", "#2 String"),
+            label_column="Quality",
             hub_columns=("sentence1", "sentence2"),
         ),
         Task(
-            name="rte", title="RTE", question="Does the first text entail the second?",
-            labels=("entailment", "not entailment"), metrics=("accuracy",),
-            folder="RTE", folder_columns=("sentence1", "sentence2"), label_column="label",
-            label_names=("entailment", "not_entailment"), hub_columns=("sentence1", "sentence2"),
+            name="rte",
+            title="RTE",
+            question="Does the first text entail the second?",
+            labels=("entailment", "not entailment"),
+            metrics=("accuracy",),
+            folder="RTE",
+            folder_columns=("sentence1", "sentence2"),
+            label_column="label",
+            label_names=("entailment", "not_entailment"),
+            hub_columns=("sentence1", "sentence2"),
         ),
         Task(
-            name="sst2", title="SST-2", question="Is this opinion positive?",
-            labels=("negative", "positive"), metrics=("accuracy",),
-            folder="SST-2", folder_columns=("sentence",), label_column="label", hub_columns=("sentence",),
+            name="sst2",
+            title="SST-2",
+            question="Is this opinion positive?",
+            labels=("negative", "positive"),
+            metrics=("accuracy",),
+            folder="SST-2",
+            folder_columns=("sentence",),
+            label_column="label",
+            hub_columns=("sentence",),
         ),
         Task(
-            name="mnli", title="MNLI", question="Does the first text entail, contradict or leave open the second?",
-            labels=("entailment", "neutral", "contradiction"), metrics=("accuracy",),
-            folder="MNLI", folder_columns=("sentence1", "sentence2"), label_column="gold_label",
-            label_names=("entailment", "neutral", "contradiction"), hub_columns=("premise", "hypothesis"),
+            name="mnli",
+            title="MNLI",
+            question="Does the first text entail, contradict or leave open the second?",
+            labels=("entailment", "neutral", "contradiction"),
+            metrics=("accuracy",),
+            folder="MNLI",
+            folder_columns=("sentence1", "sentence2"),
+            label_column="gold_label",
+            label_names=("entailment", "neutral", "contradiction"),
+            hub_columns=("premise", "hypothesis"),
             dev_splits=(
                 ("matched", "dev_matched.tsv", "validation_matched"),
                 ("mismatched", "dev_mismatched.tsv", "validation_mismatched"),
             ),
         ),
         Task(
-            name="qnli", title="QNLI", question="Does the text answer the question?",
-            labels=("entailment", "not entailment"), metrics=("accuracy",),
-            folder="QNLI", folder_columns=("question", "sentence"), label_column="label",
-            label_names=("entailment", "not_entailment"), hub_columns=("question", "sentence"),
+            name="qnli",
+            title="QNLI",
+            question="Does the text answer the question?",
+            labels=("entailment", "not entailment"),
+            metrics=("accuracy",),
+            folder="QNLI",
+            folder_columns=("question", "sentence"),
+            label_column="label",
+            label_names=("entailment", "not_entailment"),
+            hub_columns=("question", "sentence"),
         ),
         Task(
-            name="wnli", title="WNLI", question="Does the second sentence follow once the pronoun is resolved?",
-            labels=("not entailment", "entailment"), metrics=("accuracy",),
-            folder="WNLI", folder_columns=("sentence1", "sentence2"), label_column="label",
+            name="wnli",
+            title="WNLI",
+            question="Does the second sentence follow once the pronoun is resolved?",
+            labels=("not entailment", "entailment"),
+            metrics=("accuracy",),
+            folder="WNLI",
+            folder_columns=("sentence1", "sentence2"),
+            label_column="label",
             hub_columns=("sentence1", "sentence2"),
         ),
     )
@@ -104,7 +151,9 @@ TASKS: dict[str, Task] = {
 def task_named(name: str) -> Task:
     """The task of that name; RequestError naming the tasks there are."""
     if name not in TASKS:
-        raise RequestError(f"task: expected one of {', '.join(TASKS)}, got {name!r}; choose one of them", field="task")
+        raise RequestError(
+            f"task: expected one of {', '.join(TASKS)}, got {name!r}; choose one of them", field="task"
+        )
     return TASKS[name]
 
 
@@ -114,7 +163,9 @@ def accuracy(labels: np.ndarray, predictions: np.ndarray, num_labels: int = 2) -
 
 
 def matthews(labels: np.ndarray, predictions: np.ndarray, num_labels: int = 2) -> float:
-    """Matthews correlation of two classes in [-1, 1]; 0 where either side is constant (scikit-learn's convention)."""
+    """Matthews correlation of two classes in [-1, 1]; 0 where either side is constant (scikit-learn's
+    convention).
+    """
     counts = _confusion(labels, predictions, 2).astype(float)
     (true_negative, false_positive), (false_negative, true_positive) = counts
     scale = np.sqrt(counts.sum(axis=0).prod() * counts.sum(axis=1).prod())
@@ -132,7 +183,12 @@ def f1_weighted(labels: np.ndarray, predictions: np.ndarray, num_labels: int = 2
     return float((_f1_per_class(labels, predictions, num_labels) * support).sum() / support.sum())
 
 
-METRICS: dict[str, Callable[..., float]] = {"accuracy": accuracy, "matthews": matthews, "f1": f1, "f1_weighted": f1_weighted}
+METRICS: dict[str, Callable[..., float]] = {
+    "accuracy": accuracy,
+    "matthews": matthews,
+    "f1": f1,
+    "f1_weighted": f1_weighted,
+}
 METRIC_TITLES = {
     "accuracy": "Accuracy",
     "matthews": "Matthews correlation",
@@ -147,19 +203,28 @@ def scores(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str,
 
 
 def score_intervals(
-    task: Task, labels: np.ndarray, predictions: np.ndarray, *, level: float = 0.95, num_resamples: int = 1000, seed: int = 0
+    task: Task,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    *,
+    level: float = 0.95,
+    num_resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, list[float]]:
     """Percentile bootstrap interval [low, high] of each of the task's metrics over examples.
 
-    Every metric here is a function of the table of counts, so resampling the examples is drawing that table from a
-    multinomial: the same distribution, at a thousandth of the work. Deterministic for a seed.
+    Every metric here is a function of the table of counts, so resampling the examples is drawing that table
+    from a multinomial: the same distribution, at a thousandth of the work. Deterministic for a seed.
     """
     counts = _confusion(labels, predictions, task.num_labels)
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(len(labels), counts.ravel() / counts.sum(), size=num_resamples)
     tables = draws.reshape(num_resamples, task.num_labels, task.num_labels).astype(float)
     edges = [(1 - level) / 2, (1 + level) / 2]
-    return {name: [float(edge) for edge in np.quantile(_TABLE_METRICS[name](tables), edges)] for name in task.metrics}
+    return {
+        name: [float(edge) for edge in np.quantile(_TABLE_METRICS[name](tables), edges)]
+        for name in task.metrics
+    }
 
 
 def majority_share(labels: np.ndarray) -> float:
@@ -169,7 +234,9 @@ def majority_share(labels: np.ndarray) -> float:
 
 def _confusion(labels: np.ndarray, predictions: np.ndarray, num_labels: int) -> np.ndarray:
     """Counts (label, prediction)."""
-    return np.bincount(np.asarray(labels) * num_labels + predictions, minlength=num_labels**2).reshape(num_labels, num_labels)
+    return np.bincount(np.asarray(labels) * num_labels + predictions, minlength=num_labels**2).reshape(
+        num_labels, num_labels
+    )
 
 
 def _f1_per_class(labels: np.ndarray, predictions: np.ndarray, num_labels: int) -> np.ndarray:
@@ -177,7 +244,9 @@ def _f1_per_class(labels: np.ndarray, predictions: np.ndarray, num_labels: int) 
 
 
 def _f1_of_tables(tables: np.ndarray) -> np.ndarray:
-    """F1 per class (..., classes) of tables (..., label, prediction); 0 where a class never occurs on either side."""
+    """F1 per class (..., classes) of tables (..., label, prediction); 0 where a class never occurs on either
+    side.
+    """
     hits = np.diagonal(tables, axis1=-2, axis2=-1)
     both = tables.sum(axis=-1) + tables.sum(axis=-2)
     return np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)
@@ -193,5 +262,7 @@ _TABLE_METRICS = {
     "accuracy": lambda tables: np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2)),
     "matthews": _matthews_of_tables,
     "f1": lambda tables: _f1_of_tables(tables)[:, 1],
-    "f1_weighted": lambda tables: (_f1_of_tables(tables) * tables.sum(axis=2)).sum(axis=1) / tables.sum(axis=(1, 2)),
+    "f1_weighted": lambda tables: (
+        (_f1_of_tables(tables) * tables.sum(axis=2)).sum(axis=1) / tables.sum(axis=(1, 2))
+    ),
 }

@@ -1,10 +1,17 @@
-"""A run's progress on a terminal: one line that moves; elsewhere plain lines, one for each phase and epoch."""
+"""A run's progress on a terminal: one line that moves; elsewhere plain lines, one for each phase and
+epoch.
+"""
 
 from typing import TextIO
 
 PHASES = {
-    "loading": "loading", "teacher": "fine-tuning the teacher", "teacher_outputs": "asking the teacher once", "distilling": "distilling",
-    "evaluating": "evaluating", "measuring cost": "measuring cost", "done": "done",
+    "loading": "loading",
+    "teacher": "fine-tuning the teacher",
+    "teacher_outputs": "asking the teacher once",
+    "distilling": "distilling",
+    "evaluating": "evaluating",
+    "measuring cost": "measuring cost",
+    "done": "done",
 }
 BAR_WIDTH = 24
 
@@ -19,15 +26,31 @@ class ProgressLine:
     def show(self, status: dict) -> None:
         """Show one state; on a terminal over the line before it."""
         phase = PHASES.get(status.get("phase"), str(status.get("phase")))
-        total, step, share = status.get("total_steps") or 0, status.get("step") or 0, status.get("phase_progress")
+        total, step, share = (
+            status.get("total_steps") or 0,
+            status.get("step") or 0,
+            status.get("phase_progress"),
+        )
         if status.get("phase") in ("distilling", "evaluating"):
             share = step / total if total else None
         if not self._moving:
             self._plain(phase, status, step, total)
             return
-        bar = "" if share is None else "▕" + "█" * int(share * BAR_WIDTH) + " " * (BAR_WIDTH - int(share * BAR_WIDTH)) + f"▏{share:4.0%} "
+        bar = (
+            ""
+            if share is None
+            else "▕"
+            + "█" * int(share * BAR_WIDTH)
+            + " " * (BAR_WIDTH - int(share * BAR_WIDTH))
+            + f"▏{share:4.0%} "
+        )
         left = status.get("seconds_left")
-        self._stream.write("\r\x1b[2K" + f"{phase} {bar}" + (f"step {step}/{total} " if share is not None and total else "") + (f"{duration(left)} left" if left else ""))
+        self._stream.write(
+            "\r\x1b[2K"
+            + f"{phase} {bar}"
+            + (f"step {step}/{total} " if share is not None and total else "")
+            + (f"{duration(left)} left" if left else "")
+        )
         self._stream.flush()
         self._dirty = True
 
@@ -36,7 +59,12 @@ class ProgressLine:
         if key != self._last:
             self._last = key
             left = status.get("seconds_left")
-            print(f"{phase}, epoch {status.get('epoch', 0)}, step {step} of {total}" + (f", {duration(left)} left" if left else ""), file=self._stream, flush=True)
+            print(
+                f"{phase}, epoch {status.get('epoch', 0)}, step {step} of {total}"
+                + (f", {duration(left)} left" if left else ""),
+                file=self._stream,
+                flush=True,
+            )
 
     def end(self) -> None:
         """Leave the terminal on a fresh line."""
@@ -50,4 +78,8 @@ def duration(seconds: float) -> str:
     seconds = int(round(seconds))
     if seconds < 60:
         return f"{seconds} s"
-    return f"{seconds // 60} min {seconds % 60} s" if seconds < 3600 else f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return (
+        f"{seconds // 60} min {seconds % 60} s"
+        if seconds < 3600
+        else f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    )

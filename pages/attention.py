@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from kdviz.ui.attention_parts import bertviz_heads, bertviz_model, filters, maps, through_training
-from kdviz.ui.controls import panels
-from kdviz.ui.guard import guarded
-from kdviz.ui.look import heading
-from kdviz.ui.sentence import choose_head, choose_pair, describe, sentence_inputs, shown_sentence
-from kdviz.ui.strip import strip
+from kdviz.ui.attention.parts import bertviz_heads, bertviz_model, filters, maps, through_training
+from kdviz.ui.attention.sentence import choose_head, choose_pair, describe, sentence_inputs, shown_sentence
+from kdviz.ui.frame.controls import panels
+from kdviz.ui.frame.guard import guarded
+from kdviz.ui.frame.look import heading
+from kdviz.ui.frame.strip import strip
 
 PARTS = {
     "maps": ("Maps", maps),

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from kdviz.ui import state
-from kdviz.ui.distil_form import controls_in_sight, more_controls
-from kdviz.ui.distil_list import run_list
-from kdviz.ui.distil_live import live_section
-from kdviz.ui.distil_start import asked, preview, start_box
-from kdviz.ui.guard import guarded
-from kdviz.ui.look import heading
-from kdviz.ui.room import presenter_box, room
+from kdviz.ui.distil.before import asked, preview, start_box
+from kdviz.ui.distil.form import controls_in_sight, more_controls
+from kdviz.ui.distil.list import run_list
+from kdviz.ui.distil.live import live_section
+from kdviz.ui.frame import state
+from kdviz.ui.frame.guard import guarded
+from kdviz.ui.frame.identity import presenter_box, room
+from kdviz.ui.frame.look import heading
 
 state.read_link()
 state.leave_if_asked()

@@ -1,15 +1,25 @@
 """How far the student is from the teacher, layer by layer and head by head."""
 
-from kdviz.ui.controls import panels
-from kdviz.ui.guard import guarded
-from kdviz.ui.layers_parts import cka, curves, heads, more, partners
-from kdviz.ui.look import heading
-from kdviz.ui.strip import strip
+from kdviz.ui.frame.controls import panels
+from kdviz.ui.frame.guard import guarded
+from kdviz.ui.frame.look import heading
+from kdviz.ui.frame.strip import strip
+from kdviz.ui.layers.parts import cka, curves, heads, more, partners
 
 PARTS = {
-    "curves": ("Curves", "How far apart teacher and student are, layer by layer", ("kl", "cls", "stages"), curves),
+    "curves": (
+        "Curves",
+        "How far apart teacher and student are, layer by layer",
+        ("kl", "cls", "stages"),
+        curves,
+    ),
     "heads": ("All heads", "Every head at a glance", ("kl", "head"), heads),
-    "partners": ("Partners of heads", "Which student head does the work of which teacher head", ("head_matching",), partners),
+    "partners": (
+        "Partners of heads",
+        "Which student head does the work of which teacher head",
+        ("head_matching",),
+        partners,
+    ),
     "cka": ("What layers represent", "Where the student's layers sit in the teacher", ("cka",), cka),
 }
 

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from kdviz.ui.shell import through_app
-from kdviz.ui.start_parts import doors, meaning, result
-from kdviz.ui.store import store, watchable
-from kdviz.ui.strip import strip
+from kdviz.ui.frame.shell import through_app
+from kdviz.ui.frame.store import store, watchable
+from kdviz.ui.frame.strip import strip
+from kdviz.ui.start.parts import doors, meaning, result
 
 through_app()
 text, buttons = st.columns([5, 2], vertical_alignment="center", gap="medium")

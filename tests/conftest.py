@@ -1,4 +1,6 @@
-"""What many tests need: a tiny BERT checkpoint, a folder in the GLUE layout with rows of our own, and runs that take a second."""
+"""What many tests need: a tiny BERT checkpoint, a folder in the GLUE layout with rows of our own, and runs
+that take a second.
+"""
 
 import importlib.util
 import json
@@ -35,11 +37,20 @@ def minilm_folder() -> Path:
 
 
 def write_tiny_checkpoint(folder: Path, tokenizer_folder: Path, *, seed: int = 0, **settings: object) -> Path:
-    """A random BERT of 4 layers × 4 heads × 32 (or as `settings` say) whose attention is not flat, with the real tokenizer."""
+    """A random BERT of 4 layers × 4 heads × 32 (or as `settings` say) whose attention is not flat, with the
+    real tokenizer.
+    """
     import torch
     from transformers import BertConfig, BertModel
 
-    shape = dict(num_hidden_layers=4, num_attention_heads=4, hidden_size=32, intermediate_size=64, max_position_embeddings=64, vocab_size=30522)
+    shape = dict(
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        hidden_size=32,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        vocab_size=30522,
+    )
     config = BertConfig(**{**shape, **settings})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -76,26 +87,49 @@ def _sentence(number: int, *, label: int) -> str:
     """A sentence of one of several lengths; word order tells the label."""
     subject, verb = _NOUNS[number % 8], _VERBS[number // 3 % 5]
     rest = f"the {_NOUNS[(number * 5 + 3) % 8]} {_ADVERBS[number // 2 % 4]}"
-    return f"The {subject} {verb} {rest} ({number})." if label else f"{verb} subject the {subject} {rest} ({number})."
+    return (
+        f"The {subject} {verb} {rest} ({number})."
+        if label
+        else f"{verb} subject the {subject} {rest} ({number})."
+    )
 
 
 def write_glue(folder: Path, *, num_train: int = 40, num_dev: int = 14) -> Path:
     """Every task's files in the GLUE release layout, with rows written for these tests."""
+
     def rows(split: str) -> list[tuple[int, str, str]]:
         start, count = (0, num_train) if split == "train" else (1000, num_dev)
-        return [(number % 2, _sentence(number, label=number % 2), _sentence(number + 1, label=1)) for number in range(start, start + count)]
+        return [
+            (number % 2, _sentence(number, label=number % 2), _sentence(number + 1, label=1))
+            for number in range(start, start + count)
+        ]
 
     entailment = ("entailment", "not_entailment")
     nli = ("entailment", "neutral", "contradiction")
     tables: dict[str, tuple[str | None, Callable[[int, int, str, str], str]]] = {
         "CoLA": (None, lambda n, label, a, b: f"own\t{label}\t{'' if label else '*'}\t{a}"),
-        "MRPC": ("Quality\t#1 ID\t#2 ID\t#1 String\t#2 String", lambda n, label, a, b: f"{label}\t{n}\t{n + 1}\t{a}\t{b}"),
-        "RTE": ("index\tsentence1\tsentence2\tlabel", lambda n, label, a, b: f"{n}\t{a}\t{b}\t{entailment[label]}"),
-        "QNLI": ("index\tquestion\tsentence\tlabel", lambda n, label, a, b: f"{n}\t{a}\t{b}\t{entailment[label]}"),
-        "QQP": ("id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate", lambda n, label, a, b: f"{n}\t{2 * n}\t{2 * n + 1}\t{a}\t{b}\t{label}"),
+        "MRPC": (
+            "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String",
+            lambda n, label, a, b: f"{label}\t{n}\t{n + 1}\t{a}\t{b}",
+        ),
+        "RTE": (
+            "index\tsentence1\tsentence2\tlabel",
+            lambda n, label, a, b: f"{n}\t{a}\t{b}\t{entailment[label]}",
+        ),
+        "QNLI": (
+            "index\tquestion\tsentence\tlabel",
+            lambda n, label, a, b: f"{n}\t{a}\t{b}\t{entailment[label]}",
+        ),
+        "QQP": (
+            "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate",
+            lambda n, label, a, b: f"{n}\t{2 * n}\t{2 * n + 1}\t{a}\t{b}\t{label}",
+        ),
         "SST-2": ("sentence\tlabel", lambda n, label, a, b: f"{a}\t{label}"),
         "WNLI": ("index\tsentence1\tsentence2\tlabel", lambda n, label, a, b: f"{n}\t{a}\t{b}\t{label}"),
-        "MNLI": ("index\tsentence1\tsentence2\tgold_label", lambda n, label, a, b: f"{n}\t{a}\t{b}\t{nli[n % 3]}"),
+        "MNLI": (
+            "index\tsentence1\tsentence2\tgold_label",
+            lambda n, label, a, b: f"{n}\t{a}\t{b}\t{nli[n % 3]}",
+        ),
     }
     for name, (header, row) in tables.items():
         for split in ("train", "dev"):
@@ -133,22 +167,41 @@ class TinyRuns:
         from kdviz.config import RunConfig
 
         small = dict(
-            task="cola", source="folder", data_dir=self.glue, teacher=str(self.checkpoint), student_layers=2, strategy="all", epochs=2, batch_size=8, learning_rate=2e-3,
-            teacher_learning_rate=2e-3, teacher_epochs=2, train_size=36, eval_size=None, max_length=32, snapshots=4, dtype_choice="float32", device_choice="cpu",
+            task="cola",
+            source="folder",
+            data_dir=self.glue,
+            teacher=str(self.checkpoint),
+            student_layers=2,
+            strategy="all",
+            epochs=2,
+            batch_size=8,
+            learning_rate=2e-3,
+            teacher_learning_rate=2e-3,
+            teacher_epochs=2,
+            train_size=36,
+            eval_size=None,
+            max_length=32,
+            snapshots=4,
+            dtype_choice="float32",
+            device_choice="cpu",
         )
         return RunConfig(**{**small, **settings})
 
     def create(self, run_id: str | None = None, *, runs_dir: Path | None = None, **settings: object) -> Path:
-        from kdviz.launch import create_run
+        from kdviz.jobs.launch import create_run
 
         # Names are free per call: tests share the runs folder for the sake of its teachers.
         runs_dir = runs_dir or self.runs_dir
-        return create_run(self.config(**settings), runs_dir, run_id or f"run-{len(os.listdir(runs_dir)) if runs_dir.exists() else 0}-{os.urandom(4).hex()}")
+        return create_run(
+            self.config(**settings),
+            runs_dir,
+            run_id or f"run-{len(os.listdir(runs_dir)) if runs_dir.exists() else 0}-{os.urandom(4).hex()}",
+        )
 
     def run(self, run_id: str | None = None, *, runs_dir: Path | None = None, **settings: object):
         """A finished run, as its `Run`."""
-        from kdviz.launch import execute
-        from kdviz.runs import Run
+        from kdviz.jobs.launch import execute
+        from kdviz.runs.reader import Run
 
         folder = self.create(run_id, runs_dir=runs_dir, **settings)
         execute(folder, num_threads=1)

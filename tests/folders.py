@@ -1,7 +1,9 @@
-"""Tiny run folders made with NumPy alone: every number in them follows from their own arrays, so pages and readers can be checked.
+"""Tiny run folders made with NumPy alone: every number in them follows from their own arrays, so pages and
+readers can be checked.
 
-The student's maps move from noise towards the matched teacher layers as training goes on; `closeness` says how near they get
-at the end (0 not at all, 1 identical). Nothing here is a result: it is the shape of a run folder, for tests.
+The student's maps move from noise towards the matched teacher layers as training goes on; `closeness` says
+how near they get at the end (0 not at all, 1 identical). Nothing here is a result: it is the shape of a run
+folder, for tests.
 """
 
 from pathlib import Path
@@ -18,11 +20,22 @@ SENTENCES = (
 )
 PAIRS = (
     ("role-swap", "Role swap", "who chased whom", "the dog chased the cat", "the cat chased the dog", 0),
-    ("passive", "Passive", "same fact, other voice", "the dog chased the cat", "the cat was chased by the dog", 1),
+    (
+        "passive",
+        "Passive",
+        "same fact, other voice",
+        "the dog chased the cat",
+        "the cat was chased by the dog",
+        1,
+    ),
     ("negated", "Negation", "one word turns the meaning", "it was seen", "it was not seen", 0),
     ("synonym", "Synonym", "other word, same fact", "the car is fast", "the auto is fast", 1),
 )
-LABELS = {"cola": ["unacceptable", "acceptable"], "mrpc": ["not a paraphrase", "paraphrase"], "rte": ["entailment", "not entailment"]}
+LABELS = {
+    "cola": ["unacceptable", "acceptable"],
+    "mrpc": ["not a paraphrase", "paraphrase"],
+    "rte": ["entailment", "not entailment"],
+}
 PHENOMENA = ("agreement", "negation", "reflexives")
 CLOSENESS = {"hard": 0.2, "soft": 0.4, "all": 0.95, "pid": 0.8, "sid": 0.85}
 
@@ -58,10 +71,26 @@ def make_run(
     noise = {row["id"]: _maps(draw, student_layers, num_heads, len(row["tokens"])) for row in probe_rows}
     label = draw.integers(0, len(labels), num_eval)
     teacher_logits = _logits(draw, label, 0.9)
-    start_logits, start_kl = draw.normal(0, 0.1, (num_eval, len(labels))), draw.gamma(4, 0.2, (num_eval, student_layers))
+    start_logits, start_kl = (
+        draw.normal(0, 0.1, (num_eval, len(labels))),
+        draw.gamma(4, 0.2, (num_eval, student_layers)),
+    )
     start_cls = draw.gamma(2, 0.01, (num_eval, student_layers))
 
-    config = _config(task, strategy, source, student_layers, teacher_layers, num_heads, epochs, num_eval, seed, pairs, labels, created)
+    config = _config(
+        task,
+        strategy,
+        source,
+        student_layers,
+        teacher_layers,
+        num_heads,
+        epochs,
+        num_eval,
+        seed,
+        pairs,
+        labels,
+        created,
+    )
     config["stages"] = _stages(strategy, student_layers, epochs)
     write_json(folder / "config.json", config)
     write_json(folder / "probes.json", probe_rows)
@@ -91,12 +120,22 @@ def make_run(
             lines.append(_eval_line(step, int(epoch), task, evaluation, num_heads, teacher_layers, near))
     (folder / "metrics.jsonl").write_text("".join(json_line(line) for line in lines), encoding="utf-8")
     names = ("index", "label", "teacher_logits", "student_logits")
-    predictions = [json_line({name: evaluation[name][row].tolist() for name in names}) for row in range(num_eval)]
+    predictions = [
+        json_line({name: evaluation[name][row].tolist() for name in names}) for row in range(num_eval)
+    ]
     (folder / "predictions.jsonl").write_text("".join(predictions), encoding="utf-8")
     write_json(folder / "summary.json", _summary(lines[-1], student_layers, teacher_layers, epochs))
     write_json(
         folder / "status.json",
-        {"state": state, "phase": "done", "step": total, "total_steps": total, "epoch": epochs, "error": None, "created": created},
+        {
+            "state": state,
+            "phase": "done",
+            "step": total,
+            "total_steps": total,
+            "epoch": epochs,
+            "error": None,
+            "created": created,
+        },
     )
     return folder
 
@@ -119,9 +158,16 @@ def _probe(row: tuple, draw: np.random.Generator) -> dict:
     name, title, reason, text_a, text_b, label = row
     tokens = ["[CLS]", *text_a.split(), "[SEP]"] + ([*text_b.split(), "[SEP]"] if text_b else [])
     return {
-        "id": name, "title": title, "reason": reason, "look_for": f"Look at {text_a.split()[0]}.", "text_a": text_a, "text_b": text_b,
-        "label": label, "tokens": tokens, "teacher_logits": draw.normal(0, 1, 2).round(4).tolist(),
-    }  # fmt: skip
+        "id": name,
+        "title": title,
+        "reason": reason,
+        "look_for": f"Look at {text_a.split()[0]}.",
+        "text_a": text_a,
+        "text_b": text_b,
+        "label": label,
+        "tokens": tokens,
+        "teacher_logits": draw.normal(0, 1, 2).round(4).tolist(),
+    }
 
 
 def _maps(draw: np.random.Generator, layers: int, heads: int, length: int) -> np.ndarray:
@@ -140,33 +186,77 @@ def _logits(draw: np.random.Generator, label: np.ndarray, accuracy: float) -> np
 
 
 def _stages(strategy: str, layers: int, epochs: int) -> list[dict]:
-    every, last = list(range(layers)), {"name": "labels", "layers": [], "classification": "soft", "epochs": max(epochs - layers, 1)}
+    every, last = (
+        list(range(layers)),
+        {"name": "labels", "layers": [], "classification": "soft", "epochs": max(epochs - layers, 1)},
+    )
     if strategy in ("hard", "soft"):
         return [{"name": "labels", "layers": [], "classification": strategy, "epochs": epochs}]
     if strategy == "all":
         return [{"name": "all layers", "layers": every, "classification": "soft", "epochs": epochs}]
     chosen = [[layer] if strategy == "pid" else every[: layer + 1] for layer in every]
-    return [{"name": f"layer {up[-1] + 1}", "layers": up, "classification": "none", "epochs": 1} for up in chosen] + [last]
+    return [
+        {"name": f"layer {up[-1] + 1}", "layers": up, "classification": "none", "epochs": 1} for up in chosen
+    ] + [last]
 
 
-def _config(task, strategy, source, layers, teacher_layers, heads, epochs, num_eval, seed, pairs, labels, created) -> dict:
+def _config(
+    task, strategy, source, layers, teacher_layers, heads, epochs, num_eval, seed, pairs, labels, created
+) -> dict:
     note = "sample data, not GLUE" if source == "sample" else "GLUE"
     return {
-        "format_version": 1, "task": task, "source": source, "strategy": strategy, "teacher": "minilm-l6", "student_layers": layers,
-        "epochs": epochs, "epochs_per_layer": 1, "terms": ["kl", "cos"], "temperature": 1.0, "matching": "uniform", "init": "pretrained",
-        "batch_size": 32, "learning_rate": 5e-5, "max_length": 64, "train_size": 128, "eval_size": num_eval, "seed": seed,
-        "teacher_num_layers": teacher_layers, "num_heads": heads, "hidden_size": 12, "teacher_fingerprint": "0123456789abcdef",
-        "pairs": pairs, "labels": labels, "created": created,
-        "data": {"source": source, "fingerprint": "f00d", "num_train": 128, "num_eval": num_eval, "train_total": 512, "eval_total": 3 * num_eval, "note": note},
-    }  # fmt: skip
+        "format_version": 1,
+        "task": task,
+        "source": source,
+        "strategy": strategy,
+        "teacher": "minilm-l6",
+        "student_layers": layers,
+        "epochs": epochs,
+        "epochs_per_layer": 1,
+        "terms": ["kl", "cos"],
+        "temperature": 1.0,
+        "matching": "uniform",
+        "init": "pretrained",
+        "batch_size": 32,
+        "learning_rate": 5e-5,
+        "max_length": 64,
+        "train_size": 128,
+        "eval_size": num_eval,
+        "seed": seed,
+        "teacher_num_layers": teacher_layers,
+        "num_heads": heads,
+        "hidden_size": 12,
+        "teacher_fingerprint": "0123456789abcdef",
+        "pairs": pairs,
+        "labels": labels,
+        "created": created,
+        "data": {
+            "source": source,
+            "fingerprint": "f00d",
+            "num_train": 128,
+            "num_eval": num_eval,
+            "train_total": 512,
+            "eval_total": 3 * num_eval,
+            "note": note,
+        },
+    }
 
 
 def _probe_line(step, epoch, maps, teacher, pairs, near) -> dict:
     kl = {name: [attention_kl(teacher[name][up], maps[name][low]) for low, up in pairs] for name in maps}
     distance = [0.02 * (low + 1) * (1 - near) for low, _ in pairs]
-    probes = {name: {"student_logits": [0.5 - near, near - 0.5], "attention_kl": kl[name], "cls_distance": distance} for name in maps}
+    probes = {
+        name: {"student_logits": [0.5 - near, near - 0.5], "attention_kl": kl[name], "cls_distance": distance}
+        for name in maps
+    }
     mean = np.mean(list(kl.values()), axis=0).tolist()
-    return {"kind": "probe", "step": step, "epoch": epoch, "mismatch": {"attention_kl": mean, "cls_distance": distance}, "probes": probes}
+    return {
+        "kind": "probe",
+        "step": step,
+        "epoch": epoch,
+        "mismatch": {"attention_kl": mean, "cls_distance": distance},
+        "probes": probes,
+    }
 
 
 def _train(step, epoch, stages, near) -> dict:
@@ -176,11 +266,22 @@ def _train(step, epoch, stages, near) -> dict:
             active = stage
             break
         spent += stage["epochs"]
-    losses = {"attention_kl": {str(layer): 1 - near for layer in active["layers"]}} if active["layers"] else {}
+    losses = (
+        {"attention_kl": {str(layer): 1 - near for layer in active["layers"]}} if active["layers"] else {}
+    )
     if active["classification"] != "none":
         losses["soft"] = 0.7 - 0.4 * near
     stage = {"layers": active["layers"], "classification": active["classification"]}
-    return {"kind": "train", "step": step, "epoch": epoch, "stage": stage, "loss": 1.5 - near, "losses": losses, "learning_rate": 5e-5, "seconds": 0.1}
+    return {
+        "kind": "train",
+        "step": step,
+        "epoch": epoch,
+        "stage": stage,
+        "loss": 1.5 - near,
+        "losses": losses,
+        "learning_rate": 5e-5,
+        "seconds": 0.1,
+    }
 
 
 def _eval_line(step, epoch, task, evaluation, heads, teacher_layers, near) -> dict:
@@ -192,15 +293,23 @@ def _eval_line(step, epoch, task, evaluation, heads, teacher_layers, near) -> di
     log_t, log_s = _log_softmax(evaluation["teacher_logits"]), _log_softmax(evaluation["student_logits"])
     cka = (0.3 + 0.6 * near * np.eye(len(kl), teacher_layers, k=1)).tolist()
     return {
-        "kind": "eval", "step": step, "epoch": epoch, "metrics": scores, "n": len(label), "seconds": 0.2, "cka": cka,
+        "kind": "eval",
+        "step": step,
+        "epoch": epoch,
+        "metrics": scores,
+        "n": len(label),
+        "seconds": 0.2,
+        "cka": cka,
         "intervals": {name: [max(value - 0.1, -1), min(value + 0.1, 1)] for name, value in scores.items()},
-        "teacher_metrics": teacher_scores, "agreement": float((guess == teacher_guess).mean()),
+        "teacher_metrics": teacher_scores,
+        "agreement": float((guess == teacher_guess).mean()),
         "logit_kl": float((np.exp(log_t) * (log_t - log_s)).sum(1).mean()),
         "mismatch": {
-            "attention_kl": kl.tolist(), "cls_distance": distance.tolist(),
+            "attention_kl": kl.tolist(),
+            "cls_distance": distance.tolist(),
             "attention_kl_heads": [(value * (1 + spread)).tolist() for value in kl],
         },
-    }  # fmt: skip
+    }
 
 
 def _scores(task: str, label: np.ndarray, guess: np.ndarray) -> dict[str, float]:
@@ -208,11 +317,18 @@ def _scores(task: str, label: np.ndarray, guess: np.ndarray) -> dict[str, float]
     true, both = [[float(((label == a) & (guess == b)).sum()) for b in (0, 1)] for a in (0, 1)]
     if task == "cola":
         under = np.sqrt((both[1] + both[0]) * (both[1] + true[1]) * (true[0] + true[1]) * (true[0] + both[0]))
-        return {"matthews": (both[1] * true[0] - true[1] * both[0]) / under if under else 0.0, "accuracy": accuracy}
+        return {
+            "matthews": (both[1] * true[0] - true[1] * both[0]) / under if under else 0.0,
+            "accuracy": accuracy,
+        }
     if task == "rte":
         return {"accuracy": accuracy}
     f1 = [2 * hit / (2 * hit + true[1] + both[0]) if hit else 0.0 for hit in (true[0], both[1])]
-    return {"accuracy": accuracy, "f1": f1[1], "f1_weighted": float(np.average(f1, weights=[sum(true), sum(both)]))}
+    return {
+        "accuracy": accuracy,
+        "f1": f1[1],
+        "f1_weighted": float(np.average(f1, weights=[sum(true), sum(both)])),
+    }
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -222,7 +338,17 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 def _summary(line: dict, student_layers: int, teacher_layers: int, epochs: int) -> dict:
     cost = {
-        "student_parameters": 1_000 * student_layers, "teacher_parameters": 1_000 * teacher_layers, "student_bytes": 4_000 * student_layers,
-        "teacher_bytes": 4_000 * teacher_layers, "student_ms_per_sentence": 1.0 * student_layers, "teacher_ms_per_sentence": 1.0 * teacher_layers,
-    }  # fmt: skip
-    return {"best_epoch": epochs, "metrics": line["metrics"], "agreement": line["agreement"], "mismatch": line["mismatch"], "cost": cost}
+        "student_parameters": 1_000 * student_layers,
+        "teacher_parameters": 1_000 * teacher_layers,
+        "student_bytes": 4_000 * student_layers,
+        "teacher_bytes": 4_000 * teacher_layers,
+        "student_ms_per_sentence": 1.0 * student_layers,
+        "teacher_ms_per_sentence": 1.0 * teacher_layers,
+    }
+    return {
+        "best_epoch": epochs,
+        "metrics": line["metrics"],
+        "agreement": line["agreement"],
+        "mismatch": line["mismatch"],
+        "cost": cost,
+    }

@@ -1,4 +1,6 @@
-"""A loopback server that speaks as much of the hub's protocol as loading `nyu-mll/glue` needs, and its ways to fail."""
+"""A loopback server that speaks as much of the hub's protocol as loading `nyu-mll/glue` needs, and its ways
+to fail.
+"""
 
 import hashlib
 import io
@@ -16,7 +18,8 @@ Tables = dict[str, dict[str, dict[str, list]]]
 
 
 def repository(tables: Tables) -> dict[str, bytes]:
-    """The dataset repository's files: a parquet file for each split of each task, and the card that names them.
+    """The dataset repository's files: a parquet file for each split of each task, and the card that names
+    them.
 
     `tables` is {task: {split: {column: values}}}.
     """
@@ -36,10 +39,13 @@ def repository(tables: Tables) -> dict[str, bytes]:
 
 
 @contextmanager
-def hub_server(tables: Tables, *, silent_after: int | None = None, status: int | None = None) -> Iterator[tuple[str, list[str]]]:
+def hub_server(
+    tables: Tables, *, silent_after: int | None = None, status: int | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """The endpoint's address, and the requests it got so far ("HEAD /path").
 
-    From request number `silent_after` on, the server takes requests and never answers; with `status` it answers that alone.
+    From request number `silent_after` on, the server takes requests and never answers; with `status` it
+    answers that alone.
     """
     files, requests, ended = repository(tables), [], threading.Event()
 
@@ -63,14 +69,22 @@ def hub_server(tables: Tables, *, silent_after: int | None = None, status: int |
 
         def answer_path(self, path: str, query: str) -> None:
             if path.startswith(FILES):
-                name = path[len(FILES):].partition("/")[2]
+                name = path[len(FILES) :].partition("/")[2]
                 if name in files:
                     return self.answer(files[name], ETag=f'"{_sha(files[name])}"', X_Repo_Commit=COMMIT)
                 return self.answer(b"", 404, X_Error_Code="EntryNotFound", X_Repo_Commit=COMMIT)
             if path.startswith(TREE):
-                return self.answer(_tree(files, path[len(TREE):].partition("/")[2]), Content_Type="application/json")
+                return self.answer(
+                    _tree(files, path[len(TREE) :].partition("/")[2]), Content_Type="application/json"
+                )
             if path.startswith("/api/datasets/nyu-mll/glue"):
-                about = {"id": "nyu-mll/glue", "sha": COMMIT, "siblings": [{"rfilename": name} for name in files], "private": False, "tags": []}
+                about = {
+                    "id": "nyu-mll/glue",
+                    "sha": COMMIT,
+                    "siblings": [{"rfilename": name} for name in files],
+                    "private": False,
+                    "tags": [],
+                }
                 return self.answer(json.dumps(about).encode(), Content_Type="application/json")
             return self.answer(b"{}", 404)
 
@@ -102,7 +116,12 @@ def _tree(files: dict[str, bytes], folder: str) -> bytes:
     start, entries = folder + "/" if folder else "", {}
     for name, content in files.items():
         if name.startswith(start):
-            first, slash, _ = name[len(start):].partition("/")
+            first, slash, _ = name[len(start) :].partition("/")
             kind, sha = ("directory", "0" * 40) if slash else ("file", _sha(content))
-            entries[first] = {"type": kind, "path": start + first, "size": 0 if slash else len(content), "oid": sha}
+            entries[first] = {
+                "type": kind,
+                "path": start + first,
+                "size": 0 if slash else len(content),
+                "oid": sha,
+            }
     return json.dumps(list(entries.values())).encode()

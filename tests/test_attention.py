@@ -1,4 +1,6 @@
-"""Recorded attention against transformers' own maps, and what must not change it: padding, dropout, other threads."""
+"""Recorded attention against transformers' own maps, and what must not change it: padding, dropout, other
+threads.
+"""
 
 import copy
 import threading
@@ -9,18 +11,25 @@ import pytest
 import torch
 from transformers import BertForSequenceClassification
 
-from kdviz.attention import classify, seed_dropout, trace
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.data.examples import Example
-from kdviz.models import load_classifier
+from kdviz.models.build import load_classifier
+from kdviz.models.trace import classify, seed_dropout, trace
 
-TEXTS = ("The dog sees the cat.", "Yes.", "Again and again the old horse near the river likes what the doctor and the artist know.", "The child helps the lawyer today.")
+TEXTS = (
+    "The dog sees the cat.",
+    "Yes.",
+    "Again and again the old horse near the river likes what the doctor and the artist know.",
+    "The child helps the lawyer today.",
+)
 PAIRS = tuple(zip(TEXTS, TEXTS[1:] + TEXTS[:1]))
 
 
 def encoded_texts(folder: Path, pairs: bool = False) -> EncodedSet:
     rows = PAIRS if pairs else [(text, None) for text in TEXTS]
-    return Tokenizer(folder, 32).encode_set([Example(index=number, text_a=a, text_b=b, label=number % 2) for number, (a, b) in enumerate(rows)])
+    return Tokenizer(folder, 32).encode_set(
+        [Example(index=number, text_a=a, text_b=b, label=number % 2) for number, (a, b) in enumerate(rows)]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +47,9 @@ LAYERS = range(4)
 
 
 def eager_twin(model: torch.nn.Module) -> BertForSequenceClassification:
-    twin = BertForSequenceClassification._from_config(copy.deepcopy(model.config), attn_implementation="eager").eval()
+    twin = BertForSequenceClassification._from_config(
+        copy.deepcopy(model.config), attn_implementation="eager"
+    ).eval()
     twin.load_state_dict(model.state_dict())
     return twin
 
@@ -51,11 +62,19 @@ def test_maps_logits_and_cls_equal_transformers_eager(model, tiny_checkpoint, pa
     with torch.no_grad():
         traced = trace(model, *batch.inputs, record=LAYERS)
         logits = classify(model, traced.last)
-        expected = eager_twin(model)(input_ids=batch.input_ids, attention_mask=batch.attention_mask, token_type_ids=batch.token_type_ids, output_attentions=True, output_hidden_states=True)
+        expected = eager_twin(model)(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            token_type_ids=batch.token_type_ids,
+            output_attentions=True,
+            output_hidden_states=True,
+        )
     assert len(expected.attentions) == 4
     real_rows = batch.attention_mask.bool()[:, None, :, None]
     for layer in LAYERS:
-        assert torch.allclose(traced.log_probs[layer].exp() * real_rows, expected.attentions[layer] * real_rows, atol=1e-6)
+        assert torch.allclose(
+            traced.log_probs[layer].exp() * real_rows, expected.attentions[layer] * real_rows, atol=1e-6
+        )
         assert torch.allclose(traced.cls[layer], expected.hidden_states[layer + 1][:, 0], atol=1e-5)
     assert torch.allclose(logits, expected.logits, atol=1e-5)
 
@@ -66,10 +85,17 @@ def test_minilm_equals_transformers_eager(minilm_folder):
     batch = encoded_texts(minilm_folder, pairs=True).batch(ALL)
     with torch.no_grad():
         traced = trace(model, *batch.inputs, record=range(6))
-        expected = eager_twin(model)(input_ids=batch.input_ids, attention_mask=batch.attention_mask, token_type_ids=batch.token_type_ids, output_attentions=True)
+        expected = eager_twin(model)(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            token_type_ids=batch.token_type_ids,
+            output_attentions=True,
+        )
     for layer in range(6):
         rows = batch.attention_mask.bool()[:, None, :, None]
-        assert torch.allclose(traced.log_probs[layer].exp() * rows, expected.attentions[layer] * rows, atol=1e-5)
+        assert torch.allclose(
+            traced.log_probs[layer].exp() * rows, expected.attentions[layer] * rows, atol=1e-5
+        )
     assert torch.allclose(classify(model, traced.last), expected.logits, atol=1e-4)
 
 
@@ -89,7 +115,9 @@ def test_padded_keys_carry_no_probability_and_rows_sum_to_one(model, encoded):
 @pytest.mark.parametrize("min_length", [0, 31])
 @pytest.mark.parametrize("record", [(), tuple(LAYERS)])
 def test_an_example_gives_the_same_alone_and_in_a_padded_batch(model, encoded, min_length, record):
-    """Without its mask the fused attention attends to padding: predictions would change with the neighbours in the batch."""
+    """Without its mask the fused attention attends to padding: predictions would change with the neighbours
+    in the batch.
+    """
     with torch.no_grad():
         batch = encoded.batch(ALL, min_length=min_length)
         together = trace(model, *batch.inputs, record=record)
@@ -99,7 +127,11 @@ def test_an_example_gives_the_same_alone_and_in_a_padded_batch(model, encoded, m
             length = int(encoded.lengths[position])
             assert torch.allclose(together.last[position, :length], alone.last[0], atol=1e-5)
             for layer in record:
-                assert torch.allclose(together.log_probs[layer][position, :, :length, :length].exp(), alone.log_probs[layer][0].exp(), atol=1e-6)
+                assert torch.allclose(
+                    together.log_probs[layer][position, :, :length, :length].exp(),
+                    alone.log_probs[layer][0].exp(),
+                    atol=1e-6,
+                )
 
 
 def test_recording_does_not_change_the_model(model, encoded):
@@ -113,14 +145,18 @@ def test_recording_does_not_change_the_model(model, encoded):
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 def test_a_truncated_trace_equals_the_lower_part_of_the_full_one(model, encoded, num_layers):
-    """Early stages run only the lower layers: another result there would make pid and sid train towards the wrong maps."""
+    """Early stages run only the lower layers: another result there would make pid and sid train towards the
+    wrong maps.
+    """
     batch = encoded.batch(ALL)
     with torch.no_grad():
         full = trace(model, *batch.inputs, record=LAYERS)
         part = trace(model, *batch.inputs, num_layers=num_layers, record=range(num_layers))
     assert len(part.cls) == num_layers
     for layer in range(num_layers):
-        assert torch.equal(part.cls[layer], full.cls[layer]) and torch.equal(part.log_probs[layer], full.log_probs[layer])
+        assert torch.equal(part.cls[layer], full.cls[layer]) and torch.equal(
+            part.log_probs[layer], full.log_probs[layer]
+        )
 
 
 def test_recording_a_layer_that_is_not_run_is_refused(model, encoded):
@@ -130,7 +166,9 @@ def test_recording_a_layer_that_is_not_run_is_refused(model, encoded):
 
 
 def test_recorded_maps_are_finite_distributions_in_train_mode(tiny_checkpoint, encoded):
-    """transformers' maps in train mode are after dropout: no distributions, with exact zeros, and the KL on them is NaN."""
+    """transformers' maps in train mode are after dropout: no distributions, with exact zeros, and the KL on
+    them is NaN.
+    """
     model = load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(3)
     seed_dropout(model, generator)
@@ -155,12 +193,16 @@ def test_the_first_layer_map_is_free_of_attention_dropout(tiny_checkpoint, encod
     with torch.no_grad():
         expected = trace(model, *batch.inputs, record=[0]).log_probs[0]
         model.train()
-        found = trace(model, *batch.inputs, record=[0], generator=torch.Generator().manual_seed(1)).log_probs[0]
+        found = trace(model, *batch.inputs, record=[0], generator=torch.Generator().manual_seed(1)).log_probs[
+            0
+        ]
     assert torch.equal(found, expected)
 
 
 def test_dropout_draws_from_the_runs_generator_alone(tiny_checkpoint, encoded):
-    """With torch's global generator, two runs in one process would change each other's numbers, and resuming would too."""
+    """With torch's global generator, two runs in one process would change each other's numbers, and resuming
+    would too.
+    """
     model = load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0))
     generator = torch.Generator()
     seed_dropout(model, generator)
@@ -186,13 +228,22 @@ def test_dropout_keeps_the_mean_and_the_share(tiny_checkpoint):
     assert type(model.dropout).__name__ == "SeededDropout" and model.dropout.p == 0.1
     model.train()
     out = model.dropout(torch.ones(200, 500))
-    assert out.mean().item() == pytest.approx(1, abs=0.01) and (out == 0).float().mean().item() == pytest.approx(0.1, abs=0.01)
-    assert all(not isinstance(module, torch.nn.Dropout) for name, module in model.named_modules() if not name.endswith("attention.self.dropout")), "none is left unseeded"
+    assert out.mean().item() == pytest.approx(1, abs=0.01) and (
+        out == 0
+    ).float().mean().item() == pytest.approx(0.1, abs=0.01)
+    assert all(
+        not isinstance(module, torch.nn.Dropout)
+        for name, module in model.named_modules()
+        if not name.endswith("attention.self.dropout")
+    ), "none is left unseeded"
 
 
 def test_traces_in_several_threads_do_not_meet(tiny_checkpoint, encoded):
     """A recorder kept in the module, or in a global, would hand one run's maps to another."""
-    models = [load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0)), load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0))]
+    models = [
+        load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0)),
+        load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0)),
+    ]
     batches = [encoded.batch(np.array([0, 2])), encoded.batch(np.array([1, 3]))]
     with torch.no_grad():
         expected = [trace(model, *batch.inputs, record=LAYERS) for model, batch in zip(models, batches)]
@@ -204,7 +255,11 @@ def test_traces_in_several_threads_do_not_meet(tiny_checkpoint, encoded):
             with torch.no_grad():
                 # Both threads use the same model object too: nothing may stick to it.
                 found = trace(models[0], *batches[number].inputs, record=LAYERS)
-            wrong.extend(layer for layer in LAYERS if not torch.equal(found.log_probs[layer], expected[number].log_probs[layer]))
+            wrong.extend(
+                layer
+                for layer in LAYERS
+                if not torch.equal(found.log_probs[layer], expected[number].log_probs[layer])
+            )
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
     for thread in threads:
@@ -215,7 +270,9 @@ def test_traces_in_several_threads_do_not_meet(tiny_checkpoint, encoded):
 
 
 def test_bfloat16_arithmetic_stays_finite_and_near(model, encoded):
-    """In half precision −inf, exp and small probabilities are where NaN is born; the recorded maps are made in float32."""
+    """In half precision −inf, exp and small probabilities are where NaN is born; the recorded maps are made
+    in float32.
+    """
     batch = encoded.batch(ALL)
     with torch.no_grad():
         expected = trace(model, *batch.inputs, record=LAYERS)

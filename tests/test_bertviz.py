@@ -6,12 +6,28 @@ import shutil
 import numpy as np
 import pytest
 
-from kdviz import bertviz_view
+from kdviz.share import bertviz as bertviz_view
 
 pytest.importorskip("bertviz", reason="the optional package bertviz is not installed")
 pytest.importorskip("mpld3", reason="the optional package mpld3 is not installed")
 
-HOSTILE = ["[CLS]", "</script><script>alert(1)</script>", "<img", 'src=x onerror="x"', "'", '"', "\\", "&amp;", "${x}", "kdviz-token-0-", "PYTHON_PARAMS", "🙂", "שלום", "\u2028", "[SEP]"]
+HOSTILE = [
+    "[CLS]",
+    "</script><script>alert(1)</script>",
+    "<img",
+    'src=x onerror="x"',
+    "'",
+    '"',
+    "\\",
+    "&amp;",
+    "${x}",
+    "kdviz-token-0-",
+    "PYTHON_PARAMS",
+    "🙂",
+    "שלום",
+    "\u2028",
+    "[SEP]",
+]
 
 
 def maps(num_layers: int, num_heads: int, size: int) -> np.ndarray:
@@ -42,11 +58,17 @@ def test_a_head_view_carries_its_own_layer_alone():
     others = maps(3, 4, len(HOSTILE))[:, ::-1].copy()
     others[1] = attention[1]
     page = bertviz_view.head_view_html(attention, HOSTILE, layer=1)
-    assert page == bertviz_view.head_view_html(others, HOSTILE, layer=1) != bertviz_view.head_view_html(attention, HOSTILE, layer=2)
+    assert (
+        page
+        == bertviz_view.head_view_html(others, HOSTILE, layer=1)
+        != bertviz_view.head_view_html(attention, HOSTILE, layer=2)
+    )
 
 
 def test_no_address_and_no_raw_token_in_the_page(views):
-    """A token that ends the script runs as code in the viewer's browser; a remote script leaves the page blank offline."""
+    """A token that ends the script runs as code in the viewer's browser; a remote script leaves the page
+    blank offline.
+    """
     for page in views.values():
         assert "alert(1)</script>" not in page and "<img" not in page
         assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=", page)
@@ -106,7 +128,9 @@ def test_it_is_drawn_offline_in_both_themes(views, browser, tmp_path, name, dark
     texts = page.locator("svg text").all_text_contents()
     assert seen == [] and requests == [file.as_uri()]
     assert page.locator("svg line").count() >= len(HOSTILE) ** 2
-    assert any(text.startswith("</script><") for text in texts) and any(text.startswith("kdviz-token") for text in texts)
+    assert any(text.startswith("</script><") for text in texts) and any(
+        text.startswith("kdviz-token") for text in texts
+    )
     colour = page.locator("svg text").first.evaluate("node => getComputedStyle(node).fill")
     assert (sum(int(part) for part in re.findall(r"\d+", colour)[:3]) > 600) == dark
     first_layer = page.locator("select option").first.text_content() if name == "head" else "1"

@@ -1,4 +1,6 @@
-"""The app in a real browser, as a visitor meets it: real server, real clicks, no network but the machine's own."""
+"""The app in a real browser, as a visitor meets it: real server, real clicks, no network but the machine's
+own.
+"""
 
 import os
 import re
@@ -14,14 +16,23 @@ from pathlib import Path
 import pytest
 from folders import make_runs
 
-from kdviz.runs import Run
-from kdviz.ui.store import DEMO_RUNS
+from kdviz.runs.reader import Run
+from kdviz.ui.frame.store import DEMO_RUNS
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PATIENCE_SECONDS = 90
-OWN_PROBES = re.compile(r"_stcore/(health|host-config)$")  # Streamlit's page asks for these below its own path first, and gets 404
+OWN_PROBES = re.compile(
+    r"_stcore/(health|host-config)$"
+)  # Streamlit's page asks for these below its own path first, and gets 404
 
 pytestmark = [
     pytest.mark.slow,
@@ -43,8 +54,20 @@ def server(runs: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true", "--server.port", str(port)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("KDVIZ_")} | {"KDVIZ_RUNS_DIR": str(runs)}
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.headless",
+        "true",
+        "--server.port",
+        str(port),
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KDVIZ_")} | {
+        "KDVIZ_RUNS_DIR": str(runs)
+    }
     with open(runs.parent / "server.log", "w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
@@ -86,8 +109,22 @@ class Visitor:
         self.page.set_default_timeout(PATIENCE_SECONDS * 1000)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
-        self.page.on("response", lambda answer: answer.status >= 400 and not OWN_PROBES.search(answer.url) and self.faults.append(f"{answer.status}: {answer.url}"))
-        self.page.on("request", lambda request: request.url.startswith("http") and not request.url.startswith(url) and self.faults.append(f"other host: {request.url}"))
+        self.page.on(
+            "response",
+            lambda answer: (
+                answer.status >= 400
+                and not OWN_PROBES.search(answer.url)
+                and self.faults.append(f"{answer.status}: {answer.url}")
+            ),
+        )
+        self.page.on(
+            "request",
+            lambda request: (
+                request.url.startswith("http")
+                and not request.url.startswith(url)
+                and self.faults.append(f"other host: {request.url}")
+            ),
+        )
 
     def open(self, path: str) -> "Visitor":
         self.page.goto(self.url + path)
@@ -99,7 +136,9 @@ class Visitor:
         end = time.monotonic() + PATIENCE_SECONDS
         while calm < 6:
             assert time.monotonic() < end, "the page did not come to rest"
-            state = self.page.evaluate("document.querySelector('[data-testid=\"stApp\"]')?.getAttribute('data-test-script-state')")
+            state = self.page.evaluate(
+                "document.querySelector('[data-testid=\"stApp\"]')?.getAttribute('data-test-script-state')"
+            )
             waiting = self.page.locator('[data-testid="stSkeleton"], [data-testid="stAppSkeleton"]').count()
             calm = calm + 1 if state == "notRunning" and not waiting else 0
             self.page.wait_for_timeout(100)
@@ -108,14 +147,19 @@ class Visitor:
 
     def params(self, **wanted: str) -> None:
         """Wait until the address says what is wanted."""
-        self.until(lambda: all(f"{name}={value}" in self.page.url for name, value in wanted.items()), f"{wanted} in the address")
+        self.until(
+            lambda: all(f"{name}={value}" in self.page.url for name, value in wanted.items()),
+            f"{wanted} in the address",
+        )
         self.rest()
 
     def until(self, done: Callable[[], bool], what: str) -> None:
         """Wait with the browser's events going on, which time.sleep would hold up."""
         end = time.monotonic() + PATIENCE_SECONDS
         while not done():
-            assert time.monotonic() < end, f"{what} did not come within {PATIENCE_SECONDS} s; the address is {self.page.url}"
+            assert time.monotonic() < end, (
+                f"{what} did not come within {PATIENCE_SECONDS} s; the address is {self.page.url}"
+            )
             self.page.wait_for_timeout(200)
 
     def click_chart(self, has: str, x: float, y: float, axis: str = "") -> None:
@@ -138,7 +182,8 @@ class Visitor:
     def heat(self, name: str) -> list:
         """The values of the heat map of that name."""
         return self.page.evaluate(
-            "name => { for (const chart of document.querySelectorAll('.js-plotly-plot')) for (const trace of chart.data) if (trace.type === 'heatmap' && trace.name === name) return trace.z }",
+            "name => { for (const chart of document.querySelectorAll('.js-plotly-plot')) for (const trace "
+            "of chart.data) if (trace.type === 'heatmap' && trace.name === name) return trace.z }",
             name,
         )
 
@@ -152,7 +197,9 @@ def visitor(browser, server: str) -> Iterator[Visitor]:
 
 
 def test_the_first_visitor_may_come_by_a_deep_link(visitor: Visitor):
-    """Without it the first link opened on a fresh server would show a page outside the app (Streamlit's older folder rule)."""
+    """Without it the first link opened on a fresh server would show a page outside the app (Streamlit's older
+    folder rule).
+    """
     visitor.open("/attention?run=cola-soft&layer=1")
     visitor.page.get_by_role("link", name="Answers").wait_for()
     assert "layer=1" in visitor.page.url
@@ -167,7 +214,9 @@ def test_arrow_keys_scrub_through_training(visitor: Visitor, runs: Path):
     visitor.params(step="12")
     visitor.until(lambda: visitor.heat("student") != before, "another map")
     run = Run(runs / "cola-soft")
-    assert visitor.heat("student")[1][2] == pytest.approx(float(run.student_maps(12, "negation")[0, 0, 1, 2]), abs=1e-4)
+    assert visitor.heat("student")[1][2] == pytest.approx(
+        float(run.student_maps(12, "negation")[0, 0, 1, 2]), abs=1e-4
+    )
 
 
 def test_a_click_in_the_matching_diagram_chooses_the_pair(visitor: Visitor):
@@ -205,7 +254,9 @@ def test_a_cell_of_the_table_filters_the_list(visitor: Visitor):
 
 
 def test_a_dot_of_the_stored_demo_opens_both_maps_and_answers(visitor: Visitor):
-    """Without it "same answer, different inside" would stay a cloud of dots: the maps behind a dot are the point of it."""
+    """Without it "same answer, different inside" would stay a cloud of dots: the maps behind a dot are the
+    point of it.
+    """
     soft = Run(DEMO_RUNS / "demo-cola-soft-3l-s0")
     visitor.open("/answers?run=demo-cola-all-3l-s0&show=inside&over=presets")
     dots = visitor.page.evaluate(
@@ -221,8 +272,12 @@ def test_a_dot_of_the_stored_demo_opens_both_maps_and_answers(visitor: Visitor):
     visitor.page.get_by_text(probe.text_a).first.wait_for()
     last = soft.moments[-1].step
     student_layer, teacher_layer = soft.pairs[-1]
-    assert visitor.heat("teacher")[1][2] == pytest.approx(float(soft.teacher_maps(probe.id)[teacher_layer, :, 1, 2].mean()), abs=1e-4)
-    assert visitor.heat("student")[1][2] == pytest.approx(float(soft.student_maps(last, probe.id)[student_layer, :, 1, 2].mean()), abs=1e-4)
+    assert visitor.heat("teacher")[1][2] == pytest.approx(
+        float(soft.teacher_maps(probe.id)[teacher_layer, :, 1, 2].mean()), abs=1e-4
+    )
+    assert visitor.heat("student")[1][2] == pytest.approx(
+        float(soft.student_maps(last, probe.id)[student_layer, :, 1, 2].mean()), abs=1e-4
+    )
     answers = visitor.page.get_by_text(re.compile(r"Teacher: .+ · Student: .+ · right answer: ")).first
     answers.wait_for()
 
@@ -257,18 +312,25 @@ def test_both_themes_have_their_own_paper(browser, server: str, scheme: str):
     visitor.page.context.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/attention", "/attention?show=training", "/layers", "/layers?show=heads", "/answers"])
+@pytest.mark.parametrize(
+    "path", ["/", "/attention", "/attention?show=training", "/layers", "/layers?show=heads", "/answers"]
+)
 def test_a_phone_needs_no_sideways_scrolling(browser, server: str, path: str):
     """Without it a visitor's phone would show half a page."""
     visitor = Visitor(browser, server, viewport={"width": 390, "height": 844}).open(path)
-    over = visitor.page.evaluate("(() => { const main = document.querySelector('[data-testid=\"stMain\"]'); return main.scrollWidth - main.clientWidth })()")
+    over = visitor.page.evaluate(
+        "(() => { const main = document.querySelector('[data-testid=\"stMain\"]'); return main.scrollWidth "
+        "- main.clientWidth })()"
+    )
     assert over <= 1
     assert visitor.faults == []
     visitor.page.context.close()
 
 
 def test_typing_survives_a_rerun(visitor: Visitor):
-    """Without it half a sentence would vanish when the page is made anew for another reason (here: the room goes dark)."""
+    """Without it half a sentence would vanish when the page is made anew for another reason (here: the room
+    goes dark).
+    """
     visitor.open("/attention?run=cola-soft&text=one")
     box = visitor.page.get_by_label("Your sentence")
     box.fill("half a sent")

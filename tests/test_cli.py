@@ -1,4 +1,6 @@
-"""The command line: exit statuses, one-line errors, studies, reports. Real processes where the status is what matters."""
+"""The command line: exit statuses, one-line errors, studies, reports. Real processes where the status is what
+matters.
+"""
 
 import json
 import os
@@ -12,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from kdviz.cli import main
-from kdviz.runs import Run
-from kdviz.study import study_runs
+from kdviz.jobs.study import study_runs
+from kdviz.runs.reader import Run
 from kdviz.terminal import ProgressLine, duration
 
 ROOT = Path(__file__).parents[1]
@@ -22,14 +24,38 @@ ROOT = Path(__file__).parents[1]
 def settings_of(tiny, **changes: object) -> list[str]:
     """Flags for a run of a second."""
     wanted = dict(
-        task="cola", source="folder", data_dir=tiny.glue, teacher=tiny.checkpoint, student_layers=2, strategy="all", epochs=2, batch_size=8, train_size=36, eval_size="none", max_length=32,
-        teacher_epochs=1, snapshots=4, device="cpu", dtype="float32",
+        task="cola",
+        source="folder",
+        data_dir=tiny.glue,
+        teacher=tiny.checkpoint,
+        student_layers=2,
+        strategy="all",
+        epochs=2,
+        batch_size=8,
+        train_size=36,
+        eval_size="none",
+        max_length=32,
+        teacher_epochs=1,
+        snapshots=4,
+        device="cpu",
+        dtype="float32",
     )
-    return [part for name, value in {**wanted, **changes}.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    return [
+        part
+        for name, value in {**wanted, **changes}.items()
+        for part in (f"--{name.replace('_', '-')}", str(value))
+    ]
 
 
 def kdviz(*arguments: object, **options: object) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "kdviz", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, timeout=300, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "kdviz", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=300,
+        **options,
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +96,9 @@ def test_a_malformed_row_is_named_by_file_and_line(tiny, tmp_path, capsys):
 def test_a_run_from_start_to_report(tiny, tmp_path):
     """The whole job through real processes: what a script, or a lecturer's notes, relies on."""
     runs_dir = tmp_path / "runs"
-    done = kdviz("run", *settings_of(tiny, strategy="sid", epochs=3), "--runs-dir", runs_dir, "--run-id", "first")
+    done = kdviz(
+        "run", *settings_of(tiny, strategy="sid", epochs=3), "--runs-dir", runs_dir, "--run-id", "first"
+    )
     assert done.returncode == 0, done.stderr
     assert "Matthews correlation" in done.stdout and "attention KL" in done.stdout
     run = Run(runs_dir / "first")
@@ -79,19 +107,37 @@ def test_a_run_from_start_to_report(tiny, tmp_path):
     assert [row["state"] for row in rows if row["id"] == "first"] == ["finished"]
     shown = json.loads(kdviz("show", "first", "--runs-dir", runs_dir, "--json").stdout)
     assert shown["summary"]["metrics"] == run.evals[-1]["metrics"]
-    assert kdviz("resume", "first", "--runs-dir", runs_dir).returncode == 2  # finished: there is nothing to resume
-    assert kdviz("run", *settings_of(tiny), "--runs-dir", runs_dir, "--run-id", "first").returncode == 2  # never overwritten
+    assert (
+        kdviz("resume", "first", "--runs-dir", runs_dir).returncode == 2
+    )  # finished: there is nothing to resume
+    assert (
+        kdviz("run", *settings_of(tiny), "--runs-dir", runs_dir, "--run-id", "first").returncode == 2
+    )  # never overwritten
     written = kdviz("report", "first", "--runs-dir", runs_dir, "--out", tmp_path / "first.html")
     assert written.returncode == 0, written.stderr
-    assert kdviz("delete", "first", "--runs-dir", runs_dir).returncode == 0 and not (runs_dir / "first").exists()
+    assert (
+        kdviz("delete", "first", "--runs-dir", runs_dir).returncode == 0 and not (runs_dir / "first").exists()
+    )
 
 
 def test_an_interrupt_is_orderly_and_resumable(tiny, tmp_path):
     """Ctrl-C, and `stop` from another terminal, must leave a stopped run that goes on, not a broken one."""
     runs_dir = tmp_path / "runs"
     for stop in ("signal", "command"):
-        command = [sys.executable, "-m", "kdviz", "run", *settings_of(tiny, epochs=60), "--runs-dir", str(runs_dir), "--run-id", stop]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        command = [
+            sys.executable,
+            "-m",
+            "kdviz",
+            "run",
+            *settings_of(tiny, epochs=60),
+            "--runs-dir",
+            str(runs_dir),
+            "--run-id",
+            stop,
+        ]
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         deadline = time.monotonic() + 120
         while not (runs_dir / stop / "predictions.jsonl").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -110,7 +156,11 @@ def test_plan_prints_stages_time_and_warning(tiny, capsys):
     """A last stage of one epoch in twelve gives a student that never learnt the task: better told before."""
     assert main(["plan", *settings_of(tiny, strategy="pid", epochs=12, epochs_per_layer=5), "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert [(stage["layers"], stage["classification"], stage["epochs"]) for stage in plan["stages"]] == [([0], "none", 5), ([1], "none", 5), ([], "soft", 2)]
+    assert [(stage["layers"], stage["classification"], stage["epochs"]) for stage in plan["stages"]] == [
+        ([0], "none", 5),
+        ([1], "none", 5),
+        ([], "soft", 2),
+    ]
     assert plan["seconds"] > 0 and plan["teacher_seconds"] > 0 and "less than a fifth" in plan["warnings"][0]
     assert plan["pairs"] == [[0, 1], [1, 3]] and plan["total_steps"] == 12 * 5
     assert main(["plan", *settings_of(tiny, strategy="pid", epochs=12)]) == 0
@@ -122,22 +172,56 @@ def test_tasks_and_teachers(capsys):
     """What a newcomer types first."""
     assert main(["tasks", "--json"]) == 0
     tasks = {row["task"]: row["sources"] for row in json.loads(capsys.readouterr().out)}
-    assert "sample data, not GLUE" in tasks["cola"]["sample"] and set(tasks) >= {"cola", "qqp", "mrpc", "rte", "sst2", "mnli", "qnli", "wnli"}
+    assert "sample data, not GLUE" in tasks["cola"]["sample"] and set(tasks) >= {
+        "cola",
+        "qqp",
+        "mrpc",
+        "rte",
+        "sst2",
+        "mnli",
+        "qnli",
+        "wnli",
+    }
     assert main(["teachers", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["teacher"] == "minilm-l6"
 
 
 def write_study(path: Path, tiny, **more: str) -> Path:
-    settings = dict(task='"cola"', source='"folder"', data_dir=f'"{tiny.glue}"', teacher=f'"{tiny.checkpoint}"', student_layers=2, epochs=1, batch_size=8, train_size=24, max_length=32, teacher_epochs=1, snapshots=2)
-    lines = ["[settings]", *(f"{name} = {value}" for name, value in {**settings, **more}.items()), "[grid]", 'strategy = ["soft", "all"]', "seed = [0, 1]"]
+    settings = dict(
+        task='"cola"',
+        source='"folder"',
+        data_dir=f'"{tiny.glue}"',
+        teacher=f'"{tiny.checkpoint}"',
+        student_layers=2,
+        epochs=1,
+        batch_size=8,
+        train_size=24,
+        max_length=32,
+        teacher_epochs=1,
+        snapshots=2,
+    )
+    lines = [
+        "[settings]",
+        *(f"{name} = {value}" for name, value in {**settings, **more}.items()),
+        "[grid]",
+        'strategy = ["soft", "all"]',
+        "seed = [0, 1]",
+    ]
     path.write_text("\n".join(lines))
     return path
 
 
 def test_a_study_runs_its_grid_and_continues(tiny, tmp_path, capsys):
-    """A study that starts over after a power cut, or silently takes a run with other settings for its own, cannot be trusted."""
+    """A study that starts over after a power cut, or silently takes a run with other settings for its own,
+    cannot be trusted.
+    """
     file, runs_dir = write_study(tmp_path / "grid.toml", tiny), tmp_path / "runs"
-    assert [run_id for run_id, _ in study_runs(file)] == ["grid-soft-s0", "grid-soft-s1", "grid-all-s0", "grid-all-s1"]
+    assert [run_id for run_id, _ in study_runs(file)] == [
+        "grid-soft-s0",
+        "grid-soft-s1",
+        "grid-all-s0",
+        "grid-all-s1",
+    ]
     assert main(["study", str(file), "--runs-dir", str(runs_dir)]) == 0
     assert all(Run(runs_dir / run_id).state == "finished" for run_id, _ in study_runs(file))
     stamp = os.stat(runs_dir / "grid-all-s1" / "metrics.jsonl").st_mtime_ns
@@ -149,7 +233,17 @@ def test_a_study_runs_its_grid_and_continues(tiny, tmp_path, capsys):
     assert "exists in" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("text", "match"), [("[grid]\nstrategy = 3", "a list of values"), ("[settings]\nepoch = 3\n[grid]\nseed=[1]", "unknown setting epoch"), ("x", "is not TOML"), ("[sizes]", "expected name, "), ("settings = 3", "as tables"), ("also = [3]", "as tables")])
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("[grid]\nstrategy = 3", "a list of values"),
+        ("[settings]\nepoch = 3\n[grid]\nseed=[1]", "unknown setting epoch"),
+        ("x", "is not TOML"),
+        ("[sizes]", "expected name, "),
+        ("settings = 3", "as tables"),
+        ("also = [3]", "as tables"),
+    ],
+)
 def test_a_malformed_study_is_one_line(tmp_path, capsys, text, match):
     (tmp_path / "bad.toml").write_text(text)
     assert main(["study", str(tmp_path / "bad.toml")]) == 2
@@ -179,7 +273,10 @@ class _Terminal:
 
 def test_progress_moves_on_a_terminal_and_is_plain_elsewhere():
     """Carriage returns in a log file make one unreadable line of a whole night."""
-    statuses = [{"phase": "distilling", "step": step, "total_steps": 100, "epoch": step // 50, "seconds_left": 61.0} for step in (10, 20, 60)]
+    statuses = [
+        {"phase": "distilling", "step": step, "total_steps": 100, "epoch": step // 50, "seconds_left": 61.0}
+        for step in (10, 20, 60)
+    ]
     terminal, file = _Terminal(True), _Terminal(False)
     for stream in (terminal, file):
         line = ProgressLine(stream)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdviz import compare
+from kdviz import analysis as compare
 
 RANDOM = np.random.default_rng(0)
 
@@ -26,7 +26,9 @@ def test_row_kl_is_scipys_entropy():
 @given(st.integers(1, 5), st.integers(1, 12), st.integers(0, 1000), st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_a_map_against_itself_is_exactly_zero(heads, tokens, seed, stored_as_bytes):
-    """Teacher against itself has to read 0.000 whatever the storage; a one-sided epsilon would leave a residue."""
+    """Teacher against itself has to read 0.000 whatever the storage; a one-sided epsilon would leave a
+    residue.
+    """
     teacher = maps(heads, tokens, tokens, seed=seed, sharp=10)
     if stored_as_bytes:
         teacher = np.round(teacher * 255)
@@ -37,7 +39,9 @@ def test_a_map_against_itself_is_exactly_zero(heads, tokens, seed, stored_as_byt
 @given(st.integers(0, 1000))
 @settings(max_examples=40, deadline=None)
 def test_kl_is_finite_and_not_negative_with_exact_zeros(seed):
-    """One stored zero would make a whole layer infinite, and a floor without rescaling would make it negative."""
+    """One stored zero would make a whole layer infinite, and a floor without rescaling would make it
+    negative.
+    """
     teacher, student = (np.round(maps(2, 8, 8, seed=seed + k, sharp=20) * 255) for k in (0, 5000))
     teacher, student = (side / np.maximum(side.sum(axis=-1, keepdims=True), 1) for side in (teacher, student))
     kl = compare.row_kl(teacher, student)
@@ -46,7 +50,9 @@ def test_kl_is_finite_and_not_negative_with_exact_zeros(seed):
 
 @pytest.mark.parametrize("precision", ["float16", "uint8"])
 def test_stored_maps_give_nearly_the_kl_of_the_exact_ones(precision):
-    """The epsilon has to match the storage: one for float16 used on bytes would overstate every missing link."""
+    """The epsilon has to match the storage: one for float16 used on bytes would overstate every missing
+    link.
+    """
     teacher, student = maps(6, 16, 16, seed=3, sharp=4), maps(6, 16, 16, seed=4, sharp=4)
     student = 0.8 * teacher + 0.2 * student
     exact = compare.layer_kl(teacher, student)
@@ -89,7 +95,9 @@ def test_filters_keep_what_they_say():
     scaled, _, _ = compare.filter_maps(attention, tokens, hide_special=True, renormalise=True)
     assert scaled.sum(axis=-1) == pytest.approx(1.0)
     thin, _, _ = compare.filter_maps(attention, tokens, threshold=0.2)
-    assert np.array_equal(np.isnan(thin), attention < 0.2) and np.array_equal(thin[attention >= 0.2], attention[attention >= 0.2])
+    assert np.array_equal(np.isnan(thin), attention < 0.2) and np.array_equal(
+        thin[attention >= 0.2], attention[attention >= 0.2]
+    )
     same, _, everything = compare.filter_maps(attention, tokens)
     assert np.array_equal(same, attention) and everything == list(range(6))
     assert compare.kept_tokens(["[CLS]", "[SEP]"], hide_special=True) == [0, 1]
@@ -180,7 +188,12 @@ def test_output_kl_is_scipys_and_safe_for_large_logits():
 def test_ranking_lists_agreeing_examples_most_different_inside_first():
     """An example on which the answers differ does not show "same answer, different inside"."""
     teacher = np.array([[2.0, 0], [0, 2], [2, 0], [0, 2]])
-    far = compare.inside([10, 11, 12, 13], teacher, teacher * np.array([[1], [1], [1], [-1]]), np.array([[1.0, 3], [4, 4], [1, 1], [9, 9]]))
+    far = compare.inside(
+        [10, 11, 12, 13],
+        teacher,
+        teacher * np.array([[1], [1], [1], [-1]]),
+        np.array([[1.0, 3], [4, 4], [1, 1], [9, 9]]),
+    )
     near = compare.inside([13, 12, 11, 10], teacher[::-1], teacher[::-1], np.full((4, 2), 0.5))
     assert far.attention_kl.tolist() == [2, 4, 1, 9] and far.agrees.tolist() == [True, True, True, False]
     assert [row["index"] for row in compare.rank_inside(far)] == [11, 10, 12]
@@ -196,7 +209,11 @@ def test_right_and_wrong_add_up(num, classes, seed):
     from sklearn.metrics import accuracy_score
 
     random = np.random.default_rng(seed)
-    label, teacher, student = random.integers(classes, size=num), random.normal(size=(num, classes)), random.normal(size=(num, classes))
+    label, teacher, student = (
+        random.integers(classes, size=num),
+        random.normal(size=(num, classes)),
+        random.normal(size=(num, classes)),
+    )
     table = compare.right_wrong(label, teacher, student)
     assert table.num_examples == num
     assert sorted(np.concatenate([cell for line in table.rows for cell in line]).tolist()) == list(range(num))
@@ -204,7 +221,9 @@ def test_right_and_wrong_add_up(num, classes, seed):
     assert table.counts[:, 0].sum() / num == pytest.approx(accuracy_score(label, student.argmax(1)))
     if table.repeated_mistakes is not None:
         wrong = teacher.argmax(1) != label
-        assert table.repeated_mistakes == pytest.approx((student.argmax(1) == teacher.argmax(1))[wrong].mean())
+        assert table.repeated_mistakes == pytest.approx(
+            (student.argmax(1) == teacher.argmax(1))[wrong].mean()
+        )
     own = compare.right_wrong(label, teacher, teacher)
     assert own.kept_right in (1.0, None) and own.repeated_mistakes in (1.0, None)
 
@@ -222,7 +241,10 @@ def test_phenomena_partition_the_table():
 
 def test_agreement_is_the_share_of_equal_predictions():
     """Agreement is about predictions, not about being right."""
-    teacher, student = np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]]), np.array([[5.0, 0], [0, 1], [0, 1], [0, 9]])
+    teacher, student = (
+        np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]]),
+        np.array([[5.0, 0], [0, 1], [0, 1], [0, 9]]),
+    )
     assert compare.agreement(teacher, student) == 0.75
 
 
@@ -231,11 +253,29 @@ def test_relative_progress_and_differing_settings():
     assert compare.relative_progress([0, 5, 10]).tolist() == [0, 0.5, 1]
     assert compare.relative_progress([0, 5], total=20).tolist() == [0, 0.25]
     assert compare.relative_progress([0]).tolist() == [0]
-    first = {"run_id": "a", "task": "cola", "strategy": "sid", "pairs": [[0, 1]], "created": 1, "data": {"source": "sample", "fingerprint": "x"}, "seed": 0}
-    second = {"run_id": "b", "task": "cola", "strategy": "soft", "pairs": [[0, 1]], "created": 2, "data": {"source": "sample", "fingerprint": "x"}, "seed": 0}
+    first = {
+        "run_id": "a",
+        "task": "cola",
+        "strategy": "sid",
+        "pairs": [[0, 1]],
+        "created": 1,
+        "data": {"source": "sample", "fingerprint": "x"},
+        "seed": 0,
+    }
+    second = {
+        "run_id": "b",
+        "task": "cola",
+        "strategy": "soft",
+        "pairs": [[0, 1]],
+        "created": 2,
+        "data": {"source": "sample", "fingerprint": "x"},
+        "seed": 0,
+    }
     assert compare.differing_settings([first, second]) == [{"setting": "strategy", "values": ["sid", "soft"]}]
     other_rows = first | {"data": {"source": "sample", "fingerprint": "y"}}
-    assert compare.differing_settings([first, other_rows]) == [{"setting": "data.fingerprint", "values": ["x", "y"]}]
+    assert compare.differing_settings([first, other_rows]) == [
+        {"setting": "data.fingerprint", "values": ["x", "y"]}
+    ]
     other_source = first | {"data": {"source": "folder", "fingerprint": "y"}}
     assert [row["setting"] for row in compare.differing_settings([first, other_source])] == ["data.source"]
     assert compare.differing_settings([first, first]) == []

@@ -27,7 +27,7 @@ HEADERS = {
     "rte": "index\tsentence1\tsentence2\tlabel",
     "sst2": "sentence\tlabel",
     "mnli": "index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\tsentence2_binary_parse\tsentence1_parse\tsentence2_parse"
-            "\tsentence1\tsentence2\tlabel1\tgold_label",
+    "\tsentence1\tsentence2\tlabel1\tgold_label",
     "qnli": "index\tquestion\tsentence\tlabel",
     "wnli": "index\tsentence1\tsentence2\tlabel",
 }
@@ -48,7 +48,9 @@ def row(task_name: str, texts: list[str], label: int) -> str:
     task = TASKS[task_name]
     if task_name == "cola":
         return f"src\t{label}\t\t{texts[0]}"
-    by_column = dict(zip(task.folder_columns, texts, strict=True)) | {task.label_column: task.label_names[label]}
+    by_column = dict(zip(task.folder_columns, texts, strict=True)) | {
+        task.label_column: task.label_names[label]
+    }
     return "\t".join(by_column.get(column, "x") for column in HEADERS[task_name].split("\t"))
 
 
@@ -65,7 +67,10 @@ def write_task(root: Path, task_name: str, num_train: int = 12, num_dev: int = 6
     files = {"train.tsv": num_train} | {file: num_dev for _, file, _ in task.dev_splits}
     for file, num_rows in files.items():
         rows = [
-            ([f"{file} text {number} part {part}" for part in range(1 + task.is_pair)], number % task.num_labels)
+            (
+                [f"{file} text {number} part {part}" for part in range(1 + task.is_pair)],
+                number % task.num_labels,
+            )
             for number in range(num_rows)
         ]
         (folder / file).write_text(file_text(task_name, rows), encoding="utf-8")
@@ -77,14 +82,21 @@ def write_task(root: Path, task_name: str, num_train: int = 12, num_dev: int = 6
 
 @pytest.mark.parametrize("task_name", TASKS)
 def test_every_task_reads_from_the_release_layout(tmp_path, task_name):
-    """Columns are found by header: two swapped texts, or a label id off by one, would train on without an error."""
+    """Columns are found by header: two swapped texts, or a label id off by one, would train on without an
+    error.
+    """
     task = TASKS[task_name]
     loaded = load_examples(task_name, "folder", write_task(tmp_path, task_name))
     assert (loaded.source, loaded.origin, loaded.task) == ("folder", str(tmp_path / task.folder), task_name)
-    assert list(loaded.dev) == [name for name, _, _ in task.dev_splits] and loaded.main_dev is loaded.dev[list(loaded.dev)[0]]
+    assert (
+        list(loaded.dev) == [name for name, _, _ in task.dev_splits]
+        and loaded.main_dev is loaded.dev[list(loaded.dev)[0]]
+    )
     assert [example.index for example in loaded.train] == list(range(12))
     for number, example in enumerate(loaded.train):
-        assert example.text_a == f"train.tsv text {number} part 0" and example.label == number % task.num_labels
+        assert (
+            example.text_a == f"train.tsv text {number} part 0" and example.label == number % task.num_labels
+        )
         assert example.text_b == (f"train.tsv text {number} part 1" if task.is_pair else None)
     for name, file, _ in task.dev_splits:
         assert loaded.dev[name][2].text_a == f"{file} text 2 part 0"
@@ -95,18 +107,24 @@ texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 
 @settings(deadline=None)
 @given(
-    st.sampled_from(sorted(TASKS)), st.lists(st.tuples(texts, texts, st.integers(0, 2)), min_size=1, max_size=8),
-    st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans(),
+    st.sampled_from(sorted(TASKS)),
+    st.lists(st.tuples(texts, texts, st.integers(0, 2)), min_size=1, max_size=8),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+    st.booleans(),
 )
 def test_what_was_written_is_read_back(task_name, rows, line_end, mark, final_end):
-    """Quotation marks, U+0085 and U+2028 are text: a reader that gives them meaning joins or splits rows and shifts every index."""
+    """Quotation marks, U+0085 and U+2028 are text: a reader that gives them meaning joins or splits rows and
+    shifts every index.
+    """
     task = TASKS[task_name]
     rows = [([first, second][: 1 + task.is_pair], label % task.num_labels) for first, second, label in rows]
     content = file_text(task_name, rows).replace("\n", line_end)
     content = ("\ufeff" if mark else "") + (content if final_end else content.removesuffix(line_end))
     found = parse_tsv(content.encode(), PATH, task)
     assert [(example.index, example.text_a, example.text_b, example.label) for example in found] == [
-        (index, texts[0], texts[1] if task.is_pair else None, label) for index, (texts, label) in enumerate(rows)
+        (index, texts[0], texts[1] if task.is_pair else None, label)
+        for index, (texts, label) in enumerate(rows)
     ]
 
 
@@ -115,19 +133,44 @@ def test_what_was_written_is_read_back(task_name, rows, line_end, mark, final_en
     st.sampled_from(sorted(TASKS)),
     st.one_of(
         st.binary(max_size=200),
-        st.lists(st.sampled_from([b"\t", b"\n", b"\r\n", b"0", b"1", b"a\t1\t\tb\n", b"\xff", b"\xef\xbb\xbf", "\u2028".encode(), b"\xe2", b'"',
-                                  b"label", b"entailment"]), max_size=30).map(b"".join),
+        st.lists(
+            st.sampled_from(
+                [
+                    b"\t",
+                    b"\n",
+                    b"\r\n",
+                    b"0",
+                    b"1",
+                    b"a\t1\t\tb\n",
+                    b"\xff",
+                    b"\xef\xbb\xbf",
+                    "\u2028".encode(),
+                    b"\xe2",
+                    b'"',
+                    b"label",
+                    b"entailment",
+                ]
+            ),
+            max_size=30,
+        ).map(b"".join),
     ),
     st.booleans(),
 )
 def test_no_file_content_raises_anything_but_a_request_error(task_name, content, with_header):
-    """Any other exception reaches the reader of the command line as a traceback, and the page as an empty box."""
+    """Any other exception reaches the reader of the command line as a traceback, and the page as an empty
+    box.
+    """
     if with_header:
         content = HEADERS[task_name].encode() + b"\n" + content
     try:
         assert parse_tsv(content, PATH, TASKS[task_name])
     except RequestError as error:
-        assert error.field == "data_dir" and "\n" not in str(error) and str(PATH) in str(error) and len(str(error)) < 400
+        assert (
+            error.field == "data_dir"
+            and "\n" not in str(error)
+            and str(PATH) in str(error)
+            and len(str(error)) < 400
+        )
 
 
 SECRET = "the colourless committee painted every harbour twice before anybody noticed"
@@ -137,43 +180,89 @@ GOOD = {name: row(name, ["one", "two"][: 1 + TASKS[name].is_pair], 1) for name i
 @pytest.mark.parametrize(
     "task_name, content, line, expected",
     [
-        ("cola", f"{GOOD['cola']}\nsrc\t1\t{SECRET}\n{GOOD['cola']}\n", 2, "expected 4 tab-separated columns, got 3"),
+        (
+            "cola",
+            f"{GOOD['cola']}\nsrc\t1\t{SECRET}\n{GOOD['cola']}\n",
+            2,
+            "expected 4 tab-separated columns, got 3",
+        ),
         ("cola", f"{GOOD['cola']}\nsrc\t1\t\t{SECRET}\tx\n", 2, "expected 4 tab-separated columns, got 5"),
         ("cola", f"{GOOD['cola']}\n\n{GOOD['cola']}\n", 2, "expected 4 tab-separated columns, got 1"),
-        ("cola", f"src\t{SECRET}\t\tx\n", 1, "expected one of the labels 0, 1 in column 2, got 'the colourless co"),
+        (
+            "cola",
+            f"src\t{SECRET}\t\tx\n",
+            1,
+            "expected one of the labels 0, 1 in column 2, got 'the colourless co",
+        ),
         ("cola", f"src\t2\t\t{SECRET}\n", 1, "expected one of the labels 0, 1 in column 2, got '2'"),
-        ("mrpc", f"{HEADERS['mrpc']}\n{GOOD['mrpc']}\n{GOOD['mrpc']}\tx\n", 3, "expected 5 tab-separated columns, got 6"),
-        ("rte", f"{HEADERS['rte']}\n0\ta\t{SECRET}\t1\n", 2, "expected one of the labels entailment, not_entailment in column 'label', got '1'"),
-        ("rte", f"index\tsentence1\tsentence2\n0\ta\t{SECRET}\n", 1, "expected a header with one column 'label', got none among 3 columns"),
-        ("sst2", f"sentence\tlabel\tlabel\n{SECRET}\t1\t1\n", 1, "expected a header with one column 'label', got 2 among 3 columns"),
-        ("sst2", f"{SECRET}\t1\n", 1, "expected a header with one column 'sentence', got none among 2 columns"),
+        (
+            "mrpc",
+            f"{HEADERS['mrpc']}\n{GOOD['mrpc']}\n{GOOD['mrpc']}\tx\n",
+            3,
+            "expected 5 tab-separated columns, got 6",
+        ),
+        (
+            "rte",
+            f"{HEADERS['rte']}\n0\ta\t{SECRET}\t1\n",
+            2,
+            "expected one of the labels entailment, not_entailment in column 'label', got '1'",
+        ),
+        (
+            "rte",
+            f"index\tsentence1\tsentence2\n0\ta\t{SECRET}\n",
+            1,
+            "expected a header with one column 'label', got none among 3 columns",
+        ),
+        (
+            "sst2",
+            f"sentence\tlabel\tlabel\n{SECRET}\t1\t1\n",
+            1,
+            "expected a header with one column 'label', got 2 among 3 columns",
+        ),
+        (
+            "sst2",
+            f"{SECRET}\t1\n",
+            1,
+            "expected a header with one column 'sentence', got none among 2 columns",
+        ),
         ("sst2", "sentence\tlabel\n", None, "expected rows below the header, got none"),
         ("cola", "", None, "expected rows, got an empty file"),
         ("cola", "\ufeff", None, "expected rows, got an empty file"),
     ],
 )
 def test_a_malformed_file_is_reported_with_its_line(tmp_path, task_name, content, line, expected):
-    """A row dropped in silence shifts every later index; a message with the sentence in it leaks texts into logs and screens."""
+    """A row dropped in silence shifts every later index; a message with the sentence in it leaks texts into
+    logs and screens.
+    """
     folder = write_task(tmp_path, task_name) / TASKS[task_name].folder
     (folder / "dev.tsv").write_text(content, encoding="utf-8")
     for source in ("folder", "auto"):
         with pytest.raises(RequestError) as caught:
             load_examples(task_name, source, tmp_path)
         message = str(caught.value)
-        assert expected in message and SECRET not in message and "\n" not in message and caught.value.field == "data_dir"
+        assert (
+            expected in message
+            and SECRET not in message
+            and "\n" not in message
+            and caught.value.field == "data_dir"
+        )
         assert str(folder / "dev.tsv") + (f", line {line}:" if line else ":") in message
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_invalid_utf8_is_reported_with_its_line(mark):
-    """The decoder counts bytes from behind the byte-order mark; a line number off by one sends people to the wrong row."""
+    """The decoder counts bytes from behind the byte-order mark; a line number off by one sends people to the
+    wrong row.
+    """
     content = mark + f"{GOOD['cola']}\n{GOOD['cola']}\n".encode() + b"\xe9t\xe9\n"
     with pytest.raises(RequestError, match="line 3: expected UTF-8, got the byte 0xe9"):
         parse_tsv(content, PATH, TASKS["cola"])
 
 
 def test_missing_and_strange_files_are_reported(tmp_path):
-    """A named folder that is not there must never turn into other data, and a pipe must not block for ever."""
+    """A named folder that is not there must never turn into other data, and a pipe must not block for
+    ever.
+    """
     write_task(tmp_path, "cola")
     (tmp_path / "CoLA" / "train.tsv").unlink()
     cases = {
@@ -194,7 +283,9 @@ def test_missing_and_strange_files_are_reported(tmp_path):
 
 
 def test_a_changed_file_is_read_again(tmp_path):
-    """Files are parsed once per process: a cache that misses an edit would show, and train on, the old texts."""
+    """Files are parsed once per process: a cache that misses an edit would show, and train on, the old
+    texts.
+    """
     write_task(tmp_path, "cola")
     before = load_examples("cola", "folder", tmp_path)
     assert load_examples("cola", "folder", tmp_path).train is before.train
@@ -203,9 +294,14 @@ def test_a_changed_file_is_read_again(tmp_path):
     assert len(after.train) == 13 and after.fingerprint != before.fingerprint
 
 
-@pytest.mark.parametrize("task_name, num_train, num_dev", [("cola", 8551, 1043), ("mrpc", 3668, 408), ("rte", 2490, 277), ("qqp", 28719, 5000)])
+@pytest.mark.parametrize(
+    "task_name, num_train, num_dev",
+    [("cola", 8551, 1043), ("mrpc", 3668, 408), ("rte", 2490, 277), ("qqp", 28719, 5000)],
+)
 def test_real_glue_files_read_in_full(task_name, num_train, num_dev):
-    """The real files have quotation marks and odd line separators: a wrong reader loses or joins a few rows, and no one sees it."""
+    """The real files have quotation marks and odd line separators: a wrong reader loses or joins a few rows,
+    and no one sees it.
+    """
     if not (GLUE / TASKS[task_name].folder).is_dir():
         pytest.skip(f"no real GLUE files at {GLUE}")
     loaded = load_examples(task_name, "folder", GLUE)
@@ -220,7 +316,9 @@ def test_real_glue_files_read_in_full(task_name, num_train, num_dev):
 
 
 def test_auto_tries_folder_then_hub_then_sample(tmp_path, monkeypatch):
-    """Sample data taken for GLUE is the worst mistake this program can make: the note must say what is used, and why."""
+    """Sample data taken for GLUE is the worst mistake this program can make: the note must say what is used,
+    and why.
+    """
     write_task(tmp_path / "glue", "cola")
     assert load_examples("cola", "auto", tmp_path / "glue").source == "folder"
     monkeypatch.setenv("KDVIZ_GLUE_DIR", str(tmp_path / "glue"))
@@ -229,7 +327,10 @@ def test_auto_tries_folder_then_hub_then_sample(tmp_path, monkeypatch):
     loaded = load_examples("cola")
     assert loaded.source == "sample" and loaded.origin == "generated by kdviz"
     assert loaded.note.startswith("sample data, not GLUE: 8,000 train, 1,000 dev examples")
-    assert f"folder: {tmp_path} holds no CoLA/" in loaded.note and "hub: not in the cache; auto sends no request" in loaded.note
+    assert (
+        f"folder: {tmp_path} holds no CoLA/" in loaded.note
+        and "hub: not in the cache; auto sends no request" in loaded.note
+    )
 
 
 def test_auto_with_a_folder_that_is_not_there_is_an_error(tmp_path):
@@ -239,7 +340,9 @@ def test_auto_with_a_folder_that_is_not_there_is_an_error(tmp_path):
 
 
 def test_named_sources_that_cannot_be_had_say_so():
-    """One clear line with the field at fault is what the page puts beside the control, and the command line prints."""
+    """One clear line with the field at fault is what the page puts beside the control, and the command line
+    prints.
+    """
     for source, field, expected in [
         ("folder", "data_dir", "give --data-dir or set KDVIZ_GLUE_DIR"),
         ("hub", "source", "connect to a network, or choose folder or sample"),
@@ -272,8 +375,17 @@ def test_available_names_what_is_there_without_asking_the_network(tmp_path, monk
 
 def test_importing_the_data_package_is_light():
     """Pages import it at every start: torch or datasets behind it would cost each of them seconds."""
-    code = "import sys, kdviz.data; print(*{'torch', 'transformers', 'datasets', 'pandas', 'streamlit'} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    code = (
+        "import sys, kdviz.data; print(*{'torch', 'transformers', 'datasets', 'pandas', 'streamlit'} & "
+        "set(sys.modules))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+    )
     assert found.stdout.strip() == ""
 
 
@@ -281,7 +393,10 @@ def test_importing_the_data_package_is_light():
 
 
 def examples_with(labels: list[int]) -> tuple[Example, ...]:
-    return tuple(Example(index=index, text_a=f"text {index}", text_b=None, label=label) for index, label in enumerate(labels))
+    return tuple(
+        Example(index=index, text_a=f"text {index}", text_b=None, label=label)
+        for index, label in enumerate(labels)
+    )
 
 
 @settings(deadline=None)
@@ -300,7 +415,9 @@ def test_a_subset_keeps_the_shares_of_the_labels(labels, size, seed):
 
 
 def test_subsets_differ_by_seed_and_are_fixed_for_ever():
-    """A run repeated next year must see the same rows; the second assertion fails if the way of drawing ever changes."""
+    """A run repeated next year must see the same rows; the second assertion fails if the way of drawing ever
+    changes.
+    """
     examples = examples_with([index % 2 for index in range(100)])
     assert subset(examples, 20, seed=0) != subset(examples, 20, seed=1)
     assert [example.index for example in subset(examples, 6, seed=0)] == [21, 48, 63, 83, 92, 94]
@@ -311,10 +428,20 @@ def test_subsets_differ_by_seed_and_are_fixed_for_ever():
 
 def test_the_fingerprint_sees_every_change():
     """It alone tells whether a run's stored numbers belong to the texts on the disk."""
+
     def one(**changes):
         return fingerprint([Example(**{"index": 0, "text_a": "ab", "text_b": "c", "label": 1} | changes)])
 
-    variants = [one(), one(text_a="a", text_b="bc"), one(text_b="c "), one(label=0), one(index=1), one(text_b=None), one(text_b=""), one(text_a="")]
+    variants = [
+        one(),
+        one(text_a="a", text_b="bc"),
+        one(text_b="c "),
+        one(label=0),
+        one(index=1),
+        one(text_b=None),
+        one(text_b=""),
+        one(text_a=""),
+    ]
     assert len(set(variants)) == len(variants) and all(len(variant) == 16 for variant in variants)
     two = examples_with([0, 1])
     assert fingerprint(two) != fingerprint(two[::-1]) and fingerprint(two) != fingerprint(two[:1])
@@ -335,7 +462,9 @@ def test_the_fingerprint_of_the_data_covers_both_splits_and_the_task(tmp_path):
 
 
 def run_over(loaded, data_dir=None, **changes) -> SimpleNamespace:
-    return SimpleNamespace(id="some-run", task=loaded.task, config={"data_dir": data_dir, "data": {**loaded.record(), **changes}})
+    return SimpleNamespace(
+        id="some-run", task=loaded.task, config={"data_dir": data_dir, "data": {**loaded.record(), **changes}}
+    )
 
 
 def test_the_texts_of_a_run_are_found_by_index(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 
 from kdviz.demo.compact import store_run
 from kdviz.demo.grid import DEPTHS, TASKS, demo_runs
-from kdviz.runs import DEMO_RUNS, Run, Store, Unreadable
+from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable
 
 MEBIBYTE = 1 << 20
 
@@ -28,20 +28,35 @@ def test_every_entry_can_be_read_and_is_whole(entries):
         assert len(kept) == len(planned[run.id])
         last = run.evaluation(run.evaluated_epochs[-1])
         assert len(last.index) == run.evals[-1]["n"] == run.config["data"]["num_eval"]
-        assert np.mean(last.student_logits.argmax(1) == last.teacher_logits.argmax(1)) == pytest.approx(run.evals[-1]["agreement"], abs=2.5 / len(last.index))
-        assert last.attention_kl.mean(axis=0) == pytest.approx(run.evals[-1]["mismatch"]["attention_kl"], rel=2e-3)
+        assert np.mean(last.student_logits.argmax(1) == last.teacher_logits.argmax(1)) == pytest.approx(
+            run.evals[-1]["agreement"], abs=2.5 / len(last.index)
+        )
+        assert last.attention_kl.mean(axis=0) == pytest.approx(
+            run.evals[-1]["mismatch"]["attention_kl"], rel=2e-3
+        )
 
 
 def test_one_seed_of_every_task_and_strategy_and_every_depth_has_maps(entries):
-    """The presets of all four tasks open on the demo; a missing one is an empty frame in front of the room."""
-    with_maps = {(run.task, run.strategy, run.num_layers) for run in entries if any(moment.has_maps for moment in run.moments)}
-    assert with_maps >= {(task, strategy, 3) for task in TASKS for strategy in ("hard", "soft", "all", "pid", "sid")}
+    """The presets of all four tasks open on the demo; a missing one is an empty frame in front of the
+    room.
+    """
+    with_maps = {
+        (run.task, run.strategy, run.num_layers)
+        for run in entries
+        if any(moment.has_maps for moment in run.moments)
+    }
+    assert with_maps >= {
+        (task, strategy, 3) for task in TASKS for strategy in ("hard", "soft", "all", "pid", "sid")
+    }
     assert with_maps >= {("cola", "all", depth) for depth in DEPTHS}
     for run in entries:
         for moment in [moment for moment in run.moments if moment.has_maps][-1:]:
             for probe in run.probes:
                 student, teacher = run.student_maps(moment.step, probe.id), run.teacher_maps(probe.id)
-                assert student.shape == (run.num_layers, run.num_heads, len(probe.tokens), len(probe.tokens)) and teacher.shape[1:] == student.shape[1:]
+                assert (
+                    student.shape == (run.num_layers, run.num_heads, len(probe.tokens), len(probe.tokens))
+                    and teacher.shape[1:] == student.shape[1:]
+                )
                 assert student.sum(-1) == pytest.approx(np.ones(student.shape[:-1]), abs=1e-5)
 
 
@@ -53,7 +68,9 @@ def test_it_is_small_and_holds_no_path_of_the_machine_that_built_it():
         if path.suffix in (".json", ".jsonl"):
             text = path.read_text(encoding="utf-8")
             assert not re.search(r'"/\w+/', text), path
-    assert not [path for path in files if path.suffix == ".safetensors"]  # weights are not stored, maps are compressed
+    assert not [
+        path for path in files if path.suffix == ".safetensors"
+    ]  # weights are not stored, maps are compressed
 
 
 def test_a_run_is_stored_without_losing_what_it_says(tiny, tmp_path):
@@ -64,7 +81,9 @@ def test_a_run_is_stored_without_losing_what_it_says(tiny, tmp_path):
     small = Run(stored)
     for before, after in zip(run.evals, small.evals, strict=True):
         assert after["metrics"] == pytest.approx(before["metrics"], rel=1e-4)
-        assert after["mismatch"]["attention_kl"] == pytest.approx(before["mismatch"]["attention_kl"], rel=1e-4)
+        assert after["mismatch"]["attention_kl"] == pytest.approx(
+            before["mismatch"]["attention_kl"], rel=1e-4
+        )
     probe = run.probes[0].id
     step = run.moments[-1].step
     assert np.abs(small.student_maps(step, probe) - run.student_maps(step, probe)).max() < 0.01

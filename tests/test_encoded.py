@@ -11,9 +11,22 @@ from transformers import AutoTokenizer
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.data.examples import Example
 
-WORDS = "the dog sees a cat near the old river again and again while the teacher sleeps".split()
-SINGLES = [Example(index=3 * number, text_a=" ".join(WORDS[: 1 + number % len(WORDS)]), text_b=None, label=number % 2) for number in range(40)]
-PAIRS = [Example(index=number, text_a=" ".join(WORDS[: 1 + number % 9]), text_b=" ".join(WORDS[number % 5 :]), label=number % 3) for number in range(20)]
+WORDS = ["the", "dog", "sees", "a", "cat", "near", "the", "old", "river", "again", "and", "again", "while", "the", "teacher", "sleeps"]
+SINGLES = [
+    Example(
+        index=3 * number, text_a=" ".join(WORDS[: 1 + number % len(WORDS)]), text_b=None, label=number % 2
+    )
+    for number in range(40)
+]
+PAIRS = [
+    Example(
+        index=number,
+        text_a=" ".join(WORDS[: 1 + number % 9]),
+        text_b=" ".join(WORDS[number % 5 :]),
+        label=number % 3,
+    )
+    for number in range(20)
+]
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +42,31 @@ def singles(tokenizer: Tokenizer) -> EncodedSet:
 @pytest.mark.parametrize("examples", [SINGLES, PAIRS], ids=["single", "pairs"])
 @pytest.mark.parametrize("max_length", [8, 24])
 def test_batches_equal_the_tokenizers_own(minilm_folder, examples, max_length):
-    """Types or special tokens lost in the ragged form would train a model on other input than `from_pretrained` users give it."""
+    """Types or special tokens lost in the ragged form would train a model on other input than
+    `from_pretrained` users give it.
+    """
     encoded = Tokenizer(minilm_folder, max_length).encode_set(examples)
     reference = AutoTokenizer.from_pretrained(minilm_folder, local_files_only=True)
-    expected = reference([e.text_a for e in examples], [e.text_b for e in examples] if examples is PAIRS else None, truncation=True, max_length=max_length, padding=True, return_tensors="np")
+    expected = reference(
+        [e.text_a for e in examples],
+        [e.text_b for e in examples] if examples is PAIRS else None,
+        truncation=True,
+        max_length=max_length,
+        padding=True,
+        return_tensors="np",
+    )
     batch = encoded.batch(np.arange(len(examples)))
     for name in ("input_ids", "attention_mask", "token_type_ids"):
         assert np.array_equal(getattr(batch, name).numpy(), expected[name]), name
-    assert batch.labels.tolist() == [example.label for example in examples] and encoded.index.tolist() == [example.index for example in examples]
-    lengths = [len(ids) for ids in reference([e.text_a for e in examples], [e.text_b for e in examples] if examples is PAIRS else None)["input_ids"]]
+    assert batch.labels.tolist() == [example.label for example in examples] and encoded.index.tolist() == [
+        example.index for example in examples
+    ]
+    lengths = [
+        len(ids)
+        for ids in reference(
+            [e.text_a for e in examples], [e.text_b for e in examples] if examples is PAIRS else None
+        )["input_ids"]
+    ]
     assert encoded.num_truncated == sum(length > max_length for length in lengths)
 
 
@@ -51,11 +80,28 @@ def test_one_text_is_encoded_as_in_a_set(minilm_folder, max_length):
             ids, types, truncated = tokenizer.encode(example.text_a, example.text_b)
             begin, end = encoded.offsets[number : number + 2]
             assert ids == encoded.tokens[begin:end].tolist() and types == encoded.types[begin:end].tolist()
-            assert truncated == (len(AutoTokenizer.from_pretrained(minilm_folder)(example.text_a, example.text_b)["input_ids"]) > max_length) if number % 5 == 0 else True
+            assert (
+                truncated
+                == (
+                    len(
+                        AutoTokenizer.from_pretrained(minilm_folder)(example.text_a, example.text_b)[
+                            "input_ids"
+                        ]
+                    )
+                    > max_length
+                )
+                if number % 5 == 0
+                else True
+            )
 
 
 @settings(deadline=None, max_examples=40)
-@given(num=st.integers(1, 300), batch_size=st.integers(1, 33), seed=st.integers(0, 2**40), epoch=st.integers(0, 5))
+@given(
+    num=st.integers(1, 300),
+    batch_size=st.integers(1, 33),
+    seed=st.integers(0, 2**40),
+    epoch=st.integers(0, 5),
+)
 def test_every_example_occurs_once_an_epoch(num, batch_size, seed, epoch):
     """An example lost between windows would never be trained on; one twice would count double."""
     encoded = fake_set(np.random.default_rng(num).integers(1, 20, num))
@@ -69,19 +115,29 @@ def test_every_example_occurs_once_an_epoch(num, batch_size, seed, epoch):
 def fake_set(lengths: np.ndarray) -> EncodedSet:
     offsets = np.r_[0, np.cumsum(lengths)]
     return EncodedSet(
-        tokens=np.ones(offsets[-1], dtype=np.int32), types=np.zeros(offsets[-1], dtype=np.uint8), offsets=offsets, labels=np.zeros(len(lengths), dtype=np.int32),
-        index=np.arange(len(lengths), dtype=np.int32), num_truncated=0, fingerprint="x",
+        tokens=np.ones(offsets[-1], dtype=np.int32),
+        types=np.zeros(offsets[-1], dtype=np.uint8),
+        offsets=offsets,
+        labels=np.zeros(len(lengths), dtype=np.int32),
+        index=np.arange(len(lengths), dtype=np.int32),
+        num_truncated=0,
+        fingerprint="x",
     )
 
 
 def test_the_order_changes_with_seed_and_epoch_and_is_not_by_length():
     """Shuffling lost beside a cache, or batches from short to long, train worse for no visible reason."""
     encoded = fake_set(np.random.default_rng(0).integers(1, 20, 500))
-    orders = [np.concatenate(encoded.training_order(batch_size=8, seed=seed, epoch=epoch)) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    orders = [
+        np.concatenate(encoded.training_order(batch_size=8, seed=seed, epoch=epoch))
+        for seed, epoch in ((0, 0), (0, 1), (1, 0))
+    ]
     assert not np.array_equal(orders[0], orders[1]) and not np.array_equal(orders[0], orders[2])
     means = [encoded.lengths[batch].mean() for batch in encoded.training_order(batch_size=8, seed=0, epoch=0)]
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.4
-    spread = np.mean([np.ptp(encoded.lengths[batch]) for batch in encoded.training_order(batch_size=8, seed=0, epoch=0)])
+    spread = np.mean(
+        [np.ptp(encoded.lengths[batch]) for batch in encoded.training_order(batch_size=8, seed=0, epoch=0)]
+    )
     assert spread < 3, "batches of similar lengths: little padding"
 
 
@@ -92,7 +148,9 @@ def test_evaluation_batches_cover_the_set_within_the_budget(lengths, max_tokens)
     encoded = fake_set(np.array(lengths))
     batches = list(encoded.evaluation_batches(max_tokens))
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    assert all(len(batch) == 1 or len(batch) * encoded.lengths[batch].max() <= max_tokens for batch in batches)
+    assert all(
+        len(batch) == 1 or len(batch) * encoded.lengths[batch].max() <= max_tokens for batch in batches
+    )
 
 
 def test_the_fingerprint_names_tokenizer_length_and_content(minilm_folder, tokenizer, singles):
@@ -100,7 +158,17 @@ def test_the_fingerprint_names_tokenizer_length_and_content(minilm_folder, token
     others = [
         tokenizer.encode_set(SINGLES[:-1]),
         tokenizer.encode_set(SINGLES[1:] + SINGLES[:1]),
-        tokenizer.encode_set([*SINGLES[:-1], Example(index=SINGLES[-1].index, text_a=SINGLES[-1].text_a, text_b=None, label=1 - SINGLES[-1].label)]),
+        tokenizer.encode_set(
+            [
+                *SINGLES[:-1],
+                Example(
+                    index=SINGLES[-1].index,
+                    text_a=SINGLES[-1].text_a,
+                    text_b=None,
+                    label=1 - SINGLES[-1].label,
+                ),
+            ]
+        ),
         Tokenizer(minilm_folder, 23).encode_set(SINGLES),
     ]
     names = [singles.fingerprint, *(other.fingerprint for other in others)]
@@ -109,11 +177,19 @@ def test_the_fingerprint_names_tokenizer_length_and_content(minilm_folder, token
 
 
 def equal(one: EncodedSet, other: EncodedSet) -> bool:
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("tokens", "types", "offsets", "labels", "index")) and one.num_truncated == other.num_truncated
+    return (
+        all(
+            np.array_equal(getattr(one, name), getattr(other, name))
+            for name in ("tokens", "types", "offsets", "labels", "index")
+        )
+        and one.num_truncated == other.num_truncated
+    )
 
 
 @pytest.mark.parametrize("damage", ["none", "cut", "empty", "garbage", "other", "folder"])
-def test_the_cache_gives_the_same_set_and_is_made_again_where_it_is_damaged(tokenizer, singles, tmp_path, damage):
+def test_the_cache_gives_the_same_set_and_is_made_again_where_it_is_damaged(
+    tokenizer, singles, tmp_path, damage
+):
     """A half-written file would fail every later run on this data until somebody finds and removes it."""
     tokenizer.encode_set(SINGLES, tmp_path)
     path = tmp_path / f"{singles.fingerprint}.safetensors"

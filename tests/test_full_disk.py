@@ -1,6 +1,8 @@
-"""A disk that becomes full under a run: the run ends in one line, nothing it wrote is damaged, and it goes on once there is room.
+"""A disk that becomes full under a run: the run ends in one line, nothing it wrote is damaged, and it goes on
+once there is room.
 
-On a real small disk (a tmpfs), because every way of writing has to meet it: Python's, safetensors', the appended lines.
+On a real small disk (a tmpfs), because every way of writing has to meet it: Python's, safetensors', the
+appended lines.
 """
 
 import shutil
@@ -12,9 +14,9 @@ import pytest
 from test_resume import assert_same_run
 
 from kdviz.errors import RunFailed
-from kdviz.launch import execute
-from kdviz.queue import Queue
-from kdviz.runs import Run, Store, Unreadable
+from kdviz.jobs.launch import execute
+from kdviz.jobs.queue import Queue
+from kdviz.runs.reader import Run, Store, Unreadable
 
 SETTINGS = dict(strategy="sid", epochs=4)
 
@@ -24,7 +26,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder with 160 MiB of its own."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if not shutil.which("mount") or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder)], capture_output=True).returncode:
+    if (
+        not shutil.which("mount")
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder)], capture_output=True
+        ).returncode
+    ):
         pytest.skip("mounting a small disk is not allowed here")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
@@ -57,10 +64,20 @@ class FillsTheDisk:
             fill(self.disk)
 
 
-@pytest.mark.parametrize(("phase", "nth"), [("loading", 1), ("teacher", 2), ("teacher_outputs", 1), ("distilling", 3), ("evaluating", 3), ("measuring cost", 1)])
+@pytest.mark.parametrize(
+    ("phase", "nth"),
+    [
+        ("loading", 1),
+        ("teacher", 2),
+        ("teacher_outputs", 1),
+        ("distilling", 3),
+        ("evaluating", 3),
+        ("measuring cost", 1),
+    ],
+)
 def test_a_full_disk_is_one_line_and_no_damage(tiny, straight, small_disk, monkeypatch, phase, nth):
     """Found out in a seminar: what the run had done must still be there, and must be right."""
-    monkeypatch.setattr("kdviz.recording.STATUS_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr("kdviz.runs.writer.STATUS_INTERVAL_SECONDS", 0.0)
     folder = tiny.create("run", runs_dir=small_disk, **SETTINGS)
     with pytest.raises(RunFailed, match="No space left on device") as caught:
         execute(folder, num_threads=1, progress=FillsTheDisk(small_disk, phase, nth))
@@ -68,7 +85,9 @@ def test_a_full_disk_is_one_line_and_no_damage(tiny, straight, small_disk, monke
     [entry] = Store(small_disk).list()
     assert not isinstance(entry, Unreadable) and entry.state in ("failed", "interrupted")
     epochs = [line["epoch"] for line in entry.evals]
-    assert epochs == list(range(len(epochs))) and (not epochs or entry.evaluated_epochs[: len(epochs)] == epochs)
+    assert epochs == list(range(len(epochs))) and (
+        not epochs or entry.evaluated_epochs[: len(epochs)] == epochs
+    )
     (small_disk / "filler").unlink()
     execute(folder, num_threads=1)
     assert Run(folder).state == "finished"
@@ -76,7 +95,9 @@ def test_a_full_disk_is_one_line_and_no_damage(tiny, straight, small_disk, monke
 
 
 def test_a_full_disk_leaves_the_queue_working(tiny, small_disk):
-    """The page must say why, although no file can be written that could; and the next run must get its turn."""
+    """The page must say why, although no file can be written that could; and the next run must get its
+    turn.
+    """
     folder = tiny.create("run", runs_dir=small_disk, **SETTINGS)
     after = tiny.create("after", runs_dir=small_disk, **SETTINGS)
     fill(small_disk)

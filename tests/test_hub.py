@@ -1,4 +1,6 @@
-"""The hub source: over a loopback server that speaks the hub's protocol, from its caches, and without a network."""
+"""The hub source: over a loopback server that speaks the hub's protocol, from its caches, and without a
+network.
+"""
 
 import shutil
 import socket
@@ -15,9 +17,19 @@ from kdviz.tasks import TASKS
 
 @pytest.fixture(autouse=True)
 def own_caches(monkeypatch, tmp_path):
-    """Every test starts without caches, memory and proxies of its machine, and finds no endpoint unless it sets one."""
-    for name in ("HF_DATASETS_CACHE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "KDVIZ_GLUE_DIR",
-                 "http_proxy", "HTTP_PROXY"):
+    """Every test starts without caches, memory and proxies of its machine, and finds no endpoint unless it
+    sets one.
+    """
+    for name in (
+        "HF_DATASETS_CACHE",
+        "HF_HUB_CACHE",
+        "HUGGINGFACE_HUB_CACHE",
+        "HF_HUB_OFFLINE",
+        "HF_DATASETS_OFFLINE",
+        "KDVIZ_GLUE_DIR",
+        "http_proxy",
+        "HTTP_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -34,8 +46,13 @@ def tables(task_name: str, **changes: list) -> dict:
     task = TASKS[task_name]
     found = {}
     for split, num_rows in {"train": 6, **{split: 4 for _, _, split in task.dev_splits}, "test": 3}.items():
-        found[split] = {column: [f"{split} {column} {row}" for row in range(num_rows)] for column in task.hub_columns}
-        found[split] |= {"label": [-1 if split == "test" else row % task.num_labels for row in range(num_rows)], "idx": list(range(num_rows))}
+        found[split] = {
+            column: [f"{split} {column} {row}" for row in range(num_rows)] for column in task.hub_columns
+        }
+        found[split] |= {
+            "label": [-1 if split == "test" else row % task.num_labels for row in range(num_rows)],
+            "idx": list(range(num_rows)),
+        }
     found["train"] |= changes
     return {task_name: found}
 
@@ -43,7 +60,9 @@ def tables(task_name: str, **changes: list) -> dict:
 @pytest.mark.slow
 @pytest.mark.parametrize("task_name", ["cola", "mnli"])
 def test_a_task_loads_over_the_network_and_then_from_the_cache(monkeypatch, capfd, tmp_path, task_name):
-    """A swapped column, a test row with label -1, or MNLI's dev sets mixed up would train on without an error."""
+    """A swapped column, a test row with label -1, or MNLI's dev sets mixed up would train on without an
+    error.
+    """
     task = TASKS[task_name]
     with hub_server(tables(task_name)) as (endpoint, requests):
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
@@ -58,11 +77,18 @@ def test_a_task_loads_over_the_network_and_then_from_the_cache(monkeypatch, capf
         example = loaded.dev[name][2]
         assert example.text_a == f"{split} {task.hub_columns[0]} 2" and example.label == 2 % task.num_labels
         assert example.text_b == (f"{split} {task.hub_columns[1]} 2" if task.is_pair else None)
-    assert all(0 <= example.label < task.num_labels for examples in (loaded.train, *loaded.dev.values()) for example in examples)
+    assert all(
+        0 <= example.label < task.num_labels
+        for examples in (loaded.train, *loaded.dev.values())
+        for example in examples
+    )
 
     forget()  # the server is gone: what follows is the cache alone
     assert available(task_name)["hub"].endswith(str(tmp_path / "hf" / "datasets"))
-    assert load_examples(task_name).fingerprint == loaded.fingerprint and load_examples(task_name).source == "hub"
+    assert (
+        load_examples(task_name).fingerprint == loaded.fingerprint
+        and load_examples(task_name).source == "hub"
+    )
     shutil.rmtree(tmp_path / "hf" / "datasets")
     forget()
     assert available(task_name)["hub"].endswith(str(tmp_path / "hf" / "hub"))
@@ -72,7 +98,9 @@ def test_a_task_loads_over_the_network_and_then_from_the_cache(monkeypatch, capf
 
 @pytest.mark.slow
 def test_a_damaged_cache_and_missing_labels_are_one_line(monkeypatch, tmp_path):
-    """Half a cache after a full disk must not end in a traceback; an unlabelled row must not become class -1."""
+    """Half a cache after a full disk must not end in a traceback; an unlabelled row must not become class
+    -1.
+    """
     broken = tmp_path / "hf" / "datasets" / "nyu-mll___glue" / "cola" / "0.0.0" / ("b" * 40)
     broken.mkdir(parents=True)
     (broken / "dataset_info.json").write_text("{}")
@@ -100,8 +128,16 @@ def seconds_to_give_up(source: str = "hub", match: str = "") -> float:
 
 
 def test_without_a_network_it_gives_up_at_once(capfd):
-    """A seminar room without internet is the normal case: waiting for the library's own retries takes minutes."""
-    assert seconds_to_give_up(match="not in the cache, and http://127.0.0.1:9 cannot be reached .*connect to a network, or choose folder or sample") < 3
+    """A seminar room without internet is the normal case: waiting for the library's own retries takes
+    minutes.
+    """
+    assert (
+        seconds_to_give_up(
+            match="not in the cache, and http://127.0.0.1:9 cannot be reached .*connect to a network, or "
+            "choose folder or sample"
+        )
+        < 3
+    )
     assert seconds_to_give_up("auto", match="hub: not in the cache") < 3
     assert capfd.readouterr() == ("", "")
 
@@ -122,8 +158,11 @@ def test_a_name_that_does_not_resolve(monkeypatch):
 
 
 def test_a_server_that_speaks_something_else(monkeypatch, capfd):
-    """The port may be another program's: its greeting must end in one line, not in a traceback on the terminal."""
+    """The port may be another program's: its greeting must end in one line, not in a traceback on the
+    terminal.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def greet() -> None:
             connection, _ = server.accept()
             connection.recv(1000)
@@ -137,7 +176,9 @@ def test_a_server_that_speaks_something_else(monkeypatch, capfd):
 
 
 def test_a_server_that_never_answers_is_left_alone(monkeypatch):
-    """A captive portal accepts and says nothing; auto must not even ask it, a first look at the app sends nothing anywhere."""
+    """A captive portal accepts and says nothing; auto must not even ask it, a first look at the app sends
+    nothing anywhere.
+    """
     with hub_server({}, silent_after=0) as (endpoint, requests):
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
         assert seconds_to_give_up(match="did not answer within 2.5 s") < 4
@@ -148,7 +189,9 @@ def test_a_server_that_never_answers_is_left_alone(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("silent_after", [1, 10])
 def test_a_server_that_falls_silent_is_given_up(monkeypatch, silent_after):
-    """The first answer proves nothing about the next; the library's own patience with a dead link adds up to minutes."""
+    """The first answer proves nothing about the next; the library's own patience with a dead link adds up to
+    minutes.
+    """
     with hub_server(tables("cola"), silent_after=silent_after) as (endpoint, requests):
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
         assert seconds_to_give_up(match="127.0.0.1 stopped answering") < 60

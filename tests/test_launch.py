@@ -1,4 +1,6 @@
-"""Creating runs: what is refused before anything is trained, what config.json records, and who may carry a run out."""
+"""Creating runs: what is refused before anything is trained, what config.json records, and who may carry a
+run out.
+"""
 
 import json
 import os
@@ -14,11 +16,13 @@ from safetensors.torch import load_file, save_file
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import exclusive
-from kdviz.launch import create_run, execute
-from kdviz.runs import Run, Store
+from kdviz.jobs.launch import create_run, execute
+from kdviz.runs.reader import Run, Store
 
 
-def refused(tiny, tmp_path: Path, match: str, field: str, run_id: str | None = None, **settings: object) -> None:
+def refused(
+    tiny, tmp_path: Path, match: str, field: str, run_id: str | None = None, **settings: object
+) -> None:
     """The request is refused in one line naming the field, and leaves no trace."""
     with pytest.raises(RequestError, match=match) as caught:
         create_run(tiny.config(**settings), tmp_path / "runs", run_id)
@@ -27,7 +31,9 @@ def refused(tiny, tmp_path: Path, match: str, field: str, run_id: str | None = N
 
 
 def test_values_out_of_bounds_are_refused_with_their_field(tiny, tmp_path):
-    """Each would end in a stack trace, an endless run or, worst, a run that is something else than was asked for."""
+    """Each would end in a stack trace, an endless run or, worst, a run that is something else than was asked
+    for.
+    """
     refused(tiny, tmp_path, "from 1 to 48, got 0", "student_layers", student_layers=0)
     refused(tiny, tmp_path, "at most 4, the teacher's layers, got 5", "student_layers", student_layers=5)
     refused(tiny, tmp_path, "expected one of cola, .* got 'nope'", "task", task="nope")
@@ -50,7 +56,13 @@ def test_missing_and_malformed_data_are_refused(tiny, tmp_path):
     glue = Path(shutil.copytree(tiny.glue / "CoLA", tmp_path / "glue" / "CoLA")).parent
     with open(glue / "CoLA" / "dev.tsv", "a") as file:
         file.write("only\ttwo\n")
-    refused(tiny, tmp_path, "dev.tsv, line 15: expected 4 tab-separated columns, got 2", "data_dir", data_dir=str(glue))
+    refused(
+        tiny,
+        tmp_path,
+        "dev.tsv, line 15: expected 4 tab-separated columns, got 2",
+        "data_dir",
+        data_dir=str(glue),
+    )
 
 
 def test_damaged_weights_are_refused_before_anything_is_made(tiny, tmp_path):
@@ -63,9 +75,17 @@ def test_damaged_weights_are_refused_before_anything_is_made(tiny, tmp_path):
 
 
 def test_a_students_own_checkpoint_is_checked_for_fit_and_used(tiny, tmp_path, minilm_folder):
-    """Student weights from elsewhere: the fit is told with both numbers, and the layers really come from there."""
+    """Student weights from elsewhere: the fit is told with both numbers, and the layers really come from
+    there.
+    """
     narrow = write_tiny_checkpoint(tmp_path / "narrow", minilm_folder, hidden_size=64)
-    refused(tiny, tmp_path, "teacher .* has 32, student .* has 64", "student_checkpoint", student_checkpoint=str(narrow))
+    refused(
+        tiny,
+        tmp_path,
+        "teacher .* has 32, student .* has 64",
+        "student_checkpoint",
+        student_checkpoint=str(narrow),
+    )
     shallow = write_tiny_checkpoint(tmp_path / "shallow", minilm_folder, num_hidden_layers=1)
     refused(tiny, tmp_path, "at most 1", "student_layers", student_checkpoint=str(shallow))
     other = write_tiny_checkpoint(tmp_path / "other", minilm_folder, seed=5, num_hidden_layers=2)
@@ -77,7 +97,27 @@ def test_a_students_own_checkpoint_is_checked_for_fit_and_used(tiny, tmp_path, m
         assert torch.equal(start["bert." + name], weights[name].half())
 
 
-@pytest.mark.parametrize("run_id", ["", ".", "..", "../x", "a/b", "/tmp/x", "A", "a b", "-a", ".hidden", "a\n", "a\x00b", "ä", "a" * 65, "teachers", "a\\b"])
+@pytest.mark.parametrize(
+    "run_id",
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "/tmp/x",
+        "A",
+        "a b",
+        "-a",
+        ".hidden",
+        "a\n",
+        "a\x00b",
+        "ä",
+        "a" * 65,
+        "teachers",
+        "a\\b",
+    ],
+)
 def test_run_ids_are_folder_names_and_nothing_else(tiny, tmp_path, run_id):
     """An id is a path under the runs folder: anything but a plain name could write elsewhere."""
     refused(tiny, tmp_path, "1 to 64 of a-z", "run_id", run_id)
@@ -108,23 +148,48 @@ def test_config_json_holds_every_setting_and_where_the_numbers_come_from(tiny):
     config = run.config
     asked = tiny.config(strategy="sid", epochs=3)
     assert RunConfig.from_dict(config) == asked
-    assert config["pairs"] == [[0, 1], [1, 3]] and [stage["epochs"] for stage in config["stages"]] == [1, 1, 1]
-    assert config["data"]["source"] == "folder" and config["data"]["num_train"] == 36 and config["data"]["train_total"] == 40 and config["data"]["num_eval"] == config["data"]["eval_total"] == 14
+    assert config["pairs"] == [[0, 1], [1, 3]] and [stage["epochs"] for stage in config["stages"]] == [
+        1,
+        1,
+        1,
+    ]
+    assert (
+        config["data"]["source"] == "folder"
+        and config["data"]["num_train"] == 36
+        and config["data"]["train_total"] == 40
+        and config["data"]["num_eval"] == config["data"]["eval_total"] == 14
+    )
     assert len(config["data"]["fingerprint"]) == len(config["teacher_fingerprint"]) == 16
     assert {"torch", "transformers", "numpy", "kdviz"} <= set(config["versions"])
-    assert config["device"] == "cpu" and config["dtype"] == "float32" and config["device_reason"] and config["dtype_reason"] and config["num_threads"] == 1
-    score = json.loads((run.folder.parent / "teachers" / config["teacher_fingerprint"] / "metrics.json").read_text())
+    assert (
+        config["device"] == "cpu"
+        and config["dtype"] == "float32"
+        and config["device_reason"]
+        and config["dtype_reason"]
+        and config["num_threads"] == 1
+    )
+    score = json.loads(
+        (run.folder.parent / "teachers" / config["teacher_fingerprint"] / "metrics.json").read_text()
+    )
     assert next(iter(score.values()))["metrics"] == run.evals[0]["teacher_metrics"]
 
 
 def test_a_run_can_be_resumed_from_another_working_directory(tiny, tmp_path, monkeypatch):
-    """Relative folders are those of the day the run was made; the folder of the variable may be another one by now."""
+    """Relative folders are those of the day the run was made; the folder of the variable may be another one
+    by now.
+    """
     shutil.copytree(tiny.glue, tmp_path / "here" / "glue")
     shutil.copytree(tiny.checkpoint, tmp_path / "here" / "tiny")
     monkeypatch.chdir(tmp_path / "here")
-    relative = create_run(tiny.config(data_dir="glue", teacher="tiny", strategy="soft", epochs=1, teacher_epochs=1), tmp_path / "runs", "relative")
+    relative = create_run(
+        tiny.config(data_dir="glue", teacher="tiny", strategy="soft", epochs=1, teacher_epochs=1),
+        tmp_path / "runs",
+        "relative",
+    )
     monkeypatch.setenv("KDVIZ_GLUE_DIR", str(tmp_path / "here" / "glue"))
-    variable = create_run(tiny.config(data_dir=None, strategy="soft", epochs=1, teacher_epochs=1), tmp_path / "runs", "variable")
+    variable = create_run(
+        tiny.config(data_dir=None, strategy="soft", epochs=1, teacher_epochs=1), tmp_path / "runs", "variable"
+    )
     monkeypatch.delenv("KDVIZ_GLUE_DIR")
     (tmp_path / "there").mkdir()
     monkeypatch.chdir(tmp_path / "there")
@@ -140,7 +205,11 @@ def test_a_run_is_carried_out_by_one_at_a_time(tiny):
         assert ours
         with pytest.raises(RequestError, match="being trained by another process") as caught:
             execute(folder, num_threads=1)
-    assert caught.value.field == "run_id" and Run(folder).state == "queued" and not (folder / "metrics.jsonl").exists()
+    assert (
+        caught.value.field == "run_id"
+        and Run(folder).state == "queued"
+        and not (folder / "metrics.jsonl").exists()
+    )
 
 
 def test_a_run_that_is_stopped_before_it_begins_trains_nothing(tiny):
@@ -154,11 +223,17 @@ def test_a_run_that_is_stopped_before_it_begins_trains_nothing(tiny):
 
 @pytest.mark.parametrize("phase", ["teacher", "distilling", "evaluating"])
 def test_a_run_whose_folder_is_removed_ends_and_does_not_make_it_again(tiny, tmp_path, monkeypatch, phase):
-    """Trained to its end it would leave a folder without a config, that nobody can read, after minutes of work for nobody."""
-    monkeypatch.setattr("kdviz.recording.STATUS_INTERVAL_SECONDS", 0.0)
+    """Trained to its end it would leave a folder without a config, that nobody can read, after minutes of
+    work for nobody.
+    """
+    monkeypatch.setattr("kdviz.runs.writer.STATUS_INTERVAL_SECONDS", 0.0)
     folder = tiny.create("removed", runs_dir=tmp_path, epochs=3)
     with pytest.raises(RunFailed, match="the run's folder is gone|No such file") as caught:
-        execute(folder, num_threads=1, progress=lambda status: shutil.rmtree(folder) if status["phase"] == phase else None)
+        execute(
+            folder,
+            num_threads=1,
+            progress=lambda status: shutil.rmtree(folder) if status["phase"] == phase else None,
+        )
     assert "\n" not in str(caught.value) and not folder.exists() and Store(tmp_path).list() == []
 
 
@@ -166,21 +241,36 @@ def test_a_run_writes_nothing_outside_its_folder_and_the_teachers(tiny, tmp_path
     """The contract: a run never writes outside its folder; only teachers are shared, by fingerprint."""
     runs = tmp_path / "runs"
     run = tiny.run("only", runs_dir=runs, strategy="all", epochs=1, teacher_epochs=1)
-    assert sorted(path.name for path in runs.iterdir()) == ["only", "teachers"] and os.listdir(tmp_path) == ["runs"]
-    # A study's or the machine's own folders for caches may begin with a dot; everything else is a finished teacher.
-    assert [path.name for path in (runs / "teachers").iterdir() if not path.name.startswith(".")] == [run.config["teacher_fingerprint"]]
+    assert sorted(path.name for path in runs.iterdir()) == ["only", "teachers"] and os.listdir(tmp_path) == [
+        "runs"
+    ]
+    # A study's or the machine's own folders for caches may begin with a dot; everything else is a finished
+    # teacher.
+    assert [path.name for path in (runs / "teachers").iterdir() if not path.name.startswith(".")] == [
+        run.config["teacher_fingerprint"]
+    ]
     assert [entry.id for entry in Store(runs).list()] == ["only"]
-    assert not list(run.folder.rglob("*.tmp")) and not list(run.folder.rglob("*.pt")) and not list(run.folder.rglob("*.pkl"))
+    assert (
+        not list(run.folder.rglob("*.tmp"))
+        and not list(run.folder.rglob("*.pt"))
+        and not list(run.folder.rglob("*.pkl"))
+    )
 
 
 def test_a_checkpoint_already_fine_tuned_is_used_as_it_is(tiny, tmp_path):
-    """With no epochs of fine-tuning the teacher is the checkpoint, classifier included: a fresh classifier would be noise."""
+    """With no epochs of fine-tuning the teacher is the checkpoint, classifier included: a fresh classifier
+    would be noise.
+    """
     first = tiny.run(epochs=1)
     teacher = first.folder.parent / "teachers" / first.config["teacher_fingerprint"]
     run = tiny.run(teacher=str(teacher), teacher_epochs=0, epochs=1)
     assert run.evals[0]["teacher_metrics"] == first.evals[0]["teacher_metrics"]
-    again = load_file(run.folder.parent / "teachers" / run.config["teacher_fingerprint"] / "model.safetensors")
-    assert all(torch.equal(tensor, again[name]) for name, tensor in load_file(teacher / "model.safetensors").items())
+    again = load_file(
+        run.folder.parent / "teachers" / run.config["teacher_fingerprint"] / "model.safetensors"
+    )
+    assert all(
+        torch.equal(tensor, again[name]) for name, tensor in load_file(teacher / "model.safetensors").items()
+    )
 
 
 def test_a_tokenizer_with_words_beyond_the_vocabulary_is_refused(tiny, tmp_path, minilm_folder):
@@ -192,12 +282,21 @@ def test_a_tokenizer_with_words_beyond_the_vocabulary_is_refused(tiny, tmp_path,
 
 
 def test_the_same_weights_under_another_config_are_another_teacher(tiny, tmp_path):
-    """Two heads instead of four on the same numbers is another model: it must not be found under the first one's name."""
+    """Two heads instead of four on the same numbers is another model: it must not be found under the first
+    one's name.
+    """
     copy = Path(shutil.copytree(tiny.checkpoint, tmp_path / "copy"))
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "num_attention_heads": 2}))
-    names = [json.loads((tiny.create(**settings) / "config.json").read_text())["teacher_fingerprint"] for settings in ({}, dict(teacher=str(copy)))]
+    names = [
+        json.loads((tiny.create(**settings) / "config.json").read_text())["teacher_fingerprint"]
+        for settings in ({}, dict(teacher=str(copy)))
+    ]
     assert names[0] != names[1]
     state = load_file(copy / "model.safetensors")
-    save_file({f"bert.{name}": tensor for name, tensor in state.items()}, copy / "model.safetensors", {"format": "pt"})
+    save_file(
+        {f"bert.{name}": tensor for name, tensor in state.items()},
+        copy / "model.safetensors",
+        {"format": "pt"},
+    )
     assert tiny.create(teacher=str(copy)).exists(), "the names that classifiers are stored with are known too"

@@ -1,4 +1,6 @@
-"""The loss terms against scipy, and their properties: 0 at identity, blind to padding and to how a set is batched."""
+"""The loss terms against scipy, and their properties: 0 at identity, blind to padding and to how a set is
+batched.
+"""
 
 import math
 
@@ -7,17 +9,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import log_softmax, rel_entr, softmax
 from scipy.spatial.distance import cosine
+from scipy.special import log_softmax, rel_entr, softmax
 from torch.nn import functional
 
-from kdviz import losses
+from kdviz.method import losses
 
 BATCH, HEADS, SEQ = 5, 3, 7
 
 
 def random_maps(seed: int, lengths: list[int], width: int, heads: int = HEADS) -> torch.Tensor:
-    """Attention log-probabilities (batch, heads, width, width); padded keys −inf, padded query rows arbitrary."""
+    """Attention log-probabilities (batch, heads, width, width); padded keys −inf, padded query rows
+    arbitrary.
+    """
     generator = torch.Generator().manual_seed(seed)
     scores = 3 * torch.randn(len(lengths), heads, width, width, generator=generator)
     for row, length in enumerate(lengths):
@@ -43,11 +47,16 @@ def maps() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def reference_kl(teacher: torch.Tensor, student: torch.Tensor, lengths: list[int]) -> float:
-    """Eq. 2 by scipy, one row of one head at a time, on the unpadded part; mean over rows, heads, examples."""
+    """Eq. 2 by scipy, one row of one head at a time, on the unpadded part; mean over rows, heads,
+    examples.
+    """
     examples = []
     for number, length in enumerate(lengths):
         rows = [
-            rel_entr(np.exp(teacher[number, head, row, :length].double().numpy()), np.exp(student[number, head, row, :length].double().numpy())).sum()
+            rel_entr(
+                np.exp(teacher[number, head, row, :length].double().numpy()),
+                np.exp(student[number, head, row, :length].double().numpy()),
+            ).sum()
             for head in range(teacher.shape[1])
             for row in range(length)
         ]
@@ -56,18 +65,27 @@ def reference_kl(teacher: torch.Tensor, student: torch.Tensor, lengths: list[int
 
 
 def test_attention_kl_is_scipys_relative_entropy_in_nats(maps):
-    """Cross-entropy, the other direction, or bits instead of nats would all train and plot, with other numbers than the paper's."""
+    """Cross-entropy, the other direction, or bits instead of nats would all train and plot, with other
+    numbers than the paper's.
+    """
     teacher, student, mask = maps
     expected = reference_kl(teacher, student, LENGTHS)
     assert losses.attention_kl(teacher, student, mask).item() == pytest.approx(expected, rel=1e-5)
-    assert abs(losses.attention_kl(student, teacher, mask).item() - expected) > 1e-3, "the teacher comes first"
+    assert abs(losses.attention_kl(student, teacher, mask).item() - expected) > 1e-3, (
+        "the teacher comes first"
+    )
 
 
 def test_attention_kl_is_zero_at_identity(maps):
     """A loss with a floor above 0 (cross-entropy called KL) makes a perfect student look imperfect."""
     teacher, _, mask = maps
     assert losses.attention_kl(teacher, teacher.clone(), mask).item() == 0.0
-    assert losses.attention_kl(teacher, (teacher + 0.1 * torch.randn(teacher.shape)).log_softmax(-1), mask).item() > 1e-4
+    assert (
+        losses.attention_kl(
+            teacher, (teacher + 0.1 * torch.randn(teacher.shape)).log_softmax(-1), mask
+        ).item()
+        > 1e-4
+    )
 
 
 def test_attention_kl_per_head_has_the_same_mean_and_keeps_heads_apart(maps):
@@ -75,7 +93,9 @@ def test_attention_kl_per_head_has_the_same_mean_and_keeps_heads_apart(maps):
     teacher, student, mask = maps
     per_head = losses.attention_kl_per_head(teacher, student, mask)
     assert per_head.shape == (BATCH, HEADS)
-    assert per_head.mean().item() == pytest.approx(losses.attention_kl(teacher, student, mask).item(), rel=1e-6)
+    assert per_head.mean().item() == pytest.approx(
+        losses.attention_kl(teacher, student, mask).item(), rel=1e-6
+    )
     one = losses.attention_kl_per_head(teacher[:, 1:2], student[:, 1:2], mask)
     assert torch.allclose(per_head[:, 1:2], one, atol=1e-6)
 
@@ -83,7 +103,9 @@ def test_attention_kl_per_head_has_the_same_mean_and_keeps_heads_apart(maps):
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=6), st.integers(0, 5), st.integers(0, 99))
 def test_attention_kl_does_not_see_padding(lengths, extra, seed):
-    """With padding in the mean, the curve of a run would depend on the longest sentence that happens to share a batch."""
+    """With padding in the mean, the curve of a run would depend on the longest sentence that happens to share
+    a batch.
+    """
     width = max(lengths)
     teacher, student = random_maps(seed, lengths, width), random_maps(seed + 1, lengths, width)
     expected = losses.attention_kl_per_head(teacher, student, mask_of(lengths, width))
@@ -107,21 +129,29 @@ def test_attention_kl_ignores_what_padded_query_rows_attend_to(maps):
 
 @pytest.mark.parametrize("padded", [-torch.inf, -1e9, torch.finfo(torch.float32).min, 0.0])
 def test_attention_kl_takes_any_filling_of_padded_keys(maps, padded):
-    """Libraries fill padded keys with −inf, −1e9 or the smallest float: NaN or a huge KL for some of them would be silent here."""
+    """Libraries fill padded keys with −inf, −1e9 or the smallest float: NaN or a huge KL for some of them
+    would be silent here.
+    """
     teacher, student, mask = maps
     expected = losses.attention_kl(teacher, student, mask).item()
     keys = ~mask.bool()[:, None, None, :].expand_as(teacher)
-    assert losses.attention_kl(teacher.masked_fill(keys, padded), student.masked_fill(keys, padded), mask).item() == pytest.approx(expected, rel=1e-6)
+    assert losses.attention_kl(
+        teacher.masked_fill(keys, padded), student.masked_fill(keys, padded), mask
+    ).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_attention_kl_of_probability_zero_is_zero(maps):
-    """0 · log 0 is 0 by the definition; in floating point it is NaN, which would end a run or leave a hole in a curve."""
+    """0 · log 0 is 0 by the definition; in floating point it is NaN, which would end a run or leave a hole in
+    a curve.
+    """
     teacher = torch.tensor([1.0, 0.0]).log().expand(1, 1, 2, 2)
     student = torch.tensor([0.5, 0.5]).log().expand(1, 1, 2, 2)
     mask = torch.ones(1, 2, dtype=torch.long)
     assert losses.attention_kl(teacher, student, mask).item() == pytest.approx(math.log(2))
     assert losses.attention_kl(teacher, teacher, mask).item() == 0.0
-    assert losses.attention_kl(student, teacher, mask).item() == math.inf, "the student excludes what the teacher sees"
+    assert losses.attention_kl(student, teacher, mask).item() == math.inf, (
+        "the student excludes what the teacher sees"
+    )
 
 
 def test_attention_kl_does_not_hide_a_broken_teacher(maps):
@@ -132,7 +162,9 @@ def test_attention_kl_does_not_hide_a_broken_teacher(maps):
 
 @pytest.mark.parametrize("cuts", [(1,), (2, 4), (1, 2, 3, 4)])
 def test_terms_do_not_depend_on_how_a_set_is_split_into_batches(maps, cuts):
-    """A mean over all rows of a batch weighs long sentences more, so mismatch would change with the batch size."""
+    """A mean over all rows of a batch weighs long sentences more, so mismatch would change with the batch
+    size.
+    """
     teacher, student, mask = maps
     cls = [torch.randn(BATCH, 6) for _ in range(2)]
     logits = [torch.randn(BATCH, 3) for _ in range(2)]
@@ -158,12 +190,16 @@ def test_cls_distance_is_scipys_cosine_distance():
     teacher, student = torch.randn(6, 9), torch.randn(6, 9)
     expected = np.mean([cosine(a, b) for a, b in zip(teacher.double().numpy(), student.double().numpy())])
     assert losses.cls_distance(teacher, student).item() == pytest.approx(expected, rel=1e-5)
-    assert losses.cls_distance(7 * teacher, student).item() == pytest.approx(expected, rel=1e-5), "length does not count"
+    assert losses.cls_distance(7 * teacher, student).item() == pytest.approx(expected, rel=1e-5), (
+        "length does not count"
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_cls_distance_is_zero_at_identity_and_never_negative(scale):
-    """In float32 the cosine of equal vectors is often above 1: a negative distance breaks logarithmic axes and thresholds."""
+    """In float32 the cosine of equal vectors is often above 1: a negative distance breaks logarithmic axes
+    and thresholds.
+    """
     vectors = scale * torch.randn(400, 384)
     found = losses.cls_distance_per_example(vectors, vectors.clone())
     assert found.min() >= 0 and found.max() < 1e-7
@@ -171,15 +207,28 @@ def test_cls_distance_is_zero_at_identity_and_never_negative(scale):
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 def test_soft_label_loss_is_t_squared_times_scipys_kl(temperature):
-    """A second softmax on probabilities, or a missing T², trains quietly with another weight of the soft labels."""
+    """A second softmax on probabilities, or a missing T², trains quietly with another weight of the soft
+    labels.
+    """
     teacher, student = 3 * np.random.default_rng(0).normal(size=(2, 8, 3))
-    expected = temperature**2 * rel_entr(softmax(teacher / temperature, axis=1), softmax(student / temperature, axis=1)).sum(axis=1).mean()
-    assert losses.soft_label_loss(torch.tensor(teacher), torch.tensor(student), temperature).item() == pytest.approx(expected, rel=1e-5)
-    assert losses.soft_label_loss(torch.tensor(teacher), torch.tensor(teacher) + 5, temperature).item() == pytest.approx(0, abs=1e-6 * temperature**2)
+    expected = (
+        temperature**2
+        * rel_entr(softmax(teacher / temperature, axis=1), softmax(student / temperature, axis=1))
+        .sum(axis=1)
+        .mean()
+    )
+    assert losses.soft_label_loss(
+        torch.tensor(teacher), torch.tensor(student), temperature
+    ).item() == pytest.approx(expected, rel=1e-5)
+    assert losses.soft_label_loss(
+        torch.tensor(teacher), torch.tensor(teacher) + 5, temperature
+    ).item() == pytest.approx(0, abs=1e-6 * temperature**2)
 
 
 def test_soft_label_loss_has_the_gradient_of_the_papers_cross_entropy():
-    """kdviz reports T²·KL so that identity is 0; were its gradient another one, training would not be the paper's."""
+    """kdviz reports T²·KL so that identity is 0; were its gradient another one, training would not be the
+    paper's.
+    """
     teacher = torch.randn(8, 3)
     student = torch.randn(8, 3, requires_grad=True)
     losses.soft_label_loss(teacher, student).backward()
@@ -196,7 +245,9 @@ def test_hard_label_loss_is_the_negative_log_likelihood():
 
 
 def test_gradients_are_finite_at_identity_and_with_padding(maps):
-    """−inf − (−inf) in a branch that is not taken still poisons the gradient: the first step would make every weight NaN."""
+    """−inf − (−inf) in a branch that is not taken still poisons the gradient: the first step would make every
+    weight NaN.
+    """
     scores = torch.randn(BATCH, HEADS, SEQ, SEQ, requires_grad=True)
     mask = mask_of(LENGTHS, SEQ)
     student = scores.masked_fill(~mask.bool()[:, None, None, :], -torch.inf).log_softmax(-1)
@@ -204,18 +255,28 @@ def test_gradients_are_finite_at_identity_and_with_padding(maps):
     (losses.attention_kl(student.detach(), student, mask) + losses.cls_distance(cls.detach(), cls)).backward()
     assert torch.isfinite(scores.grad).all() and torch.isfinite(cls.grad).all()
     assert scores.grad.abs().max() < 1e-6, "nothing to gain at identity"
-    assert not scores.grad[1, :, 4:].any() and not scores.grad[1, :, :, 4:].any(), "padding receives no gradient"
+    assert not scores.grad[1, :, 4:].any() and not scores.grad[1, :, :, 4:].any(), (
+        "padding receives no gradient"
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_inputs_give_finite_float32_losses(maps, dtype):
-    """Sums of probabilities in half precision lose the small ones, and 60,000 overflows: losses are in float32 inside."""
+    """Sums of probabilities in half precision lose the small ones, and 60,000 overflows: losses are in
+    float32 inside.
+    """
     teacher, student, mask = maps
     found = losses.attention_kl(teacher.to(dtype), student.to(dtype), mask)
-    assert found.dtype == torch.float32 and found.item() == pytest.approx(losses.attention_kl(teacher, student, mask).item(), rel=3e-2)
+    assert found.dtype == torch.float32 and found.item() == pytest.approx(
+        losses.attention_kl(teacher, student, mask).item(), rel=3e-2
+    )
     cls = [(1000 * torch.randn(4, 384)).to(dtype) for _ in range(2)]
     logits = [(100 * torch.randn(4, 2)).to(dtype) for _ in range(2)]
-    for term in (losses.cls_distance(*cls), losses.soft_label_loss(*logits, 0.5), losses.hard_label_loss(logits[0], torch.tensor([0, 1, 0, 1]))):
+    for term in (
+        losses.cls_distance(*cls),
+        losses.soft_label_loss(*logits, 0.5),
+        losses.hard_label_loss(logits[0], torch.tensor([0, 1, 0, 1])),
+    ):
         assert term.dtype == torch.float32 and torch.isfinite(term)
 
 

@@ -15,7 +15,17 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kdviz.data.encoded import Tokenizer
 from kdviz.errors import RequestError
-from kdviz.models import MINILM_SHA256, TEACHERS, build_student, check_fit, load_classifier, match_layers, num_parameters, resolve, save_model
+from kdviz.models.build import (
+    MINILM_SHA256,
+    TEACHERS,
+    build_student,
+    check_fit,
+    load_classifier,
+    match_layers,
+    num_parameters,
+    resolve,
+    save_model,
+)
 
 
 def teacher_layers(matching: str, student: int, teacher: int) -> list[int]:
@@ -26,15 +36,27 @@ def teacher_layers(matching: str, student: int, teacher: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("student", "expected"), [(6, [2, 4, 6, 8, 10, 12]), (4, [3, 6, 9, 12]), (3, [4, 8, 12]), (2, [6, 12]), (1, [12]), (12, list(range(1, 13)))]
+    ("student", "expected"),
+    [
+        (6, [2, 4, 6, 8, 10, 12]),
+        (4, [3, 6, 9, 12]),
+        (3, [4, 8, 12]),
+        (2, [6, 12]),
+        (1, [12]),
+        (12, list(range(1, 13))),
+    ],
 )
 def test_uniform_matching_is_the_papers(student, expected):
-    """An off-by-one (1, 3, …, 11, or 0-based 2, 4, …) trains towards other maps and leaves the last layer unmatched."""
+    """An off-by-one (1, 3, …, 11, or 0-based 2, 4, …) trains towards other maps and leaves the last layer
+    unmatched.
+    """
     assert teacher_layers("uniform", student, 12) == expected
 
 
 def test_matching_of_depths_that_do_not_divide_and_other_rules():
-    """Depths that do not divide follow the same rule, and are shown before Start: they must not change between versions."""
+    """Depths that do not divide follow the same rule, and are shown before Start: they must not change
+    between versions.
+    """
     assert teacher_layers("uniform", 5, 12) == [2, 4, 7, 9, 12]
     assert teacher_layers("uniform", 4, 6) == [1, 3, 4, 6]
     assert teacher_layers("first", 3, 12) == [1, 2, 3]
@@ -42,7 +64,10 @@ def test_matching_of_depths_that_do_not_divide_and_other_rules():
     assert teacher_layers("custom:1,3,5", 3, 6) == [2, 4, 6]
 
 
-@given(st.integers(1, 24).flatmap(lambda teacher: st.tuples(st.integers(1, teacher), st.just(teacher))), st.sampled_from(["uniform", "first", "last"]))
+@given(
+    st.integers(1, 24).flatmap(lambda teacher: st.tuples(st.integers(1, teacher), st.just(teacher))),
+    st.sampled_from(["uniform", "first", "last"]),
+)
 def test_matched_layers_rise_and_exist(depths, matching):
     """Two student layers matched with one teacher layer would count its loss twice."""
     found = teacher_layers(matching, *depths)
@@ -51,7 +76,19 @@ def test_matched_layers_rise_and_exist(depths, matching):
         assert found[-1] == depths[1]
 
 
-@pytest.mark.parametrize("matching", ["custom:", "custom:1,2", "custom:1,2,6", "custom:-1,2,3", "custom:3,2,1", "custom:1,1,2", "custom:a,b,c", "custom:1,2,3,4"])
+@pytest.mark.parametrize(
+    "matching",
+    [
+        "custom:",
+        "custom:1,2",
+        "custom:1,2,6",
+        "custom:-1,2,3",
+        "custom:3,2,1",
+        "custom:1,1,2",
+        "custom:a,b,c",
+        "custom:1,2,3,4",
+    ],
+)
 def test_custom_lists_that_do_not_fit_are_refused(matching):
     """A list that is cut or padded to fit would match other layers than were asked for."""
     with pytest.raises(RequestError, match="3 rising teacher layers from 0 to 5") as caught:
@@ -71,7 +108,11 @@ def test_minilm_is_the_one_in_the_design(minilm_folder):
     checkpoint = resolve("minilm-l6")
     assert checkpoint.weights_sha256 == MINILM_SHA256 and checkpoint.folder == minilm_folder
     entry = TEACHERS["minilm-l6"]
-    assert (checkpoint.num_layers, checkpoint.num_heads, checkpoint.hidden_size) == (entry.num_layers, entry.num_heads, entry.hidden_size) == (6, 12, 384)
+    assert (
+        (checkpoint.num_layers, checkpoint.num_heads, checkpoint.hidden_size)
+        == (entry.num_layers, entry.num_heads, entry.hidden_size)
+        == (6, 12, 384)
+    )
     assert num_parameters(load_classifier(minilm_folder, 2).bert.encoder) == 6 * 1_774_464
 
 
@@ -82,13 +123,18 @@ def test_a_bert_base_student_has_the_papers_parameters():
     with torch.device("meta"):
         for depth, millions in ((12, 85.6), (6, 43.1)):
             model = BertForSequenceClassification(BertConfig(num_hidden_layers=depth))
-            assert round((num_parameters(model.bert.encoder) + num_parameters(model.bert.pooler)) / 1e6, 1) == millions
+            assert (
+                round((num_parameters(model.bert.encoder) + num_parameters(model.bert.pooler)) / 1e6, 1)
+                == millions
+            )
 
 
 @pytest.fixture(scope="module")
 def models(tiny_checkpoint: Path):
     """(fine-tuned teacher stand-in, pretrained source): the same shapes, other weights."""
-    teacher, source = (load_classifier(tiny_checkpoint, 3, torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    teacher, source = (
+        load_classifier(tiny_checkpoint, 3, torch.Generator().manual_seed(seed)) for seed in (0, 1)
+    )
     with torch.no_grad():
         for parameter in teacher.parameters():
             parameter.add_(0.01)
@@ -97,11 +143,19 @@ def models(tiny_checkpoint: Path):
 
 def build(models, init: str, matching: str = "uniform", num_layers: int = 2):
     teacher, source = models
-    return build_student(init=init, pairs=match_layers(matching, num_layers, 4), teacher=teacher, source=source, generator=torch.Generator().manual_seed(7))
+    return build_student(
+        init=init,
+        pairs=match_layers(matching, num_layers, 4),
+        teacher=teacher,
+        source=source,
+        generator=torch.Generator().manual_seed(7),
+    )
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("matching", ["uniform", "first", "last", "custom:0,3"])
@@ -112,9 +166,15 @@ def test_a_students_layers_start_from_the_layers_they_are_matched_with(models, m
     for own, other in match_layers(matching, 2, 4):
         assert same(pretrained.bert.encoder.layer[own], source.bert.encoder.layer[other])
         assert same(finetuned.bert.encoder.layer[own], teacher.bert.encoder.layer[other])
-    assert same(pretrained.bert.embeddings, source.bert.embeddings) and same(pretrained.bert.pooler, source.bert.pooler)
-    assert not same(pretrained.classifier, source.classifier) and not same(pretrained.classifier, teacher.classifier)
-    assert same(finetuned.classifier, teacher.classifier) and same(finetuned.bert.embeddings, teacher.bert.embeddings)
+    assert same(pretrained.bert.embeddings, source.bert.embeddings) and same(
+        pretrained.bert.pooler, source.bert.pooler
+    )
+    assert not same(pretrained.classifier, source.classifier) and not same(
+        pretrained.classifier, teacher.classifier
+    )
+    assert same(finetuned.classifier, teacher.classifier) and same(
+        finetuned.bert.embeddings, teacher.bert.embeddings
+    )
 
 
 def test_a_random_student_shares_nothing_and_follows_its_seed(models):
@@ -122,7 +182,14 @@ def test_a_random_student_shares_nothing_and_follows_its_seed(models):
     teacher, source = models
     one, again = build(models, "random"), build(models, "random")
     assert same(one, again)
-    copied = [name for name, tensor in one.state_dict().items() if any(name in model.state_dict() and tensor.ndim == 2 and torch.equal(tensor, model.state_dict()[name]) for model in models)]
+    copied = [
+        name
+        for name, tensor in one.state_dict().items()
+        if any(
+            name in model.state_dict() and tensor.ndim == 2 and torch.equal(tensor, model.state_dict()[name])
+            for model in models
+        )
+    ]
     assert not copied
     assert one.bert.encoder.layer[0].attention.self.query.weight.std().item() == pytest.approx(0.02, rel=0.1)
 
@@ -141,14 +208,21 @@ def test_building_a_student_changes_neither_model(models):
 
 
 def test_a_saved_student_loads_with_plain_transformers(models, tiny_checkpoint, tmp_path):
-    """The contract's promise to strangers: a wrong config would load, with freshly drawn layers and a warning at most."""
+    """The contract's promise to strangers: a wrong config would load, with freshly drawn layers and a warning
+    at most.
+    """
     student = build(models, "teacher")
     save_model(student, tiny_checkpoint, tmp_path / "student")
-    loaded, report = AutoModelForSequenceClassification.from_pretrained(tmp_path / "student", output_loading_info=True, local_files_only=True)
+    loaded, report = AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "student", output_loading_info=True, local_files_only=True
+    )
     assert not report["missing_keys"] and not report["unexpected_keys"] and not report["mismatched_keys"]
     assert same(loaded, student) and loaded.config.num_labels == 3 and loaded.config.num_hidden_layers == 2
     text = "The dog sees the cat."
-    assert AutoTokenizer.from_pretrained(tmp_path / "student", local_files_only=True)(text)["input_ids"] == Tokenizer(tiny_checkpoint, 32).encode(text)[0]
+    assert (
+        AutoTokenizer.from_pretrained(tmp_path / "student", local_files_only=True)(text)["input_ids"]
+        == Tokenizer(tiny_checkpoint, 32).encode(text)[0]
+    )
 
 
 def refused(folder: Path | str, match: str, field: str = "teacher") -> None:
@@ -203,18 +277,37 @@ def test_pickled_weights_are_never_read(copy):
 
 def test_code_that_comes_with_a_checkpoint_is_never_run(copy):
     """`auto_map` names Python files in the folder; asking whether to trust them would hang a server."""
-    (copy / "evil.py").write_text(f"from pathlib import Path\nPath({str(copy / 'exploded')!r}).touch()\nclass Model: pass\nclass Tokens: pass\n")
-    change_config(copy, auto_map={"AutoConfig": "evil.Model", "AutoModelForSequenceClassification": "evil.Model"})
+    (copy / "evil.py").write_text(
+        f"from pathlib import Path\nPath({str(copy / 'exploded')!r}).touch()\nclass Model: pass\nclass "
+        "Tokens: pass\n"
+    )
+    change_config(
+        copy, auto_map={"AutoConfig": "evil.Model", "AutoModelForSequenceClassification": "evil.Model"}
+    )
     tokenizer = json.loads((copy / "tokenizer_config.json").read_text())
-    (copy / "tokenizer_config.json").write_text(json.dumps({**tokenizer, "auto_map": {"AutoTokenizer": ["evil.Tokens", "evil.Tokens"]}}))
+    (copy / "tokenizer_config.json").write_text(
+        json.dumps({**tokenizer, "auto_map": {"AutoTokenizer": ["evil.Tokens", "evil.Tokens"]}})
+    )
     load_classifier(resolve(str(copy)).folder, 2)
     Tokenizer(copy, 16)
     assert not (copy / "exploded").exists()
 
 
-@pytest.mark.parametrize("change", [dict(num_hidden_layers=6), dict(hidden_size=64), dict(vocab_size=100), dict(max_position_embeddings=512), dict(num_attention_heads=5), dict(num_hidden_layers="4")])
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(num_hidden_layers=6),
+        dict(hidden_size=64),
+        dict(vocab_size=100),
+        dict(max_position_embeddings=512),
+        dict(num_attention_heads=5),
+        dict(num_hidden_layers="4"),
+    ],
+)
 def test_weights_that_are_not_those_of_the_config_are_refused(copy, change):
-    """transformers draws what is missing or of another size at random and goes on: a teacher with two random layers."""
+    """transformers draws what is missing or of another size at random and goes on: a teacher with two random
+    layers.
+    """
     change_config(copy, **change)
     refused(copy, "expected")
 
@@ -230,7 +323,11 @@ def test_a_missing_encoder_parameter_is_refused(copy):
 
 def test_half_precision_checkpoints_are_loaded_in_float32(copy):
     """transformers loads in the stored precision, and sets torch's default for every thread while it does."""
-    save_file({name: tensor.half() for name, tensor in load_file(copy / "model.safetensors").items()}, copy / "model.safetensors", {"format": "pt"})
+    save_file(
+        {name: tensor.half() for name, tensor in load_file(copy / "model.safetensors").items()},
+        copy / "model.safetensors",
+        {"format": "pt"},
+    )
     change_config(copy, dtype="float16")
     model = load_classifier(copy, 2)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
@@ -238,11 +335,21 @@ def test_half_precision_checkpoints_are_loaded_in_float32(copy):
 
 @pytest.mark.parametrize(
     ("settings", "what", "numbers"),
-    [(dict(num_attention_heads=2), "heads", (4, 2)), (dict(hidden_size=64), "width", (32, 64)), (dict(vocab_size=200), "vocabulary", (30522, 200))],
+    [
+        (dict(num_attention_heads=2), "heads", (4, 2)),
+        (dict(hidden_size=64), "width", (32, 64)),
+        (dict(vocab_size=200), "vocabulary", (30522, 200)),
+    ],
 )
-def test_teacher_and_student_that_do_not_fit_are_refused_with_both_numbers(tiny_checkpoint, minilm_folder, tmp_path, settings, what, numbers):
-    """Maps of 12 and of 4 heads, or vectors of two widths, cannot be compared; a projection would be another method."""
-    other = resolve(str(write_tiny_checkpoint(tmp_path / "other", minilm_folder, **settings)), field="student_checkpoint")
+def test_teacher_and_student_that_do_not_fit_are_refused_with_both_numbers(
+    tiny_checkpoint, minilm_folder, tmp_path, settings, what, numbers
+):
+    """Maps of 12 and of 4 heads, or vectors of two widths, cannot be compared; a projection would be another
+    method.
+    """
+    other = resolve(
+        str(write_tiny_checkpoint(tmp_path / "other", minilm_folder, **settings)), field="student_checkpoint"
+    )
     with pytest.raises(RequestError, match=f"{what}.*has {numbers[0]}.*has {numbers[1]}") as caught:
         check_fit(resolve(str(tiny_checkpoint)), other, 32)
     assert caught.value.field == "student_checkpoint"

@@ -1,4 +1,6 @@
-"""The pages, run without a browser: what they show comes from the run folder, and nothing in a folder or a link breaks them."""
+"""The pages, run without a browser: what they show comes from the run folder, and nothing in a folder or a
+link breaks them.
+"""
 
 import json
 import subprocess
@@ -9,15 +11,22 @@ import pytest
 from folders import attention_kl, make_run, make_runs
 from streamlit.testing.v1 import AppTest
 
-from kdviz.runs import Run
-from kdviz.ui import store as ui_store
+from kdviz.runs.reader import Run
+from kdviz.ui.frame import store as ui_store
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("start", "attention", "layers", "answers")
 PARTS = (
-    ("attention", "training"), ("attention", "bertviz"), ("attention", "bertviz-model"), ("layers", "heads"), ("layers", "partners"), ("layers", "cka"),
-    ("answers", "inside"), ("answers", "mistakes"), ("answers", "runs"),
-)  # fmt: skip
+    ("attention", "training"),
+    ("attention", "bertviz"),
+    ("attention", "bertviz-model"),
+    ("layers", "heads"),
+    ("layers", "partners"),
+    ("layers", "cka"),
+    ("answers", "inside"),
+    ("answers", "mistakes"),
+    ("answers", "runs"),
+)
 
 
 @pytest.fixture
@@ -35,7 +44,7 @@ def no_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setattr(ui_store, "DEMO_RUNS", tmp_path / "demo")
-    monkeypatch.setattr("kdviz.ui.shell.warm", lambda: None)
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
     return tmp_path / "runs"
 
 
@@ -94,7 +103,7 @@ def test_an_empty_runs_folder_is_no_error(page: str, no_runs: Path):
 def test_pages_need_no_torch():
     """Without it the first page would take as long as importing torch."""
     code = (
-        "import sys, importlib; import kdviz.view\n"
+        "import sys, importlib; import kdviz.share.view\n"
         "from pathlib import Path\n"
         "for path in Path('kdviz/ui').glob('*.py'): importlib.import_module('kdviz.ui.' + path.stem)\n"
         "print([name for name in ('torch', 'transformers', 'bertviz', 'sklearn') if name in sys.modules])"
@@ -134,7 +143,10 @@ def test_maps_are_those_of_the_files(runs: Path):
     spec = figure(open_page("attention", run="cola-soft", preset="negation", layer="1", head="2", step="8"))
     student_layer, teacher_layer = run.pairs[0]
     shown = heatmaps(spec)
-    teacher, student = run.teacher_maps("negation")[teacher_layer, 1], run.student_maps(8, "negation")[student_layer, 1]
+    teacher, student = (
+        run.teacher_maps("negation")[teacher_layer, 1],
+        run.student_maps(8, "negation")[student_layer, 1],
+    )
     assert shown["teacher"] == pytest.approx(teacher, abs=1e-4)
     assert shown["student"] == pytest.approx(student, abs=1e-4)
     bars = next(trace["x"] for trace in spec["data"] if trace["type"] == "bar")
@@ -142,11 +154,15 @@ def test_maps_are_those_of_the_files(runs: Path):
 
 
 def test_the_average_head_has_the_recorded_number(runs: Path):
-    """Without it the KL of averaged maps could be shown for the average KL of the heads, which is the smaller one."""
+    """Without it the KL of averaged maps could be shown for the average KL of the heads, which is the smaller
+    one.
+    """
     run = Run(runs / "cola-soft")
     spec = figure(open_page("attention", run="cola-soft", preset="negation", layer="1", step="8"))
     bars = next(trace["x"] for trace in spec["data"] if trace["type"] == "bar")
-    recorded = next(line for line in run.probe_lines if line["step"] == 8)["probes"]["negation"]["attention_kl"][0]
+    recorded = next(line for line in run.probe_lines if line["step"] == 8)["probes"]["negation"][
+        "attention_kl"
+    ][0]
     assert sum(bars) / len(bars) == pytest.approx(recorded, abs=1e-3)
 
 
@@ -185,7 +201,10 @@ def test_another_run_keeps_sentence_and_moment(runs: Path):
     assert dict(app.query_params) == {"run": "cola-soft", "preset": "reflexive", "step": "12", "head": "3"}
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "</script>", "😀 שלום", "a" * 5000, "", "   ", "`*_[x](http://a)_*`"])
+@pytest.mark.parametrize(
+    "text",
+    ["<script>alert(1)</script>", "</script>", "😀 שלום", "a" * 5000, "", "   ", "`*_[x](http://a)_*`"],
+)
 def test_hostile_sentences_end_in_a_line(text: str, runs: Path):
     """Without it a sentence could break the page; these runs have no weights, so the page has to say so."""
     app = open_page("attention", run="cola-all", text=text)
@@ -196,26 +215,50 @@ def test_hostile_sentences_end_in_a_line(text: str, runs: Path):
 def test_the_verdict_is_plain_where_internal_distillation_does_not_win(runs: Path):
     """Without it the landing page would advertise what its own numbers deny."""
     app = open_page("start", run="cola-all")
-    rows = {name: Run(runs / f"cola-{name}").evals[-1]["metrics"]["matthews"] for name in ("soft", "all", "pid", "sid")}
+    rows = {
+        name: Run(runs / f"cola-{name}").evals[-1]["metrics"]["matthews"]
+        for name in ("soft", "all", "pid", "sid")
+    }
     assert max(rows["all"], rows["pid"], rows["sid"]) <= rows["soft"]
     assert "does not beat" in texts(app)
 
 
-@pytest.mark.parametrize(("page", "part"), [("start", ""), ("attention", "maps"), ("layers", "curves"), ("layers", "heads"), ("answers", "scores"), ("answers", "runs")])
+@pytest.mark.parametrize(
+    ("page", "part"),
+    [
+        ("start", ""),
+        ("attention", "maps"),
+        ("layers", "curves"),
+        ("layers", "heads"),
+        ("answers", "scores"),
+        ("answers", "runs"),
+    ],
+)
 def test_a_diverged_run_can_be_looked_at(page: str, part: str, runs: Path):
-    """Without it a run that ended in not-a-number, which JSON keeps as null, would take every page down that shows it."""
+    """Without it a run that ended in not-a-number, which JSON keeps as null, would take every page down that
+    shows it.
+    """
     folder = runs / "cola-sid"
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     for line in lines:
         if line["kind"] == "eval" and line["epoch"] == 3:
             line["logit_kl"] = None
-            line["mismatch"] = {"attention_kl": [None, 0.5], "cls_distance": [None, None], "attention_kl_heads": [[None] * 3, [0.5] * 3]}
+            line["mismatch"] = {
+                "attention_kl": [None, 0.5],
+                "cls_distance": [None, None],
+                "attention_kl_heads": [[None] * 3, [0.5] * 3],
+            }
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    status = json.loads((folder / "status.json").read_text()) | {"state": "failed", "error": "the loss is not a number at step 20"}
+    status = json.loads((folder / "status.json").read_text()) | {
+        "state": "failed",
+        "error": "the loss is not a number at step 20",
+    }
     (folder / "status.json").write_text(json.dumps(status))
     app = open_page(page, run="cola-sid", **({"show": part} if part else {}))
     assert not app.exception
-    assert [warning.value for warning in app.warning if "the loss is not a number" in warning.value] == [warning.value for warning in app.warning]
+    assert [warning.value for warning in app.warning if "the loss is not a number" in warning.value] == [
+        warning.value for warning in app.warning
+    ]
 
 
 def test_a_figure_taken_apart_keeps_everything():
@@ -223,20 +266,33 @@ def test_a_figure_taken_apart_keeps_everything():
     import numpy as np
 
     from kdviz.figures import RunCurves, layer_curves
-    from kdviz.ui.narrow import panels_of
+    from kdviz.ui.frame.narrow import panels_of
 
     values = np.array([[0.5, 0.4], [0.2, 0.3]])
     run = RunCurves(
-        run_id="a", label="a", strategy="sid", epochs=[0, 1], steps=[0, 9], pairs=((0, 1), (1, 3)), attention_kl=values, cls_distance=values / 9, stages=[(0.0, "1"), (1.0, "labels")]
+        run_id="a",
+        label="a",
+        strategy="sid",
+        epochs=[0, 1],
+        steps=[0, 9],
+        pairs=((0, 1), (1, 3)),
+        attention_kl=values,
+        cls_distance=values / 9,
+        stages=[(0.0, "1"), (1.0, "labels")],
     )
     whole = layer_curves([run], over="9 examples", shown_epoch=0.5)
     panels = panels_of(whole)
     assert len(panels) == 2
     assert sum(len(panel.data) for panel in panels) == len(whole.data)
     assert sum(len(panel.layout.shapes) for panel in panels) == len(whole.layout.shapes)
-    assert [list(trace.y) for panel in panels for trace in panel.data] == [list(trace.y) for axis in ("x", "x2") for trace in whole.data if (trace.xaxis or "x") == axis]
+    assert [list(trace.y) for panel in panels for trace in panel.data] == [
+        list(trace.y) for axis in ("x", "x2") for trace in whole.data if (trace.xaxis or "x") == axis
+    ]
     assert all(panel.layout.xaxis.domain == (0, 1) and panel.layout.yaxis.title.text for panel in panels)
-    assert all({trace.name for trace in panel.data if trace.showlegend} == {trace.name for trace in panel.data} for panel in panels)
+    assert all(
+        {trace.name for trace in panel.data if trace.showlegend} == {trace.name for trace in panel.data}
+        for panel in panels
+    )
 
 
 def test_students_of_other_depths_join_the_size_plot(runs: Path):
@@ -244,36 +300,62 @@ def test_students_of_other_depths_join_the_size_plot(runs: Path):
     make_run(runs, "deeper", strategy="all", student_layers=4)
     app = open_page("answers", run="cola-all", show="runs")
     assert not app.exception
-    names = [trace["name"] for chart in app.get("plotly_chart") for trace in json.loads(chart.proto.spec)["data"]]
+    names = [
+        trace["name"] for chart in app.get("plotly_chart") for trace in json.loads(chart.proto.spec)["data"]
+    ]
     assert any("4 layers" in name for name in names)
 
 
 def test_headings_break_on_a_phone():
     """Without it half the sentence that a figure is about would stand outside a phone's screen."""
     from kdviz.figures import cka_film
-    from kdviz.ui.narrow import broken, for_phone
+    from kdviz.ui.frame.narrow import broken, for_phone
 
-    film = cka_film([[[0.1, 0.9]], [[0.2, 0.8]]], [0, 1], [(0, 1)], over="1,043 evaluation examples of a task with a long name")
+    film = cka_film(
+        [[[0.1, 0.9]], [[0.2, 0.8]]],
+        [0, 1],
+        [(0, 1)],
+        over="1,043 evaluation examples of a task with a long name",
+    )
     phone = for_phone(film)
     headings = [note.text for note in phone.layout.annotations]
-    assert [heading.replace("<br>", " ") for heading in headings] == [note.text for note in film.layout.annotations]
+    assert [heading.replace("<br>", " ") for heading in headings] == [
+        note.text for note in film.layout.annotations
+    ]
     assert headings[0].count("<br>") == 1 and phone.layout.margin.t > film.layout.margin.t
-    assert phone.layout.height - phone.layout.margin.t - phone.layout.margin.b == film.layout.height - film.layout.margin.t - film.layout.margin.b
+    assert (
+        phone.layout.height - phone.layout.margin.t - phone.layout.margin.b
+        == film.layout.height - film.layout.margin.t - film.layout.margin.b
+    )
     assert [note.text for note in phone.frames[1].layout.annotations] == headings
-    assert phone.layout.sliders[0].len == 1 and phone.layout.sliders[0].pad.t > phone.layout.updatemenus[0].pad.t + 40
+    assert (
+        phone.layout.sliders[0].len == 1
+        and phone.layout.sliders[0].pad.t > phone.layout.updatemenus[0].pad.t + 40
+    )
     assert for_phone(phone) is phone
     assert broken("<b>one two</b> three", 7) == "<b>one two</b><br>three"
     assert broken("uninterrupted", 5) == "uninterrupted"
 
 
-@pytest.mark.parametrize(("page", "part"), [("layers", "curves"), ("answers", "scores"), ("answers", "inside"), ("answers", "mistakes"), ("answers", "runs")])
+@pytest.mark.parametrize(
+    ("page", "part"),
+    [
+        ("layers", "curves"),
+        ("answers", "scores"),
+        ("answers", "inside"),
+        ("answers", "mistakes"),
+        ("answers", "runs"),
+    ],
+)
 def test_runs_of_different_tasks_are_not_laid_over_each_other(page: str, part: str, runs: Path):
     """Without it two curves over different sentences would be read as a comparison."""
     app = open_page(page, run="cola-all", show=part, **{"with": "mrpc-all,cola-soft"})
     assert not app.exception
     notice = next(info.value for info in app.info if "mrpc-all" in info.value)
     assert "MRPC" in notice and "CoLA" in notice and "other task" in notice
-    drawn = json.dumps([trace for chart in app.get("plotly_chart") for trace in json.loads(chart.proto.spec)["data"]])
+    drawn = json.dumps(
+        [trace for chart in app.get("plotly_chart") for trace in json.loads(chart.proto.spec)["data"]]
+    )
     assert "mrpc" not in drawn and "soft" in drawn
 
 

@@ -1,4 +1,6 @@
-"""The presets, which are the probes of every run: enough of them, short, with ids that can be file and link names."""
+"""The presets, which are the probes of every run: enough of them, short, with ids that can be file and link
+names.
+"""
 
 import re
 
@@ -22,7 +24,9 @@ def test_at_least_six_with_ids_of_their_own(name):
 
 @EVERY_TASK
 def test_fit_their_task(name):
-    """A pair where one sentence is expected, or a label that is not there, would fail only once a run begins."""
+    """A pair where one sentence is expected, or a label that is not there, would fail only once a run
+    begins.
+    """
     spec = task_named(name)
     for preset in presets(name):
         assert (preset.text_b is not None) == spec.is_pair

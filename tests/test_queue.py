@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 
-import kdviz.queue
+import kdviz.jobs.queue
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import exclusive, read_json, write_json
-from kdviz.queue import Queue, delete_run, shared
-from kdviz.runs import Run
+from kdviz.jobs.queue import Queue, delete_run, shared
+from kdviz.runs.reader import Run
 
 
 def make_run(runs_dir: Path, run_id: str, state: str = "queued") -> Path:
     folder = runs_dir / run_id
-    write_json(folder / "config.json", {"format_version": 1, "task": "cola", "strategy": "sid", "seed": 0, "pairs": [[0, 1]]})
+    write_json(
+        folder / "config.json",
+        {"format_version": 1, "task": "cola", "strategy": "sid", "seed": 0, "pairs": [[0, 1]]},
+    )
     write_json(folder / "status.json", {"state": state})
     return folder
 
@@ -28,7 +31,7 @@ def create(config, runs_dir, run_id, *, extra=None):
 
 
 class Trainer:
-    """A stand-in for `kdviz.launch.execute` that trains nothing: it holds the lock until told to end."""
+    """A stand-in for `kdviz.jobs.launch.execute` that trains nothing: it holds the lock until told to end."""
 
     def __init__(self):
         self.started: list[str] = []
@@ -110,7 +113,9 @@ def test_stopping_a_waiting_run_takes_it_out(queue, trainer):
 
 
 def test_stopping_a_run_of_another_process(queue):
-    """The presenter's Stop must reach a run started on the command line; the loop there looks for this file."""
+    """The presenter's Stop must reach a run started on the command line; the loop there looks for this
+    file.
+    """
     folder = make_run(queue.runs_dir, "a", "running")
     with exclusive(folder / "lock"):
         queue.stop("a")
@@ -119,7 +124,9 @@ def test_stopping_a_run_of_another_process(queue):
 
 @pytest.mark.parametrize("state", ["queued", "stopped", "running", "failed"])
 def test_a_left_over_run_can_be_taken_up(queue, trainer, state):
-    """After a restart the queue in memory is empty; without this, waiting and interrupted runs would be lost."""
+    """After a restart the queue in memory is empty; without this, waiting and interrupted runs would be
+    lost.
+    """
     make_run(queue.runs_dir, "a", state)
     trainer.go_on.set()
     queue.take_up("a")
@@ -148,7 +155,10 @@ def test_what_cannot_be_taken_up(queue, trainer):
         queue.take_up("b")
 
 
-@pytest.mark.parametrize("ending", [RunFailed("the loss became NaN"), OSError(28, "No space left on device"), MemoryError(), KeyError("x")])
+@pytest.mark.parametrize(
+    "ending",
+    [RunFailed("the loss became NaN"), OSError(28, "No space left on device"), MemoryError(), KeyError("x")],
+)
 def test_a_run_that_breaks_is_one_line_and_the_next_starts(queue, trainer, ending):
     """An exception that ends the worker thread would freeze the queue of the whole room without a word."""
     trainer.ending = ending
@@ -158,7 +168,10 @@ def test_a_run_that_breaks_is_one_line_and_the_next_starts(queue, trainer, endin
     until(lambda: queue.current is None)
     assert queue.note("a") and "\n" not in queue.note("a")
     if not isinstance(ending, RunFailed):
-        assert Run(queue.runs_dir / "a").state == "failed" and read_json(queue.runs_dir / "a" / "status.json")["error"]
+        assert (
+            Run(queue.runs_dir / "a").state == "failed"
+            and read_json(queue.runs_dir / "a" / "status.json")["error"]
+        )
     trainer.ending = None
     queue.submit(None, run_id="b")
     until(lambda: Run(queue.runs_dir / "b").state == "finished")
@@ -188,7 +201,19 @@ def test_delete_removes_only_runs_inside_the_runs_folder(tmp_path):
     (runs / "linked").symlink_to(outside)
     (runs / "foreign").mkdir()
     (runs / "foreign" / "thesis.txt").write_text("years of work")
-    for run_id in ("linked", "foreign", "..", ".", "", "../elsewhere/kept", "mine/../../elsewhere/kept", "/etc", "teachers", "a\0b", "unknown"):
+    for run_id in (
+        "linked",
+        "foreign",
+        "..",
+        ".",
+        "",
+        "../elsewhere/kept",
+        "mine/../../elsewhere/kept",
+        "/etc",
+        "teachers",
+        "a\0b",
+        "unknown",
+    ):
         with pytest.raises(RequestError):
             delete_run(runs, run_id)
     with exclusive(runs / "mine" / "lock"), pytest.raises(RequestError, match="stop it first"):
@@ -212,12 +237,14 @@ def test_a_run_that_runs_or_waits_is_not_deleted(queue, trainer):
 
 
 def test_the_shared_queue_survives_a_reload_of_its_module(tmp_path):
-    """Streamlit's watcher drops changed modules: a queue in a module global would lose its running training."""
+    """Streamlit's watcher drops changed modules: a queue in a module global would lose its running
+    training.
+    """
     before = shared(tmp_path)
-    reloaded = importlib.reload(kdviz.queue)
+    reloaded = importlib.reload(kdviz.jobs.queue)
     try:
         assert reloaded.shared(tmp_path) is before
         assert reloaded.shared(tmp_path / ".." / tmp_path.name) is before
         assert reloaded.shared(tmp_path / "other") is not before
     finally:
-        sys.__dict__[kdviz.queue._SHARED].clear()
+        sys.__dict__[kdviz.jobs.queue._SHARED].clear()

@@ -9,12 +9,12 @@ import pytest
 from conftest import metrics_lines
 from safetensors.torch import load_file, save_file
 
-import kdviz.teacher
-from kdviz import losses
+import kdviz.training.teacher
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.launch import execute
-from kdviz.recording import RunWriter
-from kdviz.runs import Run
+from kdviz.jobs.launch import execute
+from kdviz.method import losses
+from kdviz.runs.reader import Run
+from kdviz.runs.writer import RunWriter
 
 SID = dict(strategy="sid", epochs=4)
 
@@ -44,13 +44,21 @@ def stop_in(folder: Path, function: str, nth: int) -> None:
 def results(folder: Path) -> dict[str, bytes]:
     """Every file of results: what two runs of the same numbers have in common to the last bit."""
     names = ["predictions.jsonl", "probes.json", "student/model.safetensors", "student/config.json"]
-    paths = [folder / name for name in names] + sorted([*folder.glob("evaluations/*"), *folder.glob("snapshots/*"), *folder.glob("checkpoints/epoch_*/student/*")])
+    paths = [folder / name for name in names] + sorted(
+        [
+            *folder.glob("evaluations/*"),
+            *folder.glob("snapshots/*"),
+            *folder.glob("checkpoints/epoch_*/student/*"),
+        ]
+    )
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def assert_same_run(one: Path, other: Path) -> None:
     # Whichever run needs a teacher first fine-tunes it; those lines are not the run's own training.
-    first, second = ([line for line in metrics_lines(folder) if line["kind"] != "teacher"] for folder in (one, other))
+    first, second = (
+        [line for line in metrics_lines(folder) if line["kind"] != "teacher"] for folder in (one, other)
+    )
     assert first == second
     first, second = results(one), results(other)
     assert first.keys() == second.keys()
@@ -62,13 +70,28 @@ def test_the_same_seed_gives_the_same_run_to_the_last_bit(tiny, straight):
     first = straight(**SID)
     assert_same_run(first.folder, tiny.run(**SID).folder)
     other = tiny.run(**SID, seed=1)
-    assert other.config["teacher_fingerprint"] == first.config["teacher_fingerprint"], "seeds share the teacher"
-    assert other.evals[0]["logit_kl"] != first.evals[0]["logit_kl"] and other.train_lines[0]["loss"] != first.train_lines[0]["loss"]
+    assert other.config["teacher_fingerprint"] == first.config["teacher_fingerprint"], (
+        "seeds share the teacher"
+    )
+    assert (
+        other.evals[0]["logit_kl"] != first.evals[0]["logit_kl"]
+        and other.train_lines[0]["loss"] != first.train_lines[0]["loss"]
+    )
 
 
-@pytest.mark.parametrize("settings", [SID, dict(strategy="pid", epochs=4, cosine_threshold=1.9, epochs_per_layer=1), dict(strategy="all", epochs=4)], ids=["sid", "pid", "all"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SID,
+        dict(strategy="pid", epochs=4, cosine_threshold=1.9, epochs_per_layer=1),
+        dict(strategy="all", epochs=4),
+    ],
+    ids=["sid", "pid", "all"],
+)
 def test_a_run_interrupted_in_every_stage_ends_as_an_unbroken_one(tiny, straight, settings):
-    """Lost moments, another order of examples or a stage begun anew give another student, and nobody would know."""
+    """Lost moments, another order of examples or a stage begun anew give another student, and nobody would
+    know.
+    """
     folder = tiny.create(**settings)
     stop_in(folder, "evaluate", 1)  # before the first checkpoint
     stop_in(folder, "train_epoch", 3)  # in the first stage
@@ -94,25 +117,40 @@ def test_stopping_in_the_teachers_fine_tuning_changes_nothing(tiny, tmp_path):
     stop_in(folder, "_finetune", 8)  # in its second
     stop_in(folder, "_finetune", 8)  # in its third
     execute(folder, num_threads=1)
-    teachers = [runs / "teachers" / whole.config["teacher_fingerprint"] / "model.safetensors" for runs in (tmp_path / "one", tmp_path / "two")]
+    teachers = [
+        runs / "teachers" / whole.config["teacher_fingerprint"] / "model.safetensors"
+        for runs in (tmp_path / "one", tmp_path / "two")
+    ]
     assert teachers[0].read_bytes() == teachers[1].read_bytes()
     assert_same_run(whole.folder, folder)
-    left = [path.name for path in (tmp_path / "two" / "teachers").iterdir() if path.name.endswith((".partial", ".whole"))]
+    left = [
+        path.name
+        for path in (tmp_path / "two" / "teachers").iterdir()
+        if path.name.endswith((".partial", ".whole"))
+    ]
     assert not left, "what the breaks left is cleared away"
 
 
 def test_a_break_in_the_teachers_last_epoch_costs_that_epoch_alone(tiny, tmp_path, monkeypatch):
-    """With a large teacher an epoch is hours; there is no checkpoint after the last one, because then the teacher itself is written."""
+    """With a large teacher an epoch is hours; there is no checkpoint after the last one, because then the
+    teacher itself is written.
+    """
     folder = tiny.create("broken", runs_dir=tmp_path, strategy="soft", epochs=1, teacher_epochs=3)
     stop_in(folder, "_finetune", 14)  # 5 steps an epoch
-    steps, one_step = [], kdviz.teacher.optimizer_step
-    monkeypatch.setattr(kdviz.teacher, "optimizer_step", lambda *args, **more: (steps.append(1), one_step(*args, **more)))
+    steps, one_step = [], kdviz.training.teacher.optimizer_step
+    monkeypatch.setattr(
+        kdviz.training.teacher,
+        "optimizer_step",
+        lambda *args, **more: (steps.append(1), one_step(*args, **more)),
+    )
     execute(folder, num_threads=1)
     assert len(steps) == 5 and [line["step"] for line in Run(folder).lines("teacher")] == list(range(1, 16))
 
 
 def test_what_a_kill_left_half_written_is_cleared(tiny, straight):
-    """A checkpoint is a folder with a name of its own until it is whole: one that cannot be cleared would end every resume."""
+    """A checkpoint is a folder with a name of its own until it is whole: one that cannot be cleared would end
+    every resume.
+    """
     settings = dict(strategy="all", epochs=4)
     folder = tiny.create(**settings)
     stop_in(folder, "train_epoch", 8)
@@ -173,17 +211,25 @@ def test_a_checkpointed_epoch_is_published_when_the_run_resumes(tiny, straight, 
         (folder / lost).unlink()
     stop_in(folder, "train_epoch", 1)
     assert [line["epoch"] for line in Run(folder).evals] == [0, 1]
-    assert (folder / "student" / "model.safetensors").exists() and (folder / "predictions.jsonl").exists() and Run(folder).summary["epoch"] == 1
+    assert (
+        (folder / "student" / "model.safetensors").exists()
+        and (folder / "predictions.jsonl").exists()
+        and Run(folder).summary["epoch"] == 1
+    )
     execute(folder, num_threads=1)
     assert_same_run(folder, straight(**settings).folder)
 
 
 def test_a_kill_while_a_run_resumes_keeps_every_finished_epoch(tiny, monkeypatch):
-    """Lines behind the checkpoint are cut on resuming: were the epoch's own line among them for a moment, a kill would lose it."""
+    """Lines behind the checkpoint are cut on resuming: were the epoch's own line among them for a moment, a
+    kill would lose it.
+    """
     folder = tiny.create(strategy="all", epochs=4)
     stop_in(folder, "train_epoch", 13)
     assert [line["epoch"] for line in Run(folder).evals] == [0, 1, 2]
-    monkeypatch.setattr(RunWriter, "predictions", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))  # nothing of ours catches it
+    monkeypatch.setattr(
+        RunWriter, "predictions", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )  # nothing of ours catches it
     with pytest.raises(KeyboardInterrupt):
         execute(folder, num_threads=1)
     run = Run(folder)
@@ -200,7 +246,7 @@ def test_two_runs_in_two_threads_equal_each_alone(tiny, straight):
     def work(folder: Path) -> None:
         try:
             execute(folder, num_threads=1)
-        except BaseException as error:  # noqa: BLE001 - shown by the assertion below
+        except BaseException as error:
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(folder,)) for folder in folders]
@@ -214,7 +260,9 @@ def test_two_runs_in_two_threads_equal_each_alone(tiny, straight):
 
 
 def test_data_or_weights_that_changed_since_the_run_was_made_are_refused(tiny, tmp_path):
-    """A queued run would otherwise train on other rows than its fingerprint says, or keep a teacher under a wrong name."""
+    """A queued run would otherwise train on other rows than its fingerprint says, or keep a teacher under a
+    wrong name.
+    """
     glue = Path(shutil.copytree(tiny.glue / "CoLA", tmp_path / "glue" / "CoLA")).parent
     checkpoint = Path(shutil.copytree(tiny.checkpoint, tmp_path / "checkpoint"))
     folder = tiny.create(runs_dir=tmp_path / "runs", data_dir=str(glue), teacher=str(checkpoint))
@@ -225,7 +273,11 @@ def test_data_or_weights_that_changed_since_the_run_was_made_are_refused(tiny, t
         execute(folder, num_threads=1)
     train.write_text(content)
     weights = load_file(checkpoint / "model.safetensors")
-    save_file({name: tensor + 0.001 for name, tensor in weights.items()}, checkpoint / "model.safetensors", {"format": "pt"})
+    save_file(
+        {name: tensor + 0.001 for name, tensor in weights.items()},
+        checkpoint / "model.safetensors",
+        {"format": "pt"},
+    )
     with pytest.raises(RequestError, match="the weights in .* changed"):
         execute(folder, num_threads=1)
     assert not list((tmp_path / "runs").glob("teachers/*/model.safetensors"))
@@ -244,5 +296,9 @@ def test_a_loss_that_is_no_number_ends_the_run_with_one_line(tiny, monkeypatch):
     with pytest.raises(RunFailed, match="the loss became nan at step .* lower learning_rate"):
         execute(folder, num_threads=1)
     run = Run(folder)
-    assert run.state == "failed" and "\n" not in run.status["error"] and [line["epoch"] for line in run.evals] == [0, 1]
+    assert (
+        run.state == "failed"
+        and "\n" not in run.status["error"]
+        and [line["epoch"] for line in run.evals] == [0, 1]
+    )
     assert (folder / "student" / "model.safetensors").exists()

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
-from kdviz.room import Limits, Room, Visitor, checkpoint_bytes, give_code, new_secret, owner_of, owns
+from kdviz.jobs.permissions import (
+    Limits,
+    Room,
+    Visitor,
+    checkpoint_bytes,
+    give_code,
+    new_secret,
+    owner_of,
+    owns,
+)
 
 ACTIONS = ("start", "resume", "stop", "delete")
 
@@ -45,7 +54,9 @@ def test_read_only_refuses_everything_and_everybody():
     give_code(one, "blue", environment)
     for action in ACTIONS:
         with pytest.raises(RequestError, match="only shows runs"):
-            Room.from_environment(environment).require(action, Visitor.of(b"a" * 16, environment), config_of(one))
+            Room.from_environment(environment).require(
+                action, Visitor.of(b"a" * 16, environment), config_of(one)
+            )
 
 
 def test_the_code_opens_and_only_the_code():
@@ -60,7 +71,9 @@ def test_the_code_opens_and_only_the_code():
     again = Visitor.of(secret, environment)
     assert all(room.refusal(action, again, config_of(visitor(b"b" * 16))) is None for action in ACTIONS)
     assert not Visitor.of(new_secret(), environment).is_presenter
-    assert not Visitor.of(secret, {"KDVIZ_PRESENTER_CODE": "another"}).is_presenter, "a changed code is asked for again"
+    assert not Visitor.of(secret, {"KDVIZ_PRESENTER_CODE": "another"}).is_presenter, (
+        "a changed code is asked for again"
+    )
 
 
 def test_no_code_set_makes_no_presenter():
@@ -81,12 +94,17 @@ def test_the_owner_in_a_file_is_not_the_secret():
     """config.json is shown, copied and put into reports: who reads it must not become the owner."""
     secret = new_secret()
     written = json.dumps(config_of(visitor(secret)))
-    assert secret.hex() not in written and owner_of(bytes.fromhex(visitor(secret).owner)) != visitor(secret).owner
+    assert (
+        secret.hex() not in written
+        and owner_of(bytes.fromhex(visitor(secret).owner)) != visitor(secret).owner
+    )
 
 
 def test_limits_come_from_the_environment(caplog):
     """A limit that is silently not read is no limit."""
-    limits = Limits.from_environment({"KDVIZ_MAX_STEPS": "10", "KDVIZ_MAX_LAYERS": " 2 ", "KDVIZ_MAX_EXAMPLES": "many"})
+    limits = Limits.from_environment(
+        {"KDVIZ_MAX_STEPS": "10", "KDVIZ_MAX_LAYERS": " 2 ", "KDVIZ_MAX_EXAMPLES": "many"}
+    )
     assert (limits.steps, limits.layers, limits.examples) == (10, 2, Limits().examples)
     assert "KDVIZ_MAX_EXAMPLES" in caplog.text
     fits = {"steps": 10, "examples": 5, "layers": 2, "checkpoint_bytes": 1, "waiting": 0}
@@ -97,7 +115,12 @@ def test_limits_come_from_the_environment(caplog):
         assert caught.value.field == field
 
 
-@given(st.dictionaries(st.sampled_from(["KDVIZ_MAX_STEPS", "KDVIZ_MAX_WAITING", "KDVIZ_READ_ONLY", "KDVIZ_PRESENTER_CODE"]), st.text(max_size=30)))
+@given(
+    st.dictionaries(
+        st.sampled_from(["KDVIZ_MAX_STEPS", "KDVIZ_MAX_WAITING", "KDVIZ_READ_ONLY", "KDVIZ_PRESENTER_CODE"]),
+        st.text(max_size=30),
+    )
+)
 def test_no_environment_breaks_the_server(environment):
     """A typing slip in a setting must leave a working, no less careful server."""
     assert all(value > 0 for value in vars(Limits.from_environment(environment)).values())
@@ -106,8 +129,11 @@ def test_no_environment_breaks_the_server(environment):
 
 def test_checkpoints_of_every_epoch_are_counted():
     """They are what fills the disk of a small server."""
+
     def kept(**settings: object) -> int:
-        return checkpoint_bytes(1_000_000, RunConfig(**settings)) - checkpoint_bytes(1_000_000, RunConfig(keep_checkpoints=False))
+        return checkpoint_bytes(1_000_000, RunConfig(**settings)) - checkpoint_bytes(
+            1_000_000, RunConfig(keep_checkpoints=False)
+        )
 
     assert kept(epochs=10, checkpoints_mb=100) == 40_000_000
     assert kept(epochs=1000, checkpoints_mb=100) == 100 << 20

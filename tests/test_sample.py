@@ -1,4 +1,6 @@
-"""The sample data: the same everywhere, balanced, held out, in sentences of its own, and not to be had by counting words."""
+"""The sample data: the same everywhere, balanced, held out, in sentences of its own, and not to be had by
+counting words.
+"""
 
 import os
 import re
@@ -11,7 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdviz.data.sample import MAX_EXAMPLES, TASKS, cola, engine, generate, mrpc, phenomena, qqp, rte, sst2, words
+from kdviz.data.sample import (
+    MAX_EXAMPLES,
+    TASKS,
+    cola,
+    engine,
+    generate,
+    mrpc,
+    phenomena,
+    qqp,
+    rte,
+    sst2,
+    words,
+)
 from kdviz.presets import presets
 from kdviz.tasks import TASKS as GLUE_TASKS
 from kdviz.tasks import task_named
@@ -41,7 +55,9 @@ def test_tasks_of_the_paper_are_there():
 
 @EVERY_TASK
 def test_format_is_the_tasks_own(task):
-    """A missing second sentence or a label that the task lacks would train something else under the task's name."""
+    """A missing second sentence or a label that the task lacks would train something else under the task's
+    name.
+    """
     spec = task_named(task)
     for row, example in enumerate(full(task, "dev")):
         assert example.index == row
@@ -52,7 +68,9 @@ def test_format_is_the_tasks_own(task):
 
 @EVERY_TASK
 def test_english_is_well_formed(task):
-    """Doubled words, a stray slot, "a apple" or a missing capital would shame a lecturer and give labels away."""
+    """Doubled words, a stray slot, "a apple" or a missing capital would shame a lecturer and give labels
+    away.
+    """
     for example in full(task, "dev") + full(task, "train")[:4000]:
         for text in filter(None, (example.text_a, example.text_b)):
             assert re.fullmatch(r"[A-Z0-9].*[a-z0-9][.?]", text), text
@@ -63,11 +81,19 @@ def test_english_is_well_formed(task):
 
 @EVERY_TASK
 def test_same_on_every_machine(task):
-    """With an order that depends on the process, two people's "seed 0" would be different data under one name."""
+    """With an order that depends on the process, two people's "seed 0" would be different data under one
+    name.
+    """
     code = f"from kdviz.data.sample import generate; print(generate({task!r}, 'dev', 60, seed=3))"
     for hash_seed in ("0", "1"):
-        printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": hash_seed},
-                                 capture_output=True, text=True, check=True).stdout
+        printed = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         assert printed.strip() == str(generate(task, "dev", 60, seed=3))
 
 
@@ -120,10 +146,16 @@ def test_at_least_eight_phenomena():
 
 
 def test_word_lists_are_held_out():
-    """A word in both halves of a list would be known from training; only some of SST-2's praise and blame is shared."""
+    """A word in both halves of a list would be known from training; only some of SST-2's praise and blame is
+    shared.
+    """
     shared_on_purpose = (sst2._GOOD, sst2._BAD)
-    lists = [value for module in (words, cola, mrpc, qqp, rte, sst2) for value in vars(module).values()
-             if isinstance(value, words.Words) and value not in shared_on_purpose]
+    lists = [
+        value
+        for module in (words, cola, mrpc, qqp, rte, sst2)
+        for value in vars(module).values()
+        if isinstance(value, words.Words) and value not in shared_on_purpose
+    ]
     assert len(lists) > 20
     for each in lists:
         assert not (set(each.train) & set(each.dev)) - {""}
@@ -132,9 +164,17 @@ def test_word_lists_are_held_out():
 
 @EVERY_TASK
 def test_dev_has_new_words(task):
-    """Lists may be disjoint and yet share their words through another list: nearly every dev example has a new word."""
-    known = {token for example in full(task, "train") for token in tokens(f"{example.text_a} {example.text_b or ''}")}
-    new = [bool(set(tokens(f"{example.text_a} {example.text_b or ''}")) - known) for example in full(task, "dev")]
+    """Lists may be disjoint and yet share their words through another list: nearly every dev example has a
+    new word.
+    """
+    known = {
+        token
+        for example in full(task, "train")
+        for token in tokens(f"{example.text_a} {example.text_b or ''}")
+    }
+    new = [
+        bool(set(tokens(f"{example.text_a} {example.text_b or ''}")) - known) for example in full(task, "dev")
+    ]
     assert np.mean(new) > 0.9
 
 
@@ -157,10 +197,11 @@ def test_templates_are_held_out(task, monkeypatch):
 @EVERY_TASK
 @pytest.mark.parametrize("with_overlap", [False, True])
 def test_counting_words_is_not_enough(task, with_overlap):
-    """If words and pairs of words gave the label away, nobody would need attention, and a student could skip it.
+    """If words and pairs of words gave the label away, nobody would need attention, and a student could skip
+    it.
 
-    Logistic regression on counts of words and bigrams (for pairs: of each sentence by itself, and then also how many
-    they share), 4,000 training examples.
+    Logistic regression on counts of words and bigrams (for pairs: of each sentence by itself, and then also
+    how many they share), 4,000 training examples.
     """
     from scipy import sparse
     from sklearn.feature_extraction.text import CountVectorizer
@@ -179,7 +220,9 @@ def test_counting_words_is_not_enough(task, with_overlap):
         second = counter.transform([example.text_b for example in examples])
         if not with_overlap:
             return sparse.hstack([first, second]).tocsr()
-        shared, *lengths = (np.asarray(counts.sum(axis=1)).ravel() for counts in (first.minimum(second), first, second))
+        shared, *lengths = (
+            np.asarray(counts.sum(axis=1)).ravel() for counts in (first.minimum(second), first, second)
+        )
         overlap = np.stack([shared / lengths[0], shared / lengths[1], (lengths[0] - lengths[1]) / 10], axis=1)
         return sparse.hstack([first, second, sparse.csr_matrix(5 * overlap)]).tocsr()
 
@@ -204,10 +247,21 @@ def test_wrong_requests_say_what_exists():
 @pytest.mark.skipif(not GLUE.is_dir(), reason="needs the GLUE files in ../shared/glue")
 def test_no_sentence_of_glue():
     """Sentences of GLUE are not ours to give away, and would make sample data a test on the training set."""
-    ours = {" ".join(tokens(text)) for task in TASKS for split in ("train", "dev") for example in full(task, split)
-            for text in (example.text_a, example.text_b) if text}
-    ours |= {" ".join(tokens(text)) for task in GLUE_TASKS for preset in presets(getattr(task, "name", task))
-             for text in (preset.text_a, preset.text_b) if text}
+    ours = {
+        " ".join(tokens(text))
+        for task in TASKS
+        for split in ("train", "dev")
+        for example in full(task, split)
+        for text in (example.text_a, example.text_b)
+        if text
+    }
+    ours |= {
+        " ".join(tokens(text))
+        for task in GLUE_TASKS
+        for preset in presets(getattr(task, "name", task))
+        for text in (preset.text_a, preset.text_b)
+        if text
+    }
     for path in sorted(GLUE.rglob("*.t*")):
         for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
             for field in line.split("\t"):

@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import rel_entr
 
-from kdviz.attention import seed_dropout
 from kdviz.config import RunConfig
 from kdviz.data.encoded import Tokenizer
 from kdviz.data.examples import Example
 from kdviz.errors import RequestError
-from kdviz.models import build_student, load_classifier, match_layers
-from kdviz.objective import Terms, set_trainable, stage_needs, step_terms
-from kdviz.optimise import make_optimizer, optimizer_step
-from kdviz.strategies import Stage, StageSchedule, planned_stages
-from kdviz.teacher_outputs import TeacherOutputs
+from kdviz.method.objective import Terms, set_trainable, stage_needs, step_terms
+from kdviz.method.stages import Stage, StageSchedule, planned_stages
+from kdviz.models.build import build_student, load_classifier, match_layers
+from kdviz.models.trace import seed_dropout
+from kdviz.training.optimise import make_optimizer, optimizer_step
+from kdviz.training.teacher_outputs import TeacherOutputs
 
 STAGED = ("pid", "sid")
 
@@ -40,12 +40,22 @@ def test_strategies_without_stages_have_one():
 
 def test_pid_has_one_internal_layer_at_a_time_then_only_classification():
     """Two layers at once in pid is sid: the paper's comparison of the two would compare nothing."""
-    assert shapes(strategy="pid", epochs=8, student_layers=3) == [((0,), "none", 2), ((1,), "none", 2), ((2,), "none", 2), ((), "soft", 2)]
+    assert shapes(strategy="pid", epochs=8, student_layers=3) == [
+        ((0,), "none", 2),
+        ((1,), "none", 2),
+        ((2,), "none", 2),
+        ((), "soft", 2),
+    ]
 
 
 def test_sid_stacks_layers_then_only_classification():
     """Algorithm 1: pair 1, then 1+2, then 1+2+3; the last stage has no internal term."""
-    assert shapes(strategy="sid", epochs=8, student_layers=3) == [((0,), "none", 2), ((0, 1), "none", 2), ((0, 1, 2), "none", 2), ((), "soft", 2)]
+    assert shapes(strategy="sid", epochs=8, student_layers=3) == [
+        ((0,), "none", 2),
+        ((0, 1), "none", 2),
+        ((0, 1, 2), "none", 2),
+        ((), "soft", 2),
+    ]
 
 
 def test_the_papers_split_of_fifty_epochs():
@@ -55,9 +65,13 @@ def test_the_papers_split_of_fifty_epochs():
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(STAGED), st.integers(1, 12), st.integers(0, 60), st.one_of(st.none(), st.integers(1, 5)))
+@given(
+    st.sampled_from(STAGED), st.integers(1, 12), st.integers(0, 60), st.one_of(st.none(), st.integers(1, 5))
+)
 def test_planned_epochs_add_up_and_every_stage_gets_some(strategy, layers, extra, each):
-    """A lost or doubled epoch shifts the learning-rate schedule of the whole run; an empty stage would never end."""
+    """A lost or doubled epoch shifts the learning-rate schedule of the whole run; an empty stage would never
+    end.
+    """
     epochs = layers * (each or 1) + 1 + extra
     found = stages(strategy=strategy, student_layers=layers, epochs=epochs, epochs_per_layer=each)
     assert sum(stage.epochs for stage in found) == epochs and all(stage.epochs >= 1 for stage in found)
@@ -69,27 +83,56 @@ def test_planned_epochs_add_up_and_every_stage_gets_some(strategy, layers, extra
 @pytest.mark.parametrize("strategy", STAGED)
 def test_soft_throughout_and_hard_labels(strategy):
     """Rows of the paper's ablation: soft labels in every stage, hard labels with weight λ beside them."""
-    kinds = [stage.classification for stage in stages(strategy=strategy, epochs=8, student_layers=3, soft_throughout=True)]
+    kinds = [
+        stage.classification
+        for stage in stages(strategy=strategy, epochs=8, student_layers=3, soft_throughout=True)
+    ]
     assert kinds == ["soft"] * 4
-    kinds = [stage.classification for stage in stages(strategy=strategy, epochs=8, student_layers=3, soft_throughout=True, hard_labels=True)]
+    kinds = [
+        stage.classification
+        for stage in stages(
+            strategy=strategy, epochs=8, student_layers=3, soft_throughout=True, hard_labels=True
+        )
+    ]
     assert kinds == ["soft+hard"] * 4
-    kinds = [stage.classification for stage in stages(strategy=strategy, epochs=8, student_layers=3, hard_labels=True)]
+    kinds = [
+        stage.classification
+        for stage in stages(strategy=strategy, epochs=8, student_layers=3, hard_labels=True)
+    ]
     assert kinds == ["none"] * 3 + ["soft+hard"], "labels do not leak into internal stages"
     assert shapes(strategy="soft", epochs=2, hard_labels=True) == [((), "soft+hard", 2)]
 
 
 def test_active_pairs_choose_the_layers():
-    """Distilling only the last pair is a claim of later work: with all pairs active it could not be tested."""
+    """Distilling only the last pair is a claim of later work: with all pairs active it could not be
+    tested.
+    """
     assert shapes(strategy="all", epochs=4, student_layers=3, active_pairs=(2,)) == [((2,), "soft", 4)]
-    assert shapes(strategy="sid", epochs=6, student_layers=3, active_pairs=(2, 0)) == [((0,), "none", 2), ((0, 2), "none", 2), ((), "soft", 2)]
-    assert shapes(strategy="pid", epochs=4, student_layers=3, active_pairs=(1,)) == [((1,), "none", 2), ((), "soft", 2)]
+    assert shapes(strategy="sid", epochs=6, student_layers=3, active_pairs=(2, 0)) == [
+        ((0,), "none", 2),
+        ((0, 2), "none", 2),
+        ((), "soft", 2),
+    ]
+    assert shapes(strategy="pid", epochs=4, student_layers=3, active_pairs=(1,)) == [
+        ((1,), "none", 2),
+        ((), "soft", 2),
+    ]
 
 
 def test_freezing_finished_layers():
     """A layer is finished when its loss is dropped: in pid with every move, in sid only in the last stage."""
-    assert [stage.frozen_below for stage in stages(strategy="pid", epochs=8, student_layers=3, freeze_finished=True)] == [0, 1, 2, 3]
-    assert [stage.frozen_below for stage in stages(strategy="sid", epochs=8, student_layers=3, freeze_finished=True)] == [0, 0, 0, 3]
-    assert [stage.only_classifier for stage in stages(strategy="sid", epochs=8, student_layers=3, classifier_only_last=True)] == [False, False, False, True]
+    assert [
+        stage.frozen_below
+        for stage in stages(strategy="pid", epochs=8, student_layers=3, freeze_finished=True)
+    ] == [0, 1, 2, 3]
+    assert [
+        stage.frozen_below
+        for stage in stages(strategy="sid", epochs=8, student_layers=3, freeze_finished=True)
+    ] == [0, 0, 0, 3]
+    assert [
+        stage.only_classifier
+        for stage in stages(strategy="sid", epochs=8, student_layers=3, classifier_only_last=True)
+    ] == [False, False, False, True]
 
 
 def test_too_few_epochs_are_refused_with_the_number_needed():
@@ -123,15 +166,32 @@ def test_a_threshold_moves_up_early_and_the_last_stage_gets_the_saved_epochs():
 @pytest.fixture(scope="module")
 def world(tiny_checkpoint: Path):
     """A teacher of 4 layers, 3 matched pairs, and a batch."""
-    texts = ("The dog sees the cat.", "Yes.", "Again and again the old horse near the river likes the artist.", "The child helps the lawyer today.")
-    encoded = Tokenizer(tiny_checkpoint, 32).encode_set([Example(index=number, text_a=text, text_b=None, label=number % 2) for number, text in enumerate(texts)])
+    texts = (
+        "The dog sees the cat.",
+        "Yes.",
+        "Again and again the old horse near the river likes the artist.",
+        "The child helps the lawyer today.",
+    )
+    encoded = Tokenizer(tiny_checkpoint, 32).encode_set(
+        [
+            Example(index=number, text_a=text, text_b=None, label=number % 2)
+            for number, text in enumerate(texts)
+        ]
+    )
     teacher = load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0))
-    return teacher, load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(1)), encoded.batch(np.arange(4)), match_layers("uniform", 3, 4)
+    return (
+        teacher,
+        load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(1)),
+        encoded.batch(np.arange(4)),
+        match_layers("uniform", 3, 4),
+    )
 
 
 def make_student(world):
     teacher, source, _, pairs = world
-    student = build_student(init="random", pairs=pairs, teacher=teacher, source=source, generator=torch.Generator().manual_seed(4))
+    student = build_student(
+        init="random", pairs=pairs, teacher=teacher, source=source, generator=torch.Generator().manual_seed(4)
+    )
     generator = torch.Generator()
     seed_dropout(student, generator)
     return student.train(), generator
@@ -184,7 +244,9 @@ def allowed_groups(stage: Stage) -> set[int | str]:
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: "-".join(map(str, variant.values())))
 def test_every_stage_has_exactly_its_terms_and_touches_only_what_it_may(world, variant):
-    """A term counted twice or missing, or a layer that moves while it should not, changes results and nothing else."""
+    """A term counted twice or missing, or a layer that moves while it should not, changes results and nothing
+    else.
+    """
     config = RunConfig(**{"epochs": 8, "student_layers": 3, **variant})
     student, generator = make_student(world)
     optimizer = make_optimizer(student, learning_rate=1e-3, weight_decay=0.01)
@@ -193,9 +255,15 @@ def test_every_stage_has_exactly_its_terms_and_touches_only_what_it_may(world, v
         terms = one_step(world, student, generator, stage, config)
         assert set(terms.attention_kl) == (set(stage.layers) if "kl" in config.terms else set())
         assert set(terms.cls_distance) == (set(stage.layers) if "cos" in config.terms else set())
-        assert (terms.soft is not None) == ("soft" in stage.classification) and (terms.hard is not None) == ("hard" in stage.classification)
+        assert (terms.soft is not None) == ("soft" in stage.classification) and (terms.hard is not None) == (
+            "hard" in stage.classification
+        )
         optimizer_step(optimizer, student.parameters(), learning_rate=1e-3, max_grad_norm=1.0)
-        touched = {group_of(name) for name, parameter in student.named_parameters() if not torch.equal(parameter, before[name])}
+        touched = {
+            group_of(name)
+            for name, parameter in student.named_parameters()
+            if not torch.equal(parameter, before[name])
+        }
         assert touched == allowed_groups(stage), stage.name
         assert all(torch.isfinite(parameter).all() for parameter in student.parameters())
 
@@ -208,37 +276,56 @@ def test_the_total_is_the_weighted_sum_of_the_named_terms(world):
         student, generator = make_student(world)
         terms = one_step(world, student, generator, planned_stages(config)[0], config)
         soft, hard, kl, cos = factors
-        expected = soft * terms.soft + hard * terms.hard + kl * sum(terms.attention_kl.values()) + cos * sum(terms.cls_distance.values())
+        expected = (
+            soft * terms.soft
+            + hard * terms.hard
+            + kl * sum(terms.attention_kl.values())
+            + cos * sum(terms.cls_distance.values())
+        )
         assert terms.total.item() == pytest.approx(expected.item(), rel=1e-6)
     config = RunConfig(strategy="hard", student_layers=3, hard_weight=0.25)
     terms = one_step(world, *make_student(world), planned_stages(config)[0], config)
-    assert terms.total.item() == terms.hard.item(), "λ is for hard labels beside soft ones; alone they count in full"
+    assert terms.total.item() == terms.hard.item(), (
+        "λ is for hard labels beside soft ones; alone they count in full"
+    )
 
 
 def test_kl_terms_equal_scipy_on_eval_maps(world):
-    """The whole way from text to loss once by hand: a wrong pair or layer offset gives another, equally smooth, curve."""
+    """The whole way from text to loss once by hand: a wrong pair or layer offset gives another, equally
+    smooth, curve.
+    """
     teacher, source, batch, pairs = world
-    student = build_student(init="random", pairs=pairs, teacher=teacher, source=source, generator=torch.Generator().manual_seed(4))
+    student = build_student(
+        init="random", pairs=pairs, teacher=teacher, source=source, generator=torch.Generator().manual_seed(4)
+    )
     config = RunConfig(strategy="all", student_layers=3)
     stage = planned_stages(config)[0]
     outputs = TeacherOutputs(teacher, "live").gather(batch, stage_needs(stage, pairs, config))
     terms = step_terms(student, batch, outputs, stage=stage, pairs=pairs, config=config)
-    from kdviz.attention import trace
+    from kdviz.models.trace import trace
 
     with torch.no_grad():
-        teacher_maps, student_maps = (trace(model, *batch.inputs, record=range(len(model.bert.encoder.layer))).log_probs for model in (teacher, student))
+        teacher_maps, student_maps = (
+            trace(model, *batch.inputs, record=range(len(model.bert.encoder.layer))).log_probs
+            for model in (teacher, student)
+        )
     assert pairs == ((0, 0), (1, 1), (2, 3))
     for own, other in pairs:
         examples = []
         for row, length in enumerate(batch.attention_mask.sum(1).tolist()):
-            p, q = (maps[layer][row, :, :length, :length].exp().double().numpy() for maps, layer in ((teacher_maps, other), (student_maps, own)))
+            p, q = (
+                maps[layer][row, :, :length, :length].exp().double().numpy()
+                for maps, layer in ((teacher_maps, other), (student_maps, own))
+            )
             examples.append(rel_entr(p, q).sum(-1).mean())
         assert terms.attention_kl[own].item() == pytest.approx(np.mean(examples), rel=1e-4)
 
 
 @pytest.mark.parametrize("strategy", ["all", "pid", "sid"])
 def test_steps_in_train_mode_stay_finite_with_dropout_on(world, strategy):
-    """KL on transformers' own train-mode maps is NaN from the first step; a mask or dropout slip brings it back."""
+    """KL on transformers' own train-mode maps is NaN from the first step; a mask or dropout slip brings it
+    back.
+    """
     config = RunConfig(strategy=strategy, epochs=8, student_layers=3)
     student, generator = make_student(world)
     optimizer = make_optimizer(student, learning_rate=1e-3, weight_decay=0.0)
@@ -247,11 +334,17 @@ def test_steps_in_train_mode_stay_finite_with_dropout_on(world, strategy):
         for _ in range(4):
             terms = one_step(world, student, generator, stage, config)
             assert torch.isfinite(terms.total)
-            assert all(torch.isfinite(parameter.grad).all() for parameter in student.parameters() if parameter.grad is not None)
+            assert all(
+                torch.isfinite(parameter.grad).all()
+                for parameter in student.parameters()
+                if parameter.grad is not None
+            )
             optimizer_step(optimizer, student.parameters(), learning_rate=1e-3, max_grad_norm=1.0)
 
 
-@pytest.mark.parametrize("variant", [dict(), dict(terms=("kl",)), dict(terms=("cos",)), dict(terms=("kl",), cosine_threshold=0.2)])
+@pytest.mark.parametrize(
+    "variant", [dict(), dict(terms=("kl",)), dict(terms=("cos",)), dict(terms=("kl",), cosine_threshold=0.2)]
+)
 def test_the_teacher_is_asked_only_what_a_stage_reads(world, variant):
     """Running twelve layers where two are needed makes early stages several times slower, without a sign."""
     config = RunConfig(strategy="pid", epochs=8, student_layers=3, **variant)
@@ -259,18 +352,32 @@ def test_the_teacher_is_asked_only_what_a_stage_reads(world, variant):
     needs = stage_needs(first, world[3], config)
     assert needs.num_layers == 1 and not needs.logits
     assert needs.map_layers == (frozenset({0}) if "kl" in config.terms else frozenset())
-    assert needs.cls_layers == (frozenset({0}) if "cos" in config.terms or config.cosine_threshold else frozenset())
+    assert needs.cls_layers == (
+        frozenset({0}) if "cos" in config.terms or config.cosine_threshold else frozenset()
+    )
     needs = stage_needs(last, world[3], config)
     assert needs.logits and needs.num_layers == 0
 
 
 def test_means_of_steps_are_plain_means(world):
-    """Train lines carry means over steps: a sum, or terms of another stage mixed in, would draw a wrong curve."""
+    """Train lines carry means over steps: a sum, or terms of another stage mixed in, would draw a wrong
+    curve.
+    """
     config = RunConfig(strategy="all", student_layers=3, hard_labels=True)
     student, generator = make_student(world)
-    found = [one_step(world, student, generator, planned_stages(config)[0], config).detached() for _ in range(2)]
+    found = [
+        one_step(world, student, generator, planned_stages(config)[0], config).detached() for _ in range(2)
+    ]
     found[1].total = found[1].total + 2
     means = Terms.means(found)
     assert means["total"] == pytest.approx((found[0].total + found[1].total).item() / 2)
-    assert set(means) == {"total", "soft", "hard", "attention_kl", "cls_distance"} and set(means["attention_kl"]) == {"0", "1", "2"}
-    assert "soft" not in Terms.means([one_step(world, student, generator, Stage(layers=(1,), classification="none", epochs=1), config).detached()]), "absent, not 0"
+    assert set(means) == {"total", "soft", "hard", "attention_kl", "cls_distance"} and set(
+        means["attention_kl"]
+    ) == {"0", "1", "2"}
+    assert "soft" not in Terms.means(
+        [
+            one_step(
+                world, student, generator, Stage(layers=(1,), classification="none", epochs=1), config
+            ).detached()
+        ]
+    ), "absent, not 0"

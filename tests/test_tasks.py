@@ -15,20 +15,26 @@ REFERENCES = {
     "accuracy": reference.accuracy_score,
     "matthews": reference.matthews_corrcoef,
     "f1": lambda labels, predictions: reference.f1_score(labels, predictions, zero_division=0),
-    "f1_weighted": lambda labels, predictions: reference.f1_score(labels, predictions, average="weighted", zero_division=0),
+    "f1_weighted": lambda labels, predictions: reference.f1_score(
+        labels, predictions, average="weighted", zero_division=0
+    ),
 }
 
 
 def reference_score(name: str, labels: np.ndarray, predictions: np.ndarray) -> float:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn warns where a class is missing; its value is what counts
+        warnings.simplefilter(
+            "ignore"
+        )  # scikit-learn warns where a class is missing; its value is what counts
         return REFERENCES[name](labels, predictions)
 
 
 def answers(num_labels: int):
     """Labels and predictions of the same random length, classes missing from either side included."""
     return st.integers(1, 60).flatmap(
-        lambda n: st.tuples(*[st.lists(st.integers(0, num_labels - 1), min_size=n, max_size=n).map(np.array)] * 2)
+        lambda n: st.tuples(
+            *[st.lists(st.integers(0, num_labels - 1), min_size=n, max_size=n).map(np.array)] * 2
+        )
     )
 
 
@@ -38,7 +44,9 @@ def test_metrics_of_two_classes_equal_scikit_learns(pair):
     """A wrong denominator, or F1 of the wrong class, gives plausible numbers that nobody questions."""
     labels, predictions = pair
     for name, metric in METRICS.items():
-        assert metric(labels, predictions, 2) == pytest.approx(reference_score(name, labels, predictions), abs=1e-12), name
+        assert metric(labels, predictions, 2) == pytest.approx(
+            reference_score(name, labels, predictions), abs=1e-12
+        ), name
 
 
 @settings(deadline=None, max_examples=100)
@@ -47,13 +55,17 @@ def test_metrics_of_three_classes_equal_scikit_learns(pair):
     """MNLI has three classes: a table of counts made for two would mix them up without an error."""
     labels, predictions = pair
     for name in ("accuracy", "f1_weighted"):
-        assert METRICS[name](labels, predictions, 3) == pytest.approx(reference_score(name, labels, predictions), abs=1e-12), name
+        assert METRICS[name](labels, predictions, 3) == pytest.approx(
+            reference_score(name, labels, predictions), abs=1e-12
+        ), name
 
 
 @pytest.mark.parametrize("labels", [[1, 1, 1], [0, 0, 0], [0, 1, 1], [1], [0]])
 @pytest.mark.parametrize("answer", [0, 1])
 def test_a_model_that_always_says_the_same_has_defined_scores(labels, answer):
-    """Collapsed students are common on CoLA: a division by zero there would be NaN in the files and holes in the curves."""
+    """Collapsed students are common on CoLA: a division by zero there would be NaN in the files and holes in
+    the curves.
+    """
     labels, predictions = np.array(labels), np.full(len(labels), answer)
     for name, metric in METRICS.items():
         value = metric(labels, predictions, 2)
@@ -69,7 +81,9 @@ def test_perfect_and_inverted_answers():
 
 
 def test_weighted_f1_is_not_the_f1_of_the_positive_class():
-    """The paper's table uses the weighted one: with the two swapped, no number would match it, and none would look wrong."""
+    """The paper's table uses the weighted one: with the two swapped, no number would match it, and none would
+    look wrong.
+    """
     labels, predictions = np.array([1, 1, 1, 0]), np.array([1, 1, 1, 1])
     assert METRICS["f1"](labels, predictions, 2) == pytest.approx(6 / 7)
     assert METRICS["f1_weighted"](labels, predictions, 2) == pytest.approx(3 / 4 * 6 / 7)
@@ -87,7 +101,9 @@ def test_every_task_is_scored_by_its_own_metrics(task):
 
 
 def test_the_tasks_follow_the_papers_and_the_hubs_conventions():
-    """RTE's label 0 is entailment on the hub and WNLI's is not: swapped ids train well and mean the opposite."""
+    """RTE's label 0 is entailment on the hub and WNLI's is not: swapped ids train well and mean the
+    opposite.
+    """
     assert TASKS["cola"].metrics[0] == "matthews"
     assert {"accuracy", "f1", "f1_weighted"} == set(TASKS["qqp"].metrics) == set(TASKS["mrpc"].metrics)
     assert TASKS["rte"].labels == TASKS["qnli"].labels == ("entailment", "not entailment")
@@ -101,20 +117,28 @@ def test_the_tasks_follow_the_papers_and_the_hubs_conventions():
 @pytest.mark.parametrize("name", ["cola", "mrpc", "mnli"])
 @pytest.mark.parametrize("num_examples", [40, 300])
 def test_intervals_are_those_of_resampling_the_examples(name, num_examples):
-    """The interval is drawn over the table of counts for speed; were that another distribution, every claim beside it would be wrong."""
+    """The interval is drawn over the table of counts for speed; were that another distribution, every claim
+    beside it would be wrong.
+    """
     task = TASKS[name]
     rng = np.random.default_rng(3)
     labels = rng.integers(0, task.num_labels, num_examples)
-    predictions = np.where(rng.random(num_examples) < 0.7, labels, rng.integers(0, task.num_labels, num_examples))
+    predictions = np.where(
+        rng.random(num_examples) < 0.7, labels, rng.integers(0, task.num_labels, num_examples)
+    )
     found = score_intervals(task, labels, predictions, num_resamples=4000)
     rows = rng.integers(0, num_examples, (4000, num_examples))
     for metric in task.metrics:
         resampled = [METRICS[metric](labels[row], predictions[row], task.num_labels) for row in rows]
-        assert found[metric] == pytest.approx(list(np.quantile(resampled, [0.025, 0.975])), abs=0.03 if num_examples == 40 else 0.012)
+        assert found[metric] == pytest.approx(
+            list(np.quantile(resampled, [0.025, 0.975])), abs=0.03 if num_examples == 40 else 0.012
+        )
 
 
 def test_intervals_hold_the_score_and_are_the_same_each_time():
-    """An interval that changes with every look, or excludes its own score, makes a table that cannot be cited."""
+    """An interval that changes with every look, or excludes its own score, makes a table that cannot be
+    cited.
+    """
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 2, 120)
     predictions = np.where(rng.random(120) < 0.8, labels, 1 - labels)
@@ -126,7 +150,9 @@ def test_intervals_hold_the_score_and_are_the_same_each_time():
 
 @pytest.mark.parametrize("labels, predictions", [([1], [1]), ([0], [1]), ([1, 1], [0, 0]), ([0, 1], [0, 1])])
 def test_intervals_of_few_or_constant_answers_are_finite(labels, predictions):
-    """A resample without a class divides by zero; NaN is not JSON and would stop the run at its first evaluation."""
+    """A resample without a class divides by zero; NaN is not JSON and would stop the run at its first
+    evaluation.
+    """
     for low, high in score_intervals(TASKS["cola"], np.array(labels), np.array(predictions)).values():
         assert np.isfinite([low, high]).all() and low <= high
     for low, high in score_intervals(TASKS["mrpc"], np.array(labels), np.array(predictions)).values():

@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from kdviz import losses
-from kdviz.attention import trace
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.data.examples import Example
-from kdviz.models import load_classifier
-from kdviz.teacher_outputs import CachedOutputs, Needs, TeacherOutputs, estimate_bytes, teacher_outputs
+from kdviz.method import losses
+from kdviz.models.build import load_classifier
+from kdviz.models.trace import trace
+from kdviz.training.teacher_outputs import (
+    CachedOutputs,
+    Needs,
+    TeacherOutputs,
+    estimate_bytes,
+    teacher_outputs,
+)
 
-WORDS = "the dog sees a cat near the old river again and again while the teacher sleeps".split()
+WORDS = ["the", "dog", "sees", "a", "cat", "near", "the", "old", "river", "again", "and", "again", "while", "the", "teacher", "sleeps"]
 NEEDS = Needs(logits=True, cls_layers=frozenset({1, 3}), map_layers=frozenset({0, 3}))
 LARGE, NOTHING = 1 << 30, 0
 ROUNDING = 5e-6  # float32 over four layers of vectors of size 1 to 3, in batches of other shapes
@@ -28,12 +34,19 @@ def teacher(tiny_checkpoint: Path) -> torch.nn.Module:
 
 @pytest.fixture(scope="module")
 def encoded(tiny_checkpoint: Path) -> EncodedSet:
-    examples = [Example(index=number, text_a=" ".join(WORDS[: 1 + (7 * number) % len(WORDS)]), text_b=None, label=0) for number in range(30)]
+    examples = [
+        Example(index=number, text_a=" ".join(WORDS[: 1 + (7 * number) % len(WORDS)]), text_b=None, label=0)
+        for number in range(30)
+    ]
     return Tokenizer(tiny_checkpoint, 32).encode_set(examples)
 
 
-def outputs(teacher, encoded, folder: Path, *, memory: int = LARGE, disk: int = LARGE, needs: Needs = NEEDS, **more):
-    return teacher_outputs(teacher, encoded, needs, folder=folder / "outputs", memory_bytes=memory, disk_bytes=disk, **more)
+def outputs(
+    teacher, encoded, folder: Path, *, memory: int = LARGE, disk: int = LARGE, needs: Needs = NEEDS, **more
+):
+    return teacher_outputs(
+        teacher, encoded, needs, folder=folder / "outputs", memory_bytes=memory, disk_bytes=disk, **more
+    )
 
 
 @pytest.fixture
@@ -42,19 +55,38 @@ def folder(tmp_path: Path) -> Path:
 
 
 def differences(found, expected, batch) -> float:
-    """Largest difference of logits, [CLS] vectors (relative where above 1) and of probabilities of real query rows."""
+    """Largest difference of logits, [CLS] vectors (relative where above 1) and of probabilities of real query
+    rows.
+    """
     rows = batch.attention_mask.bool()[:, None, :, None]
     values = [(found.logits - expected.logits).abs().max()]
-    values += [((found.cls[layer] - expected.cls[layer]).abs() / expected.cls[layer].abs().clamp_min(1)).max() for layer in NEEDS.cls_layers]
-    values += [((found.log_probs[layer].exp() - expected.log_probs[layer].exp()) * rows).abs().max() for layer in NEEDS.map_layers]
+    values += [
+        ((found.cls[layer] - expected.cls[layer]).abs() / expected.cls[layer].abs().clamp_min(1)).max()
+        for layer in NEEDS.cls_layers
+    ]
+    values += [
+        ((found.log_probs[layer].exp() - expected.log_probs[layer].exp()) * rows).abs().max()
+        for layer in NEEDS.map_layers
+    ]
     assert set(found.cls) == set(expected.cls) and set(found.log_probs) == set(expected.log_probs)
     return float(torch.stack(values).max())
 
 
-@pytest.mark.parametrize(("memory", "disk", "where", "tolerance"), [(LARGE, LARGE, "in memory", ROUNDING), (0, LARGE, "mapped from disk", ROUNDING), (0, "half", "float16", 1e-3)])
+@pytest.mark.parametrize(
+    ("memory", "disk", "where", "tolerance"),
+    [
+        (LARGE, LARGE, "in memory", ROUNDING),
+        (0, LARGE, "mapped from disk", ROUNDING),
+        (0, "half", "float16", 1e-3),
+    ],
+)
 def test_cached_outputs_equal_the_live_teachers(teacher, encoded, folder, memory, disk, where, tolerance):
-    """A row mixed up under shuffling gives every example another's targets: training still falls, towards noise."""
-    half = estimate_bytes(encoded, num_heads=4, hidden_size=32, num_map_layers=2, num_cls_layers=2, bytes_per_number=2)
+    """A row mixed up under shuffling gives every example another's targets: training still falls, towards
+    noise.
+    """
+    half = estimate_bytes(
+        encoded, num_heads=4, hidden_size=32, num_map_layers=2, num_cls_layers=2, bytes_per_number=2
+    )
     cached = outputs(teacher, encoded, folder, memory=memory, disk=half if disk == "half" else disk)
     assert cached.is_cached and where in cached.reason
     live = TeacherOutputs(teacher, "live")
@@ -71,16 +103,24 @@ def test_cached_and_live_give_the_same_losses(teacher, encoded, folder):
     batch = encoded.batch(np.array([4, 0, 9, 2]), min_length=25)
     student = trace(teacher, *batch.inputs, record=[1]).log_probs[1]
     for layer in NEEDS.map_layers:
-        found, expected = (losses.attention_kl(source.gather(batch, NEEDS).log_probs[layer], student, batch.attention_mask) for source in (cached, live))
+        found, expected = (
+            losses.attention_kl(source.gather(batch, NEEDS).log_probs[layer], student, batch.attention_mask)
+            for source in (cached, live)
+        )
         assert torch.isfinite(found) and found.item() == pytest.approx(expected.item(), rel=1e-5)
     padded = ~batch.attention_mask.bool()[:, None, None, :]
-    assert cached.gather(batch, NEEDS).log_probs[0].exp().masked_select(padded).max() == 0, "padded keys carry no probability"
+    assert cached.gather(batch, NEEDS).log_probs[0].exp().masked_select(padded).max() == 0, (
+        "padded keys carry no probability"
+    )
 
 
 def test_a_live_teacher_runs_no_further_than_asked(teacher, encoded):
     """Early stages would otherwise pay for all layers."""
     ran = []
-    hooks = [layer.register_forward_hook(lambda *_, number=number: ran.append(number)) for number, layer in enumerate(teacher.bert.encoder.layer)]
+    hooks = [
+        layer.register_forward_hook(lambda *_, number=number: ran.append(number))
+        for number, layer in enumerate(teacher.bert.encoder.layer)
+    ]
     try:
         live, batch = TeacherOutputs(teacher, "live"), encoded.batch(np.arange(3))
         live.gather(batch, Needs(logits=False, map_layers=frozenset({1})))
@@ -95,7 +135,9 @@ def test_a_live_teacher_runs_no_further_than_asked(teacher, encoded):
 def test_what_exceeds_the_budget_is_asked_live_and_the_reason_says_so(teacher, encoded, folder):
     """A full disk in the middle of a run is worse than a slower one."""
     live = outputs(teacher, encoded, folder, memory=NOTHING, disk=NOTHING)
-    assert isinstance(live, TeacherOutputs) and "exceed the disk budget" in live.reason and not folder.exists()
+    assert (
+        isinstance(live, TeacherOutputs) and "exceed the disk budget" in live.reason and not folder.exists()
+    )
 
 
 def test_a_strategy_that_needs_no_teacher_stores_nothing(teacher, encoded, folder):
@@ -105,7 +147,9 @@ def test_a_strategy_that_needs_no_teacher_stores_nothing(teacher, encoded, folde
 
 
 def test_files_are_used_again_and_only_what_is_missing_is_computed(teacher, encoded, folder):
-    """The second run with a teacher is to start within seconds; and a new layer must not rewrite the others under a reader."""
+    """The second run with a teacher is to start within seconds; and a new layer must not rewrite the others
+    under a reader.
+    """
     outputs(teacher, encoded, folder)
     place = next((folder / "outputs").iterdir())
     before = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
@@ -115,7 +159,11 @@ def test_files_are_used_again_and_only_what_is_missing_is_computed(teacher, enco
     more = Needs(logits=True, cls_layers=frozenset({0, 1, 3}), map_layers=frozenset({0, 3}))
     outputs(teacher, encoded, folder, needs=more, tick=calls.append)
     after = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
-    assert calls[-1] == 1.0 and set(after) - set(before) == {"cls_00.npy"} and all(after[name] == stamp for name, stamp in before.items())
+    assert (
+        calls[-1] == 1.0
+        and set(after) - set(before) == {"cls_00.npy"}
+        and all(after[name] == stamp for name, stamp in before.items())
+    )
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "shape", "dtype", "pickle"])
@@ -141,20 +189,43 @@ def test_a_damaged_or_stale_file_is_computed_again(teacher, encoded, folder, dam
 
 
 def test_what_is_stored_does_not_depend_on_who_came_first(teacher, encoded, folder):
-    """A run after another strategy's run would start from other last digits, and end with other numbers than alone."""
-    for number, first in enumerate((Needs(logits=True), Needs(logits=False, cls_layers=frozenset({0, 1})), NEEDS)):
+    """A run after another strategy's run would start from other last digits, and end with other numbers than
+    alone.
+    """
+    for number, first in enumerate(
+        (Needs(logits=True), Needs(logits=False, cls_layers=frozenset({0, 1})), NEEDS)
+    ):
         outputs(teacher, encoded, folder.with_name(f"{number}"), needs=first)
         outputs(teacher, encoded, folder.with_name(f"{number}"))
-    contents = [{path.name: path.read_bytes() for path in folder.with_name(f"{number}").rglob("*.npy") if path.name != "cls_00.npy"} for number in range(3)]
+    contents = [
+        {
+            path.name: path.read_bytes()
+            for path in folder.with_name(f"{number}").rglob("*.npy")
+            if path.name != "cls_00.npy"
+        }
+        for number in range(3)
+    ]
     assert contents[0] == contents[1] == contents[2] and len(contents[0]) == 5
 
 
 def test_sets_do_not_share_files(teacher, encoded, folder, tiny_checkpoint):
     """Outputs are gathered by position: another subset under the same name would be taken for this one."""
     outputs(teacher, encoded, folder)
-    other = Tokenizer(tiny_checkpoint, 32).encode_set([Example(index=number, text_a=" ".join(WORDS[number % 7 :]), text_b=None, label=0) for number in range(30)])
+    other = Tokenizer(tiny_checkpoint, 32).encode_set(
+        [
+            Example(index=number, text_a=" ".join(WORDS[number % 7 :]), text_b=None, label=0)
+            for number in range(30)
+        ]
+    )
     batch = other.batch(np.arange(6))
-    assert differences(outputs(teacher, other, folder).gather(batch, NEEDS), TeacherOutputs(teacher, "live").gather(batch, NEEDS), batch) < ROUNDING
+    assert (
+        differences(
+            outputs(teacher, other, folder).gather(batch, NEEDS),
+            TeacherOutputs(teacher, "live").gather(batch, NEEDS),
+            batch,
+        )
+        < ROUNDING
+    )
 
 
 def test_outputs_stay_readable_when_another_run_makes_room(teacher, encoded, folder):
@@ -172,6 +243,7 @@ def test_outputs_stay_readable_when_another_run_makes_room(teacher, encoded, fol
 
 def test_stopping_while_they_are_computed_leaves_no_half_file(teacher, encoded, folder):
     """Half a file that looks whole would be trusted by the next run."""
+
     class Stop(Exception):
         pass
 
@@ -186,14 +258,18 @@ def test_stopping_while_they_are_computed_leaves_no_half_file(teacher, encoded, 
 def test_two_threads_may_compute_the_same_outputs(teacher, encoded, folder):
     """Two runs that start together with one teacher meet here; mixed files would be wrong for both."""
     found: list[CachedOutputs] = []
-    threads = [threading.Thread(target=lambda: found.append(outputs(teacher, encoded, folder))) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: found.append(outputs(teacher, encoded, folder))) for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     batch = encoded.batch(np.arange(6))
     expected = TeacherOutputs(teacher, "live").gather(batch, NEEDS)
-    assert len(found) == 2 and all(differences(one.gather(batch, NEEDS), expected, batch) < ROUNDING for one in found)
+    assert len(found) == 2 and all(
+        differences(one.gather(batch, NEEDS), expected, batch) < ROUNDING for one in found
+    )
     assert not list(folder.rglob("*.tmp"))
 
 
@@ -201,11 +277,15 @@ def test_the_estimate_is_what_the_files_take(teacher, encoded, folder):
     """The app shows it before Start, and the budget is decided by it."""
     outputs(teacher, encoded, folder)
     taken = sum(path.stat().st_size for path in folder.rglob("*.npy"))
-    assert estimate_bytes(encoded, num_heads=4, hidden_size=32, num_map_layers=2, num_cls_layers=2) == pytest.approx(taken, rel=0.02)
+    assert estimate_bytes(
+        encoded, num_heads=4, hidden_size=32, num_map_layers=2, num_cls_layers=2
+    ) == pytest.approx(taken, rel=0.02)
 
 
 def test_each_arithmetic_has_its_own_files(teacher, encoded, folder):
-    """A bfloat16 run that was first would leave its coarse maps to every float32 run, and to every evaluation."""
+    """A bfloat16 run that was first would leave its coarse maps to every float32 run, and to every
+    evaluation.
+    """
 
     def in_bfloat16():
         return torch.autocast("cpu", dtype=torch.bfloat16)

@@ -10,9 +10,9 @@ from conftest import STRATEGIES
 from safetensors.torch import load_file
 
 from kdviz.errors import RunFailed
-from kdviz.launch import execute
-from kdviz.models import load_classifier
-from kdviz.runs import Run
+from kdviz.jobs.launch import execute
+from kdviz.models.build import load_classifier
+from kdviz.runs.reader import Run
 
 SID = dict(strategy="sid", epochs=4)
 
@@ -23,10 +23,15 @@ def test_every_strategy_writes_exactly_its_terms_and_stages(straight, strategy):
     run = straight(strategy=strategy, epochs=4)
     assert run.state == "finished"
     expected = {
-        "hard": [((), "hard")], "soft": [((), "soft")], "all": [((0, 1), "soft")],
-        "pid": [((0,), "none"), ((1,), "none"), ((), "soft")], "sid": [((0,), "none"), ((0, 1), "none"), ((), "soft")],
+        "hard": [((), "hard")],
+        "soft": [((), "soft")],
+        "all": [((0, 1), "soft")],
+        "pid": [((0,), "none"), ((1,), "none"), ((), "soft")],
+        "sid": [((0,), "none"), ((0, 1), "none"), ((), "soft")],
     }[strategy]
-    assert [(tuple(line["stage"]["layers"]), line["stage"]["classification"]) for line in run.stage_lines] == expected
+    assert [
+        (tuple(line["stage"]["layers"]), line["stage"]["classification"]) for line in run.stage_lines
+    ] == expected
     for line in run.train_lines:
         layers, classification = tuple(line["stage"]["layers"]), line["stage"]["classification"]
         assert (layers, classification) in expected
@@ -64,20 +69,37 @@ def test_every_setting_of_the_method_runs(straight, settings):
         assert all("hard" in names and "soft" in names for names in classes)
 
 
-@pytest.mark.parametrize("variant", [dict(freeze_finished=True), dict(classifier_only_last=True), dict()], ids=["freeze", "classifier", "plain"])
+@pytest.mark.parametrize(
+    "variant",
+    [dict(freeze_finished=True), dict(classifier_only_last=True), dict()],
+    ids=["freeze", "classifier", "plain"],
+)
 def test_what_is_frozen_in_the_last_stage_does_not_move(straight, variant):
     """A frozen layer that decays or follows the optimiser's momentum is not frozen."""
     run = straight(strategy="pid", epochs=4, **variant)
-    before, after = (load_file(run.folder / "checkpoints" / f"epoch_{epoch:04d}" / "student" / "model.safetensors") for epoch in (2, 4))
-    moved = {name.split(".")[0] if name.startswith("classifier") else name.split(".")[1] for name in after if not torch.equal(before[name], after[name])}
-    assert moved == ({"classifier", "pooler"} if variant else {"classifier", "pooler", "encoder", "embeddings"})
+    before, after = (
+        load_file(run.folder / "checkpoints" / f"epoch_{epoch:04d}" / "student" / "model.safetensors")
+        for epoch in (2, 4)
+    )
+    moved = {
+        name.split(".")[0] if name.startswith("classifier") else name.split(".")[1]
+        for name in after
+        if not torch.equal(before[name], after[name])
+    }
+    assert moved == (
+        {"classifier", "pooler"} if variant else {"classifier", "pooler", "encoder", "embeddings"}
+    )
 
 
 def test_the_teachers_twin_has_no_mismatch(tiny):
-    """With all of the teacher's layers and weights nothing differs: any other number is an error of measurement."""
+    """With all of the teacher's layers and weights nothing differs: any other number is an error of
+    measurement.
+    """
     run = tiny.run(student_layers=4, init="teacher", epochs=1, eval_size=9)
     start = run.evals[0]
-    assert start["mismatch"]["attention_kl"] == [0, 0, 0, 0] and max(start["mismatch"]["cls_distance"]) < 1e-15
+    assert (
+        start["mismatch"]["attention_kl"] == [0, 0, 0, 0] and max(start["mismatch"]["cls_distance"]) < 1e-15
+    )
     assert np.abs(start["mismatch"]["attention_kl_heads"]).max() == 0
     assert start["agreement"] == 1 and start["logit_kl"] == 0 and start["metrics"] == start["teacher_metrics"]
     assert np.allclose(np.diag(start["cka"]), 1, atol=1e-5)
@@ -87,19 +109,26 @@ def test_the_teachers_twin_has_no_mismatch(tiny):
 
 
 def test_matching_lowers_the_mismatch_on_every_pair(straight):
-    """The point of the method; were losses and measurement of different pairs, one would fall and the other not."""
-    soft, internal = straight(strategy="soft", epochs=4).evals[-1]["mismatch"], straight(strategy="all", epochs=4).evals[-1]["mismatch"]
+    """The point of the method; were losses and measurement of different pairs, one would fall and the other
+    not.
+    """
+    soft, internal = (
+        straight(strategy="soft", epochs=4).evals[-1]["mismatch"],
+        straight(strategy="all", epochs=4).evals[-1]["mismatch"],
+    )
     assert all(lower < 0.5 * upper for lower, upper in zip(internal["attention_kl"], soft["attention_kl"]))
     assert all(lower < upper for lower, upper in zip(internal["cls_distance"], soft["cls_distance"]))
 
 
 @pytest.mark.parametrize("cache", ["auto", "off"])
 def test_the_teacher_never_changes_and_never_leaves_eval_mode(tiny, monkeypatch, cache):
-    """A teacher in train mode answers with dropout; one that learns follows the student: both make all numbers fall nicely."""
-    import kdviz.prepare
+    """A teacher in train mode answers with dropout; one that learns follows the student: both make all
+    numbers fall nicely.
+    """
+    import kdviz.training.prepare
 
     seen, modes = [], []
-    original = kdviz.prepare.finetuned_teacher
+    original = kdviz.training.prepare.finetuned_teacher
 
     def spy(*args, **kwargs):
         teacher = original(*args, **kwargs)
@@ -108,13 +137,15 @@ def test_the_teacher_never_changes_and_never_leaves_eval_mode(tiny, monkeypatch,
         seen.append((teacher, {name: tensor.clone() for name, tensor in teacher.state_dict().items()}))
         return teacher
 
-    monkeypatch.setattr(kdviz.prepare, "finetuned_teacher", spy)
+    monkeypatch.setattr(kdviz.training.prepare, "finetuned_teacher", spy)
     run = tiny.run(strategy="all", epochs=2, cache=cache, train_size=31, init="teacher")
     teacher, before = seen[0]
     assert modes and not any(modes)
     assert all(torch.equal(tensor, before[name]) for name, tensor in teacher.state_dict().items())
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in teacher.parameters())
-    stored = load_file(run.folder.parent / "teachers" / run.config["teacher_fingerprint"] / "model.safetensors")
+    stored = load_file(
+        run.folder.parent / "teachers" / run.config["teacher_fingerprint"] / "model.safetensors"
+    )
     assert all(torch.equal(tensor, before[name]) for name, tensor in stored.items())
 
 
@@ -124,28 +155,56 @@ def test_a_second_run_uses_the_teacher_that_is_there(tiny, straight):
     path = run.folder.parent / "teachers" / run.config["teacher_fingerprint"] / "model.safetensors"
     stamp = path.stat().st_mtime_ns
     other = tiny.run(strategy="soft", epochs=1, student_layers=1)
-    assert other.config["teacher_fingerprint"] == run.config["teacher_fingerprint"] and path.stat().st_mtime_ns == stamp
+    assert (
+        other.config["teacher_fingerprint"] == run.config["teacher_fingerprint"]
+        and path.stat().st_mtime_ns == stamp
+    )
     assert not other.lines("teacher"), "nothing was fine-tuned"
     score = other.lines("teacher_score")[0]
-    assert score["metrics"] == other.evals[0]["teacher_metrics"] and score["n"] == 14 and 0 < score["majority"] < 1
+    assert (
+        score["metrics"] == other.evals[0]["teacher_metrics"]
+        and score["n"] == 14
+        and 0 < score["majority"] < 1
+    )
 
 
-@pytest.mark.parametrize("change", [dict(teacher_epochs=1), dict(train_size=35), dict(max_length=31), dict(data_seed=1), dict(teacher_learning_rate=1e-3), dict(task="sst2"), dict(batch_size=9)])
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(teacher_epochs=1),
+        dict(train_size=35),
+        dict(max_length=31),
+        dict(data_seed=1),
+        dict(teacher_learning_rate=1e-3),
+        dict(task="sst2"),
+        dict(batch_size=9),
+    ],
+)
 def test_whatever_makes_another_teacher_gives_another_fingerprint(tiny, change):
     """Two teachers under one name: the second run would silently distil from the first one's."""
-    names = [json.loads((tiny.create(**settings) / "config.json").read_text())["teacher_fingerprint"] for settings in ({}, change)]
+    names = [
+        json.loads((tiny.create(**settings) / "config.json").read_text())["teacher_fingerprint"]
+        for settings in ({}, change)
+    ]
     assert names[0] != names[1]
 
 
 def test_a_teacher_near_the_majority_class_is_warned_of(tiny, straight):
-    """Others distilled from a raw BERT and wondered about the results: the score comes first, with a warning."""
-    score = tiny.run(strategy="soft", epochs=1, teacher_epochs=1, teacher_learning_rate=1e-7).lines("teacher_score")[0]
+    """Others distilled from a raw BERT and wondered about the results: the score comes first, with a
+    warning.
+    """
+    score = tiny.run(strategy="soft", epochs=1, teacher_epochs=1, teacher_learning_rate=1e-7).lines(
+        "teacher_score"
+    )[0]
     assert "always answering the most frequent class gives" in score["warning"]
 
 
 def test_a_threshold_moves_a_run_up_early(tiny, straight):
     """The CLS distance of the newest layer has to reach the schedule; else only the epochs ever count."""
-    slow, fast = (tiny.run(strategy="sid", epochs=6, epochs_per_layer=2, terms=("kl",), cosine_threshold=threshold) for threshold in (None, 2.0))
+    slow, fast = (
+        tiny.run(strategy="sid", epochs=6, epochs_per_layer=2, terms=("kl",), cosine_threshold=threshold)
+        for threshold in (None, 2.0)
+    )
     assert [line["epoch"] for line in slow.stage_lines] == [0, 2, 4]
     assert [line["epoch"] for line in fast.stage_lines] == [0, 1, 2]
     assert all("cls_distance" not in line["losses"] for line in fast.train_lines), "watched, not trained"
@@ -153,31 +212,54 @@ def test_a_threshold_moves_a_run_up_early(tiny, straight):
 
 
 def test_bfloat16_training_is_finite_and_measured_in_float32(tiny, straight):
-    """On a GPU half precision is the default: losses stay in float32, and evaluation is what a stranger can recompute."""
+    """On a GPU half precision is the default: losses stay in float32, and evaluation is what a stranger can
+    recompute.
+    """
     run = tiny.run(strategy="all", epochs=4, dtype_choice="bfloat16")
     assert run.config["dtype"] == "bfloat16" and run.config["dtype_reason"] == "as asked"
     assert all(np.isfinite(line["loss"]) for line in run.train_lines)
     reference = straight(strategy="all", epochs=4)
     # The student's start is drawn from the same seed: measured in float32 it is the same to the last digit.
-    assert run.evals[0]["mismatch"] == reference.evals[0]["mismatch"] and run.evals[0]["logit_kl"] == reference.evals[0]["logit_kl"]
-    assert run.train_lines[0]["loss"] != reference.train_lines[0]["loss"] and run.train_lines[0]["loss"] == pytest.approx(reference.train_lines[0]["loss"], rel=0.05)
-    assert np.allclose(run.evals[-1]["mismatch"]["attention_kl"], reference.evals[-1]["mismatch"]["attention_kl"], rtol=0.5)
-    assert {tensor.dtype for tensor in load_file(run.folder / "student" / "model.safetensors").values()} == {torch.float32}
+    assert (
+        run.evals[0]["mismatch"] == reference.evals[0]["mismatch"]
+        and run.evals[0]["logit_kl"] == reference.evals[0]["logit_kl"]
+    )
+    assert run.train_lines[0]["loss"] != reference.train_lines[0]["loss"] and run.train_lines[0][
+        "loss"
+    ] == pytest.approx(reference.train_lines[0]["loss"], rel=0.05)
+    assert np.allclose(
+        run.evals[-1]["mismatch"]["attention_kl"], reference.evals[-1]["mismatch"]["attention_kl"], rtol=0.5
+    )
+    assert {tensor.dtype for tensor in load_file(run.folder / "student" / "model.safetensors").values()} == {
+        torch.float32
+    }
 
 
 @pytest.mark.parametrize("task", ["cola", "mrpc", "rte", "qqp", "sst2", "mnli", "qnli", "wnli"])
 def test_every_task_runs_from_its_folder_without_a_change_to_the_code(tiny, task):
-    """Pairs need token types, MNLI three classes and two dev sets: a task that only loads is not a task that runs."""
+    """Pairs need token types, MNLI three classes and two dev sets: a task that only loads is not a task that
+    runs.
+    """
     from kdviz.tasks import TASKS
 
     run = tiny.run(task=task, strategy="all", epochs=1, student_layers=1, teacher_epochs=1)
     last = run.evals[-1]
-    assert run.state == "finished" and set(last["metrics"]) == set(TASKS[task].metrics) == set(last["intervals"]) and last["n"] == 14
+    assert (
+        run.state == "finished"
+        and set(last["metrics"]) == set(TASKS[task].metrics) == set(last["intervals"])
+        and last["n"] == 14
+    )
     rows = [json.loads(line) for line in (run.folder / "predictions.jsonl").read_text().splitlines()]
-    assert len(rows) == 14 and all(len(row["student_logits"]) == len(TASKS[task].labels) == len(row["teacher_logits"]) for row in rows)
+    assert len(rows) == 14 and all(
+        len(row["student_logits"]) == len(TASKS[task].labels) == len(row["teacher_logits"]) for row in rows
+    )
     if task == "mnli":
         other = last["other_sets"]["mismatched"]
-        assert other["n"] == 11 and set(other["metrics"]) == {"accuracy"} and len(other["mismatch"]["attention_kl"]) == 1
+        assert (
+            other["n"] == 11
+            and set(other["metrics"]) == {"accuracy"}
+            and len(other["mismatch"]["attention_kl"]) == 1
+        )
         assert {row["label"] for row in rows} == {0, 1, 2}
     else:
         assert "other_sets" not in last
@@ -190,7 +272,9 @@ def test_token_types_reach_the_model(tiny_checkpoint, tiny):
     table = student.bert.embeddings.token_type_embeddings.weight
     before = load_file(tiny_checkpoint / "model.safetensors")["embeddings.token_type_embeddings.weight"]
     assert not torch.equal(table[1], before[1]), "the second type was trained"
-    single = tiny.run(task="cola", strategy="soft", epochs=1, teacher_epochs=1, student_layers=1, weight_decay=0.0)
+    single = tiny.run(
+        task="cola", strategy="soft", epochs=1, teacher_epochs=1, student_layers=1, weight_decay=0.0
+    )
     table = load_classifier(single.folder / "student", 2).bert.embeddings.token_type_embeddings.weight
     assert torch.equal(table[1], before[1]), "single sentences have no second type"
 

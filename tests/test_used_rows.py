@@ -6,15 +6,24 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from kdviz.attention import IMPLEMENTATION, classify, trace
-from kdviz.optimise import make_optimizer, optimizer_step
-from kdviz.used_rows import UsedRows, train_all_rows, train_used_rows
+from kdviz.models.trace import IMPLEMENTATION, classify, trace
+from kdviz.training.optimise import make_optimizer, optimizer_step
+from kdviz.training.used_rows import UsedRows, train_all_rows, train_used_rows
 
 
 @pytest.fixture
 def model() -> BertForSequenceClassification:
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=12, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    config = BertConfig(
+        vocab_size=50,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=12,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
     config._attn_implementation = IMPLEMENTATION
     return BertForSequenceClassification(config)
 
@@ -52,7 +61,12 @@ def test_the_same_numbers_as_the_whole_table(model, ids):
     unseen = torch.arange(20, 50).reshape(5, 6)
     ones = torch.ones_like(unseen)
     model.eval(), whole.eval()
-    torch.testing.assert_close(trace(model, unseen, ones, 0 * ones).last, trace(whole, unseen, ones, 0 * ones).last, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        trace(model, unseen, ones, 0 * ones).last,
+        trace(whole, unseen, ones, 0 * ones).last,
+        rtol=0,
+        atol=1e-5,
+    )
 
 
 def test_looking_in_between_changes_nothing(model, ids):
@@ -75,7 +89,9 @@ def test_saved_and_loaded_is_the_same(model, ids):
     fresh.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()})
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, fresh.state_dict()[name]), name
-    assert torch.equal(fresh.bert.embeddings.word_embeddings.weight, model.bert.embeddings.word_embeddings.weight)
+    assert torch.equal(
+        fresh.bert.embeddings.word_embeddings.weight, model.bert.embeddings.word_embeddings.weight
+    )
 
 
 def test_only_used_rows_can_be_trained(model, ids):
@@ -87,7 +103,9 @@ def test_only_used_rows_can_be_trained(model, ids):
 
 
 def test_frozen_embeddings_do_not_decay(model, ids):
-    """AdamW leaves a parameter without gradient alone: freezing must hold for the rows that are not used as well."""
+    """AdamW leaves a parameter without gradient alone: freezing must hold for the rows that are not used as
+    well.
+    """
     before = model.bert.embeddings.word_embeddings.weight.detach().clone()
     optimizer = make(model, ids)
     for parameter in model.bert.embeddings.parameters():

@@ -7,16 +7,30 @@ from folders import make_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdviz.runs import Run
-from kdviz.view import AXES, CELLS, MAX_TEXT_CHARACTERS, OVER, PANELS, View, epoch_at, progress_at, same_moment, step_of_epoch
+from kdviz.runs.reader import Run
+from kdviz.share.view import (
+    AXES,
+    CELLS,
+    MAX_TEXT_CHARACTERS,
+    OVER,
+    PANELS,
+    View,
+    epoch_at,
+    progress_at,
+    same_moment,
+    step_of_epoch,
+)
 
 RUN_IDS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
-TEXTS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"], exclude_characters="\x7f"), max_size=60)
+TEXTS = st.text(
+    st.characters(min_codepoint=32, exclude_categories=["Cs"], exclude_characters="\x7f"), max_size=60
+)
 VIEWS = st.builds(
     View,
     run=st.none() | RUN_IDS,
     panel=st.none() | st.sampled_from(PANELS),
-    others=st.none() | st.lists(RUN_IDS, max_size=3, unique=True).map(tuple).filter(lambda names: "none" not in names),
+    others=st.none()
+    | st.lists(RUN_IDS, max_size=3, unique=True).map(tuple).filter(lambda names: "none" not in names),
     step=st.none() | st.integers(0, 10**6),
     probe=st.none() | st.from_regex(r"[a-z0-9-]{1,20}", fullmatch=True),
     row=st.none() | st.integers(0, 10**6),
@@ -47,10 +61,37 @@ def test_a_link_gives_the_same_view(view: View):
     assert notices == []
 
 
-@given(params=st.dictionaries(st.sampled_from(["run", "with", "step", "preset", "row", "text", "text2", "layer", "head", "hide", "renormalise", "weak", "over", "axis", "cell", "show", "other"]), st.text(max_size=80)))
+@given(
+    params=st.dictionaries(
+        st.sampled_from(
+            [
+                "run",
+                "with",
+                "step",
+                "preset",
+                "row",
+                "text",
+                "text2",
+                "layer",
+                "head",
+                "hide",
+                "renormalise",
+                "weak",
+                "over",
+                "axis",
+                "cell",
+                "show",
+                "other",
+            ]
+        ),
+        st.text(max_size=80),
+    )
+)
 @settings(max_examples=300, deadline=None)
 def test_any_link_is_survived(params: dict):
-    """Without it a mangled link would end in an exception instead of a notice, or slip a path or an index through."""
+    """Without it a mangled link would end in an exception instead of a notice, or slip a path or an index
+    through.
+    """
     view, notices = View.from_params(params)
     again, more = View.from_params(view.to_params())
     assert again == view and more == []
@@ -63,14 +104,34 @@ def test_any_link_is_survived(params: dict):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("run", "../../etc/passwd"), ("run", "UPPER"), ("run", ""), ("with", "a,b,c,d,e,f"), ("with", "a,../b"), ("step", "-1"), ("step", "1e3"),
-        ("step", "²"), ("preset", "a/b"), ("row", "3.5"), ("layer", "0"), ("layer", "one"), ("head", "0"), ("hide", "yes"), ("weak", "nan"),
-        ("weak", "0.9"), ("weak", "-0"[:1]), ("over", "l2"), ("axis", "time"), ("cell", "<script>"), ("show", "x"),
+        ("run", "../../etc/passwd"),
+        ("run", "UPPER"),
+        ("run", ""),
+        ("with", "a,b,c,d,e,f"),
+        ("with", "a,../b"),
+        ("step", "-1"),
+        ("step", "1e3"),
+        ("step", "²"),
+        ("preset", "a/b"),
+        ("row", "3.5"),
+        ("layer", "0"),
+        ("layer", "one"),
+        ("head", "0"),
+        ("hide", "yes"),
+        ("weak", "nan"),
+        ("weak", "0.9"),
+        ("weak", "-0"[:1]),
+        ("over", "l2"),
+        ("axis", "time"),
+        ("cell", "<script>"),
+        ("show", "x"),
         ("text", "a" * (MAX_TEXT_CHARACTERS + 1)),
     ],
-)  # fmt: skip
+)
 def test_a_bad_value_is_named_and_dropped(name: str, value: str):
-    """Without it a bad value would be ignored without a word, and the visitor would take the default for what was sent."""
+    """Without it a bad value would be ignored without a word, and the visitor would take the default for what
+    was sent.
+    """
     view, notices = View.from_params({name: value})
     assert view == View()
     assert len(notices) == 1 and f"`{name}`" in notices[0]

@@ -1,8 +1,8 @@
 """`python -m kdviz bench`: how fast distilling is here, as one JSON object with ratios of paired repetitions.
 
-Every loop passes over the same examples with the same student and batch size, in one process. In a repetition each runs
-once, and the next repetition begins with another one, so that a machine that is busy for a while slows all of them;
-the ratios are formed within a repetition, and their median is what counts.
+Every loop passes over the same examples with the same student and batch size, in one process. In a repetition
+each runs once, and the next repetition begins with another one, so that a machine that is busy for a while
+slows all of them; the ratios are formed within a repetition, and their median is what counts.
 """
 
 import argparse
@@ -35,7 +35,9 @@ RATIOS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `kdviz bench`."""
     parser.add_argument("--task", default="cola", help="GLUE task")
-    parser.add_argument("--source", default="auto", help="where the examples come from: auto, folder, hub or sample")
+    parser.add_argument(
+        "--source", default="auto", help="where the examples come from: auto, folder, hub or sample"
+    )
     parser.add_argument("--data-dir", help="folder in the GLUE release layout")
     parser.add_argument("--teacher", default="minilm-l6", help="teacher checkpoint")
     parser.add_argument("--student-layers", type=int, default=3, help="layers of the student")
@@ -46,10 +48,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repetitions", type=int, default=5, help="times every loop is measured")
     parser.add_argument("--threads", type=int, help="torch threads (default: all cores)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--dtype", default="float32", help="arithmetic of the models: float32, bfloat16 or auto")
-    parser.add_argument("--clock", default="wall", help="wall, or processor: the time of this process alone, for a machine that is busy with other things (with --threads 1)")
-    parser.add_argument("--store-runs", type=int, default=1000, help="runs in the store whose reading is timed")
-    parser.add_argument("--default-run", action=argparse.BooleanOptionalAction, default=True, help="also time two default runs in processes of their own")
+    parser.add_argument(
+        "--dtype", default="float32", help="arithmetic of the models: float32, bfloat16 or auto"
+    )
+    parser.add_argument(
+        "--clock",
+        default="wall",
+        help="wall, or processor: the time of this process alone, for a machine that is busy with other "
+        "things (with --threads 1)",
+    )
+    parser.add_argument(
+        "--store-runs", type=int, default=1000, help="runs in the store whose reading is timed"
+    )
+    parser.add_argument(
+        "--default-run",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="also time two default runs in processes of their own",
+    )
 
 
 def main(asked: argparse.Namespace) -> int:
@@ -80,7 +96,12 @@ def bench(
     say: Callable[[str], None] = lambda text: None,
 ) -> dict:
     """Measure, and return what the command prints. RequestError where an option cannot be used."""
-    for name, value in (("examples", examples), ("repetitions", repetitions), ("store_runs", store_runs), ("threads", threads)):
+    for name, value in (
+        ("examples", examples),
+        ("repetitions", repetitions),
+        ("store_runs", store_runs),
+        ("threads", threads),
+    ):
         if value is not None and value < 1:
             raise RequestError(f"--{name.replace('_', '-')}: expected at least 1, got {value}")
     if clock not in ("wall", "processor"):
@@ -89,61 +110,120 @@ def bench(
 
     torch.set_num_threads(threads or os.cpu_count() or 1)
     config = RunConfig(
-        task=task, source=source, data_dir=data_dir, teacher=teacher, student_layers=student_layers, batch_size=batch_size, max_length=max_length,
-        train_size=examples, eval_size=eval_size, epochs=student_layers + 1, device_choice=device, dtype_choice=dtype, snapshots=1,
+        task=task,
+        source=source,
+        data_dir=data_dir,
+        teacher=teacher,
+        student_layers=student_layers,
+        batch_size=batch_size,
+        max_length=max_length,
+        train_size=examples,
+        eval_size=eval_size,
+        epochs=student_layers + 1,
+        device_choice=device,
+        dtype_choice=dtype,
+        snapshots=1,
     )
     with tempfile.TemporaryDirectory(prefix="kdviz-bench-") as scratch:
-        return _measure(config, Path(scratch), clock=clock, repetitions=repetitions, store_runs=store_runs, default_run=default_run, say=say)
+        return _measure(
+            config,
+            Path(scratch),
+            clock=clock,
+            repetitions=repetitions,
+            store_runs=store_runs,
+            default_run=default_run,
+            say=say,
+        )
 
 
-def _measure(config: RunConfig, scratch: Path, *, clock: str, repetitions: int, store_runs: int, default_run: bool, say: Callable[[str], None]) -> dict:
+def _measure(
+    config: RunConfig,
+    scratch: Path,
+    *,
+    clock: str,
+    repetitions: int,
+    store_runs: int,
+    default_run: bool,
+    say: Callable[[str], None],
+) -> dict:
     from kdviz.bench import costs
     from kdviz.bench.loops import CLOCKS, OwnLoop, TrainerLoop, quiet
 
     quiet()
     say("preparing")
-    own = {name: OwnLoop(name, _variant(config, name), scratch / "runs", CLOCKS[clock]) for name in ("all_cached", "all_live", "all_auto", "hard", "soft", "pid", "sid")}
+    own = {
+        name: OwnLoop(name, _variant(config, name), scratch / "runs", CLOCKS[clock])
+        for name in ("all_cached", "all_live", "all_auto", "hard", "soft", "pid", "sid")
+    }
     main_loop = own["all_cached"]
     trainer = TrainerLoop(main_loop, scratch / "trainer")
-    loops: dict[str, Callable[[], float]] = {"trainer": trainer.train, "trainer_same_batches": lambda: trainer.train(same_batches=True), "floor": main_loop.floor}
+    loops: dict[str, Callable[[], float]] = {
+        "trainer": trainer.train,
+        "trainer_same_batches": lambda: trainer.train(same_batches=True),
+        "floor": main_loop.floor,
+    }
     loops |= {name: own[name].train for name in ("hard", "soft", "all_live", "all_cached", "all_auto")}
     for name in ("pid", "sid"):
         for stage in range(own[name].num_internal_stages):
             loops[f"{name}_stages.{stage}"] = lambda loop=own[name], stage=stage: loop.train(stage)
     num_examples = len(main_loop.prepared.train)
-    samples = {name: [num_examples / seconds for seconds in times] for name, times in _interleaved(loops, repetitions, say).items()}
+    samples = {
+        name: [num_examples / seconds for seconds in times]
+        for name, times in _interleaved(loops, repetitions, say).items()
+    }
     say("evaluation, own sentence, store")
     result = {
         **summary(samples),
         "notes": {
             "floor": "the student's own forward and backward on batches made before, nothing else",
-            "trainer": "transformers' Trainer with its defaults: random order, padding to the longest of a batch",
-            "all_auto": f"all_cached in the arithmetic that 'auto' chooses here ({own['all_auto'].asked['dtype']}: {own['all_auto'].asked['dtype_reason']}); the others are in {main_loop.asked['dtype']}",
+            "trainer": "transformers' Trainer with its defaults: random order, padding to the longest of a "
+            "batch",
+            "all_auto": "all_cached in the arithmetic that 'auto' chooses here "
+            f"({own['all_auto'].asked['dtype']}: {own['all_auto'].asked['dtype_reason']}); the "
+            f"others are in {main_loop.asked['dtype']}",
         },
         "evaluation": costs.evaluation_costs(main_loop, repetitions),
         "own_sentence_milliseconds": costs.own_sentence_costs(main_loop, repetitions),
         "store": costs.store_costs(main_loop.folder, store_runs, scratch),
-        "teacher_outputs": {"cached": main_loop.prepared.train_outputs.reason, "live": own["all_live"].prepared.train_outputs.reason},
+        "teacher_outputs": {
+            "cached": main_loop.prepared.train_outputs.reason,
+            "live": own["all_live"].prepared.train_outputs.reason,
+        },
         "memory": {"benchmark_peak_bytes": costs.process_peak_bytes()},
     }
     if default_run:
         say("two default runs")
-        defaults = RunConfig(task=config.task, source=config.source, data_dir=config.data_dir, teacher=config.teacher)
+        defaults = RunConfig(
+            task=config.task, source=config.source, data_dir=config.data_dir, teacher=config.teacher
+        )
         result["default_run"] = costs.default_run_costs(defaults, scratch, num_threads=1)
-        result["memory"]["default_run_peak_bytes"] = max((run["peak_bytes"] for run in result["default_run"].values() if run["peak_bytes"]), default=None)
-    return result | {"settings": _settings(config, main_loop) | {"clock": clock, "repetitions": repetitions}, "machine": _machine()}
+        result["memory"]["default_run_peak_bytes"] = max(
+            (run["peak_bytes"] for run in result["default_run"].values() if run["peak_bytes"]), default=None
+        )
+    return result | {
+        "settings": _settings(config, main_loop) | {"clock": clock, "repetitions": repetitions},
+        "machine": _machine(),
+    }
 
 
 def _variant(config: RunConfig, name: str) -> RunConfig:
     strategy, _, cache = name.partition("_")
-    changes = {"strategy": strategy, "cache": "off" if cache == "live" else "auto", "epochs_per_layer": 1 if strategy in ("pid", "sid") else None}
+    changes = {
+        "strategy": strategy,
+        "cache": "off" if cache == "live" else "auto",
+        "epochs_per_layer": 1 if strategy in ("pid", "sid") else None,
+    }
     if cache == "auto":
         changes["dtype_choice"] = "auto"
     return RunConfig.from_dict(config.to_dict() | changes)
 
 
-def _interleaved(loops: dict[str, Callable[[], float]], repetitions: int, say: Callable[[str], None]) -> dict[str, list[float]]:
-    """Seconds by loop: every loop once in a repetition, in turning order, after one repetition that does not count."""
+def _interleaved(
+    loops: dict[str, Callable[[], float]], repetitions: int, say: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Seconds by loop: every loop once in a repetition, in turning order, after one repetition that does not
+    count.
+    """
     times: dict[str, list[float]] = {name: [] for name in loops}
     names = list(loops)
     for repetition in range(repetitions + 1):
@@ -159,28 +239,44 @@ def _interleaved(loops: dict[str, Callable[[], float]], repetitions: int, say: C
 def summary(samples: dict[str, list[float]]) -> dict:
     """Medians, ratios within repetitions (median, lowest, highest), and what they come from.
 
-    `samples` holds examples/s by loop, one number a repetition; `pid_stages.0`, `pid_stages.1`, ... are the stages of pid.
+    `samples` holds examples/s by loop, one number a repetition; `pid_stages.0`, `pid_stages.1`, ... are the
+    stages of pid.
     """
+
     def group(name: str) -> list[str]:
         return [key for key in samples if key == name or key.startswith(name + ".")]
 
     medians = {name: statistics.median(values) for name, values in samples.items()}
     speeds = {name: medians[name] for name in samples if "." not in name}
-    speeds |= {name: [medians[key] for key in group(name)] for name in ("pid_stages", "sid_stages") if group(name)}
+    speeds |= {
+        name: [medians[key] for key in group(name)] for name in ("pid_stages", "sid_stages") if group(name)
+    }
     ratios = {}
     for name, (looked_at, compared_with) in RATIOS.items():
         if group(looked_at) and group(compared_with):
             pairs = zip(zip(*(samples[key] for key in group(looked_at))), samples[compared_with])
             values = [statistics.mean(stages) / other for stages, other in pairs]
-            ratios[name] = {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
+            ratios[name] = {
+                "median": statistics.median(values),
+                "lowest": min(values),
+                "highest": max(values),
+            }
     return {"examples_per_second": speeds, "ratios": ratios, "samples": samples}
 
 
 def _settings(config: RunConfig, loop) -> dict:
     train = loop.prepared.train
     return {
-        "task": config.task, "data": loop.asked["data"]["note"], "teacher": config.teacher, "student_layers": config.student_layers, "batch_size": config.batch_size,
-        "max_length": config.max_length, "examples": len(train), "mean_tokens": float(train.lengths.mean()), "device": loop.asked["device"], "dtype": loop.asked["dtype"],
+        "task": config.task,
+        "data": loop.asked["data"]["note"],
+        "teacher": config.teacher,
+        "student_layers": config.student_layers,
+        "batch_size": config.batch_size,
+        "max_length": config.max_length,
+        "examples": len(train),
+        "mean_tokens": float(train.lengths.mean()),
+        "device": loop.asked["device"],
+        "dtype": loop.asked["dtype"],
         "threads": loop.asked["num_threads"],
     }
 
@@ -190,7 +286,14 @@ def _machine() -> dict:
     import transformers
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"processor": _processor(), "cores": os.cpu_count(), "gpu": gpu, "python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__}
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpu": gpu,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
 
 
 def _processor() -> str:

@@ -1,7 +1,8 @@
-"""The loops that the benchmark times: ours by strategy and stage, transformers' Trainer, and the floor beneath all.
+"""The loops that the benchmark times: ours by strategy and stage, transformers' Trainer, and the floor
+beneath all.
 
-Each loop passes once over the same examples and says how many seconds that took. Ours is the loop of real runs, with its
-metrics lines and status file, without the moments at which maps are stored.
+Each loop passes once over the same examples and says how many seconds that took. Ours is the loop of real
+runs, with its metrics lines and status file, without the moments at which maps are stored.
 """
 
 import logging
@@ -11,20 +12,20 @@ from pathlib import Path
 
 import torch
 
-from kdviz.attention import classify, trace
 from kdviz.config import RunConfig
-from kdviz.distill import Distillation
 from kdviz.files import read_json, write_json
-from kdviz.launch import create_run
-from kdviz.losses import hard_label_loss
-from kdviz.models import load_classifier, resolve, save_model
-from kdviz.optimise import derived_seed
-from kdviz.prepare import prepare, settle_arithmetic
-from kdviz.recording import RunWriter
+from kdviz.jobs.launch import create_run
+from kdviz.method.losses import hard_label_loss
+from kdviz.models.build import load_classifier, resolve, save_model
+from kdviz.models.trace import classify, trace
+from kdviz.runs.writer import RunWriter
 from kdviz.tasks import TASKS
+from kdviz.training.distill import Distillation
+from kdviz.training.optimise import derived_seed
+from kdviz.training.prepare import prepare, settle_arithmetic
 
-
-# What `clock` can be. Processor time leaves out what other processes take: for a busy machine, with one thread.
+# What `clock` can be. Processor time leaves out what other processes take: for a busy machine, with one
+# thread.
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
@@ -34,7 +35,9 @@ class OwnLoop:
     The teacher is the checkpoint as it comes, not fine-tuned: the speed does not depend on its weights.
     """
 
-    def __init__(self, name: str, config: RunConfig, runs_dir: Path, clock: Callable[[], float] = time.perf_counter):
+    def __init__(
+        self, name: str, config: RunConfig, runs_dir: Path, clock: Callable[[], float] = time.perf_counter
+    ):
         self.clock = clock
         folder = create_run(config, runs_dir, name)
         asked = read_json(folder / "config.json")
@@ -53,9 +56,13 @@ class OwnLoop:
         return sum(stage.classification == "none" for stage in self.distillation.schedule.stages)
 
     def order(self) -> list:
-        """The batches of a pass, as positions: the same in every pass, and for every loop with the same seed."""
+        """The batches of a pass, as positions: the same in every pass, and for every loop with the same
+        seed.
+        """
         config = self.prepared.config
-        return self.prepared.train.training_order(batch_size=config.batch_size, seed=derived_seed("order", config.seed), epoch=0)
+        return self.prepared.train.training_order(
+            batch_size=config.batch_size, seed=derived_seed("order", config.seed), epoch=0
+        )
 
     def train(self, stage: int = 0) -> float:
         """Seconds of one pass in that stage."""
@@ -66,7 +73,9 @@ class OwnLoop:
         return self.clock() - begin
 
     def floor(self) -> float:
-        """Seconds of the student's forward and backward alone, with hard labels, on the same batches made before."""
+        """Seconds of the student's forward and backward alone, with hard labels, on the same batches made
+        before.
+        """
         student, device = self.distillation.student, self.prepared.device
         batches = [self.prepared.train.batch(positions).to(device) for positions in self.order()]
         for parameter in student.parameters():
@@ -76,7 +85,9 @@ class OwnLoop:
         begin = self.clock()
         for batch in batches:
             with self.prepared.run_in():
-                logits = classify(student, trace(student, *batch.inputs, generator=self.distillation.generator).last)
+                logits = classify(
+                    student, trace(student, *batch.inputs, generator=self.distillation.generator).last
+                )
             hard_label_loss(logits, batch.labels).backward()
             student.zero_grad(set_to_none=True)
         wait_for(device)
@@ -95,16 +106,27 @@ class TrainerLoop:
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         train = own.prepared.train
         self._features = [
-            {"input_ids": train.tokens[begin:end].tolist(), "token_type_ids": train.types[begin:end].tolist(), "attention_mask": [1] * int(end - begin), "labels": int(label)}
+            {
+                "input_ids": train.tokens[begin:end].tolist(),
+                "token_type_ids": train.types[begin:end].tolist(),
+                "attention_mask": [1] * int(end - begin),
+                "labels": int(label),
+            }
             for begin, end, label in zip(train.offsets, train.offsets[1:], train.labels)
         ]
 
     def train(self, *, same_batches: bool = False) -> float:
-        """Seconds of one pass: as a user runs it (random order, padding to the longest of a batch), or on our batches."""
+        """Seconds of one pass: as a user runs it (random order, padding to the longest of a batch), or on our
+        batches.
+        """
         from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 
         own, times = self._own, {}
-        batches = [_features_of(own.prepared.train.batch(positions)) for positions in own.order()] if same_batches else []
+        batches = (
+            [_features_of(own.prepared.train.batch(positions)) for positions in own.order()]
+            if same_batches
+            else []
+        )
 
         class Stopwatch(TrainerCallback):
             def on_train_begin(self, *_: object, **__: object) -> None:
@@ -120,27 +142,54 @@ class TrainerLoop:
 
         on_cpu = own.prepared.device.type == "cpu"
         arguments = TrainingArguments(
-            output_dir=str(self._folder), per_device_train_batch_size=own.prepared.config.batch_size, num_train_epochs=1, learning_rate=own.prepared.config.learning_rate,
-            save_strategy="no", report_to=[], disable_tqdm=True, use_cpu=on_cpu, dataloader_pin_memory=not on_cpu, bf16=own.asked["dtype"] == "bfloat16",
+            output_dir=str(self._folder),
+            per_device_train_batch_size=own.prepared.config.batch_size,
+            num_train_epochs=1,
+            learning_rate=own.prepared.config.learning_rate,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            use_cpu=on_cpu,
+            dataloader_pin_memory=not on_cpu,
+            bf16=own.asked["dtype"] == "bfloat16",
         )
         trainer = (SameBatches if same_batches else Trainer)(
-            model=self._model, args=arguments, train_dataset=self._features, data_collator=DataCollatorWithPadding(self._tokenizer), callbacks=[Stopwatch()],
+            model=self._model,
+            args=arguments,
+            train_dataset=self._features,
+            data_collator=DataCollatorWithPadding(self._tokenizer),
+            callbacks=[Stopwatch()],
         )
-        for handler in [callback for callback in trainer.callback_handler.callbacks if type(callback).__name__ == "PrinterCallback"]:
+        for handler in [
+            callback
+            for callback in trainer.callback_handler.callbacks
+            if type(callback).__name__ == "PrinterCallback"
+        ]:
             trainer.remove_callback(handler)
         trainer.train()
         return times["end"] - times["begin"]
 
 
 def _features_of(batch) -> dict:
-    return {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "token_type_ids": batch.token_type_ids, "labels": batch.labels}
+    return {
+        "input_ids": batch.input_ids,
+        "attention_mask": batch.attention_mask,
+        "token_type_ids": batch.token_type_ids,
+        "labels": batch.labels,
+    }
 
 
 def place_teacher(config: RunConfig, folder: Path) -> None:
     """Put the pretrained checkpoint where a run looks for its fine-tuned teacher."""
     if not (folder / "model.safetensors").exists():
         checkpoint = resolve(config.teacher)
-        save_model(load_classifier(checkpoint.folder, TASKS[config.task].num_labels, torch.Generator().manual_seed(0)), checkpoint.folder, folder)
+        save_model(
+            load_classifier(
+                checkpoint.folder, TASKS[config.task].num_labels, torch.Generator().manual_seed(0)
+            ),
+            checkpoint.folder,
+            folder,
+        )
 
 
 def wait_for(device: torch.device) -> None:

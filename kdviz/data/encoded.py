@@ -17,7 +17,9 @@ WINDOW_BATCHES = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """A padded batch: inputs (batch, seq), labels (batch,), and the examples' positions in their set (batch,)."""
+    """A padded batch: inputs (batch, seq), labels (batch,), and the examples' positions in their set
+    (batch,).
+    """
 
     input_ids: Tensor
     attention_mask: Tensor
@@ -32,7 +34,10 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         if device.type == "cpu":
             return self
-        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in ("input_ids", "attention_mask", "token_type_ids", "labels")}
+        moved = {
+            name: getattr(self, name).to(device, non_blocking=True)
+            for name in ("input_ids", "attention_mask", "token_type_ids", "labels")
+        }
         return Batch(**moved, positions=self.positions)
 
 
@@ -40,8 +45,8 @@ class Batch:
 class EncodedSet:
     """Tokenised examples, unpadded and end to end.
 
-    `tokens` and `types` (total tokens,), `offsets` (n + 1,), `labels` and `index` (n,); `index` is the example's row in
-    its split. `fingerprint` names the content: tokenizer, length and texts.
+    `tokens` and `types` (total tokens,), `offsets` (n + 1,), `labels` and `index` (n,); `index` is the
+    example's row in its split. `fingerprint` names the content: tokenizer, length and texts.
     """
 
     tokens: np.ndarray
@@ -71,16 +76,19 @@ class EncodedSet:
             token_type_ids[row, :length] = self.types[begin : begin + length]
         mask = np.arange(width) < lengths[:, None]
         return Batch(
-            input_ids=torch.from_numpy(input_ids), attention_mask=torch.from_numpy(mask.astype(np.int64)), token_type_ids=torch.from_numpy(token_type_ids),
-            labels=torch.from_numpy(self.labels[positions].astype(np.int64)), positions=positions,
+            input_ids=torch.from_numpy(input_ids),
+            attention_mask=torch.from_numpy(mask.astype(np.int64)),
+            token_type_ids=torch.from_numpy(token_type_ids),
+            labels=torch.from_numpy(self.labels[positions].astype(np.int64)),
+            positions=positions,
         )
 
     def training_order(self, *, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch as arrays of positions: random, yet each of similar lengths.
 
-        The shuffled set is cut into windows of WINDOW_BATCHES batches; within a window examples are sorted by length and cut
-        into batches; the batches are shuffled. Every example occurs once. A function of (seed, epoch) alone, so that a
-        resumed run sees the same order.
+        The shuffled set is cut into windows of WINDOW_BATCHES batches; within a window examples are sorted by
+        length and cut into batches; the batches are shuffled. Every example occurs once. A function of (seed,
+        epoch) alone, so that a resumed run sees the same order.
         """
         rng = np.random.default_rng([seed, epoch, 0x6B64])
         order = rng.permutation(len(self))
@@ -93,7 +101,9 @@ class EncodedSet:
         return [batches[number] for number in rng.permutation(len(batches))]
 
     def evaluation_batches(self, max_tokens: int = 4096) -> Iterator[np.ndarray]:
-        """Arrays of positions from the longest to the shortest example, at most `max_tokens` padded tokens each."""
+        """Arrays of positions from the longest to the shortest example, at most `max_tokens` padded tokens
+        each.
+        """
         order = np.argsort(-self.lengths, kind="stable")
         begin = 0
         while begin < len(order):
@@ -108,7 +118,9 @@ class Tokenizer:
     def __init__(self, folder: Path, max_length: int):
         from transformers import AutoTokenizer
 
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True, trust_remote_code=False)
+        self._tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, use_fast=True, trust_remote_code=False
+        )
         self.max_length = max_length
         digest = hashlib.sha256(f"{max_length}|".encode())
         for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json"):
@@ -118,7 +130,14 @@ class Tokenizer:
 
     def encode(self, text_a: str, text_b: str | None = None) -> tuple[list[int], list[int], bool]:
         """Token ids, token types, and whether the text was cut to `max_length`."""
-        encoded = self._tokenizer(text_a, text_b, truncation=True, max_length=self.max_length, return_overflowing_tokens=True, verbose=False)
+        encoded = self._tokenizer(
+            text_a,
+            text_b,
+            truncation=True,
+            max_length=self.max_length,
+            return_overflowing_tokens=True,
+            verbose=False,
+        )
         ids, types = encoded["input_ids"], encoded["token_type_ids"]
         several = len(ids) > 0 and isinstance(ids[0], list)
         return (ids[0], types[0], len(ids) > 1) if several else (ids, types, False)
@@ -126,11 +145,23 @@ class Tokenizer:
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return self._tokenizer.convert_ids_to_tokens(list(ids))
 
-    def encode_set(self, examples: Sequence[Example], cache_folder: Path | None = None, *, tick: Callable[[], None] = lambda: None) -> EncodedSet:
-        """Tokenise `examples`; with `cache_folder`, once per content (texts, tokenizer, length). `tick` is called now and then and may raise."""
+    def encode_set(
+        self,
+        examples: Sequence[Example],
+        cache_folder: Path | None = None,
+        *,
+        tick: Callable[[], None] = lambda: None,
+    ) -> EncodedSet:
+        """Tokenise `examples`; with `cache_folder`, once per content (texts, tokenizer, length). `tick` is
+        called now and then and may raise.
+        """
         digest = hashlib.sha256(self.fingerprint.encode())
         for example in examples:
-            digest.update(f"{example.index}\x1f{example.label}\x1f{example.text_a}\x1f{example.text_b}\x1e".encode("utf-8", "surrogatepass"))
+            digest.update(
+                f"{example.index}\x1f{example.label}\x1f{example.text_a}\x1f{example.text_b}\x1e".encode(
+                    "utf-8", "surrogatepass"
+                )
+            )
         fingerprint = digest.hexdigest()[:16]
         path = cache_folder / f"{fingerprint}.safetensors" if cache_folder else None
         kept = _read_set(path, fingerprint) if path else None
@@ -138,17 +169,36 @@ class Tokenizer:
             return kept
         encoded = self._encode_all(examples, fingerprint, tick)
         if path:
-            write_arrays(path, {"tokens": encoded.tokens, "types": encoded.types, "offsets": encoded.offsets, "labels": encoded.labels, "index": encoded.index, "num_truncated": np.array([encoded.num_truncated])})
+            write_arrays(
+                path,
+                {
+                    "tokens": encoded.tokens,
+                    "types": encoded.types,
+                    "offsets": encoded.offsets,
+                    "labels": encoded.labels,
+                    "index": encoded.index,
+                    "num_truncated": np.array([encoded.num_truncated]),
+                },
+            )
         return encoded
 
-    def _encode_all(self, examples: Sequence[Example], fingerprint: str, tick: Callable[[], None]) -> EncodedSet:
+    def _encode_all(
+        self, examples: Sequence[Example], fingerprint: str, tick: Callable[[], None]
+    ) -> EncodedSet:
         tokens, types, lengths, num_truncated = [], [], [0], 0
         for begin in range(0, len(examples), 4096):
             tick()
             part = examples[begin : begin + 4096]
             texts_b = [example.text_b for example in part] if part[0].text_b is not None else None
             texts_a = [example.text_a for example in part]
-            encoded = self._tokenizer(texts_a, texts_b, truncation=True, max_length=self.max_length, return_overflowing_tokens=True, verbose=False)
+            encoded = self._tokenizer(
+                texts_a,
+                texts_b,
+                truncation=True,
+                max_length=self.max_length,
+                return_overflowing_tokens=True,
+                verbose=False,
+            )
             owner = np.asarray(encoded["overflow_to_sample_mapping"])
             firsts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
             num_truncated += int((np.bincount(owner) > 1).sum())
@@ -157,9 +207,13 @@ class Tokenizer:
                 types.append(np.asarray(encoded["token_type_ids"][row], dtype=np.uint8))
                 lengths.append(len(tokens[-1]))
         return EncodedSet(
-            tokens=np.concatenate(tokens), types=np.concatenate(types), offsets=np.cumsum(lengths),
-            labels=np.array([example.label for example in examples], dtype=np.int32), index=np.array([example.index for example in examples], dtype=np.int32),
-            num_truncated=num_truncated, fingerprint=fingerprint,
+            tokens=np.concatenate(tokens),
+            types=np.concatenate(types),
+            offsets=np.cumsum(lengths),
+            labels=np.array([example.label for example in examples], dtype=np.int32),
+            index=np.array([example.index for example in examples], dtype=np.int32),
+            num_truncated=num_truncated,
+            fingerprint=fingerprint,
         )
 
 
@@ -170,7 +224,13 @@ def _read_set(path: Path, fingerprint: str) -> EncodedSet | None:
 
     try:
         arrays = load_file(path)
-        kept = EncodedSet(**{**arrays, "num_truncated": int(arrays["num_truncated"][0])}, fingerprint=fingerprint)
+        kept = EncodedSet(
+            **{**arrays, "num_truncated": int(arrays["num_truncated"][0])}, fingerprint=fingerprint
+        )
     except (OSError, SafetensorError, KeyError, TypeError):
         return None
-    return kept if len(kept.offsets) == len(kept) + 1 and kept.offsets[-1] == len(kept.tokens) == len(kept.types) else None
+    return (
+        kept
+        if len(kept.offsets) == len(kept) + 1 and kept.offsets[-1] == len(kept.tokens) == len(kept.types)
+        else None
+    )

@@ -32,7 +32,11 @@ class Splits:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of a SHA-256 over the task's name and the `fingerprint` of every split."""
-        parts = [self.task, fingerprint(self.train), *(f"{name} {fingerprint(examples)}" for name, examples in self.dev.items())]
+        parts = [
+            self.task,
+            fingerprint(self.train),
+            *(f"{name} {fingerprint(examples)}" for name, examples in self.dev.items()),
+        ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

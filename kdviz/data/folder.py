@@ -1,8 +1,8 @@
 """Reading the GLUE release layout: `<data_dir>/CoLA/train.tsv` and so on.
 
-The release's files are tab-separated without quoting: a quotation mark is part of the text, a line ends at "\\n" and nowhere
-else (texts hold U+2028 and U+0085). A byte-order mark and CRLF line ends are tolerated. Everything else that is
-not as expected is a RequestError with file and line; no row is dropped.
+The release's files are tab-separated without quoting: a quotation mark is part of the text, a line ends at
+"\\n" and nowhere else (texts hold U+2028 and U+0085). A byte-order mark and CRLF line ends are tolerated.
+Everything else that is not as expected is a RequestError with file and line; no row is dropped.
 """
 
 import os
@@ -29,9 +29,16 @@ def read_folder(task: Task, data_dir: str | os.PathLike) -> Splits:
     Files that did not change since are not parsed again.
     """
     folder = Path(data_dir) / task.folder
-    for path, hint in ((Path(data_dir), "give a folder in the GLUE release layout"), (folder, f"give the folder that holds {task.folder}/")):
+    for path, hint in (
+        (Path(data_dir), "give a folder in the GLUE release layout"),
+        (folder, f"give the folder that holds {task.folder}/"),
+    ):
         if not os.path.isdir(path):
-            raise _bad(path, None, f"expected a folder, got {'a file' if os.path.exists(path) else 'nothing'}; {hint}")
+            raise _bad(
+                path,
+                None,
+                f"expected a folder, got {'a file' if os.path.exists(path) else 'nothing'}; {hint}",
+            )
     stamps = tuple(_stamp(path) for path in task_files(task, data_dir).values())
     return _read_folder(task.name, os.path.abspath(data_dir), stamps)
 
@@ -44,7 +51,9 @@ def _read_folder(task_name: str, data_dir: str, stamps: tuple) -> Splits:
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
-    """What changes when a file does. RequestError unless it is an ordinary file: reading a pipe would never end."""
+    """What changes when a file does. RequestError unless it is an ordinary file: reading a pipe would never
+    end.
+    """
     try:
         found = path.stat()
     except OSError as error:
@@ -64,7 +73,9 @@ def read_tsv(path: Path, task: Task) -> tuple[Example, ...]:
 
 
 def parse_tsv(content: bytes, path: Path, task: Task) -> tuple[Example, ...]:
-    """The examples in a file's content, `index` being the 0-based row (header not counted). `path` is for messages."""
+    """The examples in a file's content, `index` being the 0-based row (header not counted). `path` is for
+    messages.
+    """
     lines = _lines(content, path)
     has_header = isinstance(task.label_column, str)
     if has_header:
@@ -78,19 +89,27 @@ def parse_tsv(content: bytes, path: Path, task: Task) -> tuple[Example, ...]:
 
     examples = []
     first_line = 2 if has_header else 1
-    for index, line in enumerate(lines[first_line - 1:]):
+    for index, line in enumerate(lines[first_line - 1 :]):
         cells = line.split("\t")
         if len(cells) != num_columns:
-            raise _bad(path, first_line + index, f"expected {num_columns} tab-separated columns, got {len(cells)}; mend or remove the line")
+            raise _bad(
+                path,
+                first_line + index,
+                f"expected {num_columns} tab-separated columns, got {len(cells)}; mend or remove the line",
+            )
         label = label_ids.get(cells[label_column])
         if label is None:
             where = f"column {task.label_column!r}" if has_header else f"column {label_column + 1}"
             raise _bad(
-                path, first_line + index,
-                f"expected one of the labels {', '.join(task.label_names)} in {where}, got {_short(cells[label_column])}; mend or remove the line",
+                path,
+                first_line + index,
+                f"expected one of the labels {', '.join(task.label_names)} in {where}, got "
+                f"{_short(cells[label_column])}; mend or remove the line",
             )
         texts = [cells[column] for column in text_columns]
-        examples.append(Example(index=index, text_a=texts[0], text_b=texts[1] if task.is_pair else None, label=label))
+        examples.append(
+            Example(index=index, text_a=texts[0], text_b=texts[1] if task.is_pair else None, label=label)
+        )
     if not examples:
         raise _bad(path, None, "expected rows below the header, got none; put the release's file there")
     return tuple(examples)
@@ -102,7 +121,11 @@ def _lines(content: bytes, path: Path) -> list[str]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, _start(content, error)) + 1
-        raise _bad(path, number, f"expected UTF-8, got the byte 0x{error.object[error.start]:02x}; save the file as UTF-8") from None
+        raise _bad(
+            path,
+            number,
+            f"expected UTF-8, got the byte 0x{error.object[error.start]:02x}; save the file as UTF-8",
+        ) from None
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
@@ -120,7 +143,12 @@ def _column(path: Path, header: list[str], name: str) -> int:
     count = header.count(name)
     if count != 1:
         got = "none" if count == 0 else str(count)
-        raise _bad(path, 1, f"expected a header with one column {name!r}, got {got} among {len(header)} columns; put the release's file there")
+        raise _bad(
+            path,
+            1,
+            f"expected a header with one column {name!r}, got {got} among {len(header)} columns; put the "
+            "release's file there",
+        )
     return header.index(name)
 
 
@@ -130,7 +158,11 @@ def _bad(path: Path, line: int | None, problem: str) -> RequestError:
 
 
 def _reason(error: OSError) -> str:
-    return "nothing" if isinstance(error, FileNotFoundError) else (error.strerror or type(error).__name__).lower()
+    return (
+        "nothing"
+        if isinstance(error, FileNotFoundError)
+        else (error.strerror or type(error).__name__).lower()
+    )
 
 
 def _short(text: str) -> str:

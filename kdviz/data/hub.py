@@ -1,8 +1,9 @@
-"""GLUE from the Hugging Face hub: `datasets.load_dataset("nyu-mll/glue", task)`, cache first, and never a hang.
+"""GLUE from the Hugging Face hub: `datasets.load_dataset("nyu-mll/glue", task)`, cache first, and never a
+hang.
 
-The library runs in a child process (`hub_reader`): it can be ended when its time is up, nothing of it is printed, and
-whether it may use the network is settled when it starts. Before the child may, the endpoint must answer one
-request within SECONDS_TO_ANSWER.
+The library runs in a child process (`hub_reader`): it can be ended when its time is up, nothing of it is
+printed, and whether it may use the network is settled when it starts. Before the child may, the endpoint must
+answer one request within SECONDS_TO_ANSWER.
 """
 
 import http.client
@@ -32,14 +33,16 @@ class HubUnavailable(RequestError):
 
     def __init__(self, task_name: str, reason: str):
         super().__init__(
-            f"source: expected {HUB_ID} {task_name} from the hub, got none: {reason}; connect to a network, or choose folder or sample",
+            f"source: expected {HUB_ID} {task_name} from the hub, got none: {reason}; connect to a "
+            "network, or choose folder or sample",
             field="source",
         )
         self.reason = reason
 
 
 def read_hub(task: Task, *, network: bool = True) -> Splits:
-    """Train and dev examples of a task, from the cache, else over the network; HubUnavailable where neither has it.
+    """Train and dev examples of a task, from the cache, else over the network; HubUnavailable where neither
+    has it.
 
     Without a network this takes a few seconds at most; with `network` False no request is sent.
     """
@@ -84,7 +87,9 @@ def hub_is_reachable() -> bool:
 def _forbidden() -> str | None:
     """The variable that forbids the network, where one does."""
     names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
-    return next((name for name in names if os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"}), None)
+    return next(
+        (name for name in names if os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"}), None
+    )
 
 
 def _ask(endpoint: str) -> str | None:
@@ -95,7 +100,9 @@ def _ask(endpoint: str) -> str | None:
     problem = [f"did not answer within {SECONDS_TO_ANSWER} s"]
 
     def ask() -> None:
-        request = urllib.request.Request(f"{endpoint}/datasets/{HUB_ID}/resolve/main/README.md", method="HEAD")
+        request = urllib.request.Request(
+            f"{endpoint}/datasets/{HUB_ID}/resolve/main/README.md", method="HEAD"
+        )
         try:
             with urllib.request.urlopen(request, timeout=SECONDS_TO_ANSWER):
                 problem[0] = None
@@ -116,11 +123,21 @@ def _from_child(task: Task, *, offline: bool) -> Splits:
     """The splits as the child process reads them; ValueError with its reason."""
     splits = ["train", *(split for _, _, split in task.dev_splits)]
     snapshot = _snapshot(Path(_folders()[1]), task.name) if offline else None
-    question = {"dataset": HUB_ID, "task": task.name, "snapshot": snapshot, "splits": splits, "columns": list(task.hub_columns)}
+    question = {
+        "dataset": HUB_ID,
+        "task": task.name,
+        "snapshot": snapshot,
+        "splits": splits,
+        "columns": list(task.hub_columns),
+    }
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "kdviz.data.hub_reader"], input=json.dumps(question).encode(),
-            capture_output=True, timeout=SECONDS_TO_LOAD, env=_environment(offline), check=False,
+            [sys.executable, "-m", "kdviz.data.hub_reader"],
+            input=json.dumps(question).encode(),
+            capture_output=True,
+            timeout=SECONDS_TO_LOAD,
+            env=_environment(offline),
+            check=False,
         )
         answer = json.loads(child.stdout)
     except subprocess.TimeoutExpired:
@@ -137,11 +154,16 @@ def _from_child(task: Task, *, offline: bool) -> Splits:
 
 
 def _examples(task: Task, split: str, columns: dict) -> tuple[Example, ...]:
-    """Rows of the hub as examples. A row without a label (-1, as in the test split) is an error: none is dropped."""
+    """Rows of the hub as examples. A row without a label (-1, as in the test split) is an error: none is
+    dropped.
+    """
     texts, labels = columns["texts"], columns["labels"]
     for row, label in enumerate(labels):
         if not isinstance(label, int) or not 0 <= label < task.num_labels:
-            raise ValueError(f"{split} row {row}: a label from 0 to {task.num_labels - 1} was expected, got {str(label)[:20]}")
+            raise ValueError(
+                f"{split} row {row}: a label from 0 to {task.num_labels - 1} was expected, got "
+                f"{str(label)[:20]}"
+            )
         if not all(isinstance(column[row], str) for column in texts):
             raise ValueError(f"{split} row {row}: a text was expected, got none")
     if not labels:
@@ -158,10 +180,17 @@ def _environment(offline: bool) -> dict[str, str]:
     package_root = str(Path(__file__).parents[2])
     python_path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
     settings = {
-        "PYTHONPATH": python_path, "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1",
+        "PYTHONPATH": python_path,
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",
     }
-    return {**os.environ, **settings, **({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if offline else {})}
+    return {
+        **os.environ,
+        **settings,
+        **({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if offline else {}),
+    }
 
 
 def _endpoint() -> str:
@@ -173,7 +202,9 @@ def _folders() -> tuple[str, str]:
     cache_home = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
     home = os.environ.get("HF_HOME", os.path.join(cache_home, "huggingface"))
     datasets_cache = os.environ.get("HF_DATASETS_CACHE", os.path.join(home, "datasets"))
-    hub_cache = os.environ.get("HF_HUB_CACHE", os.environ.get("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub")))
+    hub_cache = os.environ.get(
+        "HF_HUB_CACHE", os.environ.get("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub"))
+    )
     return os.path.expanduser(datasets_cache), os.path.expanduser(hub_cache)
 
 

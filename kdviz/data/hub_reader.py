@@ -1,7 +1,7 @@
 """The child process of `hub`: reads one task with the datasets library.
 
-One JSON object comes in on standard input (dataset, task, snapshot, splits, columns), one goes out on standard output:
-{"splits": {split: {"texts": [column, ...], "labels": [...]}}} or {"error": "one line"}.
+One JSON object comes in on standard input (dataset, task, snapshot, splits, columns), one goes out on
+standard output: {"splits": {split: {"texts": [column, ...], "labels": [...]}}} or {"error": "one line"}.
 """
 
 import json
@@ -14,7 +14,9 @@ SECONDS_PER_ANSWER = 5.0
 
 
 class GaveUp(BaseException):
-    """A request was about to be sent once too often. Not an Exception, so that no library takes it for a reason to try again."""
+    """A request was about to be sent once too often. Not an Exception, so that no library takes it for a
+    reason to try again.
+    """
 
 
 def main() -> None:
@@ -27,8 +29,13 @@ def main() -> None:
         answer = {"splits": read(**question)}
     except GaveUp as error:
         answer = {"error": str(error)}
-    except Exception as error:  # the libraries' errors are of no common kind, and the parent needs one line of any
-        answer = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason given'}"}
+    except (
+        Exception
+    ) as error:  # the libraries' errors are of no common kind, and the parent needs one line of any
+        answer = {
+            "error": f"{type(error).__name__}: "
+            f"{str(error).strip().splitlines()[0] if str(error).strip() else 'no reason given'}"
+        }
     with output:
         json.dump(answer, output)
 
@@ -36,14 +43,17 @@ def main() -> None:
 def no_endless_retries() -> None:
     """Bound how long the hub's library waits for an answer, and how often it asks the same thing.
 
-    Left alone it tries a request six times and waits up to a minute for each, so a link that goes dead costs many minutes.
+    Left alone it tries a request six times and waits up to a minute for each, so a link that goes dead costs
+    many minutes.
     """
     from huggingface_hub.utils import get_session
 
     tries: Counter[tuple[str, str]] = Counter()
 
     def before(request) -> None:
-        request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), SECONDS_PER_ANSWER)
+        request.extensions["timeout"] = dict.fromkeys(
+            ("connect", "read", "write", "pool"), SECONDS_PER_ANSWER
+        )
         asked = (request.method, str(request.url))
         tries[asked] += 1
         if tries[asked] > MOST_TRIES:
@@ -53,8 +63,12 @@ def no_endless_retries() -> None:
     session.event_hooks = {**session.event_hooks, "request": [*session.event_hooks["request"], before]}
 
 
-def read(dataset: str, task: str, snapshot: str | None, splits: list[str], columns: list[str]) -> dict[str, dict]:
-    """Text columns and labels of each split. `snapshot` is a downloaded repository, for where no prepared cache is."""
+def read(
+    dataset: str, task: str, snapshot: str | None, splits: list[str], columns: list[str]
+) -> dict[str, dict]:
+    """Text columns and labels of each split. `snapshot` is a downloaded repository, for where no prepared
+    cache is.
+    """
     from datasets import load_dataset
 
     try:

@@ -17,7 +17,7 @@ from kdviz.errors import RequestError
 from kdviz.tasks import Task, task_named
 
 if TYPE_CHECKING:
-    from kdviz.runs import Run
+    from kdviz.runs.reader import Run
 
 SOURCES = ("folder", "hub", "sample")
 FOLDER_VARIABLE = "KDVIZ_GLUE_DIR"
@@ -27,10 +27,10 @@ FOLDER_VARIABLE = "KDVIZ_GLUE_DIR"
 class Loaded:
     """The examples of a task from one source.
 
-    `source` is folder, hub or sample, and `origin` says where exactly. `dev` is in order: the first is the main dev set (only
-    MNLI has two). `note` is one line for people: what the data are, row counts, and why `auto` did not use an earlier
-    source. `fingerprint` is the same for the same task, texts, labels and order, from whichever source.
-    `seed` is the generator's, for sample data.
+    `source` is folder, hub or sample, and `origin` says where exactly. `dev` is in order: the first is the
+    main dev set (only MNLI has two). `note` is one line for people: what the data are, row counts, and why
+    `auto` did not use an earlier source. `fingerprint` is the same for the same task, texts, labels and
+    order, from whichever source. `seed` is the generator's, for sample data.
     """
 
     task: str
@@ -50,22 +50,34 @@ class Loaded:
     def record(self) -> dict:
         """What a run's config.json keeps under "data", enough for `examples_of` to find the texts again."""
         return {
-            "source": self.source, "origin": self.origin, "seed": self.seed, "fingerprint": self.fingerprint,
-            "train_total": len(self.train), "eval_total": len(self.main_dev), "note": self.note,
+            "source": self.source,
+            "origin": self.origin,
+            "seed": self.seed,
+            "fingerprint": self.fingerprint,
+            "train_total": len(self.train),
+            "eval_total": len(self.main_dev),
+            "note": self.note,
         }
 
 
-def load_examples(task: str, source: str = "auto", data_dir: str | Path | None = None, *, seed: int = 0) -> Loaded:
+def load_examples(
+    task: str, source: str = "auto", data_dir: str | Path | None = None, *, seed: int = 0
+) -> Loaded:
     """All train and dev examples of a task.
 
-    `source` is folder, hub, sample, or auto: the first of these that has the task here; auto looks for the hub's data in
-    the cache alone, so that nothing is sent anywhere unless somebody asks for the hub by name. The folder is `data_dir`, else
-    KDVIZ_GLUE_DIR. `seed` is the sample generator's. RequestError (one line; field task, source or data_dir) where a
-    named source cannot be had, where a file is malformed, and where `data_dir` is given but no folder.
+    `source` is folder, hub, sample, or auto: the first of these that has the task here; auto looks for the
+    hub's data in the cache alone, so that nothing is sent anywhere unless somebody asks for the hub by name.
+    The folder is `data_dir`, else KDVIZ_GLUE_DIR. `seed` is the sample generator's. RequestError (one line;
+    field task, source or data_dir) where a named source cannot be had, where a file is malformed, and where
+    `data_dir` is given but no folder.
     """
     spec = task_named(task)
     if source not in ("auto", *SOURCES):
-        raise RequestError(f"source: expected one of auto, {', '.join(SOURCES)}, got {str(source)[:80]!r}; choose one of them", field="source")
+        raise RequestError(
+            f"source: expected one of auto, {', '.join(SOURCES)}, got {str(source)[:80]!r}; choose one of "
+            "them",
+            field="source",
+        )
     folder = _data_dir(data_dir)
     if source == "folder":
         return _from_folder(spec, folder)
@@ -109,18 +121,23 @@ def available(task: str, data_dir: str | Path | None = None) -> dict[str, str]:
 def examples_of(run: Run) -> dict[int, Example]:
     """The evaluation examples of a run by index, read again from the source it used.
 
-    Every example of the main dev set is there, also those outside the run's subset. RequestError where the source is gone, or
-    holds other texts than the run saw.
+    Every example of the main dev set is there, also those outside the run's subset. RequestError where the
+    source is gone, or holds other texts than the run saw.
     """
     data = run.config.get("data") or {}
     source = data.get("source")
     seed = data.get("seed", run.config.get("data_seed", 0))
     if source not in SOURCES:
-        raise RequestError(f"run {run.id}: expected its config.json to name a data source, got {str(source)[:80]!r}; its texts cannot be shown", field="source")
+        raise RequestError(
+            f"run {run.id}: expected its config.json to name a data source, got {str(source)[:80]!r}; its "
+            "texts cannot be shown",
+            field="source",
+        )
     loaded = load_examples(run.task, source, _folder_of(run, data) if source == "folder" else None, seed=seed)
     if loaded.fingerprint != data.get("fingerprint"):
         raise RequestError(
-            f"run {run.id}: expected data with fingerprint {data.get('fingerprint')} from {loaded.origin}, got {loaded.fingerprint}; "
+            f"run {run.id}: expected data with fingerprint {data.get('fingerprint')} from {loaded.origin}, "
+            f"got {loaded.fingerprint}; "
             "the data changed since the run, so its texts cannot be shown",
             field="source",
         )
@@ -128,7 +145,9 @@ def examples_of(run: Run) -> dict[int, Example]:
 
 
 def _folder_of(run: Run, data: dict) -> str | None:
-    """The GLUE folder of a run: where it was, else the one set now (a run may have come from another machine)."""
+    """The GLUE folder of a run: where it was, else the one set now (a run may have come from another
+    machine).
+    """
     origin = data.get("origin")
     for folder in (os.path.dirname(origin) if origin else None, run.config.get("data_dir")):
         if folder and os.path.isdir(os.path.join(folder, task_named(run.task).folder)):
@@ -144,7 +163,8 @@ def _data_dir(data_dir: str | Path | None) -> Path | None:
 def _from_folder(task: Task, folder: Path | None) -> Loaded:
     if folder is None:
         raise RequestError(
-            f"data_dir: source folder needs a folder in the GLUE release layout, got none; give --data-dir or set {FOLDER_VARIABLE}",
+            "data_dir: source folder needs a folder in the GLUE release layout, got none; give --data-dir "
+            f"or set {FOLDER_VARIABLE}",
             field="data_dir",
         )
     return _loaded("folder", os.path.abspath(folder / task.folder), read_folder(task, folder))
@@ -171,11 +191,20 @@ def _generated(task_name: str, seed: int) -> Splits:
     return Splits(task=task_name, train=train, dev={task_named(task_name).dev_splits[0][0]: dev})
 
 
-def _loaded(source: str, origin: str, splits: Splits, reasons: Sequence[str] = (), *, seed: int = 0) -> Loaded:
-    counts = ", ".join(f"{len(examples):,} {name}" for name, examples in {"train": splits.train, **splits.dev}.items())
+def _loaded(
+    source: str, origin: str, splits: Splits, reasons: Sequence[str] = (), *, seed: int = 0
+) -> Loaded:
+    counts = ", ".join(
+        f"{len(examples):,} {name}" for name, examples in {"train": splits.train, **splits.dev}.items()
+    )
     what = "sample data, not GLUE" if source == "sample" else f"{source} {origin}"
     return Loaded(
-        task=splits.task, source=source, origin=origin, train=splits.train, dev=splits.dev, seed=seed,
+        task=splits.task,
+        source=source,
+        origin=origin,
+        train=splits.train,
+        dev=splits.dev,
+        seed=seed,
         note=f"{what}: {counts} examples" + (f" (not used: {'; '.join(reasons)})" if reasons else ""),
         fingerprint=splits.fingerprint,
     )

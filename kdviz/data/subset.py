@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from kdviz.data.examples import Example
 
 
-def subset(examples: Sequence[Example], size: int | None, *, seed: int, stratify: bool = True) -> tuple[Example, ...]:
-    """`size` of the examples, drawn by `seed`, in order of index; all of them where `size` is None or not smaller.
+def subset(
+    examples: Sequence[Example], size: int | None, *, seed: int, stratify: bool = True
+) -> tuple[Example, ...]:
+    """`size` of the examples, drawn by `seed`, in order of index; all of them where `size` is None or not
+    smaller.
 
-    With `stratify`, every label keeps its share: quotas by largest remainder (ties to the smaller label id), so no
-    label is off by one example or more. The same examples, size and seed give the same subset on every machine; a smaller subset
-    need not lie within a larger one. ValueError for a negative size.
+    With `stratify`, every label keeps its share: quotas by largest remainder (ties to the smaller label id),
+    so no label is off by one example or more. The same examples, size and seed give the same subset on every
+    machine; a smaller subset need not lie within a larger one. ValueError for a negative size.
     """
     if size is not None and size < 0:
         raise ValueError(f"a subset of 0 or more examples was expected, got size {size}")

@@ -1,1 +1,3 @@
-"""The stored demo: real runs on real GLUE data, made compact. `python -m kdviz.demo --data-dir DIR` builds it again."""
+"""The stored demo: real runs on real GLUE data, made compact. `python -m kdviz.demo --data-dir DIR` builds it
+again.
+"""

@@ -1,4 +1,6 @@
-"""python -m kdviz.demo: train the stored demo's runs that are not there yet, and store each as soon as it is finished."""
+"""python -m kdviz.demo: train the stored demo's runs that are not there yet, and store each as soon as it is
+finished.
+"""
 
 import argparse
 import sys
@@ -8,20 +10,31 @@ from pathlib import Path
 from kdviz.demo.compact import store_run
 from kdviz.demo.grid import demo_runs
 from kdviz.errors import RequestError, RunFailed
-from kdviz.runs import DEMO_RUNS, Run
+from kdviz.runs.reader import DEMO_RUNS, Run
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m kdviz.demo", description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True, help="folder in the GLUE release layout")
-    parser.add_argument("--work-dir", type=Path, default=Path("runs/demo"), help="where the full runs are trained and kept (default: %(default)s)")
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        default=Path("runs/demo"),
+        help="where the full runs are trained and kept (default: %(default)s)",
+    )
     parser.add_argument("--threads", type=int, default=None, help="torch threads (default: all cores)")
     parser.add_argument("--only", default="", help="only runs whose id begins with this")
-    parser.add_argument("--again", action="store_true", help="train also what is stored already (after raising the sizes in grid.py)")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="train also what is stored already (after raising the sizes in grid.py)",
+    )
     asked = parser.parse_args()
     try:
         for run_id, config, maps_after in demo_runs(str(asked.data_dir)):
-            if run_id.startswith(asked.only) and (asked.again or not (DEMO_RUNS / run_id / "config.json").exists()):
+            if run_id.startswith(asked.only) and (
+                asked.again or not (DEMO_RUNS / run_id / "config.json").exists()
+            ):
                 _build(run_id, config, maps_after, asked.work_dir, asked.threads)
     except RequestError as error:
         print(f"kdviz.demo: {error}", file=sys.stderr)
@@ -33,7 +46,7 @@ def main() -> int:
 
 
 def _build(run_id: str, config, maps_after: tuple[int, ...], work_dir: Path, num_threads: int | None) -> None:
-    from kdviz.launch import create_run, execute
+    from kdviz.jobs.launch import create_run, execute
 
     folder = work_dir / run_id
     if not (folder / "config.json").exists():

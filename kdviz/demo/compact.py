@@ -1,4 +1,6 @@
-"""A finished run as the stored demo keeps it: the same format, without weights, with fewer digits and no texts of GLUE."""
+"""A finished run as the stored demo keeps it: the same format, without weights, with fewer digits and no
+texts of GLUE.
+"""
 
 import gzip
 import json
@@ -10,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kdviz.files import finite, read_json, write_bytes, write_json
-from kdviz.runs import Run
+from kdviz.runs.reader import Run
 
 TRAIN_LINES = 40
 DIGITS = 5
@@ -19,23 +21,32 @@ DIGITS = 5
 def store_run(run: Run, target: Path, *, maps_after: Collection[int]) -> int:
     """Write the compact form of `run` to `target` (replaced as a whole); returns its size in bytes.
 
-    `maps_after` are the epochs after which maps are stored (0: before training). Without any, only scores and the last
-    evaluation are kept.
+    `maps_after` are the epochs after which maps are stored (0: before training). Without any, only scores and
+    the last evaluation are kept.
     """
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     moments = _moments_kept(run, maps_after) if maps_after else []
     write_json(temporary / "config.json", _config(run))
-    write_json(temporary / "status.json", {key: value for key, value in run.status.items() if key not in ("teacher_outputs", "waiting")})
+    write_json(
+        temporary / "status.json",
+        {key: value for key, value in run.status.items() if key not in ("teacher_outputs", "waiting")},
+    )
     write_json(temporary / "summary.json", run.summary)
     write_bytes(temporary / "metrics.jsonl", _metrics(run, moments).encode())
-    write_bytes(temporary / "probes.json", json.dumps(_short(read_json(run.folder / "probes.json")), ensure_ascii=False).encode())
+    write_bytes(
+        temporary / "probes.json",
+        json.dumps(_short(read_json(run.folder / "probes.json")), ensure_ascii=False).encode(),
+    )
     for epoch in run.evaluated_epochs if maps_after else run.evaluated_epochs[-1:]:
         _store_evaluation(run, epoch, temporary / "evaluations" / f"epoch_{epoch:04d}.safetensors.xz")
     _store_predictions(run, temporary / "predictions.jsonl.gz")
     for step in moments:
-        _store_maps({probe.id: run.student_maps(step, probe.id) for probe in run.probes}, temporary / "snapshots" / f"step_{step:06d}.safetensors.xz")
+        _store_maps(
+            {probe.id: run.student_maps(step, probe.id) for probe in run.probes},
+            temporary / "snapshots" / f"step_{step:06d}.safetensors.xz",
+        )
     if maps_after:
         shared = target.parent / "teachers" / run.config["teacher_fingerprint"] / "probes.safetensors.xz"
         _store_maps({probe.id: run.teacher_maps(probe.id) for probe in run.probes}, shared)
@@ -50,18 +61,27 @@ def _config(run: Run) -> dict:
     data = {**config["data"], "origin": f"GLUE folder, {run.task}"}
     counts = f"{data['train_total']:,} train, {data['eval_total']:,} dev examples"
     is_part = run.task == "qqp" and data["train_total"] < 300_000
-    data["note"] = f"real data: {counts}" + (" (genuine Quora pairs, a part of them and not GLUE's split: not to be compared with published numbers)" if is_part else "")
+    data["note"] = f"real data: {counts}" + (
+        " (genuine Quora pairs, a part of them and not GLUE's split: not to be compared with published "
+        "numbers)"
+        if is_part
+        else ""
+    )
     return {**config, "data_dir": None, "data": data}
 
 
 def _metrics(run: Run, moments: Collection[int]) -> str:
     """The lines of metrics.jsonl: every evaluation, the moments whose maps are kept, a part of the others."""
-    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [
+        json.loads(line) for line in (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     num_train = sum(line["kind"] == "train" for line in lines)
     every, seen, kept = max(1, num_train // TRAIN_LINES), 0, []
     for line in lines:
         seen += line["kind"] == "train"
-        if (line["kind"] != "train" or seen % every == 0) and (line["kind"] != "probe" or line["step"] in moments):
+        if (line["kind"] != "train" or seen % every == 0) and (
+            line["kind"] != "probe" or line["step"] in moments
+        ):
             kept.append(json.dumps(_short(line), ensure_ascii=False))
     return "\n".join(kept) + "\n"
 
@@ -76,8 +96,15 @@ def _store_evaluation(run: Run, epoch: int, path: Path) -> None:
     from safetensors.numpy import save
 
     evaluation = run.evaluation(epoch)
-    halves = {name: getattr(evaluation, name).astype(np.float16) for name in ("teacher_logits", "student_logits", "attention_kl", "cls_distance")}
-    arrays = {"index": evaluation.index.astype(np.int32), "label": evaluation.label.astype(np.uint8), **halves}
+    halves = {
+        name: getattr(evaluation, name).astype(np.float16)
+        for name in ("teacher_logits", "student_logits", "attention_kl", "cls_distance")
+    }
+    arrays = {
+        "index": evaluation.index.astype(np.int32),
+        "label": evaluation.label.astype(np.uint8),
+        **halves,
+    }
     write_bytes(path, lzma.compress(save(arrays)))
 
 
@@ -94,7 +121,12 @@ def _store_maps(maps: dict[str, np.ndarray], path: Path) -> None:
     """
     from safetensors.numpy import save
 
-    write_bytes(path, lzma.compress(save({name: np.round(np.sqrt(array) * 127).astype(np.uint8) for name, array in maps.items()})))
+    write_bytes(
+        path,
+        lzma.compress(
+            save({name: np.round(np.sqrt(array) * 127).astype(np.uint8) for name, array in maps.items()})
+        ),
+    )
 
 
 def _short(value: object, digits: int = DIGITS) -> object:

@@ -1,24 +1,34 @@
-"""Figures: pure functions from numpy arrays and plain lists to a plotly Figure. No Run, no torch, no streamlit.
+"""Figures: pure functions from numpy arrays and plain lists to a plotly Figure. No Run, no torch, no
+streamlit.
 
-Every function takes `dark: bool = False`, draws on a transparent background and is meant for `st.plotly_chart(..., theme=None)`.
-Layers, heads, pairs and tokens come in 0-based and are written 1-based. `pairs` is always (student layer, teacher layer).
-Where a click means something, the points carry `customdata`, given in brackets.
+Every function takes `dark: bool = False`, draws on a transparent background and is meant for
+`st.plotly_chart(..., theme=None)`. Layers, heads, pairs and tokens come in 0-based and are written 1-based.
+`pairs` is always (student layer, teacher layer). Where a click means something, the points carry
+`customdata`, given in brackets.
 
-maps.py      attention_maps(teacher_map, student_map, tokens, *, teacher_title, student_title, row_kl)   three maps + KL a row [query, key]
-             attention_map(attention, tokens, *, title, strategy=None, zmax=None) · difference_map(teacher_map, student_map, tokens, *, title)
-             map_title(layer, num_layers, head) -> "layer 2 of 6 · head 3"
-training.py  training_film(teacher_map, student_maps, tokens, *, epochs, steps, row_kl, attention_kl, pairs, scores, …)   frames, slider, play
+maps.py      attention_maps(teacher_map, student_map, tokens, *, teacher_title, student_title, row_kl)   three
+             maps + KL a row [query, key]
+             attention_map(attention, tokens, *, title, strategy=None, zmax=None) ·
+             difference_map(teacher_map, student_map, tokens, *, title) map_title(layer, num_layers, head) ->
+             "layer 2 of 6 · head 3"
+training.py  training_film(teacher_map, student_maps, tokens, *, epochs, steps, row_kl, attention_kl, pairs,
+             scores, …)   frames, slider, play
 curves.py    layer_curves([RunCurves], *, over)   attention KL and CLS distance by pair [run id, pair, step]
-             score_curves([ScoreCurve], *, score_name, num_examples, teacher_score) · loss_curves(train_lines, pairs, *, strategy)
+             score_curves([ScoreCurve], *, score_name, num_examples, teacher_score) · loss_curves(train_lines,
+             pairs, *, strategy)
 heads.py     heads_overview(kl, pairs, *, over, chosen) [pair, head]
              head_matching(matrix, match, *, pair, over, reorder=True) [teacher head, student head]
              head_drift_chart(epochs, changed, matched_kl, same_index_kl, *, num_heads, strategy)
 answers.py   inside_scatter([(label, strategy, Inside)], *, chosen) [run number, example index]
-             right_wrong_table([(label, strategy, RightWrong)], *, chosen) [run number, teacher wrong, student wrong]
-             phenomenon_dots(phenomena, num_examples, teacher_accuracy, [(label, strategy, accuracies)]) [phenomenon]
-scores.py    scores_with_intervals([Score], *, score_name, num_examples) · score_against_parameters([Score], *, …)
-diagram.py   matching_diagram(num_teacher_layers, num_student_layers, pairs, *, chosen, active, classification, values, strategy) [pair]
-             stage_film(num_teacher_layers, num_student_layers, pairs, stages, *, strategy)   frames, one a stage
+             right_wrong_table([(label, strategy, RightWrong)], *, chosen) [run number, teacher wrong, student
+             wrong] phenomenon_dots(phenomena, num_examples, teacher_accuracy, [(label, strategy,
+             accuracies)]) [phenomenon]
+scores.py    scores_with_intervals([Score], *, score_name, num_examples) · score_against_parameters([Score],
+*, …)
+diagram.py   matching_diagram(num_teacher_layers, num_student_layers, pairs, *, chosen, active,
+             classification, values, strategy) [pair]
+             stage_film(num_teacher_layers, num_student_layers, pairs, stages, *, strategy)   frames, one a
+             stage
 cka.py       cka_map(matrix, pairs, *, over, epoch=None) · cka_film(matrices, epochs, pairs, *, over)   frames
 panels.py    Panels: how all of them are put together · base.py   what they share
 """
@@ -33,7 +43,28 @@ from kdviz.figures.scores import Score, score_against_parameters, scores_with_in
 from kdviz.figures.training import training_film
 
 __all__ = [
-    "RunCurves", "Score", "ScoreCurve", "attention_map", "attention_maps", "cka_film", "cka_map", "difference_map", "head_drift_chart", "head_matching",
-    "heads_overview", "inside_scatter", "layer_curves", "loss_curves", "map_title", "matching_diagram", "pair_name", "phenomenon_dots", "right_wrong_table",
-    "score_against_parameters", "score_curves", "scores_with_intervals", "stage_film", "training_film",
+    "RunCurves",
+    "Score",
+    "ScoreCurve",
+    "attention_map",
+    "attention_maps",
+    "cka_film",
+    "cka_map",
+    "difference_map",
+    "head_drift_chart",
+    "head_matching",
+    "heads_overview",
+    "inside_scatter",
+    "layer_curves",
+    "loss_curves",
+    "map_title",
+    "matching_diagram",
+    "pair_name",
+    "phenomenon_dots",
+    "right_wrong_table",
+    "score_against_parameters",
+    "score_curves",
+    "scores_with_intervals",
+    "stage_film",
+    "training_film",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from kdviz.compare.answers import Inside, RightWrong
+from kdviz.analysis.answers import Inside, RightWrong
 from kdviz.figures.base import SMALL, badge, click_layer, heatmap, log_axis, numbers, safe, scatter
 from kdviz.figures.panels import Panels, side_by_side
 from kdviz.palette import TEACHER_COLOUR, Style, colour_scale, run_styles, strategy_style, theme, transparent
@@ -14,7 +14,10 @@ from kdviz.palette import TEACHER_COLOUR, Style, colour_scale, run_styles, strat
 SMALLEST = 1e-6
 """What a KL of 0 is drawn at on the logarithmic axes, in nats; hovering shows the true value."""
 
-CELL_NAMES = (("both right", "lost: only the teacher is right"), ("gained: only the student is right", "both wrong"))
+CELL_NAMES = (
+    ("both right", "lost: only the teacher is right"),
+    ("gained: only the student is right", "both wrong"),
+)
 
 
 def inside_scatter(
@@ -23,17 +26,21 @@ def inside_scatter(
     chosen: int | None = None,
     dark: bool = False,
 ) -> go.Figure:
-    """Same answer, different inside: one point an example, output KL (x) against attention KL (y), for one run or two.
+    """Same answer, different inside: one point an example, output KL (x) against attention KL (y), for one
+    run or two.
 
-    `runs`: (label, strategy, Inside), say soft-only first and an internal one second. Filled: gives the teacher's answer; hollow: does not.
-    Thin lines join an example's two points; large crosses are the medians over the examples on which every run gives the teacher's
-    answer; the strip on the right shows how each cloud spreads in attention KL. `chosen` (example index) is ringed.
-    A click returns customdata [run number, example index].
+    `runs`: (label, strategy, Inside), say soft-only first and an internal one second. Filled: gives the
+    teacher's answer; hollow: does not. Thin lines join an example's two points; large crosses are the medians
+    over the examples on which every run gives the teacher's answer; the strip on the right shows how each
+    cloud spreads in attention KL. `chosen` (example index) is ringed. A click returns customdata [run number,
+    example index].
     """
     look, styles = theme(dark), run_styles([strategy for _, strategy, _ in runs])
     panels = Panels(side_by_side([0.87, 0.13], spacing=0.01), shared_y=True, dark=dark)
     shared = _agreed_by_all([run for _, _, run in runs])
-    points = [(np.maximum(run.output_kl, SMALLEST), np.maximum(run.attention_kl, SMALLEST)) for _, _, run in runs]
+    points = [
+        (np.maximum(run.output_kl, SMALLEST), np.maximum(run.attention_kl, SMALLEST)) for _, _, run in runs
+    ]
     if len(runs) == 2:
         panels.add(_falls(runs[0][2], runs[1][2], points, shared, look.muted))
     for place, ((label, _, run), style, (x, y)) in enumerate(zip(runs, styles, points, strict=True)):
@@ -46,13 +53,33 @@ def inside_scatter(
             medians.append((float(np.median(x[members])), float(np.median(y[members]))))
             panels.add(_median(safe(label, 40), medians[-1], look.text))
     for symbol, name in (("circle-open", "not the teacher's answer"), ("cross-open", "median")):
-        panels.add(scatter(x=[None], y=[None], mode="markers", name=name, hoverinfo="skip", marker={"symbol": symbol, "size": 11, "color": look.muted}))
+        panels.add(
+            scatter(
+                x=[None],
+                y=[None],
+                mode="markers",
+                name=name,
+                hoverinfo="skip",
+                marker={"symbol": symbol, "size": 11, "color": look.muted},
+            )
+        )
     if chosen is not None:
         _ring(panels, [run for _, _, run in runs], points, chosen, look.text)
     every_x, every_y = np.concatenate([x for x, _ in points]), np.concatenate([y for _, y in points])
-    panels.x_axis(1, title={"text": "output KL (nats): how far the answer is from the teacher's", "standoff": 6}, **log_axis(every_x))
+    panels.x_axis(
+        1,
+        title={"text": "output KL (nats): how far the answer is from the teacher's", "standoff": 6},
+        **log_axis(every_x),
+    )
     panels.y_axis(1, title={"text": "attention KL (nats): how far the inside is"}, **log_axis(every_y))
-    panels.x_axis(2, showticklabels=False, showgrid=False, showline=False, rangemode="tozero", title={"text": "spread", "standoff": 6})
+    panels.x_axis(
+        2,
+        showticklabels=False,
+        showgrid=False,
+        showline=False,
+        rangemode="tozero",
+        title={"text": "spread", "standoff": 6},
+    )
     panels.y_axis(2, **log_axis(every_y) | {"showline": False, "showticklabels": False})
     if len(medians) == 2:
         _arrow(panels, medians, look.text)
@@ -62,35 +89,88 @@ def inside_scatter(
     return panels.figure(height=560, margin={"t": 92, "b": 96, "r": 12}, legend=legend)
 
 
-def right_wrong_table(tables: Sequence[tuple[str, str, RightWrong]], *, chosen: tuple[int, int, int] | None = None, dark: bool = False) -> go.Figure:
+def right_wrong_table(
+    tables: Sequence[tuple[str, str, RightWrong]],
+    *,
+    chosen: tuple[int, int, int] | None = None,
+    dark: bool = False,
+) -> go.Figure:
     """Teacher right/wrong × student right/wrong, one table a run, side by side.
 
-    `tables`: (label, strategy, RightWrong). Under each: the share of the teacher's right answers kept and of its mistakes repeated.
-    `chosen` and a click's customdata: [run number, teacher wrong (0 or 1), student wrong (0 or 1)].
+    `tables`: (label, strategy, RightWrong). Under each: the share of the teacher's right answers kept and of
+    its mistakes repeated. `chosen` and a click's customdata: [run number, teacher wrong (0 or 1), student
+    wrong (0 or 1)].
     """
     look = theme(dark)
     panels = Panels(side_by_side([1] * len(tables), spacing=0.1), dark=dark)
     for column, (label, strategy, table) in enumerate(tables, start=1):
         total = max(1, table.num_examples)
         counts = table.counts
-        panels.add(heatmap(
-            z=numbers(counts / total), zmin=0, zmax=1, colorscale=colour_scale(look.sequential[:4]), showscale=False, xgap=3, ygap=3, hoverinfo="skip",
-            text=[[f"<b>{counts[t, s]:,}</b><br>{counts[t, s] / total:.1%}<br>{CELL_NAMES[t][s].split(':')[0]}" for s in (0, 1)] for t in (0, 1)],
-            texttemplate="%{text}", textfont={"size": 15, "color": look.text},
-        ), column)
+        panels.add(
+            heatmap(
+                z=numbers(counts / total),
+                zmin=0,
+                zmax=1,
+                colorscale=colour_scale(look.sequential[:4]),
+                showscale=False,
+                xgap=3,
+                ygap=3,
+                hoverinfo="skip",
+                text=[
+                    [
+                        f"<b>{counts[t, s]:,}</b><br>{counts[t, s] / total:.1%}<br>{CELL_NAMES[t][s].split(':')[0]}"
+                        for s in (0, 1)
+                    ]
+                    for t in (0, 1)
+                ],
+                texttemplate="%{text}",
+                textfont={"size": 15, "color": look.text},
+            ),
+            column,
+        )
         cells = [(t, s) for t in (0, 1) for s in (0, 1)]
         for t, s in cells:
             strong = chosen == (column - 1, t, s)
-            panels.frame(s, t, 0.48, half_height=0.47, line={"color": look.text if strong else look.grid, "width": 3 if strong else 1}, panel=column)
-        panels.add(click_layer(
-            [s for _, s in cells], [t for t, _ in cells], [[column - 1, t, s] for t, s in cells],
-            [f"{safe(label)}<br>{CELL_NAMES[t][s]}<br>{counts[t, s]:,} of {table.num_examples:,} examples" for t, s in cells], name="cells", size=60,
-        ), column)
+            panels.frame(
+                s,
+                t,
+                0.48,
+                half_height=0.47,
+                line={"color": look.text if strong else look.grid, "width": 3 if strong else 1},
+                panel=column,
+            )
+        panels.add(
+            click_layer(
+                [s for _, s in cells],
+                [t for t, _ in cells],
+                [[column - 1, t, s] for t, s in cells],
+                [
+                    f"{safe(label)}<br>{CELL_NAMES[t][s]}<br>{counts[t, s]:,} of {table.num_examples:,} "
+                    "examples"
+                    for t, s in cells
+                ],
+                name="cells",
+                size=60,
+            ),
+            column,
+        )
         plain = {"tickvals": [0, 1], "showgrid": False, "showline": False, "fixedrange": True}
         panels.x_axis(column, ticktext=["student right", "student wrong"], range=[-0.5, 1.5], **plain)
-        panels.y_axis(column, ticktext=["teacher right", "teacher wrong"], range=[1.5, -0.5], showticklabels=column == 1, **plain)
-        panels.heading(f"{badge(strategy_style(strategy).colour)} <b>{safe(label, 40)}</b> · n = {table.num_examples:,}", panel=column)
-        for line, shift in ((_share("keeps", table.kept_right, table.counts[0], "right answers"), -72), (_share("repeats", table.repeated_mistakes, table.counts[1], "mistakes"), -114)):
+        panels.y_axis(
+            column,
+            ticktext=["teacher right", "teacher wrong"],
+            range=[1.5, -0.5],
+            showticklabels=column == 1,
+            **plain,
+        )
+        panels.heading(
+            f"{badge(strategy_style(strategy).colour)} <b>{safe(label, 40)}</b> · n = {table.num_examples:,}",
+            panel=column,
+        )
+        for line, shift in (
+            (_share("keeps", table.kept_right, table.counts[0], "right answers"), -72),
+            (_share("repeats", table.repeated_mistakes, table.counts[1], "mistakes"), -114),
+        ):
             panels.heading(line, panel=column, y=0, shift=shift)
     return panels.figure(height=400, margin={"l": 120, "t": 44, "b": 126}, showlegend=False)
 
@@ -103,29 +183,60 @@ def phenomenon_dots(
     *,
     dark: bool = False,
 ) -> go.Figure:
-    """Accuracy by phenomenon: the teacher and one or more students, (label, strategy, accuracies), on one line each. Click: [phenomenon]."""
+    """Accuracy by phenomenon: the teacher and one or more students, (label, strategy, accuracies), on one
+    line each. Click: [phenomenon].
+    """
     look = theme(dark)
     names = [f"{safe(name, 34)} (n = {count:,})" for name, count in zip(phenomena, num_examples, strict=True)]
     rows = list(range(len(names)))
     panels = Panels(dark=dark)
     for row in rows:
         ends = [teacher_accuracy[row], *(accuracies[row] for _, _, accuracies in students)]
-        panels.add(scatter(x=[min(ends), max(ends)], y=[row, row], mode="lines", line={"color": look.grid, "width": 3}, hoverinfo="skip", showlegend=False))
+        panels.add(
+            scatter(
+                x=[min(ends), max(ends)],
+                y=[row, row],
+                mode="lines",
+                line={"color": look.grid, "width": 3},
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        )
     styles = run_styles([strategy for _, strategy, _ in students])
     models = [("teacher", Style(colour=TEACHER_COLOUR, dash="solid", symbol="line-ns"), teacher_accuracy)]
-    models += [(label, style, accuracies) for (label, _, accuracies), style in zip(students, styles, strict=True)]
+    models += [
+        (label, style, accuracies) for (label, _, accuracies), style in zip(students, styles, strict=True)
+    ]
     for label, style, accuracies in models:
-        panels.add(scatter(
-            x=numbers(accuracies, 4), y=rows, mode="markers", name=safe(label, 40), customdata=[[name] for name in phenomena],
-            marker={"symbol": style.symbol, "size": 16 if label == "teacher" else 12, "color": style.colour, "line": {"color": style.colour, "width": 4 if label == "teacher" else 0}},
-            text=names, hovertemplate=f"{safe(label)}<br>%{{text}}<br>accuracy %{{x:.3f}}<extra></extra>",
-        ))
-    lowest = min([*teacher_accuracy, *(value for _, _, accuracies in students for value in accuracies)], default=0.05)
-    panels.x_axis(title={"text": "accuracy", "standoff": 6}, range=[min(lowest - 0.05, 0.5), 1.03], tickformat=".0%")
+        panels.add(
+            scatter(
+                x=numbers(accuracies, 4),
+                y=rows,
+                mode="markers",
+                name=safe(label, 40),
+                customdata=[[name] for name in phenomena],
+                marker={
+                    "symbol": style.symbol,
+                    "size": 16 if label == "teacher" else 12,
+                    "color": style.colour,
+                    "line": {"color": style.colour, "width": 4 if label == "teacher" else 0},
+                },
+                text=names,
+                hovertemplate=f"{safe(label)}<br>%{{text}}<br>accuracy %{{x:.3f}}<extra></extra>",
+            )
+        )
+    lowest = min(
+        [*teacher_accuracy, *(value for _, _, accuracies in students for value in accuracies)], default=0.05
+    )
+    panels.x_axis(
+        title={"text": "accuracy", "standoff": 6}, range=[min(lowest - 0.05, 0.5), 1.03], tickformat=".0%"
+    )
     panels.y_axis(tickvals=rows, ticktext=names, range=[len(rows) - 0.5, -0.5], showgrid=False)
     panels.heading("<b>Accuracy by phenomenon</b>")
     legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
-    return panels.figure(height=130 + 30 * max(2, len(rows)), margin={"l": 60, "t": 40, "b": 84}, legend=legend)
+    return panels.figure(
+        height=130 + 30 * max(2, len(rows)), margin={"l": 60, "t": 40, "b": 84}, legend=legend
+    )
 
 
 def _agreed_by_all(runs: Sequence[Inside]) -> np.ndarray:
@@ -138,33 +249,59 @@ def _agreed_by_all(runs: Sequence[Inside]) -> np.ndarray:
 def _story(runs: Sequence[tuple[str, str, Inside]], shared: np.ndarray) -> tuple[str, str]:
     """The claim in one sentence, with the numbers it rests on."""
     total = len(runs[0][2].index)
-    values = [float(np.median(run.attention_kl[np.isin(run.index, shared)])) if len(shared) else math.nan for _, _, run in runs]
-    base = f"median attention KL over the {len(shared):,} of {total:,} examples with the teacher's answer:<br>"
-    base += ", ".join(f"“{safe(label, 30)}” {value:.3f} nats" for (label, _, _), value in zip(runs, values, strict=True))
+    values = [
+        float(np.median(run.attention_kl[np.isin(run.index, shared)])) if len(shared) else math.nan
+        for _, _, run in runs
+    ]
+    base = (
+        f"median attention KL over the {len(shared):,} of {total:,} examples with the teacher's answer:<br>"
+    )
+    base += ", ".join(
+        f"“{safe(label, 30)}” {value:.3f} nats" for (label, _, _), value in zip(runs, values, strict=True)
+    )
     if not len(shared):
         return "<b>No example on which all give the teacher's answer</b>", f"n = {total:,} examples"
     if len(runs) == 2 and min(values) > 0:
         far, near = (0, 1) if values[0] >= values[1] else (1, 0)
-        return f"<b>Same answer. Inside, “{safe(runs[far][0], 30)}” is {values[far] / values[near]:.1f} times as far from the teacher.</b>", base
+        return (
+            f"<b>Same answer. Inside, “{safe(runs[far][0], 30)}” is {values[far] / values[near]:.1f} times "
+            "as far from the teacher.</b>",
+            base,
+        )
     return "<b>Same answer, different inside</b>", base
 
 
 def _cloud(place: int, label: str, run: Inside, style: Style, x: np.ndarray, y: np.ndarray) -> dict:
     hollow = style.symbol + "-open" if style.symbol != "x" else "x-open"
     return scatter(
-        x=numbers(x, 7), y=numbers(y, 7), mode="markers", name=label, customdata=[[place, int(index)] for index in run.index],
-        marker={"symbol": [style.symbol if agrees else hollow for agrees in run.agrees], "size": 8, "color": style.colour, "opacity": 0.8},
-        selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.8}},
+        x=numbers(x, 7),
+        y=numbers(y, 7),
+        mode="markers",
+        name=label,
+        customdata=[[place, int(index)] for index in run.index],
+        marker={
+            "symbol": [style.symbol if agrees else hollow for agrees in run.agrees],
+            "size": 8,
+            "color": style.colour,
+            "opacity": 0.8,
+        },
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 0.8}},
         text=[
-            f"example {index}<br>output KL {out:.4f}, attention KL {within:.4f} nats<br>{'same answer as the teacher' if agrees else 'another answer than the teacher'}"
-            for index, out, within, agrees in zip(run.index, run.output_kl, run.attention_kl, run.agrees, strict=True)
+            f"example {index}<br>output KL {out:.4f}, attention KL {within:.4f} "
+            f"nats<br>{'same answer as the teacher' if agrees else 'another answer than the teacher'}"
+            for index, out, within, agrees in zip(
+                run.index, run.output_kl, run.attention_kl, run.agrees, strict=True
+            )
         ],
         hovertemplate=f"{label}<br>%{{text}}<extra></extra>",
     )
 
 
 def _falls(first: Inside, second: Inside, points, shared: np.ndarray, colour: str) -> dict:
-    """One thin line an example, from its point in the first run to the one in the second; only where both give the teacher's answer."""
+    """One thin line an example, from its point in the first run to the one in the second; only where both
+    give the teacher's answer.
+    """
     where = {int(index): place for place, index in enumerate(second.index)}
     x, y = [], []
     for place, index in enumerate(first.index):
@@ -172,14 +309,27 @@ def _falls(first: Inside, second: Inside, points, shared: np.ndarray, colour: st
             other = where[int(index)]
             x += [round(float(points[0][0][place]), 7), round(float(points[1][0][other]), 7), None]
             y += [round(float(points[0][1][place]), 7), round(float(points[1][1][other]), 7), None]
-    return scatter(x=x, y=y, mode="lines", line={"color": transparent(colour, 0.22), "width": 1}, hoverinfo="skip", name="same example", connectgaps=False)
+    return scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"color": transparent(colour, 0.22), "width": 1},
+        hoverinfo="skip",
+        name="same example",
+        connectgaps=False,
+    )
 
 
 def _median(label: str, at: tuple[float, float], colour: str) -> dict:
     """An open cross that lets clicks through to the dot it may lie upon."""
     return scatter(
-        x=[at[0]], y=[at[1]], mode="markers", name=f"median, {label}", showlegend=False,
-        marker={"symbol": "cross-open", "size": 22, "color": colour, "line": {"width": 3}}, hoverinfo="skip",
+        x=[at[0]],
+        y=[at[1]],
+        mode="markers",
+        name=f"median, {label}",
+        showlegend=False,
+        marker={"symbol": "cross-open", "size": 22, "color": colour, "line": {"width": 3}},
+        hoverinfo="skip",
     )
 
 
@@ -190,26 +340,58 @@ def _spread(y: np.ndarray, style: Style, label: str) -> dict:
     width = max(0.05, 1.06 * float(logs.std()) * len(logs) ** -0.2)
     density = np.exp(-0.5 * ((grid[:, None] - logs[None]) / width) ** 2).mean(axis=1) / width
     return scatter(
-        x=numbers(density, 4), y=numbers(10**grid, 7), mode="lines", fill="tozerox", fillcolor=transparent(style.colour, 0.25),
-        line={"color": style.colour, "dash": style.dash, "width": 2}, hoverinfo="skip", showlegend=False, name=f"spread of {safe(label, 40)}",
+        x=numbers(density, 4),
+        y=numbers(10**grid, 7),
+        mode="lines",
+        fill="tozerox",
+        fillcolor=transparent(style.colour, 0.25),
+        line={"color": style.colour, "dash": style.dash, "width": 2},
+        hoverinfo="skip",
+        showlegend=False,
+        name=f"spread of {safe(label, 40)}",
     )
 
 
 def _ring(panels: Panels, runs: Sequence[Inside], points, chosen: int, colour: str) -> None:
-    at = [(x[place], y[place]) for run, (x, y) in zip(runs, points, strict=True) for place in np.flatnonzero(run.index == chosen)]
+    at = [
+        (x[place], y[place])
+        for run, (x, y) in zip(runs, points, strict=True)
+        for place in np.flatnonzero(run.index == chosen)
+    ]
     if at:
-        panels.add(scatter(
-            x=[float(x) for x, _ in at], y=[float(y) for _, y in at], mode="lines+markers", name=f"example {chosen}", hoverinfo="skip",
-            line={"color": colour, "width": 2}, marker={"symbol": "circle-open", "size": 18, "color": colour, "line": {"width": 3}},
-        ))
+        panels.add(
+            scatter(
+                x=[float(x) for x, _ in at],
+                y=[float(y) for _, y in at],
+                mode="lines+markers",
+                name=f"example {chosen}",
+                hoverinfo="skip",
+                line={"color": colour, "width": 2},
+                marker={"symbol": "circle-open", "size": 18, "color": colour, "line": {"width": 3}},
+            )
+        )
 
 
 def _arrow(panels: Panels, medians: Sequence[tuple[float, float]], colour: str) -> None:
     """From the first run's median to the second's; positions on log axes are logarithms."""
     (x0, y0), (x1, y1) = [(math.log10(x), math.log10(y)) for x, y in medians]
     panels.note(
-        x=x1, y=y1, ax=x0, ay=y0, xref="x", yref="y", axref="x", ayref="y", text="", showarrow=True, arrowhead=2, arrowsize=1.2, arrowwidth=2.5,
-        arrowcolor=colour, standoff=14, startstandoff=14,
+        x=x1,
+        y=y1,
+        ax=x0,
+        ay=y0,
+        xref="x",
+        yref="y",
+        axref="x",
+        ayref="y",
+        text="",
+        showarrow=True,
+        arrowhead=2,
+        arrowsize=1.2,
+        arrowwidth=2.5,
+        arrowcolor=colour,
+        standoff=14,
+        startstandoff=14,
     )
 
 

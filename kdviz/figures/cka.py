@@ -1,11 +1,23 @@
-"""Where the student's layers sit in the teacher: linear CKA of every student layer with every teacher layer."""
+"""Where the student's layers sit in the teacher: linear CKA of every student layer with every teacher
+layer.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
-from kdviz.figures.base import SMALL, cell_numbers, heading_text, heatmap, numbers, play_controls, safe, scatter, side_bar
+from kdviz.figures.base import (
+    SMALL,
+    cell_numbers,
+    heading_text,
+    heatmap,
+    numbers,
+    play_controls,
+    safe,
+    scatter,
+    side_bar,
+)
 from kdviz.figures.panels import Panels
 from kdviz.palette import TEACHER_COLOUR, colour_scale, theme
 
@@ -13,19 +25,43 @@ CELL_PIXELS = 46
 CONTROL_PIXELS = 110
 
 
-def cka_map(matrix: np.ndarray, pairs: Sequence[tuple[int, int]], *, over: str, epoch: float | None = None, dark: bool = False) -> go.Figure:
-    """One (student layers, teacher layers) CKA matrix, 0 to 1; layer 1 at the bottom. Framed: matched pairs; dot: most similar teacher layer."""
+def cka_map(
+    matrix: np.ndarray,
+    pairs: Sequence[tuple[int, int]],
+    *,
+    over: str,
+    epoch: float | None = None,
+    dark: bool = False,
+) -> go.Figure:
+    """One (student layers, teacher layers) CKA matrix, 0 to 1; layer 1 at the bottom. Framed: matched pairs;
+    dot: most similar teacher layer.
+    """
     return _figure([matrix], [epoch], pairs, over, 0, dark)
 
 
 def cka_film(
-    matrices: Sequence[np.ndarray], epochs: Sequence[float], pairs: Sequence[tuple[int, int]], *, over: str, active: int = -1, dark: bool = False
+    matrices: Sequence[np.ndarray],
+    epochs: Sequence[float],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    over: str,
+    active: int = -1,
+    dark: bool = False,
 ) -> go.Figure:
-    """The CKA map over epochs: `matrices` (m, student layers, teacher layers) with a frame each, slider and play button. Opens on the last."""
+    """The CKA map over epochs: `matrices` (m, student layers, teacher layers) with a frame each, slider and
+    play button. Opens on the last.
+    """
     return _figure(matrices, epochs, pairs, over, active % len(matrices), dark)
 
 
-def _figure(matrices: Sequence[np.ndarray], epochs: Sequence[float | None], pairs: Sequence[tuple[int, int]], over: str, active: int, dark: bool) -> go.Figure:
+def _figure(
+    matrices: Sequence[np.ndarray],
+    epochs: Sequence[float | None],
+    pairs: Sequence[tuple[int, int]],
+    over: str,
+    active: int,
+    dark: bool,
+) -> go.Figure:
     matrices = [np.asarray(matrix, dtype=np.float64) for matrix in matrices]
     num_student, num_teacher = matrices[0].shape
     panels = Panels(dark=dark)
@@ -36,19 +72,27 @@ def _figure(matrices: Sequence[np.ndarray], epochs: Sequence[float | None], pair
         panels.frame(teacher, student, 0.47, line={"color": TEACHER_COLOUR, "width": 2.5, "dash": "dot"})
     layers = {"tickmode": "array", "showgrid": False, "fixedrange": True}
     panels.x_axis(
-        tickvals=list(range(num_teacher)), ticktext=[str(layer + 1) for layer in range(num_teacher)],
-        title={"text": "teacher layer", "standoff": 6}, range=[-0.5, num_teacher - 0.5], **layers,
+        tickvals=list(range(num_teacher)),
+        ticktext=[str(layer + 1) for layer in range(num_teacher)],
+        title={"text": "teacher layer", "standoff": 6},
+        range=[-0.5, num_teacher - 0.5],
+        **layers,
     )
     panels.y_axis(
-        tickvals=list(range(num_student)), ticktext=[str(layer + 1) for layer in range(num_student)],
-        title={"text": "student layer"}, range=[-0.5, num_student - 0.5], **layers,
+        tickvals=list(range(num_student)),
+        ticktext=[str(layer + 1) for layer in range(num_student)],
+        title={"text": "student layer"},
+        range=[-0.5, num_student - 0.5],
+        **layers,
     )
 
     def headings(place: int) -> list[dict]:
         at = "" if epochs[place] is None else f" · epoch {epochs[place]:g}"
         return [
             heading_text(f"<b>Linear CKA</b>{at} · {safe(over)}", x=0, dark=dark, shift=26),
-            heading_text("dot: the teacher layer most like it; framed: matched pair", x=0, dark=dark, size=SMALL),
+            heading_text(
+                "dot: the teacher layer most like it; framed: matched pair", x=0, dark=dark, size=SMALL
+            ),
         ]
 
     panels.notes = headings(active)
@@ -58,24 +102,51 @@ def _figure(matrices: Sequence[np.ndarray], epochs: Sequence[float | None], pair
         return panels.figure(**size)
     frames = [
         {
-            "name": str(place), "traces": [0, 1, 2], "layout": {"annotations": headings(place)},
-            "data": [{"type": "heatmap", "z": numbers(matrix, 3)}, {"type": "scatter", "x": matrix.argmax(axis=1).tolist()}, cell_numbers(matrix, zmax=1.0, dark=dark)],
+            "name": str(place),
+            "traces": [0, 1, 2],
+            "layout": {"annotations": headings(place)},
+            "data": [
+                {"type": "heatmap", "z": numbers(matrix, 3)},
+                {"type": "scatter", "x": matrix.argmax(axis=1).tolist()},
+                cell_numbers(matrix, zmax=1.0, dark=dark),
+            ],
         }
         for place, matrix in enumerate(matrices)
     ]
-    controls = play_controls([f"{epoch:g}" for epoch in epochs], active=active, dark=dark, prefix="epoch ", top=-50 / map_pixels)
-    return panels.figure(**size | {"height": size["height"] + CONTROL_PIXELS, "margin": {"t": 62, "b": 56 + CONTROL_PIXELS}}, frames=frames, **controls)
+    controls = play_controls(
+        [f"{epoch:g}" for epoch in epochs], active=active, dark=dark, prefix="epoch ", top=-50 / map_pixels
+    )
+    return panels.figure(
+        **size | {"height": size["height"] + CONTROL_PIXELS, "margin": {"t": 62, "b": 56 + CONTROL_PIXELS}},
+        frames=frames,
+        **controls,
+    )
 
 
 def _heat(matrix: np.ndarray, dark: bool) -> dict:
     return heatmap(
-        z=numbers(matrix, 3), zmin=0, zmax=1, colorscale=colour_scale(theme(dark).sequential), colorbar=side_bar("CKA", dark), xgap=1, ygap=1,
+        z=numbers(matrix, 3),
+        zmin=0,
+        zmax=1,
+        colorscale=colour_scale(theme(dark).sequential),
+        colorbar=side_bar("CKA", dark),
+        xgap=1,
+        ygap=1,
         hovertemplate="CKA %{z:.3f}<extra></extra>",
     )
 
 
 def _most_similar(matrix: np.ndarray) -> dict:
     return scatter(
-        x=matrix.argmax(axis=1).tolist(), y=[layer + 0.3 for layer in range(len(matrix))], mode="markers", name="most similar", hoverinfo="skip",
-        marker={"symbol": "circle", "size": 9, "color": TEACHER_COLOUR, "line": {"color": "#000000", "width": 1}},
+        x=matrix.argmax(axis=1).tolist(),
+        y=[layer + 0.3 for layer in range(len(matrix))],
+        mode="markers",
+        name="most similar",
+        hoverinfo="skip",
+        marker={
+            "symbol": "circle",
+            "size": 9,
+            "color": TEACHER_COLOUR,
+            "line": {"color": "#000000", "width": 1},
+        },
     )

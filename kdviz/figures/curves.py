@@ -8,7 +8,17 @@ import plotly.graph_objects as go
 
 from kdviz.figures.base import CHARACTER_PIXELS, SMALL, legend_below, numbers, safe, scatter, tick_text
 from kdviz.figures.panels import Panels, axis_name, side_by_side
-from kdviz.palette import DARK, LIGHT, TEACHER_COLOUR, Style, blend, run_styles, strategy_style, theme, transparent
+from kdviz.palette import (
+    DARK,
+    LIGHT,
+    TEACHER_COLOUR,
+    Style,
+    blend,
+    run_styles,
+    strategy_style,
+    theme,
+    transparent,
+)
 
 SMALLEST_DISTANCE = 1e-6
 """What a distance of 0 is drawn at on the logarithmic axis."""
@@ -22,15 +32,29 @@ AXES = {"epoch": "epoch", "step": "training step", "progress": "share of the run
 PANEL_PIXELS = 380
 """About what half a page leaves to a panel; stage names that would overlap at that width are left out."""
 
-PAIR_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star", "hexagon", "cross", "x", "hourglass", "bowtie")
+PAIR_SYMBOLS = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "triangle-down",
+    "pentagon",
+    "star",
+    "hexagon",
+    "cross",
+    "x",
+    "hourglass",
+    "bowtie",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunCurves:
     """The mismatch of one run over its m moments.
 
-    `attention_kl` (m, pairs) in nats, `cls_distance` (m, pairs) 1 − cosine; `epochs` and `steps` (m,); `pairs` (student layer, teacher
-    layer), 0-based; `stages` (epoch at which it begins, short name). The first moment is the one before training.
+    `attention_kl` (m, pairs) in nats, `cls_distance` (m, pairs) 1 − cosine; `epochs` and `steps` (m,);
+    `pairs` (student layer, teacher layer), 0-based; `stages` (epoch at which it begins, short name). The
+    first moment is the one before training.
     """
 
     run_id: str
@@ -46,7 +70,9 @@ class RunCurves:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreCurve:
-    """One score of one run over its epochs, with a confidence interval where known (`low`, `high` of the same length)."""
+    """One score of one run over its epochs, with a confidence interval where known (`low`, `high` of the same
+    length).
+    """
 
     label: str
     strategy: str
@@ -57,7 +83,7 @@ class ScoreCurve:
 
 
 def pair_name(pair: tuple[int, int]) -> str:
-    """"student layer 1 ↔ teacher layer 2" from 0-based (student layer, teacher layer)."""
+    """ "student layer 1 ↔ teacher layer 2" from 0-based (student layer, teacher layer)."""
     return f"student layer {pair[0] + 1} ↔ teacher layer {pair[1] + 1}"
 
 
@@ -72,9 +98,10 @@ def layer_curves(
 ) -> go.Figure:
     """Attention KL (left) and CLS distance (right, logarithmic) of every matched pair, several runs overlaid.
 
-    `over` says what the numbers are means of, with n ("200 evaluation examples"). A run has its colour and dash; a pair its marker and
-    shade, lower layers paler. Dotted lines: the value before training. Vertical lines: where the stages of the first run that has any
-    begin. `axis` is "epoch", "step" or "progress" (share of the run). A click on a point returns customdata [run id, pair, step].
+    `over` says what the numbers are means of, with n ("200 evaluation examples"). A run has its colour and
+    dash; a pair its marker and shade, lower layers paler. Dotted lines: the value before training. Vertical
+    lines: where the stages of the first run that has any begin. `axis` is "epoch", "step" or "progress"
+    (share of the run). A click on a point returns customdata [run id, pair, step].
     """
     look = theme(dark)
     panels = Panels(side_by_side([1, 1], spacing=0.09), dark=dark)
@@ -83,13 +110,35 @@ def layer_curves(
         scale = _scale(run, axis)
         for pair in range(len(run.pairs)):
             faded = chosen_pair is not None and pair != chosen_pair
-            for column, values in ((1, np.asarray(run.attention_kl)), (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE))):
-                panels.add(_pair_line(run, style, pair, values[:, pair], scale, column, faded=faded, several=len(runs) > 1, dark=dark), column)
+            for column, values in (
+                (1, np.asarray(run.attention_kl)),
+                (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE)),
+            ):
+                panels.add(
+                    _pair_line(
+                        run,
+                        style,
+                        pair,
+                        values[:, pair],
+                        scale,
+                        column,
+                        faded=faded,
+                        several=len(runs) > 1,
+                        dark=dark,
+                    ),
+                    column,
+                )
     if runs:
         _before_training(panels, runs[0], styles[0], _scale(runs[0], axis))
     panels.x_axis(title={"text": AXES[axis], "standoff": 6}, tickformat=".0%" if axis == "progress" else None)
     panels.y_axis(1, title={"text": "attention KL (nats)"}, rangemode="tozero")
-    panels.y_axis(2, title={"text": "CLS distance (1 − cosine), log scale"}, type="log", tickvals=DECADES, ticktext=[tick_text(tick) for tick in DECADES])
+    panels.y_axis(
+        2,
+        title={"text": "CLS distance (1 − cosine), log scale"},
+        type="log",
+        tickvals=DECADES,
+        ticktext=[tick_text(tick) for tick in DECADES],
+    )
     for column, name in ((1, "Attention KL"), (2, "[CLS] distance")):
         panels.heading(f"<b>{name}</b>", panel=column, shift=36)
     panels.heading(f"means over {safe(over)}; dotted levels: before training", shift=60, size=SMALL)
@@ -98,7 +147,9 @@ def layer_curves(
         _stage_lines(panels, staged, _scale(staged, axis))
     if shown_epoch is not None and runs:
         for column in (1, 2):
-            panels.vertical_line(shown_epoch * _scale(runs[0], axis), line={"color": look.text, "width": 1.5}, panel=column)
+            panels.vertical_line(
+                shown_epoch * _scale(runs[0], axis), line={"color": look.text, "width": 1.5}, panel=column
+            )
     longest = max((len(run.label) for run in runs), default=0) * (len(runs) > 1) + 14
     legend, legend_pixels = legend_below(sum(len(run.pairs) for run in runs) + 1, longest_label=longest)
     return panels.figure(height=382 + legend_pixels, margin={"t": 94, "b": 56 + legend_pixels}, legend=legend)
@@ -114,46 +165,96 @@ def score_curves(
     shown_epoch: float | None = None,
     dark: bool = False,
 ) -> go.Figure:
-    """A score over epochs: a line a run with its interval as a band, the teacher as a level line, the majority class as a dotted one."""
+    """A score over epochs: a line a run with its interval as a band, the teacher as a level line, the
+    majority class as a dotted one.
+    """
     panels, look = Panels(dark=dark), theme(dark)
     last = max((float(epoch) for run in runs for epoch in run.epochs), default=1.0)
     for run, style in zip(runs, run_styles([run.strategy for run in runs]), strict=True):
         if run.low is not None and run.high is not None:
-            panels.add(scatter(
-                x=numbers([*run.epochs, *reversed(run.epochs)], 3), y=numbers([*run.high, *reversed(run.low)], 4), fill="toself", mode="lines",
-                fillcolor=transparent(style.colour, 0.15), line={"width": 0}, hoverinfo="skip", showlegend=False, legendgroup=run.label, name=f"{run.label} interval",
-            ))
-        panels.add(scatter(
-            x=numbers(run.epochs, 3), y=numbers(run.values, 4), mode="lines+markers", name=safe(run.label, 40), legendgroup=run.label,
-            line={"color": style.colour, "dash": style.dash, "width": 2.5}, marker={"symbol": style.symbol, "size": 9},
-            hovertemplate=f"{safe(run.label)}<br>epoch %{{x:.2f}}: {safe(score_name)} %{{y:.3f}} (n = {num_examples:,})<extra></extra>",
-        ))
-    for level, name, line in ((teacher_score, "teacher", {"color": TEACHER_COLOUR, "width": 2.5}), (majority, "majority class", {"color": look.muted, "width": 1.5, "dash": "dot"})):
+            panels.add(
+                scatter(
+                    x=numbers([*run.epochs, *reversed(run.epochs)], 3),
+                    y=numbers([*run.high, *reversed(run.low)], 4),
+                    fill="toself",
+                    mode="lines",
+                    fillcolor=transparent(style.colour, 0.15),
+                    line={"width": 0},
+                    hoverinfo="skip",
+                    showlegend=False,
+                    legendgroup=run.label,
+                    name=f"{run.label} interval",
+                )
+            )
+        panels.add(
+            scatter(
+                x=numbers(run.epochs, 3),
+                y=numbers(run.values, 4),
+                mode="lines+markers",
+                name=safe(run.label, 40),
+                legendgroup=run.label,
+                line={"color": style.colour, "dash": style.dash, "width": 2.5},
+                marker={"symbol": style.symbol, "size": 9},
+                hovertemplate=f"{safe(run.label)}<br>epoch %{{x:.2f}}: {safe(score_name)} %{{y:.3f}} (n = "
+                f"{num_examples:,})<extra></extra>",
+            )
+        )
+    for level, name, line in (
+        (teacher_score, "teacher", {"color": TEACHER_COLOUR, "width": 2.5}),
+        (majority, "majority class", {"color": look.muted, "width": 1.5, "dash": "dot"}),
+    ):
         if level is not None:
-            panels.add(scatter(
-                x=[0, last], y=numbers([level] * 2, 4), mode="lines", name=f"{name} {level:.3f}", line=line,
-                hovertemplate=f"{name} {level:.3f}<extra></extra>",
-            ))
+            panels.add(
+                scatter(
+                    x=[0, last],
+                    y=numbers([level] * 2, 4),
+                    mode="lines",
+                    name=f"{name} {level:.3f}",
+                    line=line,
+                    hovertemplate=f"{name} {level:.3f}<extra></extra>",
+                )
+            )
     panels.x_axis(title={"text": "epoch", "standoff": 6})
     panels.heading(f"<b>{safe(score_name)}</b> · n = {num_examples:,} evaluation examples")
     if shown_epoch is not None:
         panels.vertical_line(shown_epoch, line={"color": look.text, "width": 1.5})
-    legend, legend_pixels = legend_below(len(runs) + 2, longest_label=max((len(run.label) for run in runs), default=14))
+    legend, legend_pixels = legend_below(
+        len(runs) + 2, longest_label=max((len(run.label) for run in runs), default=14)
+    )
     return panels.figure(height=320 + legend_pixels, margin={"t": 44, "b": 56 + legend_pixels}, legend=legend)
 
 
-def loss_curves(train_lines: Sequence[Mapping], pairs: Sequence[tuple[int, int]], *, strategy: str, stages: Sequence[tuple[float, str]] = (), dark: bool = False) -> go.Figure:
+def loss_curves(
+    train_lines: Sequence[Mapping],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    strategy: str,
+    stages: Sequence[tuple[float, str]] = (),
+    dark: bool = False,
+) -> go.Figure:
     """The terms of the loss, live: classification, attention KL and CLS distance in panels of their own.
 
-    `train_lines` are the "train" lines of metrics.jsonl as dicts. A term that is not active in a stage is absent there: its line breaks.
-    `stages` (epoch at which it begins, short name).
+    `train_lines` are the "train" lines of metrics.jsonl as dicts. A term that is not active in a stage is
+    absent there: its line breaks. `stages` (epoch at which it begins, short name).
     """
     style, look = strategy_style(strategy), theme(dark)
     epochs = [line["epoch"] for line in train_lines]
     terms_of = [
-        ("Classification", {"soft": "soft labels (T²·KL, nats)", "hard": "hard labels (cross-entropy, nats)"}, lambda line, key: line["losses"].get(key)),
-        ("Attention KL", {str(pair[0]): pair_name(pair) for pair in pairs}, lambda line, key: line["losses"].get("attention_kl", {}).get(key)),
-        ("[CLS] distance", {str(pair[0]): pair_name(pair) for pair in pairs}, lambda line, key: line["losses"].get("cls_distance", {}).get(key)),
+        (
+            "Classification",
+            {"soft": "soft labels (T²·KL, nats)", "hard": "hard labels (cross-entropy, nats)"},
+            lambda line, key: line["losses"].get(key),
+        ),
+        (
+            "Attention KL",
+            {str(pair[0]): pair_name(pair) for pair in pairs},
+            lambda line, key: line["losses"].get("attention_kl", {}).get(key),
+        ),
+        (
+            "[CLS] distance",
+            {str(pair[0]): pair_name(pair) for pair in pairs},
+            lambda line, key: line["losses"].get("cls_distance", {}).get(key),
+        ),
     ]
     panels, named = Panels(side_by_side([1, 1, 1], spacing=0.07), dark=dark), set()
     for column, (_, terms, value) in enumerate(terms_of, start=1):
@@ -161,25 +262,48 @@ def loss_curves(train_lines: Sequence[Mapping], pairs: Sequence[tuple[int, int]]
             values = [value(line, key) for line in train_lines]
             if all(item is None for item in values):
                 continue
-            line = [{"color": look.text}, {"color": look.muted, "dash": "dash"}][place] if column == 1 else {"color": _shade(style, place, len(terms), dark)}
-            panels.add(scatter(
-                x=numbers(epochs, 3), y=[None if item is None else round(item, 5) for item in values], mode="lines", name=name, connectgaps=False,
-                legendgroup=name, showlegend=name not in named,
-                line=line | {"width": 2},
-                hovertemplate=f"{name}<br>epoch %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
-            ), column)
+            line = (
+                [{"color": look.text}, {"color": look.muted, "dash": "dash"}][place]
+                if column == 1
+                else {"color": _shade(style, place, len(terms), dark)}
+            )
+            panels.add(
+                scatter(
+                    x=numbers(epochs, 3),
+                    y=[None if item is None else round(item, 5) for item in values],
+                    mode="lines",
+                    name=name,
+                    connectgaps=False,
+                    legendgroup=name,
+                    showlegend=name not in named,
+                    line=line | {"width": 2},
+                    hovertemplate=f"{name}<br>epoch %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
+                ),
+                column,
+            )
             named.add(name)
     last = max(epochs, default=1.0)
-    for column, ((title, _, _), unit) in enumerate(zip(terms_of, ("nats", "nats", "1 − cosine"), strict=True), start=1):
+    for column, ((title, _, _), unit) in enumerate(
+        zip(terms_of, ("nats", "nats", "1 − cosine"), strict=True), start=1
+    ):
         panels.x_axis(column, title={"text": "epoch", "standoff": 6}, range=[0, max(last, 1e-3)])
-        panels.y_axis(column, title={"text": f"training loss ({unit})" if column == 1 else unit}, rangemode="tozero", nticks=6)
+        panels.y_axis(
+            column,
+            title={"text": f"training loss ({unit})" if column == 1 else unit},
+            rangemode="tozero",
+            nticks=6,
+        )
         empty = "" if train_lines else ": no step yet"
         panels.heading(f"<b>{title}</b>{empty}", panel=column, shift=24)
         for begin, _ in stages:
             if 0 < begin <= last:
-                panels.vertical_line(begin, line={"color": look.muted, "width": 1, "dash": "dot"}, panel=column)
+                panels.vertical_line(
+                    begin, line={"color": look.muted, "width": 1, "dash": "dot"}, panel=column
+                )
     legend, legend_pixels = legend_below(max(1, len(panels.traces)), longest_label=32)
-    return panels.figure(height=270 + legend_pixels, margin={"t": 62, "b": 52 + legend_pixels}, legend=legend, showlegend=True)
+    return panels.figure(
+        height=270 + legend_pixels, margin={"t": 62, "b": 52 + legend_pixels}, legend=legend, showlegend=True
+    )
 
 
 def _scale(run: RunCurves, axis: str) -> float:
@@ -193,18 +317,35 @@ def _shade(style: Style, pair: int, num_pairs: int, dark: bool) -> str:
     return blend(style.colour, DARK.text if dark else LIGHT.background, 0.6 * (1 - (pair + 1) / num_pairs))
 
 
-def _pair_line(run: RunCurves, style: Style, pair: int, values: np.ndarray, scale: float, column: int, *, faded: bool, several: bool, dark: bool) -> dict:
+def _pair_line(
+    run: RunCurves,
+    style: Style,
+    pair: int,
+    values: np.ndarray,
+    scale: float,
+    column: int,
+    *,
+    faded: bool,
+    several: bool,
+    dark: bool,
+) -> dict:
     student_layer, teacher_layer = run.pairs[pair]
     short = f"layer {student_layer + 1} ↔ {teacher_layer + 1}"
     what = ("attention KL", "nats") if column == 1 else ("CLS distance", "(1 − cosine)")
     return scatter(
-        x=numbers(np.asarray(run.epochs) * scale, 4), y=numbers(values, 6), mode="lines+markers", opacity=0.45 if faded else 1.0,
-        name=f"{safe(run.label, 40)} · {short}" if several else short, legendgroup=f"{run.run_id}/{pair}", showlegend=column == 1,
+        x=numbers(np.asarray(run.epochs) * scale, 4),
+        y=numbers(values, 6),
+        mode="lines+markers",
+        opacity=0.45 if faded else 1.0,
+        name=f"{safe(run.label, 40)} · {short}" if several else short,
+        legendgroup=f"{run.run_id}/{pair}",
+        showlegend=column == 1,
         line={"color": _shade(style, pair, len(run.pairs), dark), "dash": style.dash, "width": 2},
         marker={"symbol": PAIR_SYMBOLS[pair % len(PAIR_SYMBOLS)], "size": 8},
         customdata=[[run.run_id, pair, int(step)] for step in run.steps],
         text=[f"epoch {epoch:.2f}, step {step}" for epoch, step in zip(run.epochs, run.steps, strict=True)],
-        hovertemplate=f"{safe(run.label)}<br>{pair_name(run.pairs[pair])}<br>%{{text}}: {what[0]} %{{y:.4f}} {what[1]}<extra></extra>",
+        hovertemplate=f"{safe(run.label)}<br>{pair_name(run.pairs[pair])}<br>%{{text}}: {what[0]} %{{y:.4f}} "
+        f"{what[1]}<extra></extra>",
     )
 
 
@@ -213,17 +354,35 @@ def _before_training(panels: Panels, run: RunCurves, style: Style, scale: float)
     if not len(run.epochs):
         return
     end = max(run.epochs) * scale
-    for column, values in ((1, np.asarray(run.attention_kl)), (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE))):
+    for column, values in (
+        (1, np.asarray(run.attention_kl)),
+        (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE)),
+    ):
         for pair in range(len(run.pairs)):
-            panels.add(scatter(
-                x=[0, round(end, 4)], y=numbers([values[0, pair]] * 2, 6), mode="lines", name="before training", legendgroup="before training",
-                showlegend=column == 1 and pair == 0, hoverinfo="skip", opacity=0.8,
-                line={"color": _shade(style, pair, len(run.pairs), panels.dark), "width": 1, "dash": "dot"},
-            ), column)
+            panels.add(
+                scatter(
+                    x=[0, round(end, 4)],
+                    y=numbers([values[0, pair]] * 2, 6),
+                    mode="lines",
+                    name="before training",
+                    legendgroup="before training",
+                    showlegend=column == 1 and pair == 0,
+                    hoverinfo="skip",
+                    opacity=0.8,
+                    line={
+                        "color": _shade(style, pair, len(run.pairs), panels.dark),
+                        "width": 1,
+                        "dash": "dot",
+                    },
+                ),
+                column,
+            )
 
 
 def _stage_lines(panels: Panels, run: RunCurves, scale: float) -> None:
-    """A vertical line where a stage begins, its name above the panel: on a second line, or left out, where names would overlap."""
+    """A vertical line where a stage begins, its name above the panel: on a second line, or left out, where
+    names would overlap.
+    """
     look = theme(panels.dark)
     span, free_from = max(run.epochs, default=1.0) or 1.0, [0.0] * STAGE_ROWS
     for begin, name in run.stages:
@@ -232,10 +391,20 @@ def _stage_lines(panels: Panels, run: RunCurves, scale: float) -> None:
         if line is not None:
             free_from[line] = begin + span * (len(name) + 1) * CHARACTER_PIXELS / PANEL_PIXELS
         for column in (1, 2):
-            panels.vertical_line(begin * scale, line={"color": look.muted, "width": 1, "dash": "dot"}, panel=column)
+            panels.vertical_line(
+                begin * scale, line={"color": look.muted, "width": 1, "dash": "dot"}, panel=column
+            )
             if line is None:
                 continue
             panels.note(
-                text=name, x=begin * scale, y=1, xref=axis_name("x", column), yref=axis_name("y", column) + " domain",
-                xanchor="left", yanchor="bottom", yshift=2 + 14 * line, showarrow=False, font={"size": SMALL, "color": look.muted},
+                text=name,
+                x=begin * scale,
+                y=1,
+                xref=axis_name("x", column),
+                yref=axis_name("y", column) + " domain",
+                xanchor="left",
+                yanchor="bottom",
+                yshift=2 + 14 * line,
+                showarrow=False,
+                font={"size": SMALL, "color": look.muted},
             )

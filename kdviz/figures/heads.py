@@ -5,8 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from kdviz.compare.heads import HeadMatch
-from kdviz.figures.base import SMALL, bar, cell_numbers, click_layer, heatmap, numbers, safe, scatter, side_bar
+from kdviz.analysis.heads import HeadMatch
+from kdviz.figures.base import (
+    SMALL,
+    bar,
+    cell_numbers,
+    click_layer,
+    heatmap,
+    numbers,
+    safe,
+    scatter,
+    side_bar,
+)
 from kdviz.figures.curves import pair_name
 from kdviz.figures.panels import Panels, side_by_side
 from kdviz.palette import colour_scale, strategy_style, theme
@@ -28,8 +38,8 @@ def heads_overview(
 ) -> go.Figure:
     """KL of every head of every matched pair, (pairs, heads) in nats, as one heat map; layer 1 at the bottom.
 
-    `over` says what the numbers are means of, with n. `chosen` (pair, head) is framed. A click returns customdata [pair, head].
-    `narrow` is for a phone: heads go downwards, pairs to the right.
+    `over` says what the numbers are means of, with n. `chosen` (pair, head) is framed. A click returns
+    customdata [pair, head]. `narrow` is for a phone: heads go downwards, pairs to the right.
     """
     kl = np.asarray(kl, dtype=np.float64)
     num_pairs, num_heads = kl.shape
@@ -37,21 +47,34 @@ def heads_overview(
     panels.add(_matrix_trace(shown, dark))
     cells = [(pair, head) for pair in range(num_pairs) for head in range(num_heads)]
     places = cells if narrow else [(head, pair) for pair, head in cells]
-    panels.add(click_layer(
-        [x for x, _ in places], [y for _, y in places], [list(cell) for cell in cells],
-        [f"{pair_name(pairs[pair])}, head {head + 1}<br>KL {kl[pair, head]:.3f} nats" for pair, head in cells], name="heads",
-    ))
+    panels.add(
+        click_layer(
+            [x for x, _ in places],
+            [y for _, y in places],
+            [list(cell) for cell in cells],
+            [
+                f"{pair_name(pairs[pair])}, head {head + 1}<br>KL {kl[pair, head]:.3f} nats"
+                for pair, head in cells
+            ],
+            name="heads",
+        )
+    )
     if shown.shape[1] <= MOST_WRITTEN:
         panels.add(cell_numbers(shown, zmax=_highest(kl), dark=dark))
     heads = _cells_axis([str(head + 1) for head in range(num_heads)], "head")
-    layers = _cells_axis([f"{student + 1} ↔ {teacher + 1}" for student, teacher in pairs], "student ↔ teacher layer")
+    layers = _cells_axis(
+        [f"{student + 1} ↔ {teacher + 1}" for student, teacher in pairs], "student ↔ teacher layer"
+    )
     panels.x_axis(**(layers if narrow else heads))
     panels.y_axis(**(heads | {"range": heads["range"][::-1]} if narrow else layers))
     panels.heading(f"<b>Attention KL of every head</b> · mean over {safe(over)}")
     if chosen is not None:
         pair, head = chosen
         _frame(panels, *((pair, head) if narrow else (head, pair)), theme(dark).text, width=3)
-    return panels.figure(height=130 + (num_heads * NARROW_CELL_PIXELS if narrow else num_pairs * CELL_PIXELS), margin={"l": 60 if narrow else 90, "t": 40})
+    return panels.figure(
+        height=130 + (num_heads * NARROW_CELL_PIXELS if narrow else num_pairs * CELL_PIXELS),
+        margin={"l": 60 if narrow else 90, "t": 40},
+    )
 
 
 def head_matching(
@@ -64,10 +87,12 @@ def head_matching(
     narrow: bool = False,
     dark: bool = False,
 ) -> go.Figure:
-    """Teacher heads (rows) × student heads (columns) by KL in nats, with the best assignment framed and same-index partners dotted.
+    """Teacher heads (rows) × student heads (columns) by KL in nats, with the best assignment framed and
+    same-index partners dotted.
 
-    `reorder` puts the student's heads in the order of their teacher partners, so that the assignment lies on the diagonal.
-    A click returns customdata [teacher head, student head]. `narrow` leaves the numbers to the colours where they would not fit a phone.
+    `reorder` puts the student's heads in the order of their teacher partners, so that the assignment lies on
+    the diagonal. A click returns customdata [teacher head, student head]. `narrow` leaves the numbers to the
+    colours where they would not fit a phone.
     """
     look, matrix = theme(dark), np.asarray(matrix, dtype=np.float64)
     num_teacher, num_student = matrix.shape
@@ -79,10 +104,19 @@ def head_matching(
     panels = Panels(dark=dark)
     panels.add(_matrix_trace(shown, dark))
     cells = [(teacher, column) for teacher in range(num_teacher) for column in range(num_student)]
-    panels.add(click_layer(
-        [column for _, column in cells], [teacher for teacher, _ in cells], [[teacher, order[column]] for teacher, column in cells],
-        [f"teacher head {teacher + 1}, student head {order[column] + 1}<br>KL {shown[teacher, column]:.3f} nats" for teacher, column in cells], name="head pairs",
-    ))
+    panels.add(
+        click_layer(
+            [column for _, column in cells],
+            [teacher for teacher, _ in cells],
+            [[teacher, order[column]] for teacher, column in cells],
+            [
+                f"teacher head {teacher + 1}, student head {order[column] + 1}<br>KL "
+                f"{shown[teacher, column]:.3f} nats"
+                for teacher, column in cells
+            ],
+            name="head pairs",
+        )
+    )
     if num_student <= (NARROW_WRITTEN if narrow else MOST_WRITTEN):
         panels.add(cell_numbers(shown, zmax=_highest(shown), dark=dark))
     for teacher, student in enumerate(match.student_heads):
@@ -91,13 +125,22 @@ def head_matching(
         if student >= 0:
             _frame(panels, order.index(student), teacher, look.text, width=2.5)
     partners = ", in the order of the best partners" if reorder else ""
-    panels.x_axis(**_cells_axis([str(head + 1) for head in order], f"head of student layer {pair[0] + 1}{partners}"))
-    teacher_axis = _cells_axis([str(head + 1) for head in range(num_teacher)], f"head of teacher layer {pair[1] + 1}")
+    panels.x_axis(
+        **_cells_axis([str(head + 1) for head in order], f"head of student layer {pair[0] + 1}{partners}")
+    )
+    teacher_axis = _cells_axis(
+        [str(head + 1) for head in range(num_teacher)], f"head of teacher layer {pair[1] + 1}"
+    )
     panels.y_axis(**teacher_axis | {"range": teacher_axis["range"][::-1]})
     panels.heading(
-        f"<b>Best partners {match.matched_kl:.2f} nats</b> · same index {match.same_index_kl:.2f} · gain {match.gain:.2f}, {match.moved} of {num_teacher} heads elsewhere", shift=26,
+        f"<b>Best partners {match.matched_kl:.2f} nats</b> · same index {match.same_index_kl:.2f} · gain "
+        f"{match.gain:.2f}, {match.moved} of {num_teacher} heads elsewhere",
+        shift=26,
     )
-    panels.heading(f"sums over heads of the mean KL over {safe(over)}; framed: best partner, dotted: same index", size=SMALL)
+    panels.heading(
+        f"sums over heads of the mean KL over {safe(over)}; framed: best partner, dotted: same index",
+        size=SMALL,
+    )
     return panels.figure(height=170 + num_teacher * CELL_PIXELS, margin={"l": 70, "t": 62})
 
 
@@ -111,34 +154,67 @@ def head_drift_chart(
     strategy: str,
     dark: bool = False,
 ) -> go.Figure:
-    """Left: teacher heads that changed partner since the moment before. Right: total KL in nats with best and with same-index partners."""
+    """Left: teacher heads that changed partner since the moment before. Right: total KL in nats with best and
+    with same-index partners.
+    """
     style, look = strategy_style(strategy), theme(dark)
     most = max([1, *changed])
     panels = Panels(side_by_side([1, 1], spacing=0.09), dark=dark)
-    panels.add(bar(
-        x=numbers(epochs, 3), y=list(changed), marker={"color": style.colour}, name="changed partner", showlegend=False,
-        hovertemplate="epoch %{x:.2f}<br>%{y} of " + str(num_heads) + " heads changed partner<extra></extra>",
-    ))
-    lines = ((same_index_kl, "same index", look.muted, "dot"), (matched_kl, "best partners", style.colour, style.dash))
+    panels.add(
+        bar(
+            x=numbers(epochs, 3),
+            y=list(changed),
+            marker={"color": style.colour},
+            name="changed partner",
+            showlegend=False,
+            hovertemplate="epoch %{x:.2f}<br>%{y} of "
+            + str(num_heads)
+            + " heads changed partner<extra></extra>",
+        )
+    )
+    lines = (
+        (same_index_kl, "same index", look.muted, "dot"),
+        (matched_kl, "best partners", style.colour, style.dash),
+    )
     for values, name, colour, dash in lines:
-        panels.add(scatter(
-            x=numbers(epochs, 3), y=numbers(values, 4), name=name, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2},
-            marker={"symbol": style.symbol if name == "best partners" else "circle", "size": 7},
-            hovertemplate=f"{name}<br>epoch %{{x:.2f}}: %{{y:.3f}} nats<extra></extra>",
-        ), 2)
+        panels.add(
+            scatter(
+                x=numbers(epochs, 3),
+                y=numbers(values, 4),
+                name=name,
+                mode="lines+markers",
+                line={"color": colour, "dash": dash, "width": 2},
+                marker={"symbol": style.symbol if name == "best partners" else "circle", "size": 7},
+                hovertemplate=f"{name}<br>epoch %{{x:.2f}}: %{{y:.3f}} nats<extra></extra>",
+            ),
+            2,
+        )
     panels.x_axis(title={"text": "epoch", "standoff": 6})
     panels.y_axis(1, title={"text": f"heads of {num_heads}"}, range=[0, most * 1.1], dtick=-(-most // 5))
     panels.y_axis(2, title={"text": "nats, sum over heads"}, rangemode="tozero")
     panels.heading("<b>Partners changed</b> since the moment before" + (": none" if not any(changed) else ""))
     panels.heading("<b>Total KL</b>, best against same index", panel=2)
-    legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container", "yanchor": "bottom"}
+    legend = {
+        "orientation": "h",
+        "x": 1,
+        "xanchor": "right",
+        "y": 0,
+        "yref": "container",
+        "yanchor": "bottom",
+    }
     return panels.figure(height=320, margin={"t": 44, "b": 84}, legend=legend)
 
 
 def _matrix_trace(values: np.ndarray, dark: bool) -> dict:
     return heatmap(
-        z=numbers(values), zmin=0, zmax=_highest(values), colorscale=colour_scale(theme(dark).sequential), colorbar=side_bar("KL (nats)", dark),
-        xgap=1, ygap=1, hoverinfo="skip",
+        z=numbers(values),
+        zmin=0,
+        zmax=_highest(values),
+        colorscale=colour_scale(theme(dark).sequential),
+        colorbar=side_bar("KL (nats)", dark),
+        xgap=1,
+        ygap=1,
+        hoverinfo="skip",
     )
 
 
@@ -150,8 +226,13 @@ def _highest(values: np.ndarray) -> float:
 def _cells_axis(names: Sequence[str], title: str) -> dict:
     """One name a cell."""
     return {
-        "tickmode": "array", "tickvals": list(range(len(names))), "ticktext": list(names), "title": {"text": title, "standoff": 6}, "showgrid": False,
-        "range": [-0.5, len(names) - 0.5], "fixedrange": True,
+        "tickmode": "array",
+        "tickvals": list(range(len(names))),
+        "ticktext": list(names),
+        "title": {"text": title, "standoff": 6},
+        "showgrid": False,
+        "range": [-0.5, len(names) - 0.5],
+        "fixedrange": True,
     }
 
 

@@ -9,7 +9,6 @@ from kdviz.figures.base import SMALL, legend_below, numbers, safe, scatter
 from kdviz.figures.panels import Panels
 from kdviz.palette import TEACHER_COLOUR, Style, run_styles, theme
 
-
 SHORT_NAMES = {"baseline": "most frequent answer"}
 DODGE = 0.03
 """How far apart models of one size are drawn, as a share of the axis."""
@@ -17,7 +16,9 @@ DODGE = 0.03
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One model's score. `strategy` is a strategy, "teacher" or "baseline"; `low` and `high` bound the confidence interval where known."""
+    """One model's score. `strategy` is a strategy, "teacher" or "baseline"; `low` and `high` bound the
+    confidence interval where known.
+    """
 
     label: str
     strategy: str
@@ -29,20 +30,47 @@ class Score:
     milliseconds: float | None = None
 
 
-def scores_with_intervals(scores: Sequence[Score], *, score_name: str, num_examples: int, interval: str = "95 % interval", dark: bool = False) -> go.Figure:
-    """One row a model: the score as a marker, its interval as a bar, the teacher as a line through all rows. `interval` names it."""
+def scores_with_intervals(
+    scores: Sequence[Score],
+    *,
+    score_name: str,
+    num_examples: int,
+    interval: str = "95 % interval",
+    dark: bool = False,
+) -> go.Figure:
+    """One row a model: the score as a marker, its interval as a bar, the teacher as a line through all rows.
+    `interval` names it.
+    """
     styles = _styles(scores, dark)
     rows = list(range(len(scores)))
     panels = Panels(dark=dark)
     for row, score, style in zip(rows, scores, styles, strict=True):
-        panels.add(scatter(
-            x=[round(score.value, 5)], y=[row], mode="markers+text", name=safe(score.label, 40), cliponaxis=False,
-            text=[f"{score.value:.3f}"], textposition="top center", textfont={"size": 13},
-            marker={"symbol": style.symbol, "size": 14, "color": style.colour},
-            error_x=_error(score, style), hovertemplate=_words(score, score_name, num_examples),
-        ))
-    panels.y_axis(tickvals=rows, ticktext=[safe(score.label, 34) for score in scores], range=[len(rows) - 0.4, -0.7], showgrid=False, fixedrange=True)
-    panels.x_axis(title={"text": f"{safe(score_name)} (n = {num_examples:,}, bar: {safe(interval)})", "standoff": 6}, range=_range(scores))
+        panels.add(
+            scatter(
+                x=[round(score.value, 5)],
+                y=[row],
+                mode="markers+text",
+                name=safe(score.label, 40),
+                cliponaxis=False,
+                text=[f"{score.value:.3f}"],
+                textposition="top center",
+                textfont={"size": 13},
+                marker={"symbol": style.symbol, "size": 14, "color": style.colour},
+                error_x=_error(score, style),
+                hovertemplate=_words(score, score_name, num_examples),
+            )
+        )
+    panels.y_axis(
+        tickvals=rows,
+        ticktext=[safe(score.label, 34) for score in scores],
+        range=[len(rows) - 0.4, -0.7],
+        showgrid=False,
+        fixedrange=True,
+    )
+    panels.x_axis(
+        title={"text": f"{safe(score_name)} (n = {num_examples:,}, bar: {safe(interval)})", "standoff": 6},
+        range=_range(scores),
+    )
     teacher = next((score for score in scores if score.strategy == "teacher"), None)
     if teacher is not None:
         panels.vertical_line(teacher.value, line={"color": TEACHER_COLOUR, "width": 2}, layer="below")
@@ -50,11 +78,14 @@ def scores_with_intervals(scores: Sequence[Score], *, score_name: str, num_examp
     return panels.figure(height=120 + 46 * max(1, len(rows)), margin={"t": 44, "b": 54}, showlegend=False)
 
 
-def score_against_parameters(scores: Sequence[Score], *, score_name: str, num_examples: int, dark: bool = False) -> go.Figure:
+def score_against_parameters(
+    scores: Sequence[Score], *, score_name: str, num_examples: int, dark: bool = False
+) -> go.Figure:
     """Score (with interval) against millions of parameters; models without a known size are left out.
 
-    A strategy has its colour and marker at every size, told by the legend; models of one size stand side by side under their number of
-    layers. A second run of one strategy and size takes a spare style and is named in full.
+    A strategy has its colour and marker at every size, told by the legend; models of one size stand side by
+    side under their number of layers. A second run of one strategy and size takes a spare style and is named
+    in full.
     """
     scores = [score for score in scores if score.parameters]
     sizes = sorted({score.parameters for score in scores}) or [1_000_000]
@@ -65,27 +96,60 @@ def score_against_parameters(scores: Sequence[Score], *, score_name: str, num_ex
         for place, (score, style) in enumerate(zip(group, _styles(group, dark), strict=True)):
             is_first = score.strategy not in [other.strategy for other in group[:place]]
             named[style] = SHORT_NAMES.get(score.strategy, score.strategy) if is_first else score.label
-            panels.add(scatter(
-                x=[round(size / 1e6 + (place - (len(group) - 1) / 2) * apart, 4)], y=[round(score.value, 5)], mode="markers", name=safe(score.label, 40), showlegend=False,
-                marker={"symbol": style.symbol, "size": 15, "color": style.colour}, error_y=_error(score, style), hovertemplate=_words(score, score_name, num_examples),
-            ))
+            panels.add(
+                scatter(
+                    x=[round(size / 1e6 + (place - (len(group) - 1) / 2) * apart, 4)],
+                    y=[round(score.value, 5)],
+                    mode="markers",
+                    name=safe(score.label, 40),
+                    showlegend=False,
+                    marker={"symbol": style.symbol, "size": 15, "color": style.colour},
+                    error_y=_error(score, style),
+                    hovertemplate=_words(score, score_name, num_examples),
+                )
+            )
         _layers_above(panels, size, group)
     for style, name in named.items():
-        panels.add(scatter(x=[None], y=[None], mode="markers", name=safe(name, 40), hoverinfo="skip", marker={"symbol": style.symbol, "size": 11, "color": style.colour}))
-    panels.x_axis(title={"text": "parameters (millions, embeddings included)", "standoff": 6}, range=[0.85 * sizes[0] / 1e6, (1.06 * sizes[-1] - 0.02 * sizes[0]) / 1e6])
+        panels.add(
+            scatter(
+                x=[None],
+                y=[None],
+                mode="markers",
+                name=safe(name, 40),
+                hoverinfo="skip",
+                marker={"symbol": style.symbol, "size": 11, "color": style.colour},
+            )
+        )
+    panels.x_axis(
+        title={"text": "parameters (millions, embeddings included)", "standoff": 6},
+        range=[0.85 * sizes[0] / 1e6, (1.06 * sizes[-1] - 0.02 * sizes[0]) / 1e6],
+    )
     panels.y_axis(title={"text": safe(score_name)}, range=_range(scores))
     teacher = next((score for score in scores if score.strategy == "teacher"), None)
     if teacher is not None:
         panels.level(teacher.value, line={"color": TEACHER_COLOUR, "width": 2, "dash": "dot"}, layer="below")
-    panels.heading(f"<b>{safe(score_name)} against size</b> · n = {num_examples:,} evaluation examples", shift=26)
-    legend, legend_pixels = legend_below(len(named), longest_label=max((len(name) for name in named.values()), default=8))
-    return panels.figure(height=400 + legend_pixels, margin={"t": 62, "b": 56 + legend_pixels}, legend=legend, showlegend=True)
+    panels.heading(
+        f"<b>{safe(score_name)} against size</b> · n = {num_examples:,} evaluation examples", shift=26
+    )
+    legend, legend_pixels = legend_below(
+        len(named), longest_label=max((len(name) for name in named.values()), default=8)
+    )
+    return panels.figure(
+        height=400 + legend_pixels, margin={"t": 62, "b": 56 + legend_pixels}, legend=legend, showlegend=True
+    )
 
 
 def _layers_above(panels: Panels, size: int, group: Sequence[Score]) -> None:
     """The number of layers over the models of one size; "layers" before the first."""
     depths = {score.num_layers for score in group} - {None}
-    place = {"y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 4, "showarrow": False, "font": {"size": SMALL, "color": theme(panels.dark).muted}}
+    place = {
+        "y": 1,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "yshift": 4,
+        "showarrow": False,
+        "font": {"size": SMALL, "color": theme(panels.dark).muted},
+    }
     if len(depths) != 1:
         return
     if not panels.notes:
@@ -106,8 +170,13 @@ def _error(score: Score, style: Style) -> dict | None:
     if score.low is None or score.high is None:
         return None
     return {
-        "type": "data", "symmetric": False, "array": numbers([max(0.0, score.high - score.value)]), "arrayminus": numbers([max(0.0, score.value - score.low)]),
-        "color": style.colour, "thickness": 3, "width": 6,
+        "type": "data",
+        "symmetric": False,
+        "array": numbers([max(0.0, score.high - score.value)]),
+        "arrayminus": numbers([max(0.0, score.value - score.low)]),
+        "color": style.colour,
+        "thickness": 3,
+        "width": 6,
     }
 
 
@@ -124,6 +193,9 @@ def _words(score: Score, score_name: str, num_examples: int) -> str:
 
 def _range(scores: Sequence[Score]) -> list[float]:
     """Room for every interval and a little air; scores need not start at 0, differences would drown."""
-    ends = [end for score in scores for end in (score.value, score.low, score.high) if end is not None] or [0.0, 1.0]
+    ends = [end for score in scores for end in (score.value, score.low, score.high) if end is not None] or [
+        0.0,
+        1.0,
+    ]
     air = max(0.02, 0.12 * (max(ends) - min(ends)))
     return [min(ends) - air, max(ends) + air]

@@ -1,11 +1,13 @@
-"""Kill a run with SIGKILL at random moments and resume it, until it ends: nothing finished is ever lost or changed.
+"""Kill a run with SIGKILL at random moments and resume it, until it ends: nothing finished is ever lost or
+changed.
 
     python tests/robustness/kills.py --kills 200
 
-A run of a tiny model (teacher, every stage of sid, evaluations, checkpoints) is trained unbroken once. Then the same run is
-trained in child processes that are killed without warning, at moments spread over its whole length, and resumed each time.
-After every kill the store must be readable and no finished epoch gone; at the end every number must be the unbroken run's.
-Prints one JSON line of figures; exit status 1 where anything was lost.
+A run of a tiny model (teacher, every stage of sid, evaluations, checkpoints) is trained unbroken once. Then
+the same run is trained in child processes that are killed without warning, at moments spread over its whole
+length, and resumed each time. After every kill the store must be readable and no finished epoch gone; at the
+end every number must be the unbroken run's. Prints one JSON line of figures; exit status 1 where anything was
+lost.
 """
 
 import argparse
@@ -26,14 +28,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from tiny import SETTINGS, make_teacher  # noqa: E402
 
 from kdviz.config import RunConfig  # noqa: E402
-from kdviz.launch import create_run, execute  # noqa: E402
-from kdviz.runs import Run, Store, Unreadable  # noqa: E402
+from kdviz.jobs.launch import create_run, execute  # noqa: E402
+from kdviz.runs.reader import Run, Store, Unreadable  # noqa: E402
 
 TIMES = ("seconds", "seconds_left", "started", "finished", "created", "updated")
 
 
 def train_in_child(folder: Path) -> int:
-    """Fork a process that trains the run in `folder`; returns its id. Forking spares the seconds of importing torch."""
+    """Fork a process that trains the run in `folder`; returns its id. Forking spares the seconds of importing
+    torch.
+    """
     child = os.fork()
     if child:
         return child
@@ -63,10 +67,17 @@ def wait_at_most(child: int, seconds: float) -> int | None:
 def numbers(folder: Path) -> dict:
     """Everything a run recorded that must not depend on how often it was broken."""
     run = Run(folder)
-    lines = [strip(line) for kind in ("teacher", "train", "probe", "eval", "stage") for line in run.lines(kind)]
+    lines = [
+        strip(line) for kind in ("teacher", "train", "probe", "eval", "stage") for line in run.lines(kind)
+    ]
     weights = (folder / "student" / "model.safetensors").read_bytes()
     snapshots = {path.name: path.read_bytes() for path in sorted((folder / "snapshots").iterdir())}
-    return {"lines": lines, "predictions": (folder / "predictions.jsonl").read_text(), "weights": weights, "snapshots": snapshots}
+    return {
+        "lines": lines,
+        "predictions": (folder / "predictions.jsonl").read_text(),
+        "weights": weights,
+        "snapshots": snapshots,
+    }
 
 
 def strip(value: object) -> object:
@@ -77,7 +88,9 @@ def strip(value: object) -> object:
 
 
 def broken_run(folder: Path, kills: int, seconds: float, chance: random.Random) -> dict:
-    """Train `folder` with up to `kills` kills at random moments of an unbroken run's length; returns what was seen."""
+    """Train `folder` with up to `kills` kills at random moments of an unbroken run's length; returns what was
+    seen.
+    """
     done, epochs_seen, faults, phases, whole_seconds = 0, 0, [], {}, None
     while True:
         child, begin = train_in_child(folder), time.monotonic()
@@ -95,7 +108,11 @@ def broken_run(folder: Path, kills: int, seconds: float, chance: random.Random) 
             break
         done += 1
         entries = Store(folder.parent).list()
-        faults += [f"unreadable after a kill: {entry.id}: {entry.reason}" for entry in entries if isinstance(entry, Unreadable)]
+        faults += [
+            f"unreadable after a kill: {entry.id}: {entry.reason}"
+            for entry in entries
+            if isinstance(entry, Unreadable)
+        ]
         run = Run(folder)
         phases[run.status.get("phase")] = phases.get(run.status.get("phase"), 0) + 1
         if run.state not in ("interrupted", "queued", "finished"):
@@ -110,11 +127,20 @@ def broken_run(folder: Path, kills: int, seconds: float, chance: random.Random) 
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kills-per-run", type=int, default=8, help="then the run may go on to its end, and the next one begins")
-    parser.add_argument("--at-most-seconds", type=float, default=float("inf"), help="no further run is begun after this time")
+    parser.add_argument(
+        "--kills-per-run",
+        type=int,
+        default=8,
+        help="then the run may go on to its end, and the next one begins",
+    )
+    parser.add_argument(
+        "--at-most-seconds", type=float, default=float("inf"), help="no further run is begun after this time"
+    )
     asked = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="kdviz-kills-"))
     chance, begin, length = random.Random(asked.seed), time.monotonic(), float("inf")
@@ -132,10 +158,18 @@ def main() -> int:
             runs_dir = work / f"broken-{figures['runs']}"
             folder = create_run(config, runs_dir, "run")
             length = min(length, figures["unbroken_seconds"])
-            seen = broken_run(folder, min(asked.kills_per_run, asked.kills - figures["kills"]), length, chance)
-            length = min(length, seen["whole_seconds"] or length)  # a machine that was busy at first would miss most runs later
+            seen = broken_run(
+                folder, min(asked.kills_per_run, asked.kills - figures["kills"]), length, chance
+            )
+            length = min(
+                length, seen["whole_seconds"] or length
+            )  # a machine that was busy at first would miss most runs later
             got = numbers(folder)
-            seen["faults"] += [f"run {figures['runs']}: {what} differ from the unbroken run's" for what in expected if got[what] != expected[what]]
+            seen["faults"] += [
+                f"run {figures['runs']}: {what} differ from the unbroken run's"
+                for what in expected
+                if got[what] != expected[what]
+            ]
             figures["kills"] += seen["kills"]
             figures["runs"] += 1
             figures["faults"] += seen["faults"]

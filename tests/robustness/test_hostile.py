@@ -1,6 +1,8 @@
-"""Bad inputs over links, forms, command line, data files and run files: one line each, never a traceback, nothing written elsewhere.
+"""Bad inputs over links, forms, command line, data files and run files: one line each, never a traceback,
+nothing written elsewhere.
 
-KDVIZ_HOSTILE_INPUTS sets how many inputs are made in all (default 300; the figure reported in the README is for 5000).
+KDVIZ_HOSTILE_INPUTS sets how many inputs are made in all (default 300; the figure reported in the README is
+for 5000).
 """
 
 import json
@@ -16,36 +18,109 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from folders import make_run  # noqa: E402
+from folders import make_run
 
-from kdviz.cli import main  # noqa: E402
-from kdviz.config import RunConfig  # noqa: E402
-from kdviz.data.folder import read_folder  # noqa: E402
-from kdviz.errors import RequestError  # noqa: E402
-from kdviz.live import board_of, how_it_runs, latest_scores, mismatch_so_far, progress_share, stage_starts  # noqa: E402
-from kdviz.queue import Queue, delete_run  # noqa: E402
-from kdviz.room import Room, Visitor  # noqa: E402
-from kdviz.runs import Store  # noqa: E402
-from kdviz.tasks import TASKS  # noqa: E402
-from kdviz.view import View  # noqa: E402
+from kdviz.cli import main
+from kdviz.config import RunConfig
+from kdviz.data.folder import read_folder
+from kdviz.errors import RequestError
+from kdviz.jobs.permissions import Room, Visitor
+from kdviz.jobs.queue import Queue, delete_run
+from kdviz.runs.reader import Store
+from kdviz.share.live import (
+    board_of,
+    how_it_runs,
+    latest_scores,
+    mismatch_so_far,
+    progress_share,
+    stage_starts,
+)
+from kdviz.share.view import View
+from kdviz.tasks import TASKS
 
 SURFACES = 5
 EACH = max(10, int(os.environ.get("KDVIZ_HOSTILE_INPUTS", "300")) // SURFACES)
 hostile = settings(
-    max_examples=EACH, deadline=None, derandomize=True, database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    max_examples=EACH,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
 )
 
-NASTY = st.sampled_from([
-    "", " ", "..", "../..", "../../etc/passwd", "/etc/passwd", "a/../../b", "\x00", "run\x00", "\ud800", "\u202egnp.exe", "💣" * 30, "x" * 6000,
-    "<script>alert(1)</script>", "</script>", "![x](http://elsewhere.example/x.png)", "$(touch /tmp/kdviz-was-here)", "; rm -rf /", "-1", "1e999", "NaN", "Infinity",
-    "0x10", "٣", "1_000", "+1", "None", "null", "true", "[]", "{}", "%00", "%2e%2e%2f", "CON", ".", ".hidden", "teachers", "studies", "--help", "-h", "=1+1",
-])
+NASTY = st.sampled_from(
+    [
+        "",
+        " ",
+        "..",
+        "../..",
+        "../../etc/passwd",
+        "/etc/passwd",
+        "a/../../b",
+        "\x00",
+        "run\x00",
+        "\ud800",
+        "\u202egnp.exe",
+        "💣" * 30,
+        "x" * 6000,
+        "<script>alert(1)</script>",
+        "</script>",
+        "![x](http://elsewhere.example/x.png)",
+        "$(touch /tmp/kdviz-was-here)",
+        "; rm -rf /",
+        "-1",
+        "1e999",
+        "NaN",
+        "Infinity",
+        "0x10",
+        "٣",
+        "1_000",
+        "+1",
+        "None",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "%00",
+        "%2e%2e%2f",
+        "CON",
+        ".",
+        ".hidden",
+        "teachers",
+        "studies",
+        "--help",
+        "-h",
+        "=1+1",
+    ]
+)
 TEXT = NASTY | st.text(max_size=60)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | TEXT, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=8
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=8,
 )
-PARAMS = ("run", "with", "step", "preset", "row", "text", "text2", "layer", "head", "hide", "renormalise", "weak", "measure", "axis", "cell", "panel")
+PARAMS = (
+    "run",
+    "with",
+    "step",
+    "preset",
+    "row",
+    "text",
+    "text2",
+    "layer",
+    "head",
+    "hide",
+    "renormalise",
+    "weak",
+    "measure",
+    "axis",
+    "cell",
+    "panel",
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +134,10 @@ def room(tmp_path_factory) -> Path:
 
 
 def untouched(room: Path) -> bool:
-    return sorted(path.name for path in room.iterdir()) == ["outside", "runs"] and (room / "outside" / "thesis.txt").read_text() == "years of work"
+    return (
+        sorted(path.name for path in room.iterdir()) == ["outside", "runs"]
+        and (room / "outside" / "thesis.txt").read_text() == "years of work"
+    )
 
 
 @hostile
@@ -80,19 +158,49 @@ def test_forms(values: dict):
     try:
         config = RunConfig(**values)
     except RequestError as error:
-        assert "\n" not in str(error) and len(str(error)) < 6500 and error.field in {item.name for item in fields(RunConfig)}
+        assert (
+            "\n" not in str(error)
+            and len(str(error)) < 6500
+            and error.field in {item.name for item in fields(RunConfig)}
+        )
     else:
         assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 @hostile
 @given(
-    words=st.lists(st.sampled_from(["run", "list", "show", "stop", "delete", "resume", "study", "report", "tasks", "--json", "--task", "--epochs", "--run-id"]) | TEXT, max_size=4),
-    command=st.sampled_from(["show", "stop", "delete", "resume", "study"]), target=TEXT,
+    words=st.lists(
+        st.sampled_from(
+            [
+                "run",
+                "list",
+                "show",
+                "stop",
+                "delete",
+                "resume",
+                "study",
+                "report",
+                "tasks",
+                "--json",
+                "--task",
+                "--epochs",
+                "--run-id",
+            ]
+        )
+        | TEXT,
+        max_size=4,
+    ),
+    command=st.sampled_from(["show", "stop", "delete", "resume", "study"]),
+    target=TEXT,
 )
 def test_command_line(room: Path, words: list, command: str, target: str, capfd):
-    """Whatever is typed: exit status 2 and one line, nothing trained, nothing outside the runs folder touched."""
-    for arguments in (words if words[:1] not in (["run"], ["report"]) else [*words, "--epochs", "0"], [command, target]):
+    """Whatever is typed: exit status 2 and one line, nothing trained, nothing outside the runs folder
+    touched.
+    """
+    for arguments in (
+        words if words[:1] not in (["run"], ["report"]) else [*words, "--epochs", "0"],
+        [command, target],
+    ):
         capfd.readouterr()
         try:
             status = main([*arguments, "--runs-dir", str(room / "runs")])
@@ -105,13 +213,22 @@ def test_command_line(room: Path, words: list, command: str, target: str, capfd)
 
 
 @hostile
-@given(task=st.sampled_from(["cola", "mrpc", "rte", "sst2", "qqp"]), content=st.binary(max_size=300), rows=st.lists(st.lists(TEXT, max_size=8), max_size=5), keep_header=st.booleans())
+@given(
+    task=st.sampled_from(["cola", "mrpc", "rte", "sst2", "qqp"]),
+    content=st.binary(max_size=300),
+    rows=st.lists(st.lists(TEXT, max_size=8), max_size=5),
+    keep_header=st.booleans(),
+)
 def test_data_files(tmp_path_factory, task: str, content: bytes, rows: list, keep_header: bool):
     """A malformed file is one line with its name, never half a data set."""
     folder = tmp_path_factory.mktemp("glue")
     spec = TASKS[task]
     (folder / spec.folder).mkdir()
-    header = "\t".join(str(name) for name in (*spec.folder_columns, spec.label_column)) + "\n" if keep_header else ""
+    header = (
+        "\t".join(str(name) for name in (*spec.folder_columns, spec.label_column)) + "\n"
+        if keep_header
+        else ""
+    )
     lines = header + "\n".join("\t".join(row) for row in rows)
     (folder / spec.folder / "train.tsv").write_bytes(lines.encode("utf-8", "surrogatepass"))
     (folder / spec.folder / "dev.tsv").write_bytes(content)
@@ -125,11 +242,30 @@ def test_data_files(tmp_path_factory, task: str, content: bytes, rows: list, kee
 
 @hostile
 @given(
-    name=st.sampled_from(["config.json", "status.json", "metrics.jsonl", "probes.json", "summary.json"]), content=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()),
-    field=st.sampled_from(["task", "strategy", "seed", "pairs", "format_version", "owner", "data", "created", "state", "planned", "student_layers"]), value=JSON, run_id=TEXT,
+    name=st.sampled_from(["config.json", "status.json", "metrics.jsonl", "probes.json", "summary.json"]),
+    content=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()),
+    field=st.sampled_from(
+        [
+            "task",
+            "strategy",
+            "seed",
+            "pairs",
+            "format_version",
+            "owner",
+            "data",
+            "created",
+            "state",
+            "planned",
+            "student_layers",
+        ]
+    ),
+    value=JSON,
+    run_id=TEXT,
 )
 def test_run_files(tmp_path_factory, name: str, content: bytes, field: str, value: object, run_id: str):
-    """A runs folder holds what crashed, what was edited by hand, and what somebody else put there: the list of runs stands."""
+    """A runs folder holds what crashed, what was edited by hand, and what somebody else put there: the list
+    of runs stands.
+    """
     work = tmp_path_factory.mktemp("work")
     runs = work / "runs"
     make_run(runs, "good", num_eval=6, epochs=1)

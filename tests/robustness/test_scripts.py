@@ -13,18 +13,34 @@ pytestmark = pytest.mark.slow
 
 
 def figures_of(*command: str) -> dict:
-    done = subprocess.run([sys.executable, *command], cwd=HERE.parents[1], capture_output=True, text=True, timeout=900)
+    done = subprocess.run(
+        [sys.executable, *command], cwd=HERE.parents[1], capture_output=True, text=True, timeout=900
+    )
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def test_kills_lose_nothing():
-    """A checkpoint that is not whole, or a resumed run with other numbers, would be noticed by nobody else."""
+    """A checkpoint that is not whole, or a resumed run with other numbers, would be noticed by nobody
+    else.
+    """
     figures = figures_of(str(HERE / "kills.py"), "--kills", "4", "--kills-per-run", "4")
     assert figures["kills"] == 4 and not figures["faults"]
 
 
 def test_viewers_see_a_run_without_exception():
-    """The protocol between page and viewers is Streamlit's; an upgrade that changes the live view shows here."""
-    figures = figures_of(str(HERE / "viewers.py"), "--viewers", "4", "--seconds", "12", "--alone-seconds", "3", "--calm-seconds", "1")
+    """The protocol between page and viewers is Streamlit's; an upgrade that changes the live view shows
+    here.
+    """
+    figures = figures_of(
+        str(HERE / "viewers.py"),
+        "--viewers",
+        "4",
+        "--seconds",
+        "12",
+        "--alone-seconds",
+        "3",
+        "--calm-seconds",
+        "1",
+    )
     assert figures["exceptions"] == 0 and figures["reruns"] > 4 and figures["state"] == "running"

@@ -4,8 +4,18 @@ import shutil
 from pathlib import Path
 
 SETTINGS = {
-    "source": "sample", "student_layers": 2, "strategy": "sid", "epochs": 4, "train_size": 128, "eval_size": 48, "batch_size": 16, "teacher_epochs": 2,
-    "snapshots": 6, "max_length": 32, "learning_rate": 1e-3, "teacher_learning_rate": 1e-3,
+    "source": "sample",
+    "student_layers": 2,
+    "strategy": "sid",
+    "epochs": 4,
+    "train_size": 128,
+    "eval_size": 48,
+    "batch_size": 16,
+    "teacher_epochs": 2,
+    "snapshots": 6,
+    "max_length": 32,
+    "learning_rate": 1e-3,
+    "teacher_learning_rate": 1e-3,
 }
 
 
@@ -16,13 +26,18 @@ def make_teacher(folder: Path, num_layers: int = 4, hidden_size: int = 32) -> Pa
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
-    from kdviz.models import TOKENIZER_FILES, resolve
+    from kdviz.models.build import TOKENIZER_FILES, resolve
 
     torch.manual_seed(0)
     source = resolve("minilm-l6").folder
     config = BertConfig(
-        hidden_size=hidden_size, num_hidden_layers=num_layers, num_attention_heads=2, intermediate_size=2 * hidden_size, max_position_embeddings=128,
-        num_labels=2, initializer_range=0.3,
+        hidden_size=hidden_size,
+        num_hidden_layers=num_layers,
+        num_attention_heads=2,
+        intermediate_size=2 * hidden_size,
+        max_position_embeddings=128,
+        num_labels=2,
+        initializer_range=0.3,
     )
     folder.mkdir(parents=True, exist_ok=True)
     for name in TOKENIZER_FILES:

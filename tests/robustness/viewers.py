@@ -1,12 +1,14 @@
-"""Thirty viewers watch a live run: real WebSocket clients of the real server on this machine, speaking Streamlit's protocol.
+"""Thirty viewers watch a live run: real WebSocket clients of the real server on this machine, speaking
+Streamlit's protocol.
 
     python tests/robustness/viewers.py --viewers 30 --seconds 180
 
-Each viewer opens the Distil page as a browser would and sends the reruns that the page's fragments ask for, at their pace.
-Measured: how long until every page stood, how long reruns took, the server's memory before, during and after, and how
-much slower the run went with viewers than without (alone before and after them, since a machine's pace drifts). The run
-trains in the server's own queue, started over the same protocol by a client that presses Start; its teacher is a tiny one
-made here, or `--teacher`. Prints one JSON line; exit status 1 where a page showed an exception.
+Each viewer opens the Distil page as a browser would and sends the reruns that the page's fragments ask for,
+at their pace. Measured: how long until every page stood, how long reruns took, the server's memory before,
+during and after, and how much slower the run went with viewers than without (alone before and after them,
+since a machine's pace drifts). The run trains in the server's own queue, started over the same protocol by a
+client that presses Start; its teacher is a tiny one made here, or `--teacher`. Prints one JSON line; exit
+status 1 where a page showed an exception.
 """
 
 import argparse
@@ -32,7 +34,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402
 from tiny import make_teacher  # noqa: E402
 from websockets.asyncio.client import connect  # noqa: E402
 
-from kdviz.runs import Store  # noqa: E402
+from kdviz.runs.reader import Store  # noqa: E402
 
 
 class Viewer:
@@ -97,7 +99,9 @@ class Viewer:
             answer = ForwardMsg()
             answer.ParseFromString(data)
             ended = self._take(answer)
-            if ended == ForwardMsg.FINISHED_SUCCESSFULLY or (fragment and ended == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY):
+            if ended == ForwardMsg.FINISHED_SUCCESSFULLY or (
+                fragment and ended == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
+            ):
                 return
 
     def _take(self, answer: ForwardMsg) -> int | None:
@@ -127,13 +131,29 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("KDVIZ_")} | {"KDVIZ_RUNS_DIR": str(runs_dir), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true", "--server.port", str(self.port)]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("KDVIZ_")} | {
+            "KDVIZ_RUNS_DIR": str(runs_dir),
+            "OMP_NUM_THREADS": "1",
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.headless",
+            "true",
+            "--server.port",
+            str(self.port),
+        ]
         self.log = open(runs_dir.parent / "server.log", "w")
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self.log, stderr=self.log)
         for _ in range(480):
             try:
-                if urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_stcore/health", timeout=1).status == 200:
+                if (
+                    urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_stcore/health", timeout=1).status
+                    == 200
+                ):
                     return
             except OSError:
                 time.sleep(0.25)
@@ -160,7 +180,14 @@ def steps_per_second(run, seconds: float) -> float:
 
 
 async def measure(server: Server, runs_dir: Path, asked: argparse.Namespace, teacher: str) -> dict:
-    settings = {"distil.teacher": teacher, "distil.source": "sample data, not GLUE", "distil.epochs": 1000, "distil.train_size": 512, "distil.eval_size": 64, "distil.teacher_epochs": 1}
+    settings = {
+        "distil.teacher": teacher,
+        "distil.source": "sample data, not GLUE",
+        "distil.epochs": 1000,
+        "distil.train_size": 512,
+        "distil.eval_size": 64,
+        "distil.teacher_epochs": 1,
+    }
     await Viewer(server.port, "distil").press("Start", settings)
     store = Store(runs_dir)
     for _ in range(600):
@@ -169,10 +196,15 @@ async def measure(server: Server, runs_dir: Path, asked: argparse.Namespace, tea
             break
         await asyncio.sleep(0.2)
     else:
-        raise SystemExit(f"the run did not get going: {[(run.id, run.state, run.status) for run in store.runs()]}")
+        raise SystemExit(
+            f"the run did not get going: {[(run.id, run.state, run.status) for run in store.runs()]}"
+        )
     pace_before = await asyncio.to_thread(steps_per_second, runs[0], asked.alone_seconds)
     before = server.memory_mb
-    viewers, until = [Viewer(server.port, "distil") for _ in range(asked.viewers)], time.monotonic() + asked.seconds
+    viewers, until = (
+        [Viewer(server.port, "distil") for _ in range(asked.viewers)],
+        time.monotonic() + asked.seconds,
+    )
     watching = asyncio.gather(*(viewer.watch(until) for viewer in viewers))
     await asyncio.sleep(min(20, asked.seconds / 3))
     watched_pace = await asyncio.to_thread(steps_per_second, runs[0], asked.seconds / 2)
@@ -182,18 +214,31 @@ async def measure(server: Server, runs_dir: Path, asked: argparse.Namespace, tea
     alone_pace = (pace_before + await asyncio.to_thread(steps_per_second, runs[0], asked.alone_seconds)) / 2
     reruns = sorted(seconds for viewer in viewers for seconds in viewer.rerun_seconds)
     return {
-        "viewers": asked.viewers, "seconds": asked.seconds, "all_ready_seconds": round(max(viewer.ready_seconds for viewer in viewers), 2), "reruns": len(reruns),
+        "viewers": asked.viewers,
+        "seconds": asked.seconds,
+        "all_ready_seconds": round(max(viewer.ready_seconds for viewer in viewers), 2),
+        "reruns": len(reruns),
         "rerun_median_seconds": round(statistics.median(reruns), 3) if reruns else None,
         "rerun_p95_seconds": round(reruns[int(0.95 * (len(reruns) - 1))], 3) if reruns else None,
-        "memory_before_mb": round(before), "memory_during_mb": round(during), "memory_after_mb": round(server.memory_mb),
-        "steps_per_second_alone": round(alone_pace, 2), "steps_per_second_watched": round(watched_pace, 2), "slowed_share": round(1 - watched_pace / alone_pace, 3) if alone_pace else None,
-        "received_mb": round(sum(viewer.received_bytes for viewer in viewers) / 1e6, 1), "exceptions": sum(viewer.exceptions for viewer in viewers), "state": runs[0].state,
+        "memory_before_mb": round(before),
+        "memory_during_mb": round(during),
+        "memory_after_mb": round(server.memory_mb),
+        "steps_per_second_alone": round(alone_pace, 2),
+        "steps_per_second_watched": round(watched_pace, 2),
+        "slowed_share": round(1 - watched_pace / alone_pace, 3) if alone_pace else None,
+        "received_mb": round(sum(viewer.received_bytes for viewer in viewers) / 1e6, 1),
+        "exceptions": sum(viewer.exceptions for viewer in viewers),
+        "state": runs[0].state,
     }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--teacher", help="checkpoint of the run that is watched, such as minilm-l6 (default: a tiny one)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--teacher", help="checkpoint of the run that is watched, such as minilm-l6 (default: a tiny one)"
+    )
     parser.add_argument("--viewers", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--alone-seconds", type=float, default=20)

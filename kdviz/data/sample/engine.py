@@ -15,7 +15,8 @@ _MAX_TRIES = 2000
 class Draw:
     """Seeded choices for one split.
 
-    Only `random.Random.random` is used, whose sequence Python promises to keep for a given seed in every version.
+    Only `random.Random.random` is used, whose sequence Python promises to keep for a given seed in every
+    version.
     """
 
     def __init__(self, split: str, seed_text: str):
@@ -55,8 +56,8 @@ class Draw:
 class Phenomenon:
     """One way in which sentences differ in label.
 
-    `rows(draw)` returns a small group of (text_a, text_b, label) with as many of one label as of the other, such as a
-    minimal pair, so that no prefix of the stream is far from balance.
+    `rows(draw)` returns a small group of (text_a, text_b, label) with as many of one label as of the other,
+    such as a minimal pair, so that no prefix of the stream is far from balance.
     """
 
     name: str
@@ -83,5 +84,7 @@ def _new_group(phenomenon: Phenomenon, draw: Draw, seen: set[tuple[str, str | No
         texts = {(text_a, text_b) for text_a, text_b, _ in group}
         if len(texts) == len(group) and not texts & seen:
             return group
-    raise RuntimeError(f"sample data: {phenomenon.name!r} gave nothing new in {_MAX_TRIES} tries; "
-                       "it needs more words or templates for this many examples")
+    raise RuntimeError(
+        f"sample data: {phenomenon.name!r} gave nothing new in {_MAX_TRIES} tries; "
+        "it needs more words or templates for this many examples"
+    )

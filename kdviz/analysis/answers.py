@@ -1,0 +1,162 @@
+"""What the two models answer, and what goes on inside while they do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inside:
+    """Per example, outside against inside: arrays of length n in the order of `index`.
+
+    `output_kl` KL(teacher's ‖ student's class probabilities) and `attention_kl` (mean over matched pairs),
+    both in nats; `agrees` whether both predict the same class.
+    """
+
+    index: np.ndarray
+    output_kl: np.ndarray
+    attention_kl: np.ndarray
+    agrees: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class RightWrong:
+    """Teacher right/wrong against student right/wrong over n examples.
+
+    `counts[t][s]` with t, s = 0 for right, 1 for wrong; `rows[t][s]` the positions of these examples in the
+    arrays given. `repeated_mistakes` is the share of the teacher's mistakes on which the student predicts the
+    same wrong class, and `kept_right` the share of the teacher's right answers which the student keeps (the
+    paper's Table 3); None when the teacher has none.
+    """
+
+    counts: np.ndarray
+    rows: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    repeated_mistakes: float | None
+    kept_right: float | None
+
+    @property
+    def num_examples(self) -> int:
+        return int(self.counts.sum())
+
+
+def predictions(logits: np.ndarray) -> np.ndarray:
+    """Predicted class ids (n,) of (n, classes) logits."""
+    return np.asarray(logits).argmax(axis=-1)
+
+
+def agreement(teacher_logits: np.ndarray, student_logits: np.ndarray) -> float:
+    """Share of examples, 0 to 1, on which both models predict the same class."""
+    return float((predictions(teacher_logits) == predictions(student_logits)).mean())
+
+
+def output_kl(teacher_logits: np.ndarray, student_logits: np.ndarray) -> np.ndarray:
+    """KL(teacher ‖ student) of the class probabilities at temperature 1, in nats, (n,)."""
+    teacher, student = _log_softmax(teacher_logits), _log_softmax(student_logits)
+    return np.maximum((np.exp(teacher) * (teacher - student)).sum(axis=-1), 0.0)
+
+
+def inside(
+    index: Sequence[int], teacher_logits: np.ndarray, student_logits: np.ndarray, attention_kl: np.ndarray
+) -> Inside:
+    """Collects outside and inside of n examples. `attention_kl` has shape (n, pairs) in nats and is averaged
+    over pairs.
+    """
+    kl = np.asarray(attention_kl, dtype=np.float64)
+    return Inside(
+        index=np.asarray(index),
+        output_kl=output_kl(teacher_logits, student_logits),
+        attention_kl=kl.mean(axis=1) if kl.ndim == 2 else kl,
+        agrees=predictions(teacher_logits) == predictions(student_logits),
+    )
+
+
+def rank_inside(first: Inside, second: Inside | None = None) -> list[dict]:
+    """Examples which give the teacher's answer, most different inside first.
+
+    With one run: rows {"index", "output_kl", "attention_kl"} ordered by attention KL. With two (say soft-only
+    and internal) only examples known to both, on which both students agree with the teacher: rows {"index",
+    "output_kl", "attention_kl", "other_output_kl", "other_attention_kl", "times"} ordered by first − second;
+    `times` is first / second (None when second is 0).
+    """
+    if second is None:
+        order = np.argsort(-first.attention_kl, kind="stable")
+        return [_row(first, place) for place in order if first.agrees[place]]
+    where = {int(index): place for place, index in enumerate(second.index)}
+    rows = []
+    for place, index in enumerate(first.index):
+        other = where.get(int(index))
+        if other is None or not first.agrees[place] or not second.agrees[other]:
+            continue
+        row = _row(first, place)
+        row["other_output_kl"] = float(second.output_kl[other])
+        row["other_attention_kl"] = float(second.attention_kl[other])
+        row["times"] = (
+            row["attention_kl"] / row["other_attention_kl"] if row["other_attention_kl"] > 0 else None
+        )
+        rows.append(row)
+    return sorted(rows, key=lambda row: row["other_attention_kl"] - row["attention_kl"])
+
+
+def right_wrong(label: Sequence[int], teacher_logits: np.ndarray, student_logits: np.ndarray) -> RightWrong:
+    """The table teacher right/wrong × student right/wrong from class ids (n,) and (n, classes) logits."""
+    label = np.asarray(label)
+    teacher, student = predictions(teacher_logits), predictions(student_logits)
+    if not len(label) == len(teacher) == len(student):
+        raise ValueError(
+            f"expected one label and two rows of logits an example, got {len(label)}, {len(teacher)} and "
+            f"{len(student)}"
+        )
+    sides = [(teacher == label, student == label), (teacher != label, student != label)]
+    rows = tuple(tuple(np.flatnonzero(sides[t][0] & sides[s][1]) for s in (0, 1)) for t in (0, 1))
+    counts = np.array([[len(cell) for cell in line] for line in rows])
+    mistakes, right = int(counts[1].sum()), int(counts[0].sum())
+    repeated = int(((teacher != label) & (teacher == student)).sum())
+    return RightWrong(
+        counts=counts,
+        rows=rows,
+        repeated_mistakes=repeated / mistakes if mistakes else None,
+        kept_right=int(counts[0, 0]) / right if right else None,
+    )
+
+
+def right_wrong_by_phenomenon(
+    phenomena: Sequence[str | None],
+    label: Sequence[int],
+    teacher_logits: np.ndarray,
+    student_logits: np.ndarray,
+) -> dict[str, RightWrong]:
+    """`right_wrong` for each phenomenon, alphabetical; examples without one are left out. `rows` are
+    positions in the arrays given.
+    """
+    names = np.array([name or "" for name in phenomena], dtype=object)
+    tables = {}
+    for name in sorted(set(names) - {""}):
+        members = np.flatnonzero(names == name)
+        table = right_wrong(
+            np.asarray(label)[members],
+            np.asarray(teacher_logits)[members],
+            np.asarray(student_logits)[members],
+        )
+        rows = tuple(tuple(members[cell] for cell in line) for line in table.rows)
+        tables[name] = RightWrong(
+            counts=table.counts,
+            rows=rows,
+            repeated_mistakes=table.repeated_mistakes,
+            kept_right=table.kept_right,
+        )
+    return tables
+
+
+def _row(run: Inside, place: int) -> dict:
+    return {
+        "index": int(run.index[place]),
+        "output_kl": float(run.output_kl[place]),
+        "attention_kl": float(run.attention_kl[place]),
+    }
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    logits = np.asarray(logits, dtype=np.float64)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -1,0 +1,128 @@
+"""Attention maps against attention maps: KL, difference, head average, filters."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+SPECIAL_TOKENS = frozenset({"[CLS]", "[SEP]", "<s>", "</s>"})
+
+COARSEST_STEP = 1 / 255
+"""The largest step at which maps are stored (uint8); a stored zero may stand for anything up to half of it.
+"""
+
+
+def row_kl(teacher_maps: np.ndarray, student_maps: np.ndarray, *, epsilon: float | None = None) -> np.ndarray:
+    """KL(teacher row ‖ student row) in nats for maps of shape (..., query, key); returns (..., query), never
+    below 0.
+
+    Equation 2 of the paper, one row at a time. A map that went through a softmax has no zeros and is taken as
+    it is. A stored one can have: float16 drops what is below about 3e-8, uint8 what is below half of 1/255.
+    An exact zero would make the KL infinite, so when either side has one, every probability is lifted to at
+    least `epsilon` and the rows are scaled back to sum to 1. By default `epsilon` is half the smallest
+    probability that was stored, and at most half a uint8 step (1/510).
+
+    Both sides are treated alike, so a map against itself is exactly 0.
+    """
+    teacher, student = _same_shape(teacher_maps, student_maps)
+    if epsilon is None:
+        epsilon = _floor(teacher, student)
+    teacher, student = _lift(teacher, epsilon), _lift(student, epsilon)
+    return np.maximum((teacher * (np.log(teacher) - np.log(student))).sum(axis=-1), 0.0)
+
+
+def layer_kl(teacher_maps: np.ndarray, student_maps: np.ndarray, *, epsilon: float | None = None) -> float:
+    """Attention KL of one layer in nats: `row_kl` of (heads, query, key) maps, mean over heads and query
+    rows.
+    """
+    return float(row_kl(teacher_maps, student_maps, epsilon=epsilon).mean())
+
+
+def pair_kl_heads(
+    teacher_maps: np.ndarray, student_maps: np.ndarray, pairs: Sequence[tuple[int, int]]
+) -> np.ndarray:
+    """KL in nats of every head of every matched pair, shape (pairs, heads), mean over query rows.
+
+    Maps have shape (layers, heads, query, key); `pairs` lists (student layer, teacher layer), 0-based.
+    """
+    teacher, student = np.asarray(teacher_maps), np.asarray(student_maps)
+    student_layers, teacher_layers = zip(*pairs, strict=True)
+    return row_kl(teacher[list(teacher_layers)], student[list(student_layers)]).mean(axis=-1)
+
+
+def pair_kl(
+    teacher_maps: np.ndarray, student_maps: np.ndarray, pairs: Sequence[tuple[int, int]]
+) -> np.ndarray:
+    """KL in nats of every matched pair, shape (pairs,): `pair_kl_heads` averaged over heads."""
+    return pair_kl_heads(teacher_maps, student_maps, pairs).mean(axis=-1)
+
+
+def head_average(maps: np.ndarray) -> np.ndarray:
+    """Mean over heads of (..., heads, query, key) maps. For looking only: the loss compares heads one by
+    one.
+    """
+    return np.asarray(maps, dtype=np.float64).mean(axis=-3)
+
+
+def difference(teacher_maps: np.ndarray, student_maps: np.ndarray) -> np.ndarray:
+    """teacher − student, same shape; positive where the teacher looks more."""
+    teacher, student = _same_shape(teacher_maps, student_maps)
+    return teacher - student
+
+
+def kept_tokens(tokens: Sequence[str], *, hide_special: bool) -> list[int]:
+    """0-based positions which stay in sight: all, or all but [CLS] and [SEP]. If nothing else is there, all
+    stay.
+    """
+    kept = [place for place, token in enumerate(tokens) if not (hide_special and token in SPECIAL_TOKENS)]
+    return kept or list(range(len(tokens)))
+
+
+def filter_maps(
+    maps: np.ndarray,
+    tokens: Sequence[str],
+    *,
+    hide_special: bool = False,
+    renormalise: bool = False,
+    threshold: float = 0.0,
+) -> tuple[np.ndarray, list[str], list[int]]:
+    """What is shown of (..., query, key) maps: `(maps, tokens, kept positions)`.
+
+    `hide_special` drops the rows and columns of [CLS] and [SEP]; with `renormalise` the remaining rows are
+    scaled to sum to 1 again, otherwise they sum to less. Links weaker than `threshold` become NaN (blank)
+    after that. KL is to be computed on the maps before the threshold. A row that loses everything stays 0.
+    """
+    shown = np.asarray(maps, dtype=np.float64)
+    if shown.shape[-1] != len(tokens) or shown.shape[-2] != len(tokens):
+        raise ValueError(
+            f"expected maps of {len(tokens)} x {len(tokens)} (one row and column a token), got "
+            f"{shown.shape[-2]} x {shown.shape[-1]}"
+        )
+    kept = kept_tokens(tokens, hide_special=hide_special)
+    shown = shown[..., kept, :][..., kept]
+    if renormalise:
+        totals = shown.sum(axis=-1, keepdims=True)
+        shown = np.divide(shown, totals, out=np.zeros_like(shown), where=totals > 0)
+    if threshold > 0:
+        shown = np.where(shown < threshold, np.nan, shown)
+    return shown, [tokens[place] for place in kept], kept
+
+
+def _same_shape(teacher_maps: np.ndarray, student_maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    teacher, student = np.asarray(teacher_maps, dtype=np.float64), np.asarray(student_maps, dtype=np.float64)
+    if teacher.shape != student.shape or teacher.ndim < 2:
+        raise ValueError(
+            f"expected two maps of the same shape (..., query, key), got {teacher.shape} and {student.shape}"
+        )
+    return teacher, student
+
+
+def _floor(teacher: np.ndarray, student: np.ndarray) -> float:
+    smallest = [side[side > 0].min() for side in (teacher, student) if (side == 0).any() and (side > 0).any()]
+    return min(COARSEST_STEP / 2, min(smallest) / 2) if smallest else 0.0
+
+
+def _lift(maps: np.ndarray, epsilon: float) -> np.ndarray:
+    if epsilon <= 0:
+        return maps
+    lifted = np.maximum(maps, epsilon)
+    return lifted / lifted.sum(axis=-1, keepdims=True)

@@ -1,0 +1,88 @@
+"""Run against run: a common axis, and only the settings that differ."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+BOOKKEEPING = frozenset(
+    {
+        "run_id",
+        "id",
+        "created",
+        "updated",
+        "started",
+        "finished",
+        "versions",
+        "num_threads",
+        "data_dir",
+        "runs_dir",
+        "log",
+        "stages",
+        "teacher_fingerprint",
+        "dtype_reason",
+        "format_version",
+        "seconds",
+        "teacher_seconds",
+    }
+)
+"""Keys which differ between any two runs, or only say again what another key says."""
+
+
+def relative_progress(steps: Sequence[float], total: float | None = None) -> np.ndarray:
+    """Steps (or epochs) as a share of the run, 0 to 1. `total` defaults to the last step; a run without steps
+    stays at 0.
+    """
+    steps = np.asarray(steps, dtype=np.float64)
+    total = float(steps.max()) if total is None and steps.size else float(total or 0)
+    return np.clip(steps / total, 0.0, 1.0) if total > 0 else np.zeros_like(steps)
+
+
+def differing_settings(configs: Sequence[Mapping]) -> list[dict]:
+    """Rows {"setting", "values": [one per run]} for settings which are not the same in all runs, in the first
+    run's order.
+
+    Nested settings are named "data.source". Ids, times, versions and the like are left out; the data
+    fingerprint is shown only when source and counts alike would hide that the data differ, and the teacher's
+    when its settings alone would. A setting a run does not have is None.
+    """
+    flat = [_flatten(config) for config in configs]
+    keys = list(dict.fromkeys(key for config in flat for key in config))
+    rows = [{"setting": key, "values": [config.get(key) for config in flat]} for key in keys if _counts(key)]
+    rows = [row for row in rows if any(value != row["values"][0] for value in row["values"][1:])]
+    shown = {row["setting"] for row in rows}
+    for key, telling in (
+        (
+            "data.fingerprint",
+            ("task", "data.source", "data.num_train", "data.num_eval", "train_size", "eval_size", "seed"),
+        ),
+        (
+            "teacher_fingerprint",
+            ("task", "teacher", "teacher_epochs", "teacher_learning_rate", "seed", "train_size"),
+        ),
+    ):
+        values = [config.get(key) for config in flat]
+        if any(value != values[0] for value in values[1:]) and not shown.intersection(telling):
+            rows.append({"setting": key, "values": values})
+    return rows
+
+
+def _counts(key: str) -> bool:
+    return (
+        key.split(".")[0] not in BOOKKEEPING and key != "data.fingerprint" and not key.startswith("teacher.")
+    )
+
+
+def _flatten(config: Mapping, prefix: str = "") -> dict:
+    flat = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = (
+                tuple(_freeze(item) for item in value) if isinstance(value, (list, tuple)) else value
+            )
+    return flat
+
+
+def _freeze(value):
+    return tuple(_freeze(item) for item in value) if isinstance(value, (list, tuple)) else value

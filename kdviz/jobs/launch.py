@@ -1,0 +1,314 @@
+"""Creating a run and carrying it out: the one way in for the app, the command line and scripts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from kdviz import __version__
+from kdviz.config import RunConfig
+from kdviz.data import load_examples, subset
+from kdviz.data.examples import fingerprint
+from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.files import exclusive, is_locked, read_json, write_json
+from kdviz.method.stages import planned_stages
+from kdviz.models.build import TEACHERS, check_fit, file_sha256, match_layers, resolve
+from kdviz.runs.reader import FORMAT_VERSION, check_run_id
+from kdviz.runs.writer import RunWriter, now
+from kdviz.tasks import TASKS
+
+PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors")
+
+
+def create_run(
+    config: RunConfig, runs_dir: Path | str, run_id: str | None = None, *, extra: dict | None = None
+) -> Path:
+    """Check everything that can be checked before training, and make the run's folder, state queued.
+
+    Returns the folder. RequestError, and no folder, where the request cannot be carried out. `extra` is added
+    to config.json.
+    """
+    runs_dir, task = Path(runs_dir), TASKS[config.task]
+    if run_id is not None:
+        check_run_id(run_id)
+    checkpoint = resolve(config.teacher)
+    if config.student_checkpoint:
+        student_checkpoint = resolve(config.student_checkpoint, field="student_checkpoint")
+        check_fit(checkpoint, student_checkpoint, config.max_length)
+        match_layers("uniform", config.student_layers, student_checkpoint.num_layers)
+    check_fit(checkpoint, checkpoint, config.max_length)
+    pairs = match_layers(config.matching, config.student_layers, checkpoint.num_layers)
+    if config.teacher_epochs == 0 and checkpoint.num_labels != task.num_labels:
+        raise RequestError(
+            f"teacher_epochs: 0 needs a checkpoint already fine-tuned for the {task.num_labels} classes of "
+            f"{task.title}, got {checkpoint.name} with "
+            f"{checkpoint.num_labels or 'no'} classes; give at least 1 epoch",
+            field="teacher_epochs",
+        )
+    loaded = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
+    train = subset(loaded.train, config.train_size, seed=config.data_seed)
+    evaluation = subset(loaded.main_dev, config.eval_size, seed=config.data_seed)
+    record = {
+        "format_version": FORMAT_VERSION,
+        **config.to_dict(),
+        # A run may be resumed from another working directory.
+        "teacher": _absolute(config.teacher),
+        "student_checkpoint": _absolute(config.student_checkpoint),
+        "data_dir": config.data_dir and os.path.abspath(os.path.expanduser(config.data_dir)),
+        "data": {**loaded.record(), "num_train": len(train), "num_eval": len(evaluation)},
+        "labels": list(task.labels),
+        "metrics": list(task.metrics),
+        "teacher_fingerprint": _teacher_fingerprint(config, checkpoint, fingerprint(train)),
+        "teacher_weights_sha256": checkpoint.weights_sha256,
+        "teacher_num_layers": checkpoint.num_layers,
+        "num_heads": checkpoint.num_heads,
+        "hidden_size": checkpoint.hidden_size,
+        "pairs": [list(pair) for pair in pairs],
+        "stages": [stage.to_dict() for stage in planned_stages(config)],
+        "versions": {"kdviz": __version__, **_versions()},
+        "created": now(),
+        **(extra or {}),
+    }
+    folder = _make_folder(runs_dir, run_id or _fresh_id(runs_dir, config))
+    if loaded.source == "sample":
+        write_json(
+            folder / "phenomena.json", {str(example.index): example.phenomenon for example in evaluation}
+        )
+    write_json(
+        folder / "status.json",
+        {
+            "state": "queued",
+            "phase": "waiting",
+            "step": 0,
+            "total_steps": -(-len(train) // config.batch_size) * config.epochs,
+            "epoch": 0,
+            "error": None,
+            "created": record["created"],
+        },
+    )
+    write_json(folder / "config.json", record)
+    return folder
+
+
+class StopSignal:
+    """Says when to stop: the caller's event, or the file `stop` that another process left in the run's
+    folder.
+    """
+
+    def __init__(self, event: threading.Event, folder: Path):
+        self._event, self._file, self._looked = event, folder / "stop", 0.0
+        self._file.unlink(missing_ok=True)
+
+    def is_set(self) -> bool:
+        if self._event.is_set():
+            return True
+        if time.monotonic() - self._looked > 0.5:
+            self._looked = time.monotonic()
+            if self._file.exists():
+                self._file.unlink(missing_ok=True)
+                self._event.set()
+                return True
+        return False
+
+
+def request_stop(folder: Path) -> None:
+    """Ask the process that trains the run in `folder`, whichever it is, to stop. RequestError where none
+    does.
+    """
+    if not is_locked(folder / "lock"):
+        raise RequestError(
+            f"run {folder.name!r} is not being trained; there is nothing to stop", field="run_id"
+        )
+    (folder / "stop").touch()
+
+
+def execute(
+    folder: Path | str,
+    *,
+    stop: threading.Event | None = None,
+    progress: Callable[[dict], None] | None = None,
+    num_threads: int | None = None,
+) -> None:
+    """Carry out a run, from its start or its last checkpoint, and leave its state in status.json.
+
+    Raises Stopped, RunFailed or RequestError after having written that state. `stop` is looked at in every
+    step. `progress` gets status.json's content whenever it is written. `num_threads`: torch threads (default:
+    all cores; a resumed run keeps those it began with, so that its numbers are those of an unbroken run).
+    """
+    folder, stop = Path(folder), stop or threading.Event()
+    with exclusive(folder / "lock") as ours:
+        if not ours:
+            raise RequestError(
+                f"run {folder.name!r} is being trained by another process; wait for it or stop it there",
+                field="run_id",
+            )
+        _clear_litter(folder)
+        writer = RunWriter(folder, on_status=progress)
+        try:
+            _execute(writer, StopSignal(stop, folder), num_threads)
+        finally:
+            writer.close()
+
+
+def _clear_litter(folder: Path) -> None:
+    """Remove what a killed process left half-written, files and whole checkpoints; the lock says that nobody
+    writes.
+    """
+    for litter in list(folder.rglob(".*.tmp")):
+        if litter.is_dir() and not litter.is_symlink():
+            shutil.rmtree(litter, ignore_errors=True)
+        else:
+            litter.unlink(missing_ok=True)
+
+
+def _execute(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None:
+    writer.update_status(
+        force=True, state="running", phase="loading", error=None, started=now(), finished=None
+    )
+    begin = time.monotonic()
+    try:
+        _train(writer, stop, num_threads)
+    except Stopped:
+        _settle(writer, "stopped", None)
+        raise
+    except (RunFailed, RequestError) as error:
+        writer.log.error("%s", error)
+        _settle(writer, "failed", str(error))
+        raise
+    except Exception as error:
+        writer.log.error("%s", traceback.format_exc())
+        reason = _reason(error)
+        _settle(writer, "failed", reason)
+        raise RunFailed(f"{reason}; details in {writer.folder / 'log.txt'}") from error
+    else:
+        writer.log.info("finished after %.1f s", time.monotonic() - begin)
+        _settle(writer, "finished", None)
+
+
+def _train(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None:
+    import torch
+
+    from kdviz.training.distill import Distillation
+    from kdviz.training.prepare import prepare, settle_arithmetic
+
+    asked = read_json(writer.folder / "config.json")
+    torch.set_num_threads(asked.get("num_threads") or num_threads or os.cpu_count() or 1)
+    settled = settle_arithmetic(asked, torch.get_num_threads())
+    if settled:
+        asked |= settled
+        write_json(writer.folder / "config.json", asked)
+
+    def check_stop() -> None:
+        if stop.is_set():
+            raise Stopped
+
+    prepared = prepare(writer, asked, check_stop)
+    writer.log.info("teacher outputs for training are %s", prepared.train_outputs.reason)
+    writer.update_status(
+        teacher_outputs=prepared.train_outputs.reason, num_truncated=prepared.train.num_truncated
+    )
+    Distillation(prepared, writer, check_stop).run()
+
+
+def _settle(writer: RunWriter, state: str, error: str | None) -> None:
+    try:
+        writer.update_status(
+            force=True,
+            state=state,
+            error=error,
+            finished=now(),
+            phase="done",
+            seconds_left=None,
+            waiting=None,
+        )
+    except (
+        OSError
+    ):  # a full disk or a vanished folder: the state is then told by the lock, which ends with us
+        pass
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "there is not enough memory for this run; choose a smaller batch_size, max_length or teacher"
+    if isinstance(error, OSError):
+        return (
+            f"a file could not be read or written ({error.strerror or error}); check the disk and the "
+            "runs folder"
+        )
+    return (
+        f"unexpected {type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}".rstrip(
+            ": "
+        )
+    )
+
+
+def _teacher_fingerprint(config: RunConfig, checkpoint, train_fingerprint: str) -> str:
+    from kdviz.training.teacher_fingerprint import teacher_fingerprint
+
+    files = [
+        file_sha256(path, path.stat().st_mtime_ns, path.stat().st_size)
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+        if (path := checkpoint.folder / name).exists()
+    ]
+    return teacher_fingerprint(config, checkpoint, train_fingerprint, files)
+
+
+def _absolute(checkpoint: str | None) -> str | None:
+    return (
+        os.path.abspath(checkpoint)
+        if checkpoint and checkpoint not in TEACHERS and os.path.isdir(checkpoint)
+        else checkpoint
+    )
+
+
+def _make_folder(runs_dir: Path, run_id: str) -> Path:
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(runs_dir).free < 64 << 20:
+            raise RequestError(
+                f"runs_dir: expected at least 64 MiB free at {runs_dir}, got less; free some space or "
+                "choose another folder",
+                field="runs_dir",
+            )
+        (runs_dir / run_id).mkdir()
+    except FileExistsError:
+        if not runs_dir.is_dir():
+            raise RequestError(
+                f"runs_dir: expected a folder that can be written, got the file {runs_dir}; choose another "
+                "with --runs-dir",
+                field="runs_dir",
+            ) from None
+        raise RequestError(
+            f"run_id: {run_id!r} exists already in {runs_dir}; choose another name, or 'kdviz resume "
+            f"{run_id}'",
+            field="run_id",
+        ) from None
+    except OSError as error:
+        raise RequestError(
+            f"runs_dir: expected a folder that can be written, got {runs_dir} ({error.strerror}); choose "
+            "another with --runs-dir",
+            field="runs_dir",
+        ) from None
+    return runs_dir / run_id
+
+
+def _fresh_id(runs_dir: Path, config: RunConfig) -> str:
+    stem = f"{config.task}-{config.strategy}-{config.student_layers}l-{time.strftime('%m%d-%H%M%S')}"
+    return stem if not (runs_dir / stem).exists() else f"{stem}-{secrets.token_hex(2)}"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,213 @@
+"""Who may do what in a shared room, and how large a run may be. Decided here, on the server side, for every
+action.
+
+Settings come from the environment, read once per decision so that tests and servers need no global state:
+
+KDVIZ_READ_ONLY=1             nobody starts, stops or deletes anything.
+KDVIZ_PRESENTER_CODE=...      needed to start, stop or delete; who gave it may do so with every run.
+KDVIZ_MAX_STEPS, KDVIZ_MAX_EXAMPLES, KDVIZ_MAX_LAYERS, KDVIZ_MAX_CHECKPOINT_BYTES, KDVIZ_MAX_WAITING
+                              the most one run, and the queue, may ask for.
+"""
+
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from kdviz.config import RunConfig
+from kdviz.errors import RequestError
+
+log = logging.getLogger(__name__)
+
+_SHARED = "_kdviz_presenters"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The most one run may ask for, and the most runs that may wait at once."""
+
+    steps: int = 20_000
+    examples: int = 400_000
+    layers: int = 24
+    checkpoint_bytes: int = 8_000_000_000
+    waiting: int = 12
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Limits":
+        """KDVIZ_MAX_<NAME> for each; a value that is no positive whole number is ignored with a line in the
+        log.
+        """
+        found = {}
+        for item in fields(cls):
+            name = f"KDVIZ_MAX_{item.name.upper()}"
+            value = environment.get(name, "").strip()
+            if not value:
+                continue
+            if value.isascii() and value.isdigit() and 0 < int(value) < 10**15:
+                found[item.name] = int(value)
+            else:
+                log.warning(
+                    "%s: expected a whole number above 0, got %r; using %d", name, value[:40], item.default
+                )
+        return cls(**found)
+
+    def check_run(
+        self, config: RunConfig, *, steps: int, examples: int, num_parameters: int, waiting: int
+    ) -> None:
+        """`check` for a run as planned: `steps` of the student, `examples` of both sets, `num_parameters` of
+        the student.
+        """
+        size = checkpoint_bytes(num_parameters, config)
+        self.check(
+            steps=steps,
+            examples=examples,
+            layers=config.student_layers,
+            checkpoint_bytes=size,
+            waiting=waiting,
+        )
+
+    def check(self, *, steps: int, examples: int, layers: int, checkpoint_bytes: int, waiting: int) -> None:
+        """RequestError naming the setting to lower where one run asks for more than this server allows."""
+        asked = (
+            (examples, self.examples, "examples", "train_size", "choose fewer training examples"),
+            (layers, self.layers, "student layers", "student_layers", "choose fewer layers"),
+            (steps, self.steps, "steps", "epochs", "choose fewer epochs or examples"),
+            (
+                checkpoint_bytes,
+                self.checkpoint_bytes,
+                "bytes of checkpoints",
+                "epochs",
+                "choose fewer epochs or layers, or keep no weights of earlier epochs",
+            ),
+            (waiting + 1, self.waiting, "waiting runs", None, "wait until some have ended"),
+        )
+        for got, most, what, field, advice in asked:
+            if got > most:
+                raise RequestError(
+                    f"this server allows {most:,} {what}, this would be {got:,}; {advice}", field=field
+                )
+
+
+def checkpoint_bytes(num_parameters: int, config: RunConfig) -> int:
+    """Bytes that a run's checkpoints take at most: float32 weights and two AdamW moments, twice while one
+    replaces the other, and the weights of earlier epochs as far as they are kept.
+    """
+    weights = 4 * num_parameters
+    kept = min(weights * config.epochs, config.checkpoints_mb << 20) if config.keep_checkpoints else 0
+    return weights * (3 * 2 + 1) + kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visitor:
+    """A browser in the room. `owner` is a digest: it says which runs are this browser's and opens nothing by
+    itself.
+    """
+
+    owner: str
+    is_presenter: bool = False
+
+    @classmethod
+    def of(cls, secret: bytes, environment: Mapping[str, str] = os.environ) -> "Visitor":
+        """The visitor holding `secret` (random bytes that only this browser and this server know)."""
+        owner = owner_of(secret)
+        return cls(
+            owner=owner,
+            is_presenter=bool(_code(environment)) and _presenters().get(owner) == _digest(_code(environment)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What the settings of this server allow."""
+
+    read_only: bool = False
+    needs_code: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Room":
+        return cls(
+            read_only=environment.get("KDVIZ_READ_ONLY", "").strip() not in ("", "0"),
+            needs_code=bool(_code(environment)),
+        )
+
+    def refusal(self, action: str, visitor: Visitor, run_config: Mapping | None = None) -> str | None:
+        """Why `visitor` may not do `action` (start, resume, stop, delete), in one line; None where they may.
+
+        `run_config` is the run's config.json, for the actions on a run.
+        """
+        if self.read_only:
+            return "This server only shows runs: starting, stopping and deleting are switched off."
+        if self.needs_code:
+            return (
+                None
+                if visitor.is_presenter
+                else "The presenter's code is needed to start, stop or delete a run."
+            )
+        if action == "start" or (run_config is not None and owns(visitor, run_config)):
+            return None
+        if run_config is not None and not run_config.get("owner"):
+            return "This run was started from the command line: python -m kdviz stops, resumes or deletes it."
+        return f"Only the browser that started this run may {action} it."
+
+    def require(self, action: str, visitor: Visitor, run_config: Mapping | None = None) -> None:
+        """RequestError with the refusal, where there is one. Called right before the action itself."""
+        reason = self.refusal(action, visitor, run_config)
+        if reason:
+            raise RequestError(reason)
+
+
+def owns(visitor: Visitor, run_config: Mapping) -> bool:
+    """Whether the run was started by this visitor's browser."""
+    owner = run_config.get("owner")
+    return (
+        isinstance(owner, str) and bool(owner) and hmac.compare_digest(owner.encode(), visitor.owner.encode())
+    )
+
+
+def owner_of(secret: bytes) -> str:
+    """What stands in a run's config.json: a digest of the browser's secret, useless for acting as that
+    browser.
+    """
+    return hashlib.sha256(b"kdviz owner\0" + secret).hexdigest()[:32]
+
+
+def new_secret() -> bytes:
+    """A secret for a visitor whose browser keeps none."""
+    return secrets.token_bytes(16)
+
+
+def give_code(visitor: Visitor, given: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether `given` is the presenter's code, compared in constant time; remembers the visitor's browser if
+    so.
+
+    A wrong code costs nobody anything: there is no count that could lock the room out. It is never logged.
+    """
+    code = _code(environment)
+    if not code or not hmac.compare_digest(_digest(given), _digest(code)):
+        return False
+    _presenters()[visitor.owner] = _digest(code)
+    return True
+
+
+def runs_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """KDVIZ_RUNS_DIR, else runs/ in the working directory."""
+    return Path(os.path.abspath(os.path.expanduser(environment.get("KDVIZ_RUNS_DIR") or "runs")))
+
+
+def _code(environment: Mapping[str, str]) -> str:
+    return environment.get("KDVIZ_PRESENTER_CODE", "").strip()
+
+
+def _digest(code: str) -> bytes:
+    """Equal lengths for `compare_digest`, which tells the length of what it compares."""
+    return hashlib.sha256(code.strip().encode("utf-8", "surrogatepass")).digest()
+
+
+def _presenters() -> dict[str, bytes]:
+    """Browsers that gave the code, and which; on `sys` for the reason given at `kdviz.jobs.queue.shared`."""
+    return sys.__dict__.setdefault(_SHARED, {})

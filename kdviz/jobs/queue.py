@@ -1,0 +1,320 @@
+"""Runs waiting for their turn: one worker thread per process, everything about a run on disk.
+
+The queue object holds only what dies with the process anyway: who waits here, who runs here, who was asked to
+stop. A run's own state is its folder's (`status.json` and locks), so a server that was killed loses no run:
+the one that was going shows as interrupted, the waiting ones are still listed as queued and can be taken up
+again.
+
+Two locks of the operating system keep several servers and the command line apart on one runs folder:
+`<run>/lock` is held by whoever trains the run, `<run>/waiting.lock` by the process in whose queue it is.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.files import exclusive, is_locked, read_json, write_json
+from kdviz.jobs.lazy_imports import give_back_memory, import_heavy
+from kdviz.runs.reader import Run, check_run_id
+
+log = logging.getLogger(__name__)
+
+CAN_BE_TAKEN_UP = ("queued", "stopped", "interrupted", "failed")
+_SHARED = "_kdviz_queues"
+_shared_guard = threading.Lock()
+
+
+@dataclass
+class _Ticket:
+    """One run in this process's queue, from joining it until its training ends."""
+
+    run_id: str
+    stop: threading.Event = field(default_factory=threading.Event)
+    claim: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+
+class Queue:
+    """The runs of one runs folder that this process trains, one after the other.
+
+    `create(config, runs_dir, run_id, extra=...)` and `execute(folder, stop=..., num_threads=...)` are
+    `kdviz.jobs.launch`'s, imported when first needed (torch takes seconds). `num_threads` is what the
+    training thread may use: 1 leaves the page a core.
+    """
+
+    def __init__(
+        self,
+        runs_dir: Path,
+        *,
+        execute: Callable | None = None,
+        create: Callable | None = None,
+        num_threads: int = 1,
+    ):
+        self.runs_dir = Path(runs_dir)
+        self._execute, self._create, self._num_threads = execute, create, num_threads
+        self._changed = threading.Condition()
+        self._waiting: list[_Ticket] = []
+        self._current: _Ticket | None = None
+        self._notes: dict[str, str] = {}
+        self._worker: threading.Thread | None = None
+        self._closed = False
+
+    # ---- what is going on
+
+    @property
+    def current(self) -> str | None:
+        """The run being trained by this process."""
+        with self._changed:
+            return self._current.run_id if self._current else None
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The runs waiting in this process, next one first."""
+        with self._changed:
+            return tuple(ticket.run_id for ticket in self._waiting)
+
+    def place(self, run_id: str) -> int | None:
+        """1 for the next run to start, 2 for the one after it, ...; None where it does not wait here."""
+        waiting = self.waiting
+        return waiting.index(run_id) + 1 if run_id in waiting else None
+
+    def is_stopping(self, run_id: str) -> bool:
+        """Whether the run was asked to stop and has not ended yet."""
+        with self._changed:
+            return bool(self._current and self._current.run_id == run_id and self._current.stop.is_set())
+
+    def note(self, run_id: str) -> str | None:
+        """One line on why the run ended badly in this process; kept here because a full disk keeps
+        nothing.
+        """
+        return self._notes.get(run_id)
+
+    def waits_elsewhere(self, run_id: str) -> bool:
+        """Whether the run is in the queue of another process."""
+        return (
+            self.place(run_id) is None
+            and self.current != run_id
+            and is_locked(self.runs_dir / check_run_id(run_id) / "waiting.lock")
+        )
+
+    # ---- what can be asked
+
+    def submit(self, config: object, *, run_id: str | None = None, extra: dict | None = None) -> str:
+        """Check `config`, make its run folder and let it wait. RequestError where it cannot be done."""
+        create = self._create or _launch().create_run
+        folder = create(config, self.runs_dir, run_id, extra=extra)
+        self._append(self._claim(folder.name))
+        return folder.name
+
+    def take_up(self, run_id: str) -> None:
+        """Let a run that is left over, stopped, interrupted or failed wait for its turn; it goes on where it
+        was.
+        """
+        run = Run(existing_run(self.runs_dir, run_id))
+        state = run.state
+        if state not in CAN_BE_TAKEN_UP:
+            raise RequestError(
+                f"run {run_id!r} is {state}; only a run that is {', '.join(CAN_BE_TAKEN_UP)} can be taken up"
+            )
+        ticket = self._claim(run_id)
+        try:
+            with exclusive(run.folder / "lock") as held:
+                if not held:
+                    raise RequestError(
+                        f"run {run_id!r} is being trained by another process; wait until it ends"
+                    )
+                _set_state(run.folder, "queued")
+            self._append(ticket)
+        except (RequestError, OSError):
+            ticket.claim.close()
+            raise
+
+    def stop(self, run_id: str) -> None:
+        """Ask a run to stop, also one that another process trains; one that waits here becomes stopped at
+        once.
+
+        RequestError where it neither runs nor waits.
+        """
+        with self._changed:
+            if self._current and self._current.run_id == run_id:
+                self._current.stop.set()
+                return
+            ticket = next((one for one in self._waiting if one.run_id == run_id), None)
+            if ticket is not None:
+                self._waiting.remove(ticket)
+        if ticket is None:
+            _launch().request_stop(existing_run(self.runs_dir, run_id))
+            return
+        try:
+            _record(self.runs_dir / run_id, "stopped")
+        except OSError as error:
+            self._remember(run_id, f"its status could not be written: {error}")
+        finally:
+            ticket.claim.close()
+
+    def delete(self, run_id: str) -> None:
+        """Remove the folder of a run that neither runs nor waits. RequestError where it is anything else."""
+        if run_id == self.current or self.place(run_id) or self.waits_elsewhere(run_id):
+            raise RequestError(f"run {run_id!r} runs or waits; stop it first")
+        delete_run(self.runs_dir, run_id)
+        self._notes.pop(run_id, None)
+
+    def close(self, timeout_seconds: float = 10) -> None:
+        """Stop what runs, leave what waits as it is on disk, end the worker. For tests and orderly ends."""
+        with self._changed:
+            self._closed = True
+            if self._current:
+                self._current.stop.set()
+            left, self._waiting = self._waiting, []
+            self._changed.notify_all()
+        for ticket in left:
+            ticket.claim.close()
+        if self._worker:
+            self._worker.join(timeout_seconds)
+
+    # ---- inside
+
+    def _claim(self, run_id: str) -> _Ticket:
+        """Hold the run's `waiting.lock`, so that it is in no other queue."""
+        ticket = _Ticket(check_run_id(run_id))
+        if not ticket.claim.enter_context(exclusive(self.runs_dir / run_id / "waiting.lock")):
+            ticket.claim.close()
+            raise RequestError(f"run {run_id!r} already waits or runs; there is nothing to do")
+        return ticket
+
+    def _append(self, ticket: _Ticket) -> None:
+        """Put the run at the end of the queue and wake the worker (made at the first run)."""
+        with self._changed:
+            if self._closed:
+                raise RequestError("the queue of this server is closed; start the app again")
+            self._notes.pop(ticket.run_id, None)
+            self._waiting.append(ticket)
+            if self._worker is None or not self._worker.is_alive():
+                self._worker = threading.Thread(target=self._work, name="kdviz-worker", daemon=True)
+                self._worker.start()
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                self._current = self._waiting.pop(0)
+            try:
+                self._train(self._current)
+            finally:
+                with self._changed:
+                    done, self._current = self._current, None
+                done.claim.close()
+                give_back_memory()
+
+    def _train(self, ticket: _Ticket) -> None:
+        """Train one run to its end. Whatever goes wrong is one line kept for the page; the next run
+        starts.
+        """
+        folder = self.runs_dir / ticket.run_id
+        try:
+            state = Run(folder).state
+            if state != "queued":
+                log.info("run %s is %s by now, so it is not started", ticket.run_id, state)
+                return
+            if self._execute is None:
+                import_heavy()
+            execute = self._execute or _launch().execute
+            execute(folder, stop=ticket.stop, num_threads=self._num_threads)
+        except Stopped:
+            pass
+        except (RunFailed, RequestError) as error:
+            self._remember(ticket.run_id, str(error))
+        except Exception as error:
+            log.exception("run %s broke", ticket.run_id)
+            self._remember(ticket.run_id, one_line(error))
+            with contextlib.suppress(OSError):
+                _record(folder, "failed", error=one_line(error))
+
+    def _remember(self, run_id: str, reason: str) -> None:
+        log.warning("run %s: %s", run_id, reason)
+        self._notes[run_id] = reason
+
+
+def shared(runs_dir: Path) -> Queue:
+    """The one queue of this process for `runs_dir`.
+
+    It hangs on the `sys` module: the interpreter makes that once and nothing ever reloads it. A module of
+    ours would not do (Streamlit's watcher drops changed modules, and their globals with them), nor would
+    `st.cache_resource` (any viewer's "clear cache" empties it): both would leave a training thread that
+    nobody can stop.
+    """
+    key = os.path.realpath(runs_dir)
+    with _shared_guard:
+        queues = sys.__dict__.setdefault(_SHARED, {})
+        return queues.setdefault(key, Queue(Path(runs_dir)))
+
+
+def existing_run(runs_dir: Path, run_id: str) -> Path:
+    """The folder of a readable run that lies in `runs_dir` itself, not behind a link. RequestError else."""
+    folder = Path(runs_dir) / check_run_id(run_id)
+    if folder.is_symlink() or not folder.is_dir():
+        raise RequestError(
+            f"run {run_id!r} was expected as a folder in {runs_dir}, but there is none", field="run_id"
+        )
+    try:
+        Run(folder)
+    except ValueError as error:
+        raise RequestError(f"run {run_id!r} cannot be read: {error}", field="run_id") from None
+    return folder
+
+
+def delete_run(runs_dir: Path, run_id: str) -> None:
+    """Remove one run's folder, and nothing else: no link is followed, and a run being trained is refused.
+
+    The folder gets a name that no listing shows before its files go, so a half-deleted run is never seen.
+    """
+    folder = existing_run(runs_dir, run_id)
+    with exclusive(folder / "lock") as held:
+        if not held:
+            raise RequestError(f"run {run_id!r} is being trained; stop it first")
+        doomed = folder.with_name(f".deleted-{run_id}-{os.getpid()}")
+        os.rename(folder, doomed)
+    shutil.rmtree(doomed)
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong in one line, without a traceback."""
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}"[:300] if said else type(error).__name__
+
+
+def _record(folder: Path, state: str, **more: object) -> None:
+    """`_set_state` for a run that nobody trains; a folder that has vanished stays away."""
+    if not (folder / "config.json").exists():
+        return
+    with exclusive(folder / "lock") as held:
+        if held:
+            _set_state(folder, state, **more)
+
+
+def _set_state(folder: Path, state: str, **more: object) -> None:
+    """Change the state in status.json, keeping the rest. Only for a run whose lock is held."""
+    try:
+        status = read_json(folder / "status.json")
+    except (OSError, ValueError):
+        status = {}
+    write_json(
+        folder / "status.json",
+        {**(status if isinstance(status, dict) else {}), "error": None, "state": state, **more},
+    )
+
+
+def _launch():
+    from kdviz.jobs import launch
+
+    return launch

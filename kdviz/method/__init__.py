@@ -1,0 +1,1 @@
+"""The paper's method: losses, stages of the strategies, and what a step minimises."""

@@ -1,0 +1,102 @@
+"""The loss terms: pure functions, float32 inside, 0 (or minimal) at identity, blind to padding."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def attention_kl(teacher_log_probs: Tensor, student_log_probs: Tensor, mask: Tensor) -> Tensor:
+    """KL(teacher‖student) of attention maps, the paper's Eq. 2, in nats; a scalar.
+
+    Log-probabilities of shape (batch, heads, query, key), `mask` (batch, seq) with 1 for real tokens. Each
+    example counts the mean over heads and over its real query rows; the batch counts the mean over its
+    examples. So the value of a set does not depend on how it is split into batches, nor on the length they
+    are padded to.
+    """
+    return attention_kl_per_head(teacher_log_probs, student_log_probs, mask).mean()
+
+
+def attention_kl_per_head(teacher_log_probs: Tensor, student_log_probs: Tensor, mask: Tensor) -> Tensor:
+    """The same before the means over examples and heads: (batch, heads), in nats."""
+    _same_shape("attention maps", teacher_log_probs, student_log_probs)
+    batch, _, queries, keys = teacher_log_probs.shape
+    if mask.shape != (batch, queries) or queries != keys:
+        raise ValueError(
+            f"attention_kl: expected maps (batch, heads, seq, seq) and a mask (batch, seq), got maps "
+            f"{tuple(teacher_log_probs.shape)} and mask {tuple(mask.shape)}; pass the attention mask of "
+            "the same batch"
+        )
+    rows = mask.to(torch.float32)
+    per_row = _RowKl.apply(teacher_log_probs.float(), student_log_probs.float(), mask.bool())
+    return (per_row * rows[:, None, :]).sum(-1) / rows.sum(-1)[:, None]
+
+
+class _RowKl(torch.autograd.Function):
+    """KL of every query row: (batch, heads, query, key) twice and real keys (batch, key) → (batch, heads,
+    query).
+
+    Its gradient with respect to the student's log-probabilities is −p(teacher), one product; autograd's own
+    way through the same formula takes three times as long. The teacher gets no gradient.
+    """
+
+    @staticmethod
+    def forward(context, teacher: Tensor, student: Tensor, real_keys: Tensor) -> Tensor:
+        probability = teacher.exp().masked_fill_(~real_keys[:, None, None, :], 0.0)
+        # A padded key has log-probability -inf (or a huge negative number) on both sides; 0 · (-inf − -inf)
+        # must be 0, and so must 0 · log(0 / q) of a real key that the teacher gives no probability at all.
+        difference = (teacher - student).masked_fill_(probability == 0, 0.0)
+        context.save_for_backward(probability)
+        return difference.mul_(probability).sum(-1)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[None, Tensor, None]:
+        (probability,) = context.saved_tensors
+        return None, probability * -gradient[..., None], None
+
+
+def cls_distance(teacher_cls: Tensor, student_cls: Tensor) -> Tensor:
+    """1 − cos of the [CLS] vectors, the paper's Eq. 3; (batch, hidden) twice → the scalar mean."""
+    return cls_distance_per_example(teacher_cls, student_cls).mean()
+
+
+def cls_distance_per_example(teacher_cls: Tensor, student_cls: Tensor) -> Tensor:
+    """The same before the mean: (batch,)."""
+    _same_shape("[CLS] vectors", teacher_cls, student_cls)
+    # float64 for the cosine alone: in float32 equal vectors give 1 ± 6e-8, and a distance must not be
+    # negative.
+    cosine = functional.cosine_similarity(teacher_cls.double(), student_cls.double(), dim=-1)
+    return (1 - cosine).clamp_min(0).float()
+
+
+def soft_label_loss(teacher_logits: Tensor, student_logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """T²·KL(teacher‖student) of the class probabilities at temperature T, mean over the batch.
+
+    (batch, classes) twice → scalar. At T = 1 its gradient is that of the paper's cross-entropy with soft
+    labels; T² keeps the gradient's size over temperatures (Hinton et al., 2015).
+    """
+    _same_shape("logits", teacher_logits, student_logits)
+    return soft_label_loss_per_example(teacher_logits, student_logits, temperature).mean()
+
+
+def soft_label_loss_per_example(
+    teacher_logits: Tensor, student_logits: Tensor, temperature: float = 1.0
+) -> Tensor:
+    """The same before the mean: (batch,)."""
+    if not temperature > 0:
+        raise ValueError(f"temperature: expected a number above 0, got {temperature}")
+    teacher = functional.log_softmax(teacher_logits.float() / temperature, dim=-1)
+    student = functional.log_softmax(student_logits.float() / temperature, dim=-1)
+    return temperature**2 * (teacher.exp() * (teacher - student)).sum(-1)
+
+
+def hard_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy with the class ids: (batch, classes) and (batch,) → scalar mean."""
+    return functional.cross_entropy(logits.float(), labels)
+
+
+def _same_shape(what: str, teacher: Tensor, student: Tensor) -> None:
+    if teacher.shape != student.shape:
+        raise ValueError(
+            f"{what}: expected the same shape twice, got teacher {tuple(teacher.shape)} and student "
+            f"{tuple(student.shape)}"
+        )

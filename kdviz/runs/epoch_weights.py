@@ -1,0 +1,36 @@
+"""The student's weights of earlier epochs, in half precision, for asking one's own sentence through
+training.
+"""
+
+import math
+from pathlib import Path
+
+from kdviz.config import RunConfig
+
+
+def kept_epochs(num_epochs: int, bytes_per_epoch: int, limit_bytes: int) -> list[int]:
+    """Which epochs are kept under the limit: every one, or evenly thinned ones; always the first and the
+    last.
+    """
+    room = max(2, limit_bytes // max(1, bytes_per_epoch))
+    stride = max(1, math.ceil(num_epochs / (room - 1)))
+    return sorted({*range(0, num_epochs, stride), num_epochs})
+
+
+def keep_weights(run_folder: Path, weights: Path, epoch: int, config: RunConfig) -> None:
+    """Store the weights of `epoch` in float16 under checkpoints/, where the run's limit has room for that
+    epoch.
+    """
+    import torch
+    from safetensors.torch import load_file, save
+
+    from kdviz.files import write_bytes
+
+    if not config.keep_checkpoints or epoch not in kept_epochs(
+        config.epochs, weights.stat().st_size // 2, config.checkpoints_mb << 20
+    ):
+        return
+    target = run_folder / "checkpoints" / f"epoch_{epoch:04d}" / "student" / "model.safetensors"
+    if not target.exists():
+        state = {name: tensor.to(torch.float16) for name, tensor in load_file(weights).items()}
+        write_bytes(target, save(state, {"format": "pt"}))

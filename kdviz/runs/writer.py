@@ -1,0 +1,207 @@
+"""Writing a run folder: the only code that does. Everything appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kdviz.files import json_line, read_json, write_arrays, write_bytes, write_json
+from kdviz.models.build import copy_tokenizer
+
+if TYPE_CHECKING:
+    from kdviz.training.evaluate import Evaluated
+
+STATUS_INTERVAL_SECONDS = 0.5
+
+
+def now() -> str:
+    """UTC in ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class _LogFile(logging.FileHandler):
+    """A log that a full disk or a vanished folder makes shorter; it never hides the reason of what it was to
+    record.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
+class RunWriter:
+    """Writes one run's files. Held by whoever holds the run's lock; readers need nothing but the files."""
+
+    def __init__(self, folder: Path, on_status: Callable[[dict], None] | None = None):
+        self.folder, self._on_status = Path(folder), on_status
+        self.status: dict = self._read_status()
+        self._metrics = self.folder / "metrics.jsonl"
+        self._last_status = 0.0
+        self.log = logging.Logger(f"kdviz.run.{self.folder.name}")
+        self._handler = _LogFile(self.folder / "log.txt", encoding="utf-8", delay=True)
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        self.log.addHandler(self._handler)
+
+    def close(self) -> None:
+        self._handler.close()
+
+    def _read_status(self) -> dict:
+        try:
+            return read_json(self.folder / "status.json")
+        except (OSError, ValueError):
+            return {}
+
+    def update_status(self, *, force: bool = False, **changes: object) -> None:
+        """Merge `changes` into status.json; written at most every STATUS_INTERVAL_SECONDS unless forced."""
+        self.status.update(changes)
+        if force or time.monotonic() - self._last_status > STATUS_INTERVAL_SECONDS:
+            if not (
+                self.folder / "config.json"
+            ).exists():  # writing would make a foreign folder of what somebody removed
+                raise FileNotFoundError(errno.ENOENT, "the run's folder is gone", str(self.folder))
+            self.status["updated"] = now()
+            write_json(self.folder / "status.json", self.status)
+            self._last_status = time.monotonic()
+            if self._on_status:
+                self._on_status(dict(self.status))
+
+    def line(self, record: dict) -> None:
+        """Append one record to metrics.jsonl."""
+        with open(self._metrics, "a", encoding="utf-8") as file:
+            file.write(json_line(record))
+
+    def secured_bytes(self) -> int:
+        """The size of metrics.jsonl, after bringing it to the disk: a checkpoint builds on these lines."""
+        with open(self._metrics, "ab") as file:
+            os.fsync(file.fileno())
+            return file.tell()
+
+    def cut_metrics(self, num_bytes: int, then: dict | None = None) -> None:
+        """Keep the first `num_bytes` of metrics.jsonl (what a checkpoint had seen) and the record `then`
+        behind them.
+
+        Both in one replacement, as a new file: readers notice, and no kill in between can lose a finished
+        epoch's line.
+        """
+        before = self._metrics.read_bytes() if self._metrics.exists() else b""
+        content = before[:num_bytes] + (json_line(then).encode() if then else b"")
+        if content == before:
+            return
+        write_bytes(self._metrics, content)
+        for path in (self.folder / "snapshots").glob("step_*.safetensors"):
+            if f'"step": {int(path.stem.split("_")[1])},'.encode() not in content:
+                path.unlink()
+
+    def keep_teacher_lines(self, step: int | None = None) -> None:
+        """Keep only the lines of the teacher's fine-tuning, up to `step` (default: all of them): training
+        begins anew.
+        """
+        records = (
+            [
+                line
+                for line in self._metrics.read_bytes().splitlines(keepends=True)
+                if line.startswith(b'{"kind": "teacher",') and line.endswith(b"\n")
+            ]
+            if self._metrics.exists()
+            else []
+        )
+        self.cut_metrics(
+            sum(len(line) for line in records if step is None or json.loads(line)["step"] <= step)
+        )
+
+    def evaluation(self, epoch: int, evaluated: Evaluated) -> None:
+        """Store the per-example results of an epoch."""
+        write_arrays(
+            self.folder / "evaluations" / f"epoch_{epoch:04d}.safetensors",
+            {
+                "index": evaluated.index.astype(np.int32),
+                "label": evaluated.labels.astype(np.int32),
+                "teacher_logits": evaluated.teacher_logits,
+                "student_logits": evaluated.student_logits,
+                "attention_kl": evaluated.attention_kl.mean(axis=2),
+                "cls_distance": evaluated.cls_distance,
+            },
+        )
+
+    def predictions(self, epoch: int) -> None:
+        """Write predictions.jsonl from the stored evaluation of `epoch`."""
+        from safetensors.numpy import load_file
+
+        arrays = load_file(self.folder / "evaluations" / f"epoch_{epoch:04d}.safetensors")
+        rows = zip(
+            *(arrays[name].tolist() for name in ("index", "label", "teacher_logits", "student_logits"))
+        )
+        keys = ("index", "label", "teacher_logits", "student_logits")
+        write_bytes(
+            self.folder / "predictions.jsonl",
+            "".join(json_line(dict(zip(keys, row))) for row in rows).encode(),
+        )
+
+    def student(self, weights: Path, config: dict, tokenizer_folder: Path) -> None:
+        """Make student/ the weights in the file `weights` (linked where the disk can), with `config` and the
+        tokenizer.
+        """
+        folder = self.folder / "student"
+        folder.mkdir(exist_ok=True)
+        copy_tokenizer(tokenizer_folder, folder)
+        write_json(folder / "config.json", config)
+        temporary = folder / ".model.tmp"
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(weights, temporary)
+        except OSError:  # exFAT and some network disks have no links
+            shutil.copyfile(weights, temporary)
+        os.replace(temporary, folder / "model.safetensors")
+
+    def probes(self, rows: list[dict], teacher_maps: dict[str, np.ndarray]) -> None:
+        """Store the probes with the teacher's answers, and the teacher's maps of them."""
+        self.snapshot(None, teacher_maps)
+        write_json(self.folder / "probes.json", rows)
+
+    def summary(self, primary_metric: str, extra: dict) -> None:
+        """Write summary.json from the eval lines so far: the last epoch, the best by the primary metric, and
+        `extra`.
+        """
+        evals = [
+            json.loads(line)
+            for line in self._metrics.read_bytes().split(b"\n")
+            if line.startswith(b'{"kind": "eval"')
+        ]
+        best = max(evals, key=lambda line: line["metrics"][primary_metric])
+        keys = ("metrics", "intervals", "n", "teacher_metrics", "mismatch", "agreement", "logit_kl")
+        summary = {
+            "epoch": evals[-1]["epoch"],
+            **{key: evals[-1][key] for key in keys},
+            "best_epoch": best["epoch"],
+            "best_metrics": best["metrics"],
+            "primary_metric": primary_metric,
+        }
+        write_json(self.folder / "summary.json", summary | extra)
+
+    def snapshot(self, step: int | None, maps: dict[str, np.ndarray]) -> None:
+        """Store maps of the probes: the student's at `step`, or the teacher's (None)."""
+        name = "teacher" if step is None else f"step_{step:06d}"
+        write_arrays(
+            self.folder / "snapshots" / f"{name}.safetensors",
+            {probe: array.astype(np.float32) for probe, array in maps.items()},
+        )

@@ -1,0 +1,1 @@
+"""What is looked at and taken away: views, links, one's own sentence, reports, BertViz."""

@@ -1,0 +1,253 @@
+"""A run while it goes: what the live view shows, as words and short arrays. Pure reading, no screen.
+
+However long a run is, a curve here has at most `MOST_POINTS` points, and `Run` has parsed every line once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from kdviz.jobs.queue import Queue
+from kdviz.runs.reader import Run, Store, Unreadable
+
+MOST_POINTS = 200
+PHASES = {
+    "loading": "Loading models and data",
+    "teacher": "Fine-tuning the teacher",
+    "teacher_outputs": "Computing the teacher's outputs",
+    "distilling": "Distilling",
+    "evaluating": "Evaluating",
+    "measuring cost": "Measuring time per sentence",
+    "done": "Done",
+}
+
+
+def thinned(lines: Sequence[dict], most: int = MOST_POINTS) -> list[dict]:
+    """At most `most` of the lines, evenly spread, the first and the last always among them."""
+    if len(lines) <= most:
+        return list(lines)
+    places = np.unique(np.linspace(0, len(lines) - 1, most).round().astype(int))
+    return [lines[place] for place in places]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mismatch:
+    """The probes' mismatch through training: `epochs` and `steps` (m,), `attention_kl` (m, pairs) in nats,
+    `cls_distance` (m, pairs).
+    """
+
+    epochs: list[float]
+    steps: list[int]
+    attention_kl: np.ndarray
+    cls_distance: np.ndarray
+
+
+def mismatch_so_far(run: Run) -> Mismatch | None:
+    """What was measured on the probes until now; None before the first moment."""
+    lines = thinned([line for line in run.probe_lines if _is_whole(line, len(run.pairs))])
+    if not lines:
+        return None
+    kl, distance = (
+        np.array([line["mismatch"][name] for line in lines], dtype=float)
+        for name in ("attention_kl", "cls_distance")
+    )
+    return Mismatch(
+        epochs=[float(line["epoch"]) for line in lines],
+        steps=[int(line["step"]) for line in lines],
+        attention_kl=kl,
+        cls_distance=distance,
+    )
+
+
+def _is_whole(line: dict, num_pairs: int) -> bool:
+    mismatch = line.get("mismatch") or {}
+    return all(len(mismatch.get(name) or ()) == num_pairs for name in ("attention_kl", "cls_distance"))
+
+
+def stage_starts(run: Run) -> list[tuple[float, str]]:
+    """(epoch, name) of every stage that has begun."""
+    return [(float(line["epoch"]), str(line["stage"].get("name", ""))) for line in run.stage_lines]
+
+
+def phase_words(status: dict) -> str:
+    """What the run is doing, in words."""
+    return PHASES.get(str(status.get("phase")), "Starting")
+
+
+def duration_words(seconds: float | None) -> str:
+    """A duration as people say it: "40 s", "110 s", "3 min", "2 h 10 min"; "unknown" where there is no
+    estimate.
+    """
+    if seconds is None or not np.isfinite(seconds) or seconds < 0:
+        return "unknown"
+    if seconds < 175:  # "2 min" for 91 s would be a third too much
+        return f"{round(seconds) if seconds < 90 else 10 * round(seconds / 10)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def progress_share(status: dict) -> float:
+    """How much of the present phase is done, 0 to 1, whatever the file says: of the distillation, or of what
+    comes before it.
+    """
+    share = _number(status.get("phase_progress"))
+    if share is None:
+        step, total = _number(status.get("step")), _number(status.get("total_steps"))
+        share = step / total if step is not None and total else 0.0
+    return min(max(share, 0.0), 1.0)
+
+
+def seconds_left(run: Run, status: dict, now: datetime) -> float | None:
+    """Seconds to the end: the loop's own figure while it distils; while the teacher is fine-tuned, at the
+    pace seen so far and with the plan's estimate for the rest. None where nothing is known.
+    """
+    left = _number(status.get("seconds_left"))
+    if left is not None:
+        return left
+    share, planned = (
+        _number(status.get("phase_progress")),
+        _number((run.config.get("planned") or {}).get("seconds")),
+    )
+    if status.get("phase") != "teacher" or not share or planned is None:
+        return None
+    try:
+        elapsed = (now - datetime.fromisoformat(str(status.get("started")))).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return elapsed * (1 - share) / share + planned if share > 0.03 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """`student` and `teacher` by metric as far as known, of how many examples, after which epoch; the
+    teacher's `warning`.
+    """
+
+    student: dict
+    teacher: dict
+    agreement: float | None
+    num_examples: int | None
+    epoch: int | None
+    majority: float | None
+    warning: str | None
+
+
+def latest_scores(run: Run) -> Scores:
+    """The scores known by now: the teacher's come first, the student's with every evaluation."""
+    last = (run.evals or [{}])[-1]
+    teacher = (run.lines("teacher_score") or [{}])[-1]
+    return Scores(
+        student=last.get("metrics") or {},
+        teacher=teacher.get("metrics") or last.get("teacher_metrics") or {},
+        agreement=last.get("agreement"),
+        num_examples=last.get("n") or teacher.get("n"),
+        epoch=last.get("epoch"),
+        majority=teacher.get("majority"),
+        warning=teacher.get("warning"),
+    )
+
+
+def how_it_runs(run: Run) -> list[str]:
+    """What a run's speed depends on, as far as its files say: where the teacher's outputs come from and why,
+    the arithmetic of the training steps and why, and the share of the time that evaluations take.
+    """
+    outputs, dtype, reason = (
+        str(each or "")
+        for each in (
+            run.status.get("teacher_outputs"),
+            run.config.get("dtype"),
+            run.config.get("dtype_reason"),
+        )
+    )
+    summary = run.summary
+    seconds = summary.get("seconds") if isinstance(summary, dict) else None
+    training, evaluation = (
+        (_number(seconds.get(name)) for name in ("training", "evaluation"))
+        if isinstance(seconds, dict)
+        else (None, None)
+    )
+    return [
+        *([f"teacher's outputs {outputs}"] if outputs else []),
+        *([f"training steps in {dtype}" + (f" ({reason})" if reason else "")] if dtype else []),
+        *(
+            [f"evaluations took {evaluation / (training + evaluation):.0%} of the time"]
+            if training and evaluation
+            else []
+        ),
+    ]
+
+
+def _number(value: object) -> float | None:
+    return (
+        float(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
+        else None
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One run in the list of runs. `state` is a run's state, or stopping. `place` counts from 1 among the
+    waiting.
+    """
+
+    run: Run
+    state: str
+    place: int | None = None
+    waits_elsewhere: bool = False
+    note: str | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ("running", "stopping") or self.place is not None or self.waits_elsewhere
+
+    @property
+    def is_left_over(self) -> bool:
+        """Waiting on disk, but in no server's queue: its server ended."""
+        return self.state == "queued" and self.place is None and not self.waits_elsewhere
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """All runs of the runs folder and where they stand, newest first, as one server sees them now."""
+
+    rows: tuple[Row, ...]
+    unreadable: tuple[Unreadable, ...]
+
+    @property
+    def signature(self) -> tuple:
+        """Changes when the page has to be drawn anew: a run came, went, or is in another state or place."""
+        return tuple((row.run.id, row.state, row.place, row.waits_elsewhere, row.note) for row in self.rows)
+
+    @property
+    def training(self) -> Row | None:
+        """The run being trained, this server's first."""
+        return next((row for row in self.rows if row.state in ("running", "stopping")), None)
+
+    def row(self, run_id: str | None) -> Row | None:
+        return next((row for row in self.rows if row.run.id == run_id), None)
+
+
+def board_of(store: Store, queue: Queue) -> Board:
+    """Read where every run stands. One pass over the runs folder, without reading metrics."""
+    rows, unreadable = [], []
+    for entry in store.list():
+        if isinstance(entry, Unreadable):
+            unreadable.append(entry)
+        elif not entry.is_demo:
+            rows.append(_row(entry, queue))
+    return Board(
+        rows=tuple(sorted(rows, key=lambda row: row.run.id != queue.current)), unreadable=tuple(unreadable)
+    )
+
+
+def _row(run: Run, queue: Queue) -> Row:
+    state, place = run.state, queue.place(run.id)
+    if queue.current == run.id and state not in ("running", "finished", "failed"):
+        state = "running"  # taken from the queue a moment ago; its files will say so soon
+    if queue.is_stopping(run.id):
+        state = "stopping"
+    waits_elsewhere = state == "queued" and place is None and queue.waits_elsewhere(run.id)
+    return Row(run=run, state=state, place=place, waits_elsewhere=waits_elsewhere, note=queue.note(run.id))

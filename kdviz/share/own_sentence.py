@@ -1,0 +1,161 @@
+"""Asking a finished (or still training) run about one's own sentence: maps and predictions of both models."""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kdviz.errors import RequestError
+from kdviz.runs.reader import Run
+
+MAX_CHARACTERS = 5000
+_KEPT_MODELS = 4
+_models: OrderedDict[tuple, object] = OrderedDict()
+_guard = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """`tokens`; maps (layers, heads, query, key) and logits (classes,) of both; `truncated`: whether the text
+    was cut.
+    """
+
+    tokens: tuple[str, ...]
+    teacher_maps: np.ndarray
+    student_maps: np.ndarray
+    teacher_logits: np.ndarray
+    student_logits: np.ndarray
+    truncated: bool
+
+
+def epochs_with_weights(run: Run) -> list[int]:
+    """Epochs whose student can be asked: those kept, and the last evaluated one."""
+    kept = sorted(
+        int(path.name.split("_")[1])
+        for path in (run.folder / "checkpoints").glob("epoch_*")
+        if (path / "student" / "model.safetensors").exists()
+    )
+    last = (
+        [run.evals[-1]["epoch"]]
+        if run.evals and (run.folder / "student" / "model.safetensors").exists()
+        else []
+    )
+    return sorted({*kept, *last})
+
+
+def can_be_asked(run: Run) -> bool:
+    """Whether the weights of both models are there (those of the stored demo are not)."""
+    return bool(epochs_with_weights(run)) and (_teacher_folder(run) / "model.safetensors").exists()
+
+
+def ask(run: Run, text_a: str, text_b: str | None = None, epoch: int | None = None) -> Answer:
+    """Maps and predictions of teacher and student for a sentence (or pair), after `epoch` (default: the
+    last).
+
+    RequestError where the text is empty or the weights are not stored. Longer texts than the run's max_length
+    are cut.
+    """
+    if not text_a.strip() or (text_b is not None and not text_b.strip()):
+        raise RequestError(
+            "text: expected a sentence with at least one word, got only spaces; type one", field="text_a"
+        )
+    if not can_be_asked(run):
+        raise RequestError(
+            f"run {run.id!r} has no stored weights, so it cannot be asked about a new sentence; start a "
+            "short run of your own",
+            field="run_id",
+        )
+    epochs = epochs_with_weights(run)
+    chosen = epochs[-1] if epoch is None else min(epochs, key=lambda kept: (abs(kept - epoch), kept))
+    tokenizer, teacher, student = _loaded(run, chosen)
+    clean = [
+        text.encode("utf-8", "replace").decode()[:MAX_CHARACTERS] if text is not None else None
+        for text in (text_a, text_b)
+    ]
+    ids, types, truncated = tokenizer.encode(*clean)
+    teacher_maps, teacher_logits = _run(teacher, ids, types)
+    student_maps, student_logits = _run(student, ids, types)
+    cut = truncated or any(text is not None and len(text) > MAX_CHARACTERS for text in (text_a, text_b))
+    return Answer(
+        tokens=tuple(tokenizer.tokens(ids)),
+        teacher_maps=teacher_maps,
+        student_maps=student_maps,
+        teacher_logits=teacher_logits,
+        student_logits=student_logits,
+        truncated=cut,
+    )
+
+
+def _run(model, ids: list[int], types: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    import torch
+
+    from kdviz.models.trace import classify, trace
+
+    input_ids, type_ids = torch.tensor([ids]), torch.tensor([types])
+    with torch.no_grad():
+        traced = trace(
+            model,
+            input_ids,
+            torch.ones_like(input_ids),
+            type_ids,
+            record=range(len(model.bert.encoder.layer)),
+        )
+        logits = classify(model, traced.last)[0].numpy()
+    return np.stack([traced.log_probs[layer][0].exp().numpy() for layer in sorted(traced.log_probs)]), logits
+
+
+def _teacher_folder(run: Run) -> Path:
+    return run.folder.parent / "teachers" / str(run.config["teacher_fingerprint"])
+
+
+def _loaded(run: Run, epoch: int) -> tuple:
+    """(tokenizer, teacher, student after `epoch`), the last few kept in memory."""
+    from kdviz.data.encoded import Tokenizer
+    from kdviz.models.build import load_classifier
+
+    num_labels, teacher_folder, student_folder = (
+        len(run.config["labels"]),
+        _teacher_folder(run),
+        _student_folder(run, epoch),
+    )
+    weights = student_folder / "model.safetensors"
+    tokenizer = _kept(
+        ("tokenizer", teacher_folder, run.config["max_length"]),
+        lambda: Tokenizer(teacher_folder, run.config["max_length"]),
+    )
+    teacher = _kept(("model", teacher_folder), lambda: load_classifier(teacher_folder, num_labels))
+    student = _kept(
+        ("model", student_folder, weights.stat().st_mtime_ns),
+        lambda: _student(run, student_folder, num_labels),
+    )
+    return tokenizer, teacher, student
+
+
+def _student_folder(run: Run, epoch: int) -> Path:
+    return run.checkpoint_folder(epoch) or run.folder / "student"
+
+
+def _student(run: Run, folder: Path, num_labels: int):
+    """A student from student/, or with the weights of a kept epoch, which share its config."""
+    from safetensors.torch import load_file
+
+    from kdviz.models.build import load_classifier
+
+    student = load_classifier(run.folder / "student", num_labels)
+    if folder != run.folder / "student":
+        student.load_state_dict(
+            {name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()}
+        )
+    return student
+
+
+def _kept(key: tuple, make):
+    with _guard:
+        if key not in _models:
+            _models[key] = make()
+            while len(_models) > _KEPT_MODELS:
+                _models.popitem(last=False)
+        _models.move_to_end(key)
+        return _models[key]

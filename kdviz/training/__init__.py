@@ -1,0 +1,1 @@
+"""Training: teacher, student loop, evaluation, and everything these need."""

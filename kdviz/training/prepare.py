@@ -1,0 +1,201 @@
+"""From a run's config to everything the loop needs: data, tokenizer, teacher with its outputs, probes,
+student.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from kdviz.config import RunConfig
+from kdviz.data import load_examples, subset
+from kdviz.data.encoded import EncodedSet, Tokenizer
+from kdviz.errors import RequestError
+from kdviz.models.build import Checkpoint, build_student, load_classifier, match_layers, resolve
+from kdviz.runs.checkpoint import latest
+from kdviz.runs.writer import RunWriter
+from kdviz.tasks import TASKS, Task
+from kdviz.training.optimise import arithmetic, choose_device, choose_dtype, derived_seed
+from kdviz.training.probes import Probes, make_probes
+from kdviz.training.teacher import TeacherHooks, finetuned_teacher
+from kdviz.training.teacher_outputs import CachedOutputs, Needs, TeacherOutputs, needs_of, teacher_outputs
+
+MEBIBYTE = 1 << 20
+
+
+@dataclass(kw_only=True)
+class Prepared:
+    """Everything the loop reads. `evaluations` by name, the main one first."""
+
+    config: RunConfig
+    task: Task
+    pairs: tuple[tuple[int, int], ...]
+    device: torch.device
+    run_in: Callable
+    checkpoint: Checkpoint
+    train: EncodedSet
+    evaluations: dict[str, EncodedSet]
+    teacher: nn.Module
+    teacher_folder: Path
+    train_outputs: TeacherOutputs | CachedOutputs
+    evaluation_outputs: dict[str, TeacherOutputs | CachedOutputs]
+    probes: Probes
+
+    @property
+    def num_teacher_layers(self) -> int:
+        return self.teacher.config.num_hidden_layers
+
+
+def prepare(writer: RunWriter, asked: dict, check_stop: Callable[[], None]) -> Prepared:
+    """Load and compute all that a run needs, telling phase and progress in status.json."""
+    config = RunConfig.from_dict(asked)
+    task, runs_dir = TASKS[config.task], writer.folder.parent
+    writer.update_status(phase="loading", force=True)
+    checkpoint = resolve(config.teacher)
+    if checkpoint.weights_sha256 != asked["teacher_weights_sha256"]:
+        raise RequestError(
+            f"teacher: the weights in {checkpoint.folder} changed since this run was made; start a new run",
+            field="teacher",
+        )
+    check_stop()
+    # Where the examples were found when the run was made: KDVIZ_GLUE_DIR may be another one today.
+    source, origin = asked["data"]["source"], asked["data"]["origin"]
+    loaded = load_examples(
+        config.task,
+        source,
+        os.path.dirname(origin) if source == "folder" else None,
+        seed=asked["data"]["seed"],
+    )
+    if loaded.fingerprint != asked["data"]["fingerprint"]:
+        raise RequestError(
+            f"data_dir: the examples changed since this run began (content {asked['data']['fingerprint']} "
+            f"then, {loaded.fingerprint} now); start a new run",
+            field="data_dir",
+        )
+    tokenizer, cache = Tokenizer(checkpoint.folder, config.max_length), runs_dir / "teachers" / ".encoded"
+    train = tokenizer.encode_set(
+        subset(loaded.train, config.train_size, seed=config.data_seed), cache, tick=check_stop
+    )
+    evaluations = {
+        name: tokenizer.encode_set(
+            subset(examples, config.eval_size, seed=config.data_seed), cache, tick=check_stop
+        )
+        for name, examples in loaded.dev.items()
+    }
+    if max(int(encoded.tokens.max()) for encoded in (train, *evaluations.values())) >= checkpoint.vocab_size:
+        raise RequestError(
+            f"teacher: the tokenizer in {checkpoint.folder} has tokens beyond the model's vocabulary of "
+            f"{checkpoint.vocab_size}; choose a checkpoint with its own tokenizer",
+            field="teacher",
+        )
+    check_stop()
+    device, _ = choose_device(config.device_choice)
+    run_in = arithmetic(device, getattr(torch, asked["dtype"]))
+
+    def tick(phase: str) -> Callable[[float], None]:
+        def report(share: float) -> None:
+            check_stop()
+            writer.update_status(phase=phase, phase_progress=round(share, 4))
+
+        return report
+
+    teacher_folder = runs_dir / "teachers" / asked["teacher_fingerprint"]
+    hooks = TeacherHooks(tick=tick("teacher"), phase=lambda text: writer.update_status(waiting=text))
+    if (
+        latest(writer.folder / "checkpoints") is None
+    ):  # else the lines of this run are there already, whoever removed its teacher
+        hooks = replace(hooks, begin=writer.keep_teacher_lines, line=writer.line)
+    teacher = finetuned_teacher(
+        config, task, checkpoint, train, folder=teacher_folder, device=device, run_in=run_in, hooks=hooks
+    )
+    pairs = match_layers(config.matching, config.student_layers, checkpoint.num_layers)
+    budget = dict(
+        folder=teacher_folder / "outputs",
+        memory_bytes=config.cache_memory_mb * MEBIBYTE,
+        disk_bytes=config.cache_disk_mb * MEBIBYTE,
+        mode=config.cache,
+        tick=tick("teacher_outputs"),
+    )
+    train_outputs = teacher_outputs(
+        teacher, train, training_needs(config, pairs), arithmetic=asked["dtype"], run_in=run_in, **budget
+    )
+    all_layers = frozenset(range(checkpoint.num_layers))
+    evaluation_needs = Needs(
+        logits=True, cls_layers=all_layers, map_layers=frozenset(layer for _, layer in pairs)
+    )
+    # Whatever the arithmetic of training, what is measured is measured in float32: a stranger can recompute
+    # it.
+    evaluation_outputs = {
+        name: teacher_outputs(teacher, encoded, evaluation_needs, **budget)
+        for name, encoded in evaluations.items()
+    }
+    return Prepared(
+        config=config,
+        task=task,
+        pairs=pairs,
+        device=device,
+        run_in=run_in,
+        checkpoint=checkpoint,
+        train=train,
+        evaluations=evaluations,
+        teacher=teacher,
+        teacher_folder=teacher_folder,
+        train_outputs=train_outputs,
+        evaluation_outputs=evaluation_outputs,
+        probes=make_probes(config.task, tokenizer, teacher),
+    )
+
+
+def training_needs(config: RunConfig, pairs: tuple[tuple[int, int], ...]) -> Needs:
+    """What all stages together want of the teacher on the training set."""
+    if not config.uses_internal_terms:
+        return Needs(logits=config.strategy != "hard")
+    active = [pair for pair in pairs if config.active_pairs is None or pair[0] in config.active_pairs]
+    return needs_of(
+        active,
+        logits=True,
+        kl="kl" in config.terms,
+        cos="cos" in config.terms or config.cosine_threshold is not None,
+    )
+
+
+def make_student(prepared: Prepared) -> nn.Module:
+    """The student before its first step, on the run's device."""
+    config = prepared.config
+    generator = torch.Generator().manual_seed(derived_seed("student", config.seed))
+    checkpoint = (
+        resolve(config.student_checkpoint, field="student_checkpoint")
+        if config.student_checkpoint
+        else prepared.checkpoint
+    )
+    source = (
+        load_classifier(checkpoint.folder, prepared.task.num_labels, generator)
+        if config.init != "teacher"
+        else prepared.teacher
+    )
+    student = build_student(
+        init=config.init, pairs=prepared.pairs, teacher=prepared.teacher, source=source, generator=generator
+    )
+    for parameter in student.parameters():
+        parameter.requires_grad = True
+    return student.to(prepared.device)
+
+
+def settle_arithmetic(asked: dict, num_threads: int) -> dict:
+    """config.json's device, dtype and threads with their reasons: chosen when a run first starts, kept when
+    it resumes.
+    """
+    if "dtype" in asked:
+        return {}
+    device, device_reason = choose_device(asked["device_choice"])
+    dtype, dtype_reason = choose_dtype(asked["dtype_choice"], device)
+    return {
+        "device": device.type,
+        "device_reason": device_reason,
+        "dtype": str(dtype).removeprefix("torch."),
+        "dtype_reason": dtype_reason,
+        "num_threads": num_threads,
+    }

@@ -1,0 +1,226 @@
+"""Fine-tuning a teacher once, keeping it by fingerprint, and judging whether it can be trusted."""
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from kdviz.config import RunConfig
+from kdviz.data.encoded import EncodedSet
+from kdviz.errors import RequestError, RunFailed
+from kdviz.files import exclusive, read_json, write_json
+from kdviz.method import losses
+from kdviz.models.build import Checkpoint, load_classifier, save_model
+from kdviz.models.trace import classify, seed_dropout, trace
+from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
+from kdviz.tasks import Task, majority_share, score_intervals, scores
+from kdviz.training.evaluate import predict
+from kdviz.training.optimise import derived_seed, learning_rate_at, make_optimizer, optimizer_step
+from kdviz.training.used_rows import train_used_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherHooks:
+    """What the fine-tuning tells: `begin` the step it starts at, `line` records for metrics.jsonl, `tick` the
+    share done (may raise).
+    """
+
+    begin: Callable[[int], None] = lambda step: None
+    line: Callable[[dict], None] = lambda record: None
+    tick: Callable[[float], None] = lambda share: None
+    phase: Callable[[str], None] = lambda text: None
+
+
+def finetuned_teacher(
+    config: RunConfig,
+    task: Task,
+    checkpoint: Checkpoint,
+    train: EncodedSet,
+    *,
+    folder: Path,
+    device: torch.device,
+    run_in: Callable = nullcontext,
+    hooks: TeacherHooks = TeacherHooks(),
+) -> nn.Module:
+    """The teacher of that fingerprint (`folder`'s name): loaded where it exists, else fine-tuned, resuming
+    after a break.
+
+    In eval mode, without gradients; nothing here or later updates it. Another run that needs the same teacher
+    waits.
+    """
+    while not (folder / "model.safetensors").exists():
+        with exclusive(folder.with_name(f".{folder.name}.lock")) as ours:
+            if not ours:
+                hooks.phase("waiting for another run that is fine-tuning this teacher")
+                hooks.tick(0.0)
+                time.sleep(0.2)
+            elif not (folder / "model.safetensors").exists():
+                _finetune(config, task, checkpoint, train, folder, device, run_in, hooks)
+    try:
+        teacher = load_classifier(folder, task.num_labels).to(device)
+    except (OSError, SafetensorError, RequestError) as error:
+        raise RunFailed(
+            f"the kept teacher in {folder} is damaged ({str(error).splitlines()[0][:120]}); remove that "
+            "folder and resume: it is made again"
+        ) from error
+    for parameter in teacher.parameters():
+        parameter.requires_grad = False
+    return teacher
+
+
+def _finetune(
+    config: RunConfig,
+    task: Task,
+    checkpoint: Checkpoint,
+    train: EncodedSet,
+    folder: Path,
+    device: torch.device,
+    run_in: Callable,
+    hooks: TeacherHooks,
+) -> None:
+    """Plain fine-tuning with hard labels; a checkpoint after every epoch in a hidden folder beside the final
+    one.
+    """
+    seed = derived_seed("teacher", config.data_seed)
+    model = load_classifier(checkpoint.folder, task.num_labels, torch.Generator().manual_seed(seed)).to(
+        device
+    )
+    generator = torch.Generator(device=device)
+    seed_dropout(model, generator)
+    train_used_rows(model, train.tokens)
+    optimizer = make_optimizer(
+        model, learning_rate=config.teacher_learning_rate, weight_decay=config.weight_decay
+    )
+    partial = folder.with_name(f".{folder.name}.partial")
+    found = latest(partial)
+    first_epoch = load_epoch(found, model=model, optimizer=optimizer)["epoch"] if found else 0
+    steps_per_epoch = -(-len(train) // config.batch_size)
+    total_steps, begin = steps_per_epoch * config.teacher_epochs, time.perf_counter()
+    step, every, recent = first_epoch * steps_per_epoch, max(1, total_steps // 60), []
+    hooks.begin(step)
+    for epoch in range(first_epoch, config.teacher_epochs):
+        model.train()
+        for positions in train.training_order(batch_size=config.batch_size, seed=seed, epoch=epoch):
+            hooks.tick(step / total_steps)
+            generator.manual_seed(derived_seed(seed, "step", step))
+            batch = train.batch(positions).to(device)
+            with run_in():
+                logits = classify(model, trace(model, *batch.inputs, generator=generator).last)
+            loss = losses.hard_label_loss(logits, batch.labels)
+            loss.backward()
+            learning_rate = learning_rate_at(
+                step,
+                total_steps=total_steps,
+                peak=config.teacher_learning_rate,
+                warmup_share=config.warmup_share,
+            )
+            optimizer_step(
+                optimizer, model.parameters(), learning_rate=learning_rate, max_grad_norm=config.max_grad_norm
+            )
+            recent.append(loss.detach())
+            step += 1
+            if step % every == 0 or step == total_steps:
+                mean = float(torch.stack(recent).mean())
+                recent.clear()
+                if not np.isfinite(mean):
+                    raise RunFailed(
+                        f"the teacher's fine-tuning diverged at step {step}: loss {mean}; lower "
+                        "teacher_learning_rate"
+                    )
+                hooks.line(
+                    {
+                        "kind": "teacher",
+                        "step": step,
+                        "total_steps": total_steps,
+                        "epoch": step / steps_per_epoch,
+                        "loss": mean,
+                        "seconds": time.perf_counter() - begin,
+                    }
+                )
+        if epoch + 1 < config.teacher_epochs:
+            save_epoch(partial, epoch + 1, model=model, optimizer=optimizer, state={"epoch": epoch + 1})
+            drop_older(partial, epoch + 1)
+    model.eval()
+    whole = folder.with_name(f".{folder.name}.whole")
+    shutil.rmtree(whole, ignore_errors=True)
+    save_model(model, checkpoint.folder, whole)
+    write_json(
+        whole / "teacher.json",
+        {
+            "task": task.name,
+            "checkpoint": checkpoint.name,
+            "weights_sha256": checkpoint.weights_sha256,
+            "train_examples": len(train),
+            "train_fingerprint": train.fingerprint,
+            "epochs": config.teacher_epochs,
+            "learning_rate": config.teacher_learning_rate,
+            "batch_size": config.batch_size,
+            "seed": config.data_seed,
+            "seconds": time.perf_counter() - begin,
+        },
+    )
+    _install(whole, folder)
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _install(whole: Path, folder: Path) -> None:
+    """Move the finished files into `folder`, the weights last: their presence says that the teacher is
+    whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(whole.iterdir(), key=lambda path: path.name == "model.safetensors"):
+        path.replace(folder / path.name)
+    whole.rmdir()
+
+
+def teacher_score(
+    teacher: nn.Module,
+    folder: Path,
+    task: Task,
+    evaluation: EncodedSet,
+    logits: np.ndarray | None = None,
+    *,
+    tick: Callable[[], None] = lambda: None,
+) -> dict:
+    """The teacher's metrics on the evaluation set with intervals, n and the majority share; kept in
+    metrics.json.
+
+    `warning` says where its accuracy is hardly above always answering the most frequent class. `tick` is
+    called between batches and may raise.
+    """
+    known = _known_scores(folder)
+    if evaluation.fingerprint in known:
+        return known[evaluation.fingerprint]
+    logits = predict(teacher, evaluation, tick=tick) if logits is None else logits
+    labels, predictions = evaluation.labels.astype(np.int64), logits.argmax(-1)
+    accuracy, majority = float((labels == predictions).mean()), majority_share(labels)
+    margin = 2 * float(np.sqrt(majority * (1 - majority) / len(labels)))
+    score = {
+        "metrics": scores(task, labels, predictions),
+        "intervals": score_intervals(task, labels, predictions),
+        "n": len(labels),
+        "accuracy": accuracy,
+        "majority": majority,
+    }
+    if accuracy < majority + margin:
+        score["warning"] = (
+            f"The teacher answers {accuracy:.1%} right; always answering the most frequent class gives "
+            f"{majority:.1%}. "
+            "A student can hardly learn more from it: give it more examples or epochs."
+        )
+    write_json(folder / "metrics.json", {**known, evaluation.fingerprint: score})
+    return score
+
+
+def _known_scores(folder: Path) -> dict:
+    try:
+        return read_json(folder / "metrics.json")
+    except (OSError, ValueError):
+        return {}

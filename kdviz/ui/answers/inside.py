@@ -1,0 +1,193 @@
+"""The Answers page: same answer, different inside."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from kdviz.analysis import Inside, inside, rank_inside
+from kdviz.figures import inside_scatter
+from kdviz.runs.reader import Evaluation, Run
+from kdviz.share.view import same_moment
+from kdviz.ui.answers.scores import line_at
+from kdviz.ui.frame.controls import bound
+from kdviz.ui.frame.examples import example_box, say_missing_texts, text_of, texts_of
+from kdviz.ui.frame.look import chart
+from kdviz.ui.frame.others import choose_other, other_runs, say
+from kdviz.ui.frame.remember import remembered
+from kdviz.ui.frame.state import change, go_to
+from kdviz.ui.frame.store import distinct_names
+from kdviz.ui.frame.strip import Scene
+from kdviz.ui.frame.words import OVER, WORDS
+
+MOST_ROWS = 200
+
+
+def inside_part(scene: Scene) -> None:
+    """The paper's claim in one picture: as alike in their answers, not at all alike inside."""
+    others, notices = other_runs(scene)
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    with left:
+        choose_other(scene, others[0] if others else None)
+    with right:
+        bound(
+            st.selectbox,
+            "Each dot is one of the",
+            "over",
+            scene.view.over,
+            options=list(OVER),
+            format_func=lambda name: OVER[name].split(",")[0],
+        )
+    say(notices)
+    runs = [*others[:1], scene.run]  # soft labels first: the story goes from them to the internal strategy
+    if scene.view.over == "presets":
+        _presets(scene, runs)
+    else:
+        _examples(scene, runs)
+
+
+def _examples(scene: Scene, runs: list[Run]) -> None:
+    answers = [evaluation_at(run, scene) for run in runs]
+    names = distinct_names(runs)
+    drawn = [
+        (name, run.strategy, inside(each.index, each.teacher_logits, each.student_logits, each.attention_kl))
+        for name, run, each in zip(names, runs, answers, strict=True)
+    ]
+    st.markdown(WORDS["inside"])
+    figure = remembered(inside_scatter, drawn, chosen=scene.view.row, dark=scene.dark)
+    chart(
+        figure,
+        "answers.inside",
+        "Output KL against attention KL of every evaluation example",
+        on_click=_choose_row,
+    )
+    if scene.view.row is not None:
+        example_box(scene.view.row, list(zip(names, runs, answers, strict=True)))
+    texts = texts_of(scene.run)
+    table = _table([each for _, _, each in drawn], names, lambda row: text_of(texts.get(row), row))
+    table = table if texts else table.drop(columns="text")
+    st.markdown(
+        "Examples on which both students give the teacher's answer, the most different inside first. "
+        "Choose a row to see its answers and maps."
+    )
+    pick(table, "answers.inside.list")
+    say_missing_texts(scene.run)
+
+
+def _presets(scene: Scene, runs: list[Run]) -> None:
+    """The same with the presets as dots: their maps are stored, so a click opens them."""
+    probes = scene.run.probes
+    drawn, names = [], distinct_names(runs)
+    for name, run in zip(names, runs, strict=True):
+        line = _probe_line(run, scene)
+        rows = [line.get("probes", {})[probe.id] for probe in probes]
+        teacher = np.array(
+            [probe.teacher_logits for probe in run.probes if probe.id in {each.id for each in probes}],
+            dtype=float,
+        )
+        student, kl = (
+            np.array([row["student_logits"] for row in rows], dtype=float),
+            np.array([row["attention_kl"] for row in rows], dtype=float),
+        )
+        drawn.append((name, run.strategy, inside(np.arange(len(probes)), teacher, student, kl)))
+    st.markdown(WORDS["inside"].replace("evaluation example", "preset"))
+    figure = remembered(inside_scatter, drawn, dark=scene.dark)
+    chart(
+        figure,
+        "answers.inside.presets",
+        "Output KL against attention KL of every preset",
+        on_click=lambda points: _open_preset(points, runs, [probe.id for probe in probes]),
+    )
+    table = _table(
+        [each for _, _, each in drawn], names, lambda row: f"{probes[row].title}: {probes[row].text_a}"
+    )
+    st.markdown(
+        "Presets on which both students give the teacher's answer, the most different inside first. Click "
+        "a dot to open its maps."
+    )
+    st.dataframe(table.drop(columns="row"), hide_index=True, height="content", column_config=_columns())
+
+
+def _probe_line(run: Run, scene: Scene) -> dict:
+    step = scene.step if run.id == scene.run.id else same_moment(run, scene.run, scene.view.step)
+    lines = run.probe_lines
+    return next((line for line in lines if int(line["step"]) == step), lines[-1])
+
+
+def evaluation_at(run: Run, scene: Scene) -> Evaluation:
+    """The per-example results at the view's moment; of another run as far through its training."""
+    line = line_at(run, scene)
+    if line is None:
+        raise KeyError("no evaluation yet")
+    return run.evaluation(int(line["epoch"]))
+
+
+def _table(drawn: list[Inside], names: list[str], text: Callable[[int], str]) -> pd.DataFrame:
+    rows = []
+    for row in rank_inside(*drawn)[:MOST_ROWS]:
+        found = {
+            "row": row["index"],
+            "text": text(row["index"]),
+            f"attention KL, {names[0]}": row["attention_kl"],
+            f"output KL, {names[0]}": row["output_kl"],
+        }
+        if len(drawn) > 1:
+            found |= {
+                f"attention KL, {names[1]}": row["other_attention_kl"],
+                f"output KL, {names[1]}": row["other_output_kl"],
+                "times": row["times"],
+            }
+        rows.append(found)
+    return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["row", "text"]).round(4)
+
+
+def _columns() -> dict:
+    return {
+        "row": st.column_config.NumberColumn("Row", format="%d"),
+        "text": st.column_config.TextColumn("Text", width="large"),
+        "times": st.column_config.NumberColumn("Times as far", format="%.1f"),
+    }
+
+
+def pick(table: pd.DataFrame, key: str) -> None:
+    """A list of evaluation examples in which choosing a row looks at it."""
+
+    def picked() -> None:
+        chosen = st.session_state[key].selection.rows
+        if chosen and chosen[0] < len(table):
+            change(row=int(table["row"].iloc[chosen[0]]), text_a=None, text_b=None)
+
+    if table.empty:
+        st.info("There is no such example at this moment.", icon=":material/info:")
+        return
+    st.dataframe(
+        table,
+        hide_index=True,
+        key=key,
+        on_select=picked,
+        selection_mode="single-row",
+        height=330,
+        column_config=_columns(),
+    )
+
+
+def _choose_row(points: list[dict]) -> None:
+    data = points[0].get("customdata")
+    if data:
+        change(row=int(data[1]), text_a=None, text_b=None)
+
+
+def _open_preset(points: list[dict], runs: list[Run], ids: list[str]) -> None:
+    data = points[0].get("customdata")
+    if data:
+        change(
+            run=runs[int(data[0])].id,
+            probe=ids[int(data[1])],
+            row=None,
+            text_a=None,
+            text_b=None,
+            step=None,
+            panel="maps",
+        )
+        go_to("attention")

@@ -1,0 +1,137 @@
+"""The Answers page: who is wrong where."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from kdviz.analysis import right_wrong, right_wrong_by_phenomenon
+from kdviz.figures import phenomenon_dots, right_wrong_table
+from kdviz.runs.reader import Evaluation, Run
+from kdviz.ui.answers.inside import MOST_ROWS, evaluation_at, pick
+from kdviz.ui.frame.controls import choose
+from kdviz.ui.frame.examples import example_box, say_missing_texts, text_of, texts_of
+from kdviz.ui.frame.look import chart, heading
+from kdviz.ui.frame.others import choose_other, other_runs, say
+from kdviz.ui.frame.remember import remembered
+from kdviz.ui.frame.state import change
+from kdviz.ui.frame.store import distinct_names
+from kdviz.ui.frame.strip import Scene
+from kdviz.ui.frame.words import CELLS, WORDS, label_name
+
+SIDES = {"both-right": (0, 0), "teacher-only": (0, 1), "student-only": (1, 0), "both-wrong": (1, 1)}
+
+
+def mistake_part(scene: Scene) -> None:
+    """Teacher right or wrong against student right or wrong, for one run or two, and the examples of one
+    cell.
+    """
+    others, notices = other_runs(scene)
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    with left:
+        choose_other(scene, others[0] if others else None)
+    with right:
+        choose(
+            "Listed below",
+            "cell",
+            list(CELLS),
+            scene.view.cell,
+            format_func=CELLS.__getitem__,
+            help=WORDS["right_wrong"],
+        )
+    say(notices)
+    runs = [scene.run, *others[:1]]
+    names, answers = distinct_names(runs), [evaluation_at(run, scene) for run in runs]
+    tables = [right_wrong(each.label, each.teacher_logits, each.student_logits) for each in answers]
+    st.markdown(
+        "A student that copies *behaviour* keeps the teacher's right answers **and repeats its mistakes**. "
+        "Click a cell to list its examples below."
+    )
+    for number, place in enumerate(st.columns(len(runs))):
+        chosen = (0, *SIDES[scene.view.cell]) if scene.view.cell in SIDES and number == 0 else None
+        figure = remembered(
+            right_wrong_table,
+            [(names[number], runs[number].strategy, tables[number])],
+            chosen=chosen,
+            dark=scene.dark,
+        )
+        with place:
+            chart(
+                figure,
+                f"answers.mistakes.{number}",
+                f"Examples by whether the teacher and {names[number]} are right",
+                on_click=lambda points, number=number: _choose_cell(points, runs, number),
+            )
+    if scene.view.row is not None:
+        example_box(scene.view.row, list(zip(names, runs, answers, strict=True)))
+    _list(scene, names[0], answers[0], tables[0])
+    if scene.run.phenomena:
+        heading("By phenomenon", "phenomenon")
+        _by_phenomenon(scene, runs, names, answers)
+
+
+def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
+    rows = (
+        np.arange(len(answers.index))
+        if scene.view.cell == "all"
+        else table.rows[SIDES[scene.view.cell][0]][SIDES[scene.view.cell][1]]
+    )
+    texts, phenomena, found = texts_of(scene.run), scene.run.phenomena, []
+    for place in rows[:MOST_ROWS]:
+        row = int(answers.index[place])
+        entry = {"row": row} | ({"text": text_of(texts[row], row)} if row in texts else {})
+        for who, answer in (
+            ("right answer", answers.label[place]),
+            ("teacher", answers.teacher_logits[place].argmax()),
+            ("student", answers.student_logits[place].argmax()),
+        ):
+            entry[who] = label_name(scene.run, int(answer))
+        entry["attention KL"] = round(float(answers.attention_kl[place].mean()), 4)
+        if phenomena:
+            entry["phenomenon"] = phenomena.get(row, "")
+        found.append(entry)
+    more = f", the first {MOST_ROWS} of them" if len(rows) > MOST_ROWS else ""
+    st.markdown(
+        f"**{CELLS[scene.view.cell]}** for `{name}`: {len(rows):,} of {len(answers.index):,} "
+        f"examples{more}. Choose a row to see its answers and maps."
+    )
+    pick(pd.DataFrame(found), "answers.mistakes.list")
+    say_missing_texts(scene.run)
+
+
+def _by_phenomenon(scene: Scene, runs: list[Run], names: list[str], answers: list[Evaluation]) -> None:
+    tables = [
+        right_wrong_by_phenomenon(
+            [scene.run.phenomena.get(int(row)) for row in each.index],
+            each.label,
+            each.teacher_logits,
+            each.student_logits,
+        )
+        for each in answers
+    ]
+    shared = [name for name in tables[0] if all(name in table for table in tables)]
+    teacher = [tables[0][name].counts[0].sum() / tables[0][name].num_examples for name in shared]
+    students = [
+        (label, run.strategy, [table[name].counts[:, 0].sum() / table[name].num_examples for name in shared])
+        for label, run, table in zip(names, runs, tables, strict=True)
+    ]
+    figure = remembered(
+        phenomenon_dots,
+        shared,
+        [tables[0][name].num_examples for name in shared],
+        teacher,
+        students,
+        dark=scene.dark,
+    )
+    chart(figure, "answers.phenomena", "Accuracy of teacher and students by phenomenon")
+
+
+def _choose_cell(points: list[dict], runs: list[Run], number: int) -> None:
+    data = points[0].get("customdata")
+    if not data:
+        return
+    _, teacher, student = (int(value) for value in data)
+    cell = next(name for name, sides in SIDES.items() if sides == (teacher, student))
+    if number:  # a cell of the other run: look at that one
+        change(cell=cell, run=runs[number].id, others=(runs[0].id,), step=None, row=None)
+    else:
+        change(cell=cell, row=None)

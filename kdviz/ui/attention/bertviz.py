@@ -1,0 +1,68 @@
+"""BertViz pages, remembered: the same maps give the same text, so that a frame keeps its state while other
+things change.
+"""
+
+from collections import OrderedDict
+from hashlib import sha256
+from threading import Lock
+
+import numpy as np
+
+from kdviz.share.bertviz import (
+    MOST_TOKENS,
+    TooLarge,
+    head_view_html,
+    model_view_html,
+    most_layers,
+    view_height,
+)
+
+KEPT = 24
+_pages: OrderedDict[str, tuple[str, int, str]] = OrderedDict()
+_lock = Lock()
+
+
+def bertviz_page(
+    kind: str, maps: np.ndarray, tokens: list[str], layer: int, dark: bool
+) -> tuple[str, int, str]:
+    """(HTML, height in pixels, note) of the head or model view of (layers, heads, query, key) maps; no HTML
+    where it would freeze a tab.
+    """
+    digest = sha256(np.ascontiguousarray(maps, dtype=np.float32).tobytes())
+    digest.update(repr((kind, tokens, layer, dark)).encode("utf-8", "replace"))
+    key = digest.hexdigest()
+    with _lock:
+        if key not in _pages:
+            _pages[key] = _page(kind, maps, tokens, layer, dark)
+            while len(_pages) > KEPT:
+                _pages.popitem(last=False)
+        _pages.move_to_end(key)
+        return _pages[key]
+
+
+def _page(kind: str, maps: np.ndarray, tokens: list[str], layer: int, dark: bool) -> tuple[str, int, str]:
+    if len(tokens) > MOST_TOKENS:
+        return (
+            "",
+            0,
+            f"{len(tokens)} tokens would freeze this view; it shows at most {MOST_TOKENS}. The heat maps "
+            "show the sentence in full.",
+        )
+    num_layers, num_heads = maps.shape[:2]
+    try:
+        if kind == "head":
+            return head_view_html(maps, tokens, layer=layer, dark=dark), view_height(len(tokens)), ""
+        shown = list(range(num_layers))[-most_layers(num_heads, len(tokens)) :]
+        note = (
+            ""
+            if len(shown) == num_layers
+            else f"So many words fit only with layers {shown[0] + 1} to {shown[-1] + 1}; the head view "
+            "shows any layer."
+        )
+        return (
+            model_view_html(maps, tokens, layers=shown, dark=dark),
+            view_height(len(tokens), num_layers=len(shown), num_heads=num_heads),
+            note,
+        )
+    except TooLarge as error:
+        return "", 0, str(error)

@@ -1,0 +1,292 @@
+"""The sentence looked at, with the maps of both models: a preset, an evaluation example, or one's own."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from kdviz.errors import RequestError
+from kdviz.runs.reader import Run
+from kdviz.share.own_sentence import can_be_asked, epochs_with_weights
+from kdviz.share.view import MAX_TEXT_CHARACTERS, clean_text
+from kdviz.tasks import TASKS
+from kdviz.ui.attention.ask import ask_models
+from kdviz.ui.frame.controls import bound, choose
+from kdviz.ui.frame.examples import text_of, texts_of
+from kdviz.ui.frame.look import plain
+from kdviz.ui.frame.shell import has_page, page_path
+from kdviz.ui.frame.strip import Scene
+from kdviz.ui.frame.words import WORDS, label_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """Maps of one sentence: (layers, heads, query, key) of both models, and both answers as logits.
+
+    `label` is the right class where it is known, `text` what was asked about where no box shows it; `notes`
+    say what the visitor should know about it.
+    """
+
+    tokens: tuple[str, ...]
+    teacher_maps: np.ndarray
+    student_maps: np.ndarray
+    teacher_logits: np.ndarray
+    student_logits: np.ndarray
+    label: int | None
+    text: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """The student's maps of one sentence, each (layers, heads, query, key), at every moment they can be
+    had.
+    """
+
+    epochs: list[float]
+    steps: list[int]
+    student_maps: list[np.ndarray]
+
+
+def shown_sentence(scene: Scene) -> Shown:
+    """The sentence of the view. KeyError where its maps were not recorded, RequestError where they cannot be
+    had.
+    """
+    if scene.is_own or scene.view.row is not None:
+        return _asked(scene)
+    return preset(scene)
+
+
+def preset(scene: Scene) -> Shown:
+    """The preset of the view at its moment, from the snapshots."""
+    if scene.probe is None or scene.moment is None:
+        raise RequestError(
+            "Maps were not stored for this run, only its numbers; choose a run with maps."
+            if scene.run.state == "finished"
+            else "No maps yet: they come with the first recorded moment, in a few seconds."
+        )
+    if not any(moment.has_maps for moment in scene.run.moments):
+        raise RequestError("Maps were not stored for this run, only its numbers; choose a run with maps.")
+    line = next(line for line in scene.run.probe_lines if int(line["step"]) == scene.step)
+    answers = line.get("probes", {}).get(scene.probe.id, {})
+    return Shown(
+        tokens=scene.probe.tokens,
+        teacher_maps=scene.run.teacher_maps(scene.probe.id),
+        student_maps=scene.run.student_maps(scene.step, scene.probe.id),
+        teacher_logits=np.asarray(scene.probe.teacher_logits),
+        student_logits=np.asarray(answers.get("student_logits", ())),
+        label=scene.probe.label,
+    )
+
+
+def film_of(scene: Scene) -> Film:
+    """The sentence of the view through training: a preset at its snapshots, any other by the weights kept at
+    epoch ends.
+    """
+    run = scene.run
+    if not scene.is_own and scene.view.row is None:
+        moments = [moment for moment in run.moments if moment.has_maps]
+        maps = _snapshots(
+            run.folder,
+            str(run.config.get("created")),
+            scene.probe.id,
+            tuple(moment.step for moment in moments),
+        )
+        return Film(
+            epochs=[moment.epoch for moment in moments],
+            steps=[moment.step for moment in moments],
+            student_maps=list(maps),
+        )
+    text_a, text_b, _ = _texts(scene)
+    kept = epochs_with_weights(run)
+    lines = [line for line in run.evals if int(line["epoch"]) in kept]
+    return Film(
+        epochs=[float(line["epoch"]) for line in lines],
+        steps=[int(line["step"]) for line in lines],
+        student_maps=[ask_models(run, text_a, text_b, int(line["epoch"])).student_maps for line in lines],
+    )
+
+
+@lru_cache(maxsize=64)
+def _snapshots(folder: Path, created: str, probe_id: str, steps: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    run = Run(folder)
+    return tuple(run.student_maps(step, probe_id) for step in steps)
+
+
+def _texts(scene: Scene) -> tuple[str, str | None, int | None]:
+    """The texts that are to be asked about, and the right class where it is known."""
+    if not scene.is_own:
+        from kdviz.data import examples_of
+
+        row, examples = scene.view.row, examples_of(scene.run)
+        if row not in examples:
+            raise RequestError(f"row {row} is not among this run's evaluation examples; choose another row")
+        return examples[row].text_a, examples[row].text_b, examples[row].label
+    text_a, text_b = scene.view.text_a.strip(), (scene.view.text_b or "").strip()
+    is_pair = is_pair_task(scene)
+    if not text_a or (is_pair and not text_b):
+        raise RequestError(
+            "Write both sentences, then press Enter." if is_pair else "Write a sentence, then press Enter."
+        )
+    return text_a, text_b if is_pair else None, None
+
+
+def _asked(scene: Scene) -> Shown:
+    text_a, text_b, label = _texts(scene)
+    epoch, note = _epoch_of_weights(scene)
+    answer = ask_models(scene.run, text_a, text_b, epoch)
+    notes = [note] if note else []
+    if answer.truncated:
+        notes.append(
+            f"Too long for the models: only the first {len(answer.tokens)} tokens were read; the rest was "
+            "cut."
+        )
+    return Shown(
+        tokens=answer.tokens,
+        teacher_maps=answer.teacher_maps,
+        student_maps=answer.student_maps,
+        teacher_logits=answer.teacher_logits,
+        student_logits=answer.student_logits,
+        label=label,
+        text="" if scene.is_own else " ⟷ ".join(text for text in (text_a, text_b) if text),
+        notes=tuple(notes),
+    )
+
+
+def _epoch_of_weights(scene: Scene) -> tuple[int, str]:
+    """The epoch whose weights answer at the view's moment, and a note where that is not the moment itself."""
+    epochs, wanted = epochs_with_weights(scene.run), scene.moment.epoch if scene.moment else 0.0
+    if not epochs:
+        return 0, ""
+    nearest = min(epochs, key=lambda epoch: abs(epoch - wanted))
+    return (
+        nearest,
+        ""
+        if nearest == wanted
+        else f"Weights are kept at the end of an epoch: the student after epoch {nearest} answers.",
+    )
+
+
+def is_pair_task(scene: Scene) -> bool:
+    if scene.run.task in TASKS:
+        return TASKS[scene.run.task].is_pair
+    return bool(scene.probe and scene.probe.text_b is not None)
+
+
+def sentence_inputs(scene: Scene) -> bool:
+    """The boxes for one's own sentence or pair, or the choice of an evaluation example, where the view asks
+    for one.
+
+    False where the run keeps no weights and so cannot be asked: the way to one that can is shown instead.
+    """
+    view = scene.view
+    if scene.is_own or view.row is not None:
+        _draw_inputs(scene)
+        return _has_weights(scene)
+    return True
+
+
+def _draw_inputs(scene: Scene) -> None:
+    view = scene.view
+    if scene.is_own:
+        boxes = [("text_a", "First sentence" if is_pair_task(scene) else "Your sentence", view.text_a)]
+        if is_pair_task(scene):
+            boxes.append(("text_b", "Second sentence", view.text_b or ""))
+        for column, (field, label, value) in zip(st.columns(len(boxes)), boxes, strict=True):
+            with column:
+                bound(
+                    st.text_input,
+                    label,
+                    field,
+                    value,
+                    max_chars=MAX_TEXT_CHARACTERS,
+                    placeholder="write and press Enter",
+                    take=lambda text, field=field: {field: clean_text(text)},
+                )
+    else:
+        epochs, texts = scene.run.evaluated_epochs, texts_of(scene.run)
+        rows = [int(row) for row in scene.run.evaluation(epochs[-1]).index] if epochs else [view.row]
+        if view.row not in rows:
+            rows = [view.row, *rows]
+        choose(
+            "Evaluation example",
+            "row",
+            rows,
+            view.row,
+            help="The number is its 0-based row in the evaluation split, header not counted.",
+            format_func=lambda row: f"{row}: {text_of(texts[row], row)}" if row in texts else f"row {row}",
+        )
+
+
+def _has_weights(scene: Scene) -> bool:
+    if can_be_asked(scene.run):
+        return True
+    st.info(
+        "A new sentence needs the weights of both models, and this run keeps none (the stored demo has "
+        "results only). The presets have stored maps; a run of your own takes about a minute.",
+        icon=":material/info:",
+    )
+    if has_page("distil"):
+        st.page_link(page_path("distil"), label="Start a run of your own", icon=":material/play_arrow:")
+    return False
+
+
+def describe(scene: Scene, shown: Shown | None) -> None:
+    """What is looked at in words: why this sentence, and what both models answer."""
+    if not scene.is_own and scene.view.row is None and scene.probe:
+        probe = scene.probe
+        text = f"{plain(probe.text_a)} ⟷ {plain(probe.text_b)}" if probe.text_b else plain(probe.text_a)
+        st.markdown(f"“{text}” · *{plain(probe.reason)}*. {plain(probe.look_for)}")
+    if shown is None:
+        return
+    if shown.text:
+        st.markdown(f"“{plain(shown.text)}”")
+    parts = [
+        f"**{who}**: {answer(scene, logits)}"
+        for who, logits in (("Teacher", shown.teacher_logits), ("Student", shown.student_logits))
+        if len(logits)
+    ]
+    if shown.label is not None:
+        parts.append(f"right answer: {plain(label_name(scene.run, shown.label))}")
+    st.markdown(" · ".join(parts))
+    for note in shown.notes:
+        st.info(note, icon=":material/info:")
+
+
+def answer(scene: Scene, logits: np.ndarray) -> str:
+    """The predicted class in words, with its probability."""
+    shares = np.exp(logits - np.max(logits))
+    shares = shares / shares.sum()
+    best = int(shares.argmax())
+    return f"{plain(label_name(scene.run, best))} ({shares[best]:.0%})"
+
+
+def choose_pair(scene: Scene, place: DeltaGenerator) -> None:
+    """The matched pair by drop-down list: what clicks do, for the keyboard."""
+    names = [f"student {student + 1} ↔ teacher {teacher + 1}" for student, teacher in scene.run.pairs]
+    with place:
+        choose(
+            "Layer",
+            "pair",
+            list(range(len(names))),
+            scene.pair,
+            format_func=names.__getitem__,
+            help=WORDS["matching"],
+        )
+
+
+def choose_head(scene: Scene, place: DeltaGenerator) -> None:
+    """The head, or the average of all."""
+    with place:
+        choose(
+            "Head",
+            "head",
+            [-1, *range(scene.run.num_heads)],
+            -1 if scene.view.head is None else scene.view.head,
+            help=WORDS["head"],
+            format_func=lambda head: "mean of heads" if head < 0 else f"head {head + 1}",
+            take=lambda head: {"head": None if head < 0 else head},
+        )

@@ -1,0 +1,239 @@
+"""Before a run starts: what it will do stage by stage, how long that takes, on which data; and the button
+that starts it.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from kdviz.config import RunConfig
+from kdviz.data import load_examples, subset
+from kdviz.errors import RequestError
+from kdviz.figures.diagram import matching_diagram, stage_film
+from kdviz.jobs.estimate import kept_teacher, rough_mean_tokens, speed_is_known, student_parameters
+from kdviz.jobs.permissions import Limits, runs_folder
+from kdviz.jobs.plan import Plan, plan
+from kdviz.jobs.queue import one_line, shared
+from kdviz.models.build import resolve
+from kdviz.share.live import duration_words
+from kdviz.ui.distil.form import Asked, read_controls
+from kdviz.ui.distil.live import board, forget_board, watch
+from kdviz.ui.frame import identity as room
+from kdviz.ui.frame import state
+from kdviz.ui.frame.look import chart, is_dark, plain
+from kdviz.ui.frame.remember import remembered
+from kdviz.ui.frame.words import WORDS
+
+PREVIEW_SECONDS = 60
+APP_THREADS = 1
+IMPATIENT_SECONDS = 3.0
+_REFUSED, _LAST_START = "distil.refused", "distil.last_start"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a run would be: its plan, the data it would use, and how long it takes (None until this machine
+    was measured).
+    """
+
+    plan: Plan
+    data_note: str
+    source: str
+    has_teacher: bool
+    teacher_layers: int
+
+    @property
+    def seconds(self) -> float | None:
+        if self.plan.seconds is None:
+            return None
+        return self.plan.seconds + (0.0 if self.has_teacher else self.plan.teacher_seconds)
+
+
+def asked() -> Asked:
+    """The controls' settings with whatever is wrong with them: in themselves, with the data, or with the
+    teacher.
+    """
+    read = read_controls()
+    if read.config is None:
+        return read
+    refused = st.session_state.get(_REFUSED)
+    if refused and refused[0] == read.config:
+        return Asked(config=read.config, error=refused[1])
+    try:
+        preview_of(read.config)
+    except RequestError as error:
+        return Asked(config=read.config, error=error)
+    return read
+
+
+def preview_of(config: RunConfig) -> Preview:
+    """The plan and the data of a run. RequestError where it cannot be done."""
+    width = resolve(config.teacher).hidden_size
+    is_known = speed_is_known(width, measure=shared(runs_folder()).current is None, num_threads=APP_THREADS)
+    return _preview(json.dumps(config.to_dict(), sort_keys=True), str(runs_folder()), is_known)
+
+
+@st.cache_resource(ttl=PREVIEW_SECONDS, max_entries=64, show_spinner="Looking at data and teacher")
+def _preview(config_json: str, folder: str, is_known: bool) -> Preview:
+    config = RunConfig.from_dict(json.loads(config_json))
+    loaded = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
+    train = subset(loaded.train, config.train_size, seed=config.data_seed)
+    num_eval = min(config.eval_size or len(loaded.main_dev), len(loaded.main_dev))
+    mean_tokens = rough_mean_tokens(train, config.max_length) if is_known else None
+    return Preview(
+        plan=plan(
+            config, num_train=len(train), num_eval=num_eval, mean_tokens=mean_tokens, num_threads=APP_THREADS
+        ),
+        data_note=loaded.note,
+        source=loaded.source,
+        has_teacher=kept_teacher(config, train, Path(folder)) is not None,
+        teacher_layers=resolve(config.teacher).num_layers,
+    )
+
+
+def start_box(wanted: Asked) -> None:
+    """The button, and why it cannot be pressed where it cannot."""
+    refusal = room.room().refusal("start", room.visitor())
+    waiting = sum(row.is_active for row in board().rows)
+    label = "Start" if not waiting else f"Add to the queue, place {waiting}"
+    if st.button(
+        label,
+        type="primary",
+        icon=":material/play_arrow:",
+        key="distil.start",
+        width="stretch",
+        disabled=bool(refusal) or wanted.config is None,
+    ):
+        _start(wanted.config)
+    if refusal:
+        st.caption(f":material/lock: {refusal}")
+    elif wanted.error is not None:
+        st.error(plain(str(wanted.error)), icon=":material/error:")
+
+
+def _start(config: RunConfig) -> None:
+    """Everything that could be wrong is asked here, on the server, before a folder is made."""
+    if time.monotonic() - st.session_state.get(_LAST_START, -IMPATIENT_SECONDS) < IMPATIENT_SECONDS:
+        return  # the second click of an impatient hand
+    visitor, queue = room.visitor(), shared(runs_folder())
+    try:
+        room.room().require("start", visitor)
+        with st.spinner("Checking data and teacher"):
+            seen = preview_of(config)
+            Limits.from_environment().check_run(
+                config,
+                steps=seen.plan.total_steps,
+                examples=seen.plan.num_train + seen.plan.num_eval,
+                num_parameters=student_parameters(config),
+                waiting=len(queue.waiting),
+            )
+            run_id = queue.submit(
+                config,
+                extra={
+                    "owner": visitor.owner,
+                    "planned": {"seconds": seen.plan.seconds, "teacher_seconds": seen.plan.teacher_seconds},
+                },
+            )
+    except RequestError as error:
+        st.session_state[_REFUSED] = (config, error)
+        st.rerun()
+    except OSError as error:
+        st.session_state[_REFUSED] = (
+            config,
+            RequestError(
+                f"the run's folder cannot be written: {one_line(error)}; free some space or set "
+                "KDVIZ_RUNS_DIR"
+            ),
+        )
+        st.rerun()
+    st.session_state[_LAST_START] = time.monotonic()
+    st.session_state.pop(_REFUSED, None)
+    watch(run_id)
+    forget_board()
+    state.change(run=run_id, step=None)
+    st.rerun()
+
+
+def preview(wanted: Asked) -> None:
+    """What Start would do, in words and in a picture. Looks again by itself until this machine's speed is
+    known.
+    """
+    if wanted.config is None or wanted.error is not None:
+        st.caption("What the run will do stands here once its settings fit together.")
+        return
+    waits = preview_of(wanted.config).seconds is None and shared(runs_folder()).current is None
+    st.fragment(_estimate, run_every=1.0 if waits else None)(wanted.config)
+    seen = preview_of(wanted.config)
+    _picture(wanted.config, seen)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if seen.source == "sample":
+            st.badge("sample data, not GLUE", color="orange")
+        what, _, why = seen.data_note.partition(" (not used")
+        st.markdown(
+            f"{seen.plan.num_train:,} training and {seen.plan.num_eval:,} evaluation examples, out of "
+            f"{plain(what)}.",
+            width="content",
+            help=plain(f"Other sources were not used{why.removesuffix(')')}") if why else None,
+        )
+    for warning in seen.plan.warnings:
+        st.warning(plain(warning), icon=":material/warning:")
+
+
+def _estimate(config: RunConfig) -> None:
+    seen = preview_of(config)
+    steps = f"{seen.plan.total_steps:,} steps in {config.epochs} epochs"
+    if seen.has_teacher:
+        teacher = "its teacher is ready, kept from an earlier run"
+    else:
+        teacher = f"first the teacher is fine-tuned for {config.teacher_epochs} epochs" + (
+            f", about {duration_words(seen.plan.teacher_seconds)}" if seen.seconds is not None else ""
+        )
+    about = (
+        f"**About {duration_words(seen.seconds)}** on this machine"
+        if seen.seconds is not None
+        else "**Measuring how long** this takes on this machine …"
+    )
+    st.markdown(f"{about}: {steps}; {teacher}.")
+
+
+def _picture(config: RunConfig, seen: Preview) -> None:
+    """Matched layers, and the stages one after the other."""
+    stages = [stage.to_dict() for stage in seen.plan.stages]
+    if len(stages) > 1:
+        figure = remembered(
+            stage_film,
+            seen.teacher_layers,
+            config.student_layers,
+            seen.plan.pairs,
+            stages,
+            strategy=config.strategy,
+            dark=is_dark(),
+        )
+    else:
+        stage = stages[0]
+        figure = remembered(
+            matching_diagram,
+            seen.teacher_layers,
+            config.student_layers,
+            seen.plan.pairs,
+            active=stage["layers"],
+            classification=stage["classification"],
+            strategy=config.strategy,
+            dark=is_dark(),
+        )
+    chart(
+        figure,
+        "distil.stages",
+        "Which layers of the student learn from which layers of the teacher, stage by stage",
+    )
+    words = [
+        f"{place}. {stage['name']} ({stage['epochs']} epoch{'s' * (stage['epochs'] != 1)})"
+        for place, stage in enumerate(stages, start=1)
+    ]
+    st.markdown(
+        "Stages: " + "; ".join(words) + "." if len(words) > 1 else f"One stage: {stages[0]['name']}.",
+        help=WORDS["stages"],
+    )

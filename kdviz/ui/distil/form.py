@@ -1,0 +1,313 @@
+"""The settings of a run as controls: six in sight, every other one under *More*, each with its own
+message.
+"""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from kdviz.config import RunConfig
+from kdviz.errors import RequestError
+from kdviz.models.build import TEACHERS
+from kdviz.palette import STRATEGY_NAMES
+from kdviz.tasks import TASKS
+from kdviz.ui.distil.words import LABELS, SOURCE_NAMES, STRATEGY_SENTENCES, choice_name
+from kdviz.ui.frame.look import plain
+
+ROWS_IN_SIGHT = (("task",), ("source",), ("strategy",), ("student_layers", "epochs", "train_size"))
+MORE = {
+    "Losses": (
+        "terms",
+        "active_pairs",
+        "kl_weight",
+        "cos_weight",
+        "soft_weight",
+        "temperature",
+        "hard_labels",
+        "hard_weight",
+    ),
+    "Stages": (
+        "epochs_per_layer",
+        "cosine_threshold",
+        "soft_throughout",
+        "freeze_finished",
+        "classifier_only_last",
+    ),
+    "Student": ("matching", "init", "student_checkpoint", "seed"),
+    "Teacher and data": (
+        "teacher",
+        "teacher_epochs",
+        "teacher_learning_rate",
+        "data_dir",
+        "eval_size",
+        "max_length",
+        "data_seed",
+    ),
+    "Training": (
+        "learning_rate",
+        "batch_size",
+        "warmup_share",
+        "weight_decay",
+        "max_grad_norm",
+        "device_choice",
+        "dtype_choice",
+    ),
+    "Recording": (
+        "snapshots",
+        "keep_checkpoints",
+        "checkpoints_mb",
+        "cache",
+        "cache_memory_mb",
+        "cache_disk_mb",
+    ),
+}
+ONLY_STAGED = (
+    "epochs_per_layer",
+    "cosine_threshold",
+    "soft_throughout",
+    "freeze_finished",
+    "classifier_only_last",
+)
+ONLY_INTERNAL = ("terms", "active_pairs", "kl_weight", "cos_weight")
+_CUSTOM = "custom_layers"
+_FIELDS = RunConfig.__dataclass_fields__
+DEEPEST_UNKNOWN_TEACHER = 48
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the controls say: a valid `config`, or the `error` that names the setting at fault."""
+
+    config: RunConfig | None
+    error: RequestError | None
+
+
+def read_controls() -> Asked:
+    """Read the controls (before they are drawn, so that a message can stand beside its control)."""
+    try:
+        return Asked(config=RunConfig(**_values()), error=None)
+    except RequestError as error:
+        return Asked(config=None, error=error)
+
+
+def controls_in_sight(error: RequestError | None) -> None:
+    """The six settings that matter most."""
+    for row in ROWS_IN_SIGHT:
+        for column, name in zip(st.columns(len(row), gap="medium"), row, strict=True):
+            with column:
+                _control(name, error)
+        if row == ("strategy",):
+            st.caption(STRATEGY_SENTENCES[_value("strategy")])
+
+
+def more_controls(error: RequestError | None) -> None:
+    """Every other setting, by subject; a setting this file does not know yet goes to the last tab."""
+    with st.expander("More settings", icon=":material/tune:", key="distil.more"):
+        placed = {name for names in MORE.values() for name in names} | {
+            name for row in ROWS_IN_SIGHT for name in row
+        }
+        groups = list(MORE.items())
+        groups[-1] = (groups[-1][0], groups[-1][1] + tuple(name for name in _FIELDS if name not in placed))
+        for tab, (_, names) in zip(st.tabs([title for title, _ in groups]), groups, strict=True):
+            with tab:
+                columns = st.columns(3, gap="medium")
+                for place, name in enumerate(names):
+                    with columns[place % 3]:
+                        _control(name, error)
+
+
+def key_of(name: str) -> str:
+    """The session's key of a setting's control."""
+    return f"distil.{name}"
+
+
+def _value(name: str) -> object:
+    """What the control of a setting says now; its default before it is first drawn."""
+    default = _FIELDS[name].default if name in _FIELDS else ()
+    if name == "active_pairs":
+        default = ()
+    value = st.session_state.get(key_of(name), default)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _values() -> dict:
+    """The settings as `RunConfig` takes them: what a strategy does not have is left at its default, not
+    lost.
+    """
+    values = {name: _value(name) for name in _FIELDS}
+    values["student_layers"] = min(values["student_layers"], _teacher_depth())
+    values["active_pairs"] = [
+        layer for layer in values["active_pairs"] if layer < values["student_layers"]
+    ] or None
+    values |= {name: (values[name] or "").strip() or None for name in ("data_dir", "student_checkpoint")}
+    if values["matching"] == "custom":
+        layers = sorted(_value(_CUSTOM))
+        if len(layers) != values["student_layers"]:
+            raise RequestError(
+                f"Teacher layers to match: expected {values['student_layers']}, one for each student "
+                f"layer, got {len(layers)}; choose as many",
+                field="matching",
+            )
+        values["matching"] = "custom:" + ",".join(map(str, layers))
+    if values["strategy"] not in ("pid", "sid"):
+        values |= {name: _FIELDS[name].default for name in ONLY_STAGED}
+    if values["strategy"] in ("hard", "soft"):
+        values |= {name: _FIELDS[name].default for name in ONLY_INTERNAL}
+    if values["strategy"] == "hard":
+        values["hard_labels"] = False
+    return values
+
+
+def _teacher_depth() -> int:
+    teacher = TEACHERS.get(str(_value("teacher")))
+    return teacher.num_layers if teacher else DEEPEST_UNKNOWN_TEACHER
+
+
+def _is_idle(name: str) -> bool:
+    """Whether the chosen strategy has no use for a setting."""
+    strategy = _value("strategy")
+    return (
+        (name in ONLY_STAGED and strategy not in ("pid", "sid"))
+        or (name in ONLY_INTERNAL and strategy in ("hard", "soft"))
+        or (name in ("hard_labels", "soft_weight", "temperature") and strategy == "hard")
+        or (name == "hard_weight" and not (_value("hard_labels") and strategy != "hard"))
+    )
+
+
+def _control(name: str, error: RequestError | None) -> None:
+    """The control of one setting, and under it what is wrong with its value."""
+    common = {
+        "key": key_of(name),
+        "help": RunConfig.help(name),
+        "persist_state": "session",
+        "disabled": _is_idle(name),
+    }
+    label, draw = LABELS.get(name, name.replace("_", " ").capitalize()), _SPECIAL.get(name, _plain_control)
+    draw(name, label, common)
+    if error is not None and error.field == name:
+        st.error(plain(str(error)), icon=":material/error:")
+
+
+def _plain_control(name: str, label: str, common: dict) -> None:
+    item, kinds = _FIELDS[name], str(_FIELDS[name].type)
+    if kinds == "bool":
+        st.toggle(label, value=item.default, **common)
+    elif kinds.startswith("tuple"):
+        st.text(f"{label}: set in a run's file only")
+    elif item.metadata["choices"]:
+        choices = list(item.metadata["choices"])
+        st.selectbox(
+            label,
+            choices,
+            index=choices.index(item.default),
+            format_func=lambda choice: choice_name(name, choice),
+            **common,
+        )
+    elif kinds.startswith(("int", "float")):
+        _number(item, label, common, whole=kinds.startswith("int"))
+    else:
+        st.text_input(label, value=item.default or "", max_chars=1000, **common)
+
+
+def _number(item, label: str, common: dict, *, whole: bool) -> None:
+    kind = int if whole else float
+    low, high = (
+        None if item.metadata[edge] is None else kind(item.metadata[edge]) for edge in ("low", "high")
+    )
+    default = None if item.default is None else kind(item.default)
+    step = (50 if default and default >= 200 else 1) if whole else (default / 10 if default else 0.01)
+    optional = (
+        {"placeholder": "all" if item.name.endswith("_size") else "automatic"}
+        if "None" in str(item.type)
+        else {}
+    )
+    st.number_input(
+        label,
+        min_value=low,
+        max_value=high,
+        value=default,
+        step=step,
+        format=None if whole else "%g",
+        **optional,
+        **common,
+    )
+
+
+def _task(name: str, label: str, common: dict) -> None:
+    st.selectbox(
+        label, list(TASKS), format_func=lambda task: f"{TASKS[task].title}: {TASKS[task].question}", **common
+    )
+
+
+def _source(name: str, label: str, common: dict) -> None:
+    st.selectbox(label, list(SOURCE_NAMES), format_func=SOURCE_NAMES.get, **common)
+
+
+def _strategy(name: str, label: str, common: dict) -> None:
+    names = list(STRATEGY_NAMES)
+    st.segmented_control(label, names, default=_value(name), required=True, **common)
+
+
+def _student_layers(name: str, label: str, common: dict) -> None:
+    deepest = _teacher_depth()  # another teacher makes it another control: the value is handed on
+    st.number_input(label, 1, deepest, value=min(_value(name), deepest), step=1, **common)
+
+
+def _teacher(name: str, label: str, common: dict) -> None:
+    def named(teacher: str) -> str:
+        known = TEACHERS.get(teacher)
+        return f"{known.title} ({known.num_layers} layers)" if known else teacher
+
+    st.selectbox(label, list(TEACHERS), format_func=named, accept_new_options=True, **common)
+    known = TEACHERS.get(str(_value(name)))
+    if known and known.note:
+        st.caption(known.note)
+
+
+def _terms(name: str, label: str, common: dict) -> None:
+    st.multiselect(
+        label, ["kl", "cos"], default=_value(name), format_func=lambda term: choice_name(name, term), **common
+    )
+
+
+def _layers(name: str, label: str, common: dict) -> None:
+    _choose_layers(label, int(_value("student_layers")), name, placeholder="all layers", **common)
+
+
+def _matching(name: str, label: str, common: dict) -> None:
+    st.selectbox(
+        label,
+        ["uniform", "first", "last", "custom"],
+        format_func=lambda choice: choice_name(name, choice),
+        **common,
+    )
+    if _value("matching") == "custom":
+        _choose_layers(
+            "Teacher layers to match",
+            _teacher_depth(),
+            _CUSTOM,
+            key=key_of(_CUSTOM),
+            persist_state="session",
+            placeholder="one for each student layer",
+            help="One for each student layer; the lowest goes with student layer 1.",
+        )
+
+
+def _choose_layers(label: str, num_layers: int, name: str, **options: object) -> None:
+    """Some of `num_layers` layers, 0-based inside and 1-based on screen."""
+    layers = list(range(num_layers))
+    if any(layer not in layers for layer in _value(name)):
+        st.session_state[key_of(name)] = [layer for layer in _value(name) if layer in layers]
+    st.multiselect(label, layers, format_func=lambda layer: f"layer {layer + 1}", **options)
+
+
+_SPECIAL = {
+    "task": _task,
+    "source": _source,
+    "strategy": _strategy,
+    "student_layers": _student_layers,
+    "teacher": _teacher,
+    "terms": _terms,
+    "active_pairs": _layers,
+    "matching": _matching,
+}

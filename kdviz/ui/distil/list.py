@@ -1,0 +1,129 @@
+"""All runs of the runs folder: where they stand, and what their owner can do with them."""
+
+import streamlit as st
+
+from kdviz.jobs.permissions import runs_folder
+from kdviz.jobs.queue import CAN_BE_TAKEN_UP, shared
+from kdviz.share.live import Board, Row
+from kdviz.ui.distil.live import ask_to_stop, board, do, state_badge, watch
+from kdviz.ui.frame import identity as room
+from kdviz.ui.frame import state
+from kdviz.ui.frame.look import heading, plain
+from kdviz.ui.frame.store import short_name, task_title
+
+SHOWN_AT_FIRST = 8
+_ALL = "distil.all_runs"
+
+
+def run_list() -> None:
+    """The runs, newest first, each with its state; unreadable folders at the end with their reasons."""
+    now = board()
+    if not now.rows and not now.unreadable:
+        return
+    heading("Runs")
+    _left_over_note(now)
+    rows = now.rows if st.session_state.get(_ALL) else now.rows[:SHOWN_AT_FIRST]
+    for row in rows:
+        _entry(row)
+    if len(now.rows) > len(rows):
+        st.button(f"Show all {len(now.rows)} runs", on_click=lambda: st.session_state.update({_ALL: True}))
+    for entry in now.unreadable:
+        st.caption(
+            f":material/folder_off: {plain(entry.id[:80])} cannot be read: {plain(entry.reason[:200])}"
+        )
+
+
+def _left_over_note(now: Board) -> None:
+    left = [row for row in now.rows if row.is_left_over or row.state == "interrupted"]
+    if not left:
+        return
+    mine = any(not room.room().refusal("resume", room.visitor(), row.run.config) for row in left)
+    then = (
+        "*Resume* goes on from the last whole epoch."
+        if mine
+        else "Who started a run can resume it, on this page or with python -m kdviz resume."
+    )
+    st.info(
+        f"{len(left)} run{'s were' if len(left) > 1 else ' was'} going or waiting when a server ended. "
+        f"What was recorded is kept. {then}",
+        icon=":material/power_off:",
+    )
+
+
+def _entry(row: Row) -> None:
+    run = row.run
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"distil.row.{run.id}"):
+        state_badge(row)
+        created = str(run.config.get("created") or "")[:16].replace("T", " ")
+        st.markdown(
+            f"**{plain(task_title(run.task))}**, {plain(short_name(run))} :gray[· "
+            f"{plain(run.id)}{' · ' + plain(created) if created else ''}]",
+            width="stretch",
+        )
+        if run.probe_lines:
+            st.button(
+                "Maps",
+                key=f"distil.look.{run.id}",
+                type="tertiary",
+                icon=":material/grid_on:",
+                on_click=_look,
+                args=(run.id,),
+                help="Teacher's and student's attention maps",
+            )
+        _actions(row)
+    reason = row.note or row.run.status.get("error")
+    if row.state == "failed" and reason:
+        st.caption(f"It ended early: {plain(str(reason)[:300])}")
+
+
+def _actions(row: Row) -> None:
+    run, setting, visitor = row.run, room.room(), room.visitor()
+    if setting.read_only:
+        return
+    if (row.state == "running" or row.place) and not setting.refusal("stop", visitor, run.config):
+        st.button(
+            "Stop",
+            key=f"distil.stop.{run.id}",
+            type="tertiary",
+            icon=":material/stop:",
+            on_click=ask_to_stop,
+            args=(run.id,),
+        )
+    if row.is_active:
+        return
+    if row.state in CAN_BE_TAKEN_UP and not setting.refusal("resume", visitor, run.config):
+        st.button(
+            "Resume",
+            key=f"distil.resume.{run.id}",
+            type="tertiary",
+            icon=":material/play_arrow:",
+            on_click=_resume,
+            args=(run.id,),
+        )
+    if not setting.refusal("delete", visitor, run.config):
+        with st.popover("Delete", type="tertiary", icon=":material/delete:", key=f"distil.deletion.{run.id}"):
+            st.markdown(f"Delete the run {plain(run.id)} with all it recorded?")
+            st.button(
+                "Delete for good",
+                key=f"distil.delete.{run.id}",
+                type="primary",
+                on_click=_delete,
+                args=(run.id,),
+            )
+
+
+def _look(run_id: str) -> None:
+    state.change(run=run_id, step=None)
+    state.go_to("attention")
+
+
+def _resume(run_id: str) -> None:
+    def resume() -> None:
+        shared(runs_folder()).take_up(run_id)
+        watch(run_id)
+
+    do("resume", run_id, resume)
+
+
+def _delete(run_id: str) -> None:
+    do("delete", run_id, lambda: shared(runs_folder()).delete(run_id))

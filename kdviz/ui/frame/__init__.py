@@ -1,0 +1,1 @@
+"""The frame that pages share: the view, the strip, charts, words, guards."""

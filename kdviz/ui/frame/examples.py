@@ -1,0 +1,110 @@
+"""Evaluation examples by their row: texts where the source still has them, answers, and the way to their
+maps.
+"""
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+import streamlit as st
+
+from kdviz.data import Example, examples_of
+from kdviz.errors import RequestError
+from kdviz.runs.reader import Evaluation, Run
+from kdviz.share.own_sentence import can_be_asked
+from kdviz.ui.frame.look import plain
+from kdviz.ui.frame.state import change, go_to
+from kdviz.ui.frame.words import label_name
+
+log = logging.getLogger("kdviz")
+LONGEST_TEXT = 160
+
+
+def texts_of(run: Run) -> dict[int, Example]:
+    """The evaluation examples by row; {} where the source is not there any more."""
+    return _texts_of(run.folder, str(run.config.get("created")))[0]
+
+
+def say_missing_texts(run: Run) -> None:
+    """Why there are only row numbers, where there are."""
+    if run.is_demo and not texts_of(run):
+        st.caption(
+            "The stored demo holds no sentence of the data, only row numbers. With KDVIZ_GLUE_DIR set to a "
+            "folder with the data, the texts are shown."
+        )
+    elif reason := _texts_of(run.folder, str(run.config.get("created")))[1]:
+        st.caption(f"Only row numbers: {plain(reason)}.")
+
+
+@lru_cache(maxsize=16)
+def _texts_of(folder: Path, created: str) -> tuple[dict[int, Example], str]:
+    """(texts by row, why there are none)."""
+    try:
+        return examples_of(Run(folder)), ""
+    except RequestError as error:
+        log.info("texts of %s: %s", folder.name, error)
+        return {}, str(error)
+
+
+def text_of(example: Example | None, row: int) -> str:
+    """The example in one line, as far as it can be had."""
+    if example is None:
+        return f"row {row}"
+    text = example.text_a if example.text_b is None else f"{example.text_a} ⟷ {example.text_b}"
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
+
+def example_box(row: int, runs: list[tuple[str, Run, Evaluation]]) -> None:
+    """One example: its text, the answers of the teacher and of the students, and the door to its maps."""
+    first = runs[0][1]
+    example = texts_of(first).get(row)
+    with st.container(border=True):
+        st.markdown(
+            f"**Row {row}** of the evaluation set" + (f": {plain(text_of(example, row))}" if example else "")
+        )
+        parts = []
+        for name, run, answers in runs:
+            places = (answers.index == row).nonzero()[0]
+            if not len(places):
+                continue
+            place = places[0]
+            if not parts:
+                parts.append(f"right answer: {plain(label_name(run, int(answers.label[place])))}")
+                parts.append(
+                    f"**teacher**: {plain(label_name(run, int(answers.teacher_logits[place].argmax())))}"
+                )
+            student = plain(label_name(run, int(answers.student_logits[place].argmax())))
+            parts.append(
+                f"**{plain(name)}**: {student}, attention KL {answers.attention_kl[place].mean():.3f}"
+            )
+        st.markdown(" · ".join(parts))
+        askable = [(name, run) for name, run, _ in runs if row in texts_of(run) and can_be_asked(run)]
+        with st.container(horizontal=True):
+            for name, run in askable:
+                st.button(
+                    f"Show its maps ({name})",
+                    key=f"kdviz.maps.{run.id}",
+                    icon=":material/grid_on:",
+                    on_click=_to_maps,
+                    args=(run.id, row),
+                )
+        if not askable:
+            st.caption(
+                "Its maps need its text and the weights of both models, and these runs do not have both "
+                "(the stored demo has neither). The presets have stored maps."
+            )
+            st.button(
+                "Look at the presets",
+                key="kdviz.maps.presets",
+                icon=":material/grid_on:",
+                on_click=_to_presets,
+            )
+
+
+def _to_maps(run_id: str, row: int) -> None:
+    change(run=run_id, row=row, text_a=None, text_b=None, panel="maps")
+    go_to("attention")
+
+
+def _to_presets() -> None:
+    change(over="presets", row=None, panel="inside")

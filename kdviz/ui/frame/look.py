@@ -1,0 +1,71 @@
+"""Charts and headings, the same on every page."""
+
+from collections.abc import Callable
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from kdviz.ui.frame.narrow import for_phone, panels_of
+from kdviz.ui.frame.screen import is_narrow
+from kdviz.ui.frame.words import WORDS
+
+CHART = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
+    "displayModeBar": False,
+    "responsive": True,
+}
+
+
+def is_dark() -> bool:
+    """Whether the visitor's browser shows the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def chart(
+    figure: go.Figure,
+    key: str,
+    name: str,
+    on_click: Callable[[list[dict]], None] | None = None,
+    height: int | None = None,
+) -> None:
+    """A figure under its own theme, with a name for those who cannot see it.
+
+    `on_click` gets the points that were clicked. It runs as a callback, before the page is made anew, so that
+    what it changes is already in what the page shows.
+    """
+    options = {"theme": None, "key": key, "config": CHART, "alt": name, "width": "stretch"}
+    if height:
+        options["height"] = height
+    if is_narrow():
+        figure = for_phone(figure)
+    if on_click is None:
+        st.plotly_chart(figure, **options)
+        return
+    st.plotly_chart(figure, **options, selection_mode="points", on_select=lambda: _clicked(key, on_click))
+
+
+def charts(
+    figure: go.Figure, key: str, name: str, on_click: Callable[[list[dict]], None] | None = None
+) -> None:
+    """A figure of several panels side by side; in a narrow window one chart a panel, one below the other."""
+    for number, panel in enumerate(panels_of(figure) if is_narrow() else [figure]):
+        chart(panel, f"{key}.{number}", name, on_click=on_click)
+
+
+def _clicked(key: str, on_click: Callable[[list[dict]], None]) -> None:
+    points = st.session_state[key].selection.points
+    if points:
+        on_click([dict(point) for point in points])
+
+
+def heading(text: str, *terms: str) -> None:
+    """A heading, with the explanation of its terms one hover away."""
+    st.subheader(text, help="\n\n".join(WORDS[term] for term in terms) or None, anchor=False)
+
+
+def plain(text: str) -> str:
+    """`text` with everything that Markdown would act upon made harmless: it shows as it was written."""
+    return "".join(
+        f"\\{letter}" if letter in "\\`*_{}[]()#+-.!|~<>$:^&" else letter for letter in " ".join(text.split())
+    )

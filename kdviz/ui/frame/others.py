@@ -1,0 +1,100 @@
+"""The runs laid over the one looked at."""
+
+import streamlit as st
+
+from kdviz.runs.reader import Run
+from kdviz.share.view import MAX_OTHERS
+from kdviz.ui.frame.controls import bound
+from kdviz.ui.frame.scores import INTERNAL
+from kdviz.ui.frame.store import counterparts, long_name, task_title
+from kdviz.ui.frame.strip import Scene
+from kdviz.ui.frame.words import WORDS
+
+
+def other_runs(scene: Scene, most: int = 1) -> tuple[list[Run], list[str]]:
+    """The runs to compare with, and a notice for each that was asked for and cannot be.
+
+    Where nothing was asked for, at most `most` counterparts: soft labels first against an internal strategy,
+    as in the paper.
+    """
+    if scene.view.others is None:
+        return natural_others(scene)[:most], []
+    known, found, notices = {run.id: run for run in scene.runs}, [], []
+    for name in scene.view.others:
+        run = known.get(name)
+        if run is None:
+            notices.append(f"There is no run `{name}` to compare with.")
+        elif run.task != scene.run.task:
+            notices.append(
+                f"`{name}` is about {task_title(run.task)}, this run about {task_title(scene.run.task)}: "
+                "other task, other sentences, so their numbers cannot be laid over each other."
+            )
+        elif run.id != scene.run.id:
+            found.append(run)
+    return found, notices
+
+
+def natural_others(scene: Scene) -> list[Run]:
+    """Counterparts of the run, the most telling first."""
+    found = counterparts(scene.run, list(scene.runs))
+    if scene.run.strategy in INTERNAL:
+        return found
+    return sorted(found, key=lambda run: run.strategy not in INTERNAL)
+
+
+def other_depths(scene: Scene) -> list[Run]:
+    """Students of other depths, otherwise like the one looked at, by depth."""
+    run, found = scene.run, {}
+    for other in scene.runs:
+        same = (other.task, other.strategy, other.seed, other.config.get("teacher_fingerprint")) == (
+            run.task,
+            run.strategy,
+            run.seed,
+            run.config.get("teacher_fingerprint"),
+        )
+        if same and other.num_layers != run.num_layers and other.is_demo == run.is_demo:
+            found.setdefault(other.num_layers, other)
+    return [found[depth] for depth in sorted(found)]
+
+
+def choose_others(scene: Scene, chosen: list[Run]) -> None:
+    """The control for several runs."""
+    names = {
+        run.id: long_name(run) for run in scene.runs if run.task == scene.run.task and run.id != scene.run.id
+    }
+    bound(
+        st.multiselect,
+        "Compared with",
+        "others",
+        [run.id for run in chosen if run.id in names],
+        options=list(names),
+        format_func=names.__getitem__,
+        max_selections=MAX_OTHERS,
+        help=WORDS["others"],
+        placeholder="no other run",
+        take=lambda ids: {"others": tuple(ids)},
+    )
+
+
+def choose_other(scene: Scene, chosen: Run | None) -> None:
+    """The control for one other run."""
+    names = {
+        run.id: long_name(run) for run in scene.runs if run.task == scene.run.task and run.id != scene.run.id
+    }
+    bound(
+        st.selectbox,
+        "Compared with",
+        "others",
+        chosen.id if chosen else None,
+        key="other",
+        options=list(names),
+        format_func=names.__getitem__,
+        help=WORDS["others"],
+        placeholder="no other run",
+        take=lambda name: {"others": (name,) if name else ()},
+    )
+
+
+def say(notices: list[str]) -> None:
+    for notice in notices:
+        st.info(notice, icon=":material/info:")

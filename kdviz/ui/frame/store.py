@@ -1,0 +1,100 @@
+"""Where runs are: the runs folder of this server, and behind it the stored demo."""
+
+from functools import cache
+from pathlib import Path
+
+from kdviz.jobs.permissions import runs_folder
+from kdviz.palette import STRATEGIES
+from kdviz.runs.reader import DEMO_RUNS, Run, Store
+from kdviz.tasks import TASKS
+
+
+def store() -> Store:
+    """The store of this process: it only remembers what it has read, so losing it costs nothing."""
+    return _store_of(runs_folder(), DEMO_RUNS)
+
+
+@cache
+def _store_of(*roots: Path) -> Store:
+    return Store(*roots)
+
+
+def watchable(runs: list[Run]) -> list[Run]:
+    """Runs with something recorded: own ones as they are listed, then the demo by task, depth, seed and
+    strategy.
+    """
+    seen = [run for run in runs if run.probe_lines or run.evals]
+    return [run for run in seen if not run.is_demo] + sorted(
+        (run for run in seen if run.is_demo), key=_demo_order
+    )
+
+
+def _demo_order(run: Run) -> tuple:
+    tasks, strategies = list(TASKS), list(STRATEGIES)
+    task = tasks.index(run.task) if run.task in tasks else len(tasks)
+    strategy = strategies.index(run.strategy) if run.strategy in strategies else len(strategies)
+    return (task, run.num_layers != 3, run.num_layers, run.seed, strategy, run.id)
+
+
+def default_run(runs: list[Run], prefer_demo: bool = False) -> Run:
+    """What a page shows when nothing was asked for: the newest own run, else the demo's clearest one (or the
+    other way round).
+    """
+    own, demo = [run for run in runs if not run.is_demo], [run for run in runs if run.is_demo]
+    if own and not (demo and prefer_demo):
+        return own[0]
+    ranked = sorted(
+        demo,
+        key=lambda run: (run.task != "cola", run.strategy != "all", run.num_layers != 3, run.seed, run.id),
+    )
+    return ranked[0]
+
+
+def task_title(task: str) -> str:
+    return TASKS[task].title if task in TASKS else task
+
+
+def short_name(run: Run) -> str:
+    """Enough to tell runs of one figure apart: `sid`, or with whatever else is worth saying."""
+    return f"{run.strategy}, {run.num_layers} layer{'s' * (run.num_layers != 1)}, seed {run.seed}"
+
+
+def long_name(run: Run) -> str:
+    """The run in a list of all runs."""
+    source = "sample data, not GLUE" if run.is_sample_data else "real data"
+    place = "stored demo" if run.is_demo else run.id
+    return " · ".join(part for part in (task_title(run.task), short_name(run), source, place) if part)
+
+
+def distinct_names(runs: list[Run]) -> list[str]:
+    """The shortest names that tell these runs apart, in order."""
+    for name in (lambda run: run.strategy, short_name, lambda run: f"{short_name(run)}, {run.id}"):
+        names = [name(run) for run in runs]
+        if len(set(names)) == len(names):
+            return names
+    return [run.id for run in runs]
+
+
+def counterparts(run: Run, runs: list[Run]) -> list[Run]:
+    """Runs that differ from `run` in strategy alone (same task, data, teacher, depth and seed), the baselines
+    first.
+    """
+    alike = [other for other in runs if other.id != run.id and _setting(other) == _setting(run)]
+    order = ("soft", "hard", "all", "pid", "sid")
+    best: dict[str, Run] = {}
+    for other in alike:
+        if other.strategy != run.strategy:
+            best.setdefault(other.strategy, other)
+    return [best[strategy] for strategy in order if strategy in best]
+
+
+def _setting(run: Run) -> tuple:
+    config = run.config
+    return (
+        run.task,
+        config.get("data", {}).get("fingerprint"),
+        config.get("teacher_fingerprint"),
+        run.num_layers,
+        run.seed,
+        run.is_demo,
+    )

@@ -1,0 +1,251 @@
+"""The strip on top of every page: what is being looked at, and the controls that change it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from kdviz.runs.reader import Moment, Probe, Run, Unreadable
+from kdviz.share.view import View, same_moment
+from kdviz.ui.frame import state
+from kdviz.ui.frame.controls import choose, moment_slider
+from kdviz.ui.frame.look import is_dark, plain
+from kdviz.ui.frame.screen import is_narrow
+from kdviz.ui.frame.store import default_run, long_name, store, task_title, watchable
+from kdviz.ui.frame.words import WORDS, count
+
+ROW, OWN = "an example of the evaluation set …", "my own sentence …"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a page needs to draw: the run, what of it, and the other runs there are."""
+
+    run: Run
+    view: View
+    moment: Moment | None
+    probe: Probe | None
+    runs: tuple[Run, ...]
+    dark: bool
+    narrow: bool
+
+    @property
+    def step(self) -> int | None:
+        return self.moment.step if self.moment else None
+
+    @property
+    def pair(self) -> int:
+        """The matched pair looked at: the top one unless the view says another."""
+        return len(self.run.pairs) - 1 if self.view.pair is None else self.view.pair
+
+    @property
+    def is_own(self) -> bool:
+        return self.view.text_a is not None
+
+
+def strip(
+    *,
+    sentence: bool = True,
+    moment: bool = True,
+    prefer_demo: bool = False,
+    more: Callable[[Scene], None] | None = None,
+) -> Scene:
+    """Read the link, draw the strip, and say what is being looked at. Stops the page where there is nothing
+    to look at.
+
+    `prefer_demo`: where nothing was asked for, show the stored demo. `more` draws the page's further controls
+    under *More*.
+    """
+    notices = state.read_link()
+    state.leave_if_asked()
+    entries = store().list()
+    runs = watchable([entry for entry in entries if isinstance(entry, Run)])
+    run = _run_asked_for(runs, entries, prefer_demo)
+    view, more_notices = state.current().but(run=run.id).fit(run)
+    state.settle(view)
+    scene = Scene(
+        run=run,
+        view=view,
+        moment=_moment(run, view),
+        probe=_probe(run, view),
+        runs=tuple(runs),
+        dark=is_dark(),
+        narrow=is_narrow(),
+    )
+    _draw(scene, sentence, moment, more, [entry for entry in entries if isinstance(entry, Unreadable)])
+    for notice in notices + more_notices:
+        st.info(notice, icon=":material/info:")
+    banner(run)
+    return scene
+
+
+def _run_asked_for(runs: list[Run], entries: list, prefer_demo: bool) -> Run:
+    """The run of the view, else the natural one. Says so kindly and stops the page where there is none."""
+    asked = state.current().run
+    found = next((run for run in runs if run.id == asked), None)
+    if found or (asked is None and runs):
+        return found or default_run(runs, prefer_demo)
+    if asked is None:
+        st.info(
+            "There is no run to look at yet. Start one on the page *Distil*: the first numbers come within "
+            "seconds.",
+            icon=":material/info:",
+        )
+        st.stop()
+    entry = next((entry for entry in entries if entry.id == asked), None)
+    if entry is None:
+        st.warning(
+            f"There is no run `{asked}` here. It may have been deleted, or belong to another computer.",
+            icon=":material/search_off:",
+        )
+    elif isinstance(entry, Unreadable):
+        st.warning(f"The run `{asked}` cannot be read: {entry.reason}.", icon=":material/search_off:")
+    else:
+        st.info(
+            f"The run `{asked}` ({entry.state}) has nothing to show on this page yet.",
+            icon=":material/hourglass_empty:",
+        )
+    if runs:
+        st.button(
+            "Show another run instead",
+            type="primary",
+            on_click=state.change,
+            kwargs={"run": None, "step": None},
+        )
+    state.settle(state.current())
+    st.stop()
+
+
+def _moment(run: Run, view: View) -> Moment | None:
+    moments = run.moments
+    return next((moment for moment in moments if moment.step == view.step), moments[-1] if moments else None)
+
+
+def _probe(run: Run, view: View) -> Probe | None:
+    probes = run.probes
+    return next((probe for probe in probes if probe.id == view.probe), probes[0] if probes else None)
+
+
+def _draw(
+    scene: Scene,
+    sentence: bool,
+    moment: bool,
+    more: Callable[[Scene], None] | None,
+    unreadable: list[Unreadable],
+) -> None:
+    widths = [4] + [3] * sentence + [4] * moment + [2.6]
+    columns = iter(st.columns(widths, vertical_alignment="bottom", gap="small"))
+    with next(columns):
+        names = {run.id: long_name(run) for run in scene.runs}
+        choose(
+            "Run",
+            "run",
+            list(names),
+            scene.run.id,
+            format_func=names.__getitem__,
+            take=lambda chosen: _other_run(scene, chosen),
+            help=WORDS["run"],
+        )
+    if sentence:
+        with next(columns):
+            _choose_sentence(scene)
+    if moment and scene.moment:
+        with next(columns):
+            steps = [moment.step for moment in scene.run.moments]
+            moment_slider(steps, moment_names(scene.run), scene.step, WORDS["moment"])
+    elif moment:
+        next(columns)
+    with next(columns), st.container(horizontal=True, gap="small", horizontal_alignment="right"):
+        if more or unreadable:
+            with st.popover("More", icon=":material/tune:"):
+                if more:
+                    more(scene)
+                for entry in unreadable:
+                    st.caption(f"`{entry.id}` cannot be read: {entry.reason}.")
+        with st.popover("Link", icon=":material/link:", help="The address of exactly this view"):
+            st.code(state.full_link(scene.view), language=None, wrap_lines=True)
+
+
+def _other_run(scene: Scene, run_id: str) -> dict:
+    """The same view of another run: as far through its training, and the same preset where it has it."""
+    other = next(run for run in scene.runs if run.id == run_id)
+    changed, _ = scene.view.but(run=run_id, step=same_moment(other, scene.run, scene.view.step)).fit(other)
+    changes = {
+        "run": run_id,
+        "step": changed.step,
+        "probe": changed.probe,
+        "pair": changed.pair,
+        "head": changed.head,
+    }
+    if other.task != scene.run.task:
+        changes |= {"row": None, "text_a": None, "text_b": None, "others": None}
+    return changes
+
+
+def _choose_sentence(scene: Scene) -> None:
+    titles = {probe.id: f"{probe.title}: {probe.text_a}" for probe in scene.run.probes} | {ROW: ROW, OWN: OWN}
+    view = scene.view
+    value = OWN if scene.is_own else ROW if view.row is not None else scene.probe.id if scene.probe else OWN
+    choose(
+        "Sentence",
+        "probe",
+        list(titles),
+        value,
+        format_func=titles.__getitem__,
+        take=lambda chosen: _other_sentence(scene, chosen),
+        help=WORDS["sentence"],
+    )
+
+
+def _other_sentence(scene: Scene, chosen: str) -> dict:
+    if chosen == OWN:
+        text = (scene.probe.text_a, scene.probe.text_b) if scene.probe else ("", None)
+        return {"text_a": text[0], "text_b": text[1], "row": None}
+    if chosen == ROW:
+        epochs = scene.run.evaluated_epochs
+        first = int(scene.run.evaluation(epochs[-1]).index[0]) if epochs else 0
+        return {"row": first, "text_a": None, "text_b": None}
+    return {"probe": chosen, "row": None, "text_a": None, "text_b": None}
+
+
+def moment_names(run: Run) -> dict[int, str]:
+    """Each recorded moment in words, by its step."""
+    names = {}
+    for moment in run.moments:
+        epoch = f"{moment.epoch:.0f}" if float(moment.epoch).is_integer() else f"{moment.epoch:.1f}"
+        names[moment.step] = (
+            "before training" if moment.step == 0 else f"epoch {epoch} · step {count(moment.step)}"
+        )
+    return names
+
+
+def banner(run: Run) -> None:
+    """One honest line: whose numbers these are, and how many examples and epochs stand behind them."""
+    config, data = run.config, run.config.get("data", {})
+    note = str(data.get("note", ""))
+    parts = [
+        f"**{task_title(run.task)}**",
+        ":orange-badge[sample data, not GLUE]" if run.is_sample_data else "real data",
+        plain(note[note.find("(") + 1 :].rstrip(")")) if "(" in note and not run.is_sample_data else "",
+        f"{_of(data, 'train')} training and {_of(data, 'eval')} evaluation examples"
+        if "num_train" in data and "num_eval" in data
+        else "",
+        f"teacher {plain(str(config.get('teacher', '')))} with {config.get('teacher_num_layers', '?')} "
+        "layers",
+        f"student with {run.num_layers} by `{run.strategy}`",
+        f"{config.get('epochs', '?')} epochs",
+        f"seed {run.seed}, one run",
+        "" if run.state == "finished" else f"**{run.state}**",
+    ]
+    st.markdown(":small[" + " · ".join(part for part in parts if part) + "]", help=WORDS["strategy"])
+    if run.state == "failed":
+        st.warning(
+            f"This run failed: {run.status.get('error') or 'no reason was written'}. What it recorded "
+            "until then can be looked at."
+        )
+
+
+def _of(data: dict, split: str) -> str:
+    """How many examples, and of how many where it is a part: `4,000 of 8,551`."""
+    used, total = data[f"num_{split}"], data.get(f"{split}_total")
+    return count(used) if total is None or total == used else f"{count(used)} of {count(total)}"

@@ -1,0 +1,114 @@
+"""Every term that a page uses, explained in a sentence or two: what the hover shows."""
+
+import math
+from collections.abc import Sequence
+
+from kdviz.runs.reader import Run
+from kdviz.tasks import METRIC_TITLES, TASKS
+
+WORDS = {
+    "distillation": "A large trained model, the **teacher**, trains a smaller one, the **student**. The paper's "
+    "idea: the student copies not only the teacher's answers but also what happens inside it, "
+    "layer by layer.",
+    "attention": "Each row is one word (a token) looking at the others: how it shares out its attention. A row "
+    "sums to 1. Every layer has several heads, each with a map of its own.",
+    "difference": "Teacher minus student. Neutral: both look there equally. The teacher's colour: the teacher "
+    "looks there more; blue: the student does.",
+    "kl": "Attention KL: how far the student's attention is from the teacher's, in nats. 0 means "
+    "identical. Mean over heads and over the rows of the map, teacher first (the paper's equation 2).",
+    "cls": "CLS distance: 1 − cosine of the two [CLS] vectors at the output of two matched layers. 0 means "
+    "same direction (the paper's equation 3).",
+    "row_kl": "The attention KL of each row of the map on its own, in nats. The average of the bars is the "
+    "number above.",
+    "matching": "Which teacher layer each student layer is compared with, and learns from. Layer 1 is at the "
+    "bottom. Click a line or a layer to choose the pair.",
+    "head": "Each layer looks at the sentence through several heads at once. The average is for looking "
+    "only: the loss compares head by head.",
+    "moment": "Recorded moments of training, the first before any training. The arrow keys ← and → move too.",
+    "run": "One training of one student. Own runs come first, then those of the stored demo.",
+    "others": "Runs to lay over this one. Only runs of the same task can be compared.",
+    "sentence": "Presets are sentences written to show something; every run stores their maps. Or take an "
+    "example of the evaluation set, or write your own.",
+    "hide": "Takes the rows and columns of [CLS] and [SEP] out of sight. In many heads they take most of "
+    "the attention.",
+    "renormalise": "Scales what is left of each row to sum to 1 again. Off: rows sum to less than 1, and the "
+    "missing part went to [CLS] and [SEP].",
+    "threshold": "Weaker links are left blank. The KL is always computed on all of them.",
+    "stages": "Stretches of training with other active layers: `pid` matches one layer after the other, "
+    "`sid` adds one layer after the other, and both end with the labels alone. Lines mark where a "
+    "stage begins.",
+    "strategy": "`hard`: labels only. `soft`: the teacher's probabilities only. `all`: soft labels and all "
+    "matched layers at once. `pid`: one layer after the other, then soft labels. `sid`: one more "
+    "layer at a time, then soft labels.",
+    "head_matching": "Heads have no order: a student head may do the work of another head of the teacher. The best "
+    "one-to-one assignment is the one with the lowest total KL.",
+    "drift": "How many teacher heads changed their best partner since the moment before.",
+    "cka": "Linear CKA compares what two layers represent over the evaluation set, blind to rotation: 1 is "
+    "alike, 0 is unrelated. A bright cell says where in the teacher a student layer sits.",
+    "agreement": "Share of evaluation examples on which the student predicts what the teacher predicts, right "
+    "or wrong.",
+    "logit_kl": "KL between the predicted probabilities of teacher and student, in nats: the difference that "
+    "can be seen from outside.",
+    "inside": "Each dot is one evaluation example. To the right: the answers differ more. Upwards: the "
+    "attention inside differs more. Soft labels alone make the answers alike and leave the inside "
+    "free.",
+    "interval": "95 % bootstrap interval over the evaluation examples: how much the number could change with "
+    "other examples. It says nothing about other seeds.",
+    "right_wrong": "Evaluation examples by whether teacher and student answer them rightly. A student that copies "
+    "behaviour repeats the teacher's mistakes too.",
+    "repeated": "Of the examples the teacher gets wrong, the share on which the student gives the same wrong "
+    "answer.",
+    "kept": "Of the examples the teacher gets right, the share that the student gets right too.",
+    "cost": "Parameters (embeddings included), size of the weights file, and the median time for one "
+    "sentence, measured on the machine that trained.",
+    "bertviz": "The head and model views of BertViz (Vig, 2019): lines between words instead of a grid. One "
+    "layer at a time.",
+    "phenomenon": "What the sentence was generated to test. Only sample data has it.",
+}
+
+OVER = {"examples": "evaluation examples, each epoch", "presets": "presets, every moment"}
+AXES = {"epoch": "epochs", "step": "training steps", "progress": "share of the training"}
+CELLS = {
+    "all": "All examples",
+    "both-right": "Both right",
+    "teacher-only": "Only the teacher right",
+    "student-only": "Only the student right",
+    "both-wrong": "Both wrong",
+}
+
+
+def metric_title(name: str) -> str:
+    return METRIC_TITLES.get(name, name)
+
+
+def primary_metric(run: Run) -> str:
+    """The metric the task is judged by; the first recorded one for a task this version does not know."""
+    if run.task in TASKS:
+        return TASKS[run.task].primary_metric
+    return next(iter(run.evals[-1]["metrics"]), "accuracy") if run.evals else "accuracy"
+
+
+def label_name(run: Run, label: int) -> str:
+    """The class of that id in words."""
+    names = run.config.get("labels") or (TASKS[run.task].labels if run.task in TASKS else ())
+    return str(names[label]) if 0 <= label < len(names) else f"class {label}"
+
+
+def count(number: float) -> str:
+    """A number of things: 2,000."""
+    return f"{int(number):,}"
+
+
+def bytes_text(number: float) -> str:
+    """A file size with its unit."""
+    return f"{number / 1e6:.1f} MB" if number >= 1e5 else f"{number / 1e3:.1f} kB"
+
+
+def decimals(number: float | None, digits: int = 3) -> str:
+    """A number with a fixed count of decimals; a dash where there is none (a diverged run has gaps)."""
+    return "–" if number is None or math.isnan(number) else f"{number:.{digits}f}"
+
+
+def mean_of(values: Sequence[float | None]) -> float:
+    """The mean; not a number where one is missing."""
+    return sum(math.nan if value is None else value for value in values) / len(values) if values else math.nan
