@@ -216,7 +216,7 @@ def _plan(asked: argparse.Namespace) -> None:
     from kdviz.data import load_examples, subset
     from kdviz.data.encoded import Tokenizer
     from kdviz.jobs.plan import plan
-    from kdviz.models.build import resolve
+    from kdviz.models.checkpoint import resolve
 
     config = _config(asked)
     loaded = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
@@ -374,7 +374,7 @@ def _tasks(asked: argparse.Namespace) -> None:
 
 
 def _teachers(asked: argparse.Namespace) -> None:
-    from kdviz.models.build import TEACHERS
+    from kdviz.models.registry import TEACHERS
 
     rows = [
         {

@@ -11,7 +11,24 @@ from transformers import AutoTokenizer
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.data.examples import Example
 
-WORDS = ["the", "dog", "sees", "a", "cat", "near", "the", "old", "river", "again", "and", "again", "while", "the", "teacher", "sleeps"]
+WORDS = [
+    "the",
+    "dog",
+    "sees",
+    "a",
+    "cat",
+    "near",
+    "the",
+    "old",
+    "river",
+    "again",
+    "and",
+    "again",
+    "while",
+    "the",
+    "teacher",
+    "sleeps",
+]
 SINGLES = [
     Example(
         index=3 * number, text_a=" ".join(WORDS[: 1 + number % len(WORDS)]), text_b=None, label=number % 2

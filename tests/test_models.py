@@ -15,17 +15,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kdviz.data.encoded import Tokenizer
 from kdviz.errors import RequestError
-from kdviz.models.build import (
-    MINILM_SHA256,
-    TEACHERS,
-    build_student,
-    check_fit,
-    load_classifier,
-    match_layers,
-    num_parameters,
-    resolve,
-    save_model,
-)
+from kdviz.models.build import build_student, load_classifier, num_parameters, save_model
+from kdviz.models.checkpoint import check_fit, resolve
+from kdviz.models.matching import match_layers
+from kdviz.models.registry import MINILM_SHA256, TEACHERS
 
 
 def teacher_layers(matching: str, student: int, teacher: int) -> list[int]:

@@ -1,6 +1,5 @@
 """The optimiser and its schedule against torch's and transformers' own."""
 
-
 import pytest
 import torch
 from transformers import get_linear_schedule_with_warmup

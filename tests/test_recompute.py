@@ -158,7 +158,8 @@ def test_a_stranger_gets_the_numbers_of_a_tiny_run(tiny, settings):
 @pytest.mark.parametrize("task", ["cola", "mrpc", "rte", "qqp"])
 def test_a_stranger_gets_the_numbers_of_a_run_on_real_data(tiny, real_glue, tmp_path, task):
     """Real rows are longer, stranger and cut: what holds for our own sentences may not hold for them."""
-    from kdviz.models.build import MINILM_SHA256, resolve
+    from kdviz.models.checkpoint import resolve
+    from kdviz.models.registry import MINILM_SHA256
 
     assert resolve("minilm-l6").weights_sha256 == MINILM_SHA256
     size = dict(train_size=96, eval_size=60) if task == "cola" else dict(train_size=32, eval_size=24)

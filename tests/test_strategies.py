@@ -15,7 +15,8 @@ from kdviz.data.examples import Example
 from kdviz.errors import RequestError
 from kdviz.method.objective import Terms, set_trainable, stage_needs, step_terms
 from kdviz.method.stages import Stage, StageSchedule, planned_stages
-from kdviz.models.build import build_student, load_classifier, match_layers
+from kdviz.models.build import build_student, load_classifier
+from kdviz.models.matching import match_layers
 from kdviz.models.trace import seed_dropout
 from kdviz.training.optimise import make_optimizer, optimizer_step
 from kdviz.training.teacher_outputs import TeacherOutputs

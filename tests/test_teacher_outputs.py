@@ -21,7 +21,24 @@ from kdviz.training.teacher_outputs import (
     teacher_outputs,
 )
 
-WORDS = ["the", "dog", "sees", "a", "cat", "near", "the", "old", "river", "again", "and", "again", "while", "the", "teacher", "sleeps"]
+WORDS = [
+    "the",
+    "dog",
+    "sees",
+    "a",
+    "cat",
+    "near",
+    "the",
+    "old",
+    "river",
+    "again",
+    "and",
+    "again",
+    "while",
+    "the",
+    "teacher",
+    "sleeps",
+]
 NEEDS = Needs(logits=True, cls_layers=frozenset({1, 3}), map_layers=frozenset({0, 3}))
 LARGE, NOTHING = 1 << 30, 0
 ROUNDING = 5e-6  # float32 over four layers of vectors of size 1 to 3, in batches of other shapes

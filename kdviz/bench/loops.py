@@ -16,7 +16,8 @@ from kdviz.config import RunConfig
 from kdviz.files import read_json, write_json
 from kdviz.jobs.launch import create_run
 from kdviz.method.losses import hard_label_loss
-from kdviz.models.build import load_classifier, resolve, save_model
+from kdviz.models.build import load_classifier, save_model
+from kdviz.models.checkpoint import resolve
 from kdviz.models.trace import classify, trace
 from kdviz.runs.writer import RunWriter
 from kdviz.tasks import TASKS

@@ -10,7 +10,7 @@ from pathlib import Path
 from kdviz.config import RunConfig
 from kdviz.data.examples import Example, fingerprint
 from kdviz.jobs.lazy_imports import import_heavy
-from kdviz.models.build import file_sha256, resolve
+from kdviz.models.checkpoint import file_sha256, resolve
 from kdviz.training.teacher_fingerprint import teacher_fingerprint
 
 SAMPLE_SIZE = 500

@@ -19,7 +19,9 @@ from kdviz.data.examples import fingerprint
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import exclusive, is_locked, read_json, write_json
 from kdviz.method.stages import planned_stages
-from kdviz.models.build import TEACHERS, check_fit, file_sha256, match_layers, resolve
+from kdviz.models.checkpoint import check_fit, file_sha256, resolve
+from kdviz.models.matching import match_layers
+from kdviz.models.registry import TEACHERS
 from kdviz.runs.reader import FORMAT_VERSION, check_run_id
 from kdviz.runs.writer import RunWriter, now
 from kdviz.tasks import TASKS

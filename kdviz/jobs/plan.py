@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from kdviz.config import RunConfig
 from kdviz.method.stages import Stage, planned_stages
-from kdviz.models.build import match_layers, resolve
+from kdviz.models.checkpoint import resolve
+from kdviz.models.matching import match_layers
 
 
 @dataclass(frozen=True, kw_only=True)

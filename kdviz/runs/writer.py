@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kdviz.files import json_line, read_json, write_arrays, write_bytes, write_json
-from kdviz.models.build import copy_tokenizer
+from kdviz.models.checkpoint import copy_tokenizer
 
 if TYPE_CHECKING:
     from kdviz.training.evaluate import Evaluated

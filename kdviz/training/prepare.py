@@ -14,7 +14,9 @@ from kdviz.config import RunConfig
 from kdviz.data import load_examples, subset
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.errors import RequestError
-from kdviz.models.build import Checkpoint, build_student, load_classifier, match_layers, resolve
+from kdviz.models.build import build_student, load_classifier
+from kdviz.models.checkpoint import Checkpoint, resolve
+from kdviz.models.matching import match_layers
 from kdviz.runs.checkpoint import latest
 from kdviz.runs.writer import RunWriter
 from kdviz.tasks import TASKS, Task

@@ -17,7 +17,8 @@ from kdviz.data.encoded import EncodedSet
 from kdviz.errors import RequestError, RunFailed
 from kdviz.files import exclusive, read_json, write_json
 from kdviz.method import losses
-from kdviz.models.build import Checkpoint, load_classifier, save_model
+from kdviz.models.build import load_classifier, save_model
+from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.trace import classify, seed_dropout, trace
 from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.tasks import Task, majority_share, score_intervals, scores

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 
 from kdviz.config import RunConfig
-from kdviz.models.build import Checkpoint
+from kdviz.models.checkpoint import Checkpoint
 
 RECIPE = 3  # raise it when the fine-tuning changes, so that older teachers are not taken for new ones
 

@@ -26,7 +26,7 @@ def make_teacher(folder: Path, num_layers: int = 4, hidden_size: int = 32) -> Pa
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
-    from kdviz.models.build import TOKENIZER_FILES, resolve
+    from kdviz.models.checkpoint import TOKENIZER_FILES, resolve
 
     torch.manual_seed(0)
     source = resolve("minilm-l6").folder

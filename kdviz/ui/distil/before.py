@@ -17,7 +17,7 @@ from kdviz.jobs.estimate import kept_teacher, rough_mean_tokens, speed_is_known,
 from kdviz.jobs.permissions import Limits, runs_folder
 from kdviz.jobs.plan import Plan, plan
 from kdviz.jobs.queue import one_line, shared
-from kdviz.models.build import resolve
+from kdviz.models.checkpoint import resolve
 from kdviz.share.live import duration_words
 from kdviz.ui.distil.form import Asked, read_controls
 from kdviz.ui.distil.live import board, forget_board, watch

@@ -8,7 +8,7 @@ import streamlit as st
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
-from kdviz.models.build import TEACHERS
+from kdviz.models.registry import TEACHERS
 from kdviz.palette import STRATEGY_NAMES
 from kdviz.tasks import TASKS
 from kdviz.ui.distil.words import LABELS, SOURCE_NAMES, STRATEGY_SENTENCES, choice_name

