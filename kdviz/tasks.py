@@ -16,7 +16,8 @@ class Task:
     primary one. `folder_columns` are header names in the GLUE release's files, or column numbers where a file
     has no header. `hub_columns` are the text columns of `nyu-mll/glue`. `dev_splits` maps our names to (file,
     hub split). `label_names` are the texts of the labels in the release's files ("0"/"1" unless the files
-    spell them out).
+    spell them out). `damage` names what is wrong with rows of the release itself, which every loader skips:
+    "broken off" (too few columns: a line end within a question) and "unlabelled" (label "-": no agreement).
     """
 
     name: str
@@ -30,6 +31,7 @@ class Task:
     hub_columns: tuple[str, ...]
     label_names: tuple[str, ...] = ("0", "1")
     num_columns: int | None = None
+    damage: tuple[str, ...] = ()
     dev_splits: tuple[tuple[str, str, str], ...] = (("dev", "dev.tsv", "validation"),)
 
     @property
@@ -69,6 +71,7 @@ TASKS: dict[str, Task] = {
             folder="QQP",
             folder_columns=("question1", "question2"),
             label_column="is_duplicate",
+            damage=("broken off",),
             hub_columns=("question1", "question2"),
         ),
         Task(
@@ -114,6 +117,7 @@ TASKS: dict[str, Task] = {
             folder="MNLI",
             folder_columns=("sentence1", "sentence2"),
             label_column="gold_label",
+            damage=("unlabelled",),
             label_names=("entailment", "neutral", "contradiction"),
             hub_columns=("premise", "hypothesis"),
             dev_splits=(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 
@@ -23,11 +23,17 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """What a source holds of one task: the train set, and the dev sets in order, the main one first."""
+    """What a source holds of one task: the train set, and the dev sets in order, the main one first.
+
+    `skipped` counts rows that were left out, by split and kind of damage; `warnings` are lines about rows
+    that were taken as they are but look wrong.
+    """
 
     task: str
     train: tuple[Example, ...]
     dev: dict[str, tuple[Example, ...]]
+    skipped: dict[str, dict[str, int]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,20 +1,52 @@
 """Reading the GLUE release layout: `<data_dir>/CoLA/train.tsv` and so on.
 
 The release's files are tab-separated without quoting: a quotation mark is part of the text, a line ends at
-"\\n" and nowhere else (texts hold U+2028 and U+0085). A byte-order mark and CRLF line ends are tolerated.
-Everything else that is not as expected is a RequestError with file and line; no row is dropped.
+"\n" and nowhere else (texts hold U+2028 and U+0085). A byte-order mark, CRLF line ends and blank lines at
+the end are tolerated. Rows with the release's own known damage (`Task.damage`) are skipped and counted.
+Everything else that is not as expected is one RequestError that lists the faulty rows of all files with
+their lines.
 """
 
 import os
 import stat
+from collections import Counter
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from kdviz.data.examples import Example, Splits
+from kdviz.data.likely import likely_folder
 from kdviz.errors import RequestError
 from kdviz.tasks import Task, task_named
 
+MOST_LISTED = 20
+"""How many faulty rows an answer names with their lines; the others it counts."""
+
+MOST_BROKEN_OFF, LARGEST_DAMAGED_SHARE = 50, 0.25
+"""The release's damage is a handful of rows; a file with more is damaged in another way, and refused."""
+
+_MEND = "mend or remove the line"
 _ELSEWHERE = "put the release's file there or choose another source"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a file, or with one line of it, and what to do about it."""
+
+    path: Path
+    line: int | None
+    problem: str
+    advice: str
+
+
+@dataclass(kw_only=True)
+class Rows:
+    """What one file holds: its examples, how many rows of which known damage were skipped, what is wrong."""
+
+    examples: list[Example] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
 
 def task_files(task: Task, data_dir: str | os.PathLike) -> dict[str, Path]:
@@ -24,7 +56,7 @@ def task_files(task: Task, data_dir: str | os.PathLike) -> dict[str, Path]:
 
 
 def read_folder(task: Task, data_dir: str | os.PathLike) -> Splits:
-    """Train and dev examples of a task. RequestError naming the file, and the line where there is one.
+    """Train and dev examples of a task. RequestError naming the files at fault, with their lines.
 
     Files that did not change since are not parsed again.
     """
@@ -34,127 +66,212 @@ def read_folder(task: Task, data_dir: str | os.PathLike) -> Splits:
         (folder, f"give the folder that holds {task.folder}/"),
     ):
         if not os.path.isdir(path):
-            raise _bad(
-                path,
-                None,
-                f"expected a folder, got {'a file' if os.path.exists(path) else 'nothing'}; {hint}",
+            got = "a file" if os.path.exists(path) else "nothing"
+            hint = likely_folder(task, Path(data_dir)) or hint
+            raise _refusal(
+                [Fault(path, None, f"expected a folder, got {got}", f"{hint}, or choose sample data")]
             )
-    stamps = tuple(_stamp(path) for path in task_files(task, data_dir).values())
-    return _read_folder(task.name, os.path.abspath(data_dir), stamps)
+    stamps, faults = [], []
+    for path in task_files(task, data_dir).values():
+        found = _stamp(path)
+        (faults if isinstance(found, Fault) else stamps).append(found)
+    if faults:
+        raise _refusal(faults)
+    return _read_folder(task.name, os.path.abspath(data_dir), tuple(stamps))
 
 
 @lru_cache(maxsize=3)
 def _read_folder(task_name: str, data_dir: str, stamps: tuple) -> Splits:
     task = task_named(task_name)
-    read = {name: read_tsv(path, task) for name, path in task_files(task, data_dir).items()}
-    return Splits(task=task_name, train=read.pop("train"), dev=read)
+    read = {name: _read(path, task) for name, path in task_files(task, data_dir).items()}
+    if faults := [fault for rows in read.values() for fault in rows.faults]:
+        raise _refusal(faults)
+    examples = {name: tuple(rows.examples) for name, rows in read.items()}
+    return Splits(
+        task=task_name,
+        train=examples.pop("train"),
+        dev=examples,
+        skipped={name: dict(rows.skipped) for name, rows in read.items() if rows.skipped},
+        warnings=tuple(f"{name}: {warning}" for name, rows in read.items() for warning in rows.warnings),
+    )
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
-    """What changes when a file does. RequestError unless it is an ordinary file: reading a pipe would never
-    end.
-    """
+def _stamp(path: Path) -> tuple[int, int, int] | Fault:
+    """What changes when a file does. A fault unless it is an ordinary file: a pipe would never end."""
     try:
         found = path.stat()
     except OSError as error:
-        raise _bad(path, None, f"expected a file, got {_reason(error)}; {_ELSEWHERE}") from None
+        return Fault(path, None, f"expected a file, got {_reason(error)}", _ELSEWHERE)
     if not stat.S_ISREG(found.st_mode):
-        raise _bad(path, None, f"expected a file, got something else; {_ELSEWHERE}")
+        return Fault(path, None, "expected a file, got something else", _ELSEWHERE)
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def read_tsv(path: Path, task: Task) -> tuple[Example, ...]:
-    """The examples of one file of the release."""
+def _read(path: Path, task: Task) -> Rows:
+    """The rows of one file of the release."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise _bad(path, None, f"expected a readable file, got {_reason(error)}; {_ELSEWHERE}") from None
-    return parse_tsv(content, path, task)
+        return Rows(faults=[Fault(path, None, f"expected a readable file, got {_reason(error)}", _ELSEWHERE)])
+    return read_rows(content, path, task)
 
 
 def parse_tsv(content: bytes, path: Path, task: Task) -> tuple[Example, ...]:
-    """The examples in a file's content, `index` being the 0-based row (header not counted). `path` is for
-    messages.
+    """The examples in a file's content; RequestError listing every faulty row. `path` is for messages."""
+    rows = read_rows(content, path, task)
+    if rows.faults:
+        raise _refusal(rows.faults)
+    return tuple(rows.examples)
+
+
+def read_rows(content: bytes, path: Path, task: Task) -> Rows:
+    """Every row of a file's content, good or faulty. An example's `index` is the 0-based row in the file
+    (header not counted), also behind a skipped one.
     """
-    lines = _lines(content, path)
+    rows = Rows()
+    lines = _lines(content, path, rows)
+    if not lines:
+        rows.faults.append(
+            Fault(path, None, "expected rows, got an empty file", "put the release's file there")
+        )
+        return rows
     has_header = isinstance(task.label_column, str)
     if has_header:
+        if lines[0] is None:  # not UTF-8, and a fault already
+            return rows
         header = lines[0].split("\t")
         num_columns = len(header)
-        text_columns = [_column(path, header, name) for name in task.folder_columns]
-        label_column = _column(path, header, task.label_column)
+        places = [_column(path, header, name, rows) for name in (*task.folder_columns, task.label_column)]
+        if None in places:
+            return rows
+        *text_columns, label_column = places
     else:
         num_columns, text_columns, label_column = task.num_columns, task.folder_columns, task.label_column
     label_ids = {text: label for label, text in enumerate(task.label_names)}
+    first_line, broken_off, num_quoted = 2 if has_header else 1, [], 0
 
-    examples = []
-    first_line = 2 if has_header else 1
     for index, line in enumerate(lines[first_line - 1 :]):
-        cells = line.split("\t")
+        if line is None:  # not UTF-8, and a fault already
+            continue
+        number, cells = first_line + index, line.split("\t")
         if len(cells) != num_columns:
-            raise _bad(
-                path,
-                first_line + index,
-                f"expected {num_columns} tab-separated columns, got {len(cells)}; mend or remove the line",
-            )
+            problem = f"expected {num_columns} tab-separated columns, got {len(cells)}"
+            fault = Fault(path, number, problem, _MEND)
+            is_known = "broken off" in task.damage and len(cells) < num_columns
+            (broken_off if is_known else rows.faults).append(fault)
+            continue
         label = label_ids.get(cells[label_column])
         if label is None:
+            if cells[label_column] == "-" and "unlabelled" in task.damage:
+                rows.skipped["unlabelled"] += 1
+                continue
             where = f"column {task.label_column!r}" if has_header else f"column {label_column + 1}"
-            raise _bad(
-                path,
-                first_line + index,
+            problem = (
                 f"expected one of the labels {', '.join(task.label_names)} in {where}, got "
-                f"{_short(cells[label_column])}; mend or remove the line",
+                f"{_short(cells[label_column])}"
             )
+            rows.faults.append(Fault(path, number, problem, _MEND))
+            continue
         texts = [cells[column] for column in text_columns]
-        examples.append(
+        num_quoted += any(map(_is_quoted, texts))
+        rows.examples.append(
             Example(index=index, text_a=texts[0], text_b=texts[1] if task.is_pair else None, label=label)
         )
-    if not examples:
-        raise _bad(path, None, "expected rows below the header, got none; put the release's file there")
-    return tuple(examples)
-
-
-def _lines(content: bytes, path: Path) -> list[str]:
-    """The lines of a UTF-8 file, at least one, without their ends."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, _start(content, error)) + 1
-        raise _bad(
-            path,
-            number,
-            f"expected UTF-8, got the byte 0x{error.object[error.start]:02x}; save the file as UTF-8",
-        ) from None
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    if not lines:
-        raise _bad(path, None, "expected rows, got an empty file; put the release's file there")
-    return [line.removesuffix("\r") for line in lines]
-
-
-def _start(content: bytes, error: UnicodeDecodeError) -> int:
-    """Where in `content` the bad byte is: the decoder counts from behind the byte-order mark."""
-    return error.start + len(content) - len(error.object)
-
-
-def _column(path: Path, header: list[str], name: str) -> int:
-    count = header.count(name)
-    if count != 1:
-        got = "none" if count == 0 else str(count)
-        raise _bad(
-            path,
-            1,
-            f"expected a header with one column {name!r}, got {got} among {len(header)} columns; put the "
-            "release's file there",
+    num_rows = len(lines) - first_line + 1
+    if len(broken_off) > min(MOST_BROKEN_OFF, LARGEST_DAMAGED_SHARE * num_rows):
+        rows.faults = sorted([*rows.faults, *broken_off], key=lambda fault: fault.line)
+    elif broken_off:
+        rows.skipped["broken off"] = len(broken_off)
+    if num_quoted:
+        rows.warnings.append(
+            f"{num_quoted:,} {'cells look' if num_quoted > 1 else 'cell looks'} quoted, as pandas and "
+            "spreadsheets write them, and the quotation marks are taken as text; save the file without "
+            "quoting"
         )
-    return header.index(name)
+    if not rows.examples and not rows.faults:
+        below = " below the header" if has_header else ""
+        rows.faults.append(
+            Fault(path, None, f"expected rows{below}, got none", "put the release's file there")
+        )
+    return rows
 
 
-def _bad(path: Path, line: int | None, problem: str) -> RequestError:
-    place = str(path) if line is None else f"{path}, line {line}"
-    return RequestError(f"{_one_line(place)}: {problem}", field="data_dir")
+def _lines(content: bytes, path: Path, rows: Rows) -> list[str | None]:
+    """The lines of a UTF-8 file without their ends and without blank ones at the end; None for a line that is
+    not UTF-8, which is a fault.
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        problem = f"expected UTF-8, got the byte 0x{content[0]:02x} of UTF-16"
+        rows.faults.append(Fault(path, 1, problem, "save the file as UTF-8"))
+        return [None]
+    content = content.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\x1a")
+    try:
+        lines: list[str | None] = [line.removesuffix("\r") for line in content.decode().split("\n")]
+    except UnicodeDecodeError:
+        lines = []
+        for number, line in enumerate(content.split(b"\n"), start=1):
+            try:
+                lines.append(line.decode().removesuffix("\r"))
+            except UnicodeDecodeError as error:
+                lines.append(None)
+                problem = f"expected UTF-8, got the byte 0x{line[error.start]:02x}"
+                rows.faults.append(Fault(path, number, problem, "save the file as UTF-8"))
+    while lines and lines[-1] is not None and not lines[-1].strip():
+        lines.pop()
+    return lines
+
+
+def _column(path: Path, header: list[str], name: str, rows: Rows) -> int | None:
+    """Where the column of that name is; None, and a fault, where there is not just one."""
+    count = header.count(name)
+    if count == 1:
+        return header.index(name)
+    got = "none" if count == 0 else str(count)
+    problem = f"expected a header with one column {name!r}, got {got} among {len(header)} columns"
+    is_quoted = header.count(f'"{name}"') == 1
+    advice = "save the file without quoting" if is_quoted else "put the release's file there"
+    rows.faults.append(Fault(path, 1, problem, advice))
+    return None
+
+
+def _is_quoted(cell: str) -> bool:
+    """Whether a cell is quoted as pandas and spreadsheets do it: marks around it, and those within doubled.
+
+    Marks around a cell alone say nothing: the release has sentences that are quotations.
+    """
+    inner = cell[1:-1]
+    return (
+        len(cell) > 2 and cell[0] == cell[-1] == '"' and '""' in inner and '"' not in inner.replace('""', "")
+    )
+
+
+def _refusal(faults: list[Fault]) -> RequestError:
+    """One line with all that is wrong: of many faulty rows the first MOST_LISTED, and how many more there
+    are.
+    """
+    first = faults[0]
+    if len(faults) == 1:
+        text = f"{_place(first)}: {first.problem}; {first.advice}"
+        return RequestError(text, field="data_dir")
+    parts, path = [], None
+    for fault in faults[:MOST_LISTED]:
+        is_new, path = fault.path != path, fault.path
+        place = _place(fault) if is_new or fault.line is None else f"line {fault.line}"
+        parts.append(f"{place}: {fault.problem}")
+    if len(faults) > MOST_LISTED:
+        parts.append(f"and {len(faults) - MOST_LISTED:,} more")
+    num_files = len({fault.path for fault in faults})
+    where = "one file" if num_files == 1 else f"{num_files} files"
+    advice = {fault.advice for fault in faults}
+    what_to_do = advice.pop() if len(advice) == 1 else "mend or remove these, or choose another source"
+    return RequestError(
+        f"{len(faults):,} faults in {where}: {'; '.join(parts)}; {what_to_do}", field="data_dir"
+    )
+
+
+def _place(fault: Fault) -> str:
+    path = "".join(char if char.isprintable() else "?" for char in str(fault.path))
+    return path if fault.line is None else f"{path}, line {fault.line}"
 
 
 def _reason(error: OSError) -> str:
@@ -168,7 +285,3 @@ def _reason(error: OSError) -> str:
 def _short(text: str) -> str:
     """A few characters of a cell: enough to find it, never a sentence."""
     return repr(text if len(text) <= 20 else text[:17] + "...")
-
-
-def _one_line(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

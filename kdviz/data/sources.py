@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,9 +28,10 @@ class Loaded:
     """The examples of a task from one source.
 
     `source` is folder, hub or sample, and `origin` says where exactly. `dev` is in order: the first is the
-    main dev set (only MNLI has two). `note` is one line for people: what the data are, row counts, and why
-    `auto` did not use an earlier source. `fingerprint` is the same for the same task, texts, labels and
-    order, from whichever source. `seed` is the generator's, for sample data.
+    main dev set (only MNLI has two). `note` is one line for people: what the data are, row counts with what
+    was skipped, warnings, and why `auto` did not use an earlier source; it names no folder of this machine.
+    `skipped` counts left out rows by split and kind. `fingerprint` is the same for the same task, texts,
+    labels, rows and order, from whichever source. `seed` is the generator's, for sample data.
     """
 
     task: str
@@ -41,6 +42,8 @@ class Loaded:
     note: str
     fingerprint: str
     seed: int = 0
+    skipped: dict[str, dict[str, int]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def main_dev(self) -> tuple[Example, ...]:
@@ -56,6 +59,9 @@ class Loaded:
             "fingerprint": self.fingerprint,
             "train_total": len(self.train),
             "eval_total": len(self.main_dev),
+            "eval_rows": self.main_dev[-1].index + 1,
+            "skipped": self.skipped,
+            "warnings": list(self.warnings),
             "note": self.note,
         }
 
@@ -67,9 +73,9 @@ def load_examples(
 
     `source` is folder, hub, sample, or auto: the first of these that has the task here; auto looks for the
     hub's data in the cache alone, so that nothing is sent anywhere unless somebody asks for the hub by name.
-    The folder is `data_dir`, else KDVIZ_GLUE_DIR. `seed` is the sample generator's. RequestError (one line;
-    field task, source or data_dir) where a named source cannot be had, where a file is malformed, and where
-    `data_dir` is given but no folder.
+    The folder is `data_dir`, else KDVIZ_GLUE_DIR; where either names one, auto uses that folder or none.
+    `seed` is the sample generator's. RequestError (one line; field task, source or data_dir) where a named
+    source cannot be had, and where a file is malformed.
     """
     spec = task_named(task)
     if source not in ("auto", *SOURCES):
@@ -85,15 +91,9 @@ def load_examples(
         return _from_hub(spec)
     if source == "sample":
         return _from_sample(spec, seed)
-    if data_dir and not os.path.isdir(folder):
+    if folder is not None:
         return _from_folder(spec, folder)  # a mistyped folder is an error, not a reason to look elsewhere
-    reasons = []
-    if folder is None:
-        reasons.append(f"folder: none given ({FOLDER_VARIABLE} is not set)")
-    elif not os.path.isdir(folder / spec.folder):
-        reasons.append(f"folder: {folder} holds no {spec.folder}/")
-    else:
-        return _from_folder(spec, folder)
+    reasons = [f"folder: none given ({FOLDER_VARIABLE} is not set)"]
     try:
         return _from_hub(spec, reasons, network=False)
     except HubUnavailable as error:
@@ -195,9 +195,12 @@ def _loaded(
     source: str, origin: str, splits: Splits, reasons: Sequence[str] = (), *, seed: int = 0
 ) -> Loaded:
     counts = ", ".join(
-        f"{len(examples):,} {name}" for name, examples in {"train": splits.train, **splits.dev}.items()
+        f"{len(examples):,} {name}{_skipped_words(splits.skipped.get(name, {}))}"
+        for name, examples in {"train": splits.train, **splits.dev}.items()
     )
-    what = "sample data, not GLUE" if source == "sample" else f"{source} {origin}"
+    where = os.path.basename(origin) if source == "folder" else origin
+    what = "sample data, not GLUE" if source == "sample" else f"{source} {where}"
+    remarks = "".join(f"; warning: {warning}" for warning in splits.warnings)
     return Loaded(
         task=splits.task,
         source=source,
@@ -205,6 +208,15 @@ def _loaded(
         train=splits.train,
         dev=splits.dev,
         seed=seed,
-        note=f"{what}: {counts} examples" + (f" (not used: {'; '.join(reasons)})" if reasons else ""),
+        skipped=splits.skipped,
+        warnings=splits.warnings,
+        note=f"{what}: {counts} examples{remarks}"
+        + (f" (not used: {'; '.join(reasons)})" if reasons else ""),
         fingerprint=splits.fingerprint,
     )
+
+
+def _skipped_words(skipped: dict[str, int]) -> str:
+    """` (skipped: 3 broken off)` behind the number of rows that are used."""
+    parts = [f"{number:,} {kind}" for kind, number in skipped.items()]
+    return f" (skipped: {', '.join(parts)})" if parts else ""

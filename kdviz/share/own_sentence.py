@@ -57,7 +57,7 @@ def ask(run: Run, text_a: str, text_b: str | None = None, epoch: int | None = No
     RequestError where the text is empty or the weights are not stored. Longer texts than the run's max_length
     are cut.
     """
-    if not text_a.strip() or (text_b is not None and not text_b.strip()):
+    if not f"{text_a}{text_b or ''}".strip():  # one empty half of a pair has maps: data hold such rows
         raise RequestError(
             "text: expected a sentence with at least one word, got only spaces; type one", field="text_a"
         )

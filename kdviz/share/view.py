@@ -154,7 +154,7 @@ def same_moment(other: Run, run: Run, step: int | None) -> int | None:
 
 def _rows_in_split(run: Run) -> int:
     data = run.config.get("data", {})
-    return int(data.get("eval_total") or data.get("num_eval") or 0)
+    return int(data.get("eval_rows") or data.get("eval_total") or data.get("num_eval") or 0)
 
 
 def _whole_number(low: int, high: int, wanted: str):

@@ -124,7 +124,10 @@ def _texts(scene: Scene) -> tuple[str, str | None, int | None]:
         row, examples = scene.view.row, examples_of(scene.run)
         if row not in examples:
             raise RequestError(f"row {row} is not among this run's evaluation examples; choose another row")
-        return examples[row].text_a, examples[row].text_b, examples[row].label
+        example = examples[row]
+        if not f"{example.text_a}{example.text_b or ''}".strip():
+            raise RequestError(f"The text of row {row} is empty, so it has no maps; choose another row.")
+        return example.text_a, example.text_b, example.label
     text_a, text_b = scene.view.text_a.strip(), (scene.view.text_b or "").strip()
     is_pair = is_pair_task(scene)
     if not text_a or (is_pair and not text_b):
@@ -139,6 +142,8 @@ def _asked(scene: Scene) -> Shown:
     epoch, note = _epoch_of_weights(scene)
     answer = ask_models(scene.run, text_a, text_b, epoch)
     notes = [note] if note else []
+    if not text_a.strip() or text_b is not None and not text_b.strip():
+        notes.append(f"The {'second' if text_a.strip() else 'first'} text of this example is empty.")
     if answer.truncated:
         notes.append(
             f"Too long for the models: only the first {len(answer.tokens)} tokens were read; the rest was "

@@ -1,5 +1,6 @@
 """The strip on top of every page: what is being looked at, and the controls that change it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from kdviz.ui.frame.look import is_dark, plain
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import default_run, long_name, store, task_title, watchable
 from kdviz.ui.frame.words import WORDS, count
+
+_REMARK = re.compile(r"\(([^()]*)\)$")
+"""What a note adds in brackets at its end: that QQP of the stored demo is a part of the questions."""
 
 ROW, OWN = "an example of the evaluation set …", "my own sentence …"
 
@@ -226,10 +230,11 @@ def banner(run: Run) -> None:
     parts = [
         f"**{task_title(run.task)}**",
         ":orange-badge[sample data, not GLUE]" if run.is_sample_data else "real data",
-        plain(note[note.find("(") + 1 :].rstrip(")")) if "(" in note and not run.is_sample_data else "",
+        "" if run.is_sample_data else plain(remark[1] if (remark := _REMARK.search(note)) else ""),
         f"{_of(data, 'train')} training and {_of(data, 'eval')} evaluation examples"
         if "num_train" in data and "num_eval" in data
         else "",
+        plain(_skipped(data)),
         f"teacher {plain(str(config.get('teacher', '')))} with {config.get('teacher_num_layers', '?')} "
         "layers",
         f"student with {run.num_layers} by `{run.strategy}`",
@@ -243,6 +248,16 @@ def banner(run: Run) -> None:
             f"This run failed: {run.status.get('error') or 'no reason was written'}. What it recorded "
             "until then can be looked at."
         )
+
+
+def _skipped(data: dict) -> str:
+    """Rows that were left out, beside the numbers of those that were used; "" where there are none."""
+    parts = [
+        f"{count(number)} {kind} row{'s' * (number != 1)} of {split}"
+        for split, kinds in data.get("skipped", {}).items()
+        for kind, number in kinds.items()
+    ]
+    return f"skipped: {', '.join(parts)}" if parts else ""
 
 
 def _of(data: dict, split: str) -> str:
