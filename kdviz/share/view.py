@@ -22,6 +22,7 @@ PANELS = (
     "bertviz",
     "bertviz-model",
     "curves",
+    "stages",
     "heads",
     "partners",
     "cka",
@@ -260,3 +261,6 @@ _PARAMS = {
     "axis": ("axis", _one_of(*AXES), str),
     "cell": ("cell", _one_of(*CELLS), str),
 }
+
+LINK_NAMES = tuple(_PARAMS)
+"""Every query parameter that is part of a view."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from kdviz.jobs.permissions import runs_folder
 from kdviz.palette import STRATEGIES
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
+from kdviz.share.roles import setting
 from kdviz.tasks import TASKS
 
 
@@ -79,22 +80,10 @@ def counterparts(run: Run, runs: list[Run]) -> list[Run]:
     """Runs that differ from `run` in strategy alone (same task, data, teacher, depth and seed), the baselines
     first.
     """
-    alike = [other for other in runs if other.id != run.id and _setting(other) == _setting(run)]
+    alike = [other for other in runs if other.id != run.id and setting(other) == setting(run)]
     order = ("soft", "hard", "all", "pid", "sid")
     best: dict[str, Run] = {}
     for other in alike:
         if other.strategy != run.strategy:
             best.setdefault(other.strategy, other)
     return [best[strategy] for strategy in order if strategy in best]
-
-
-def _setting(run: Run) -> tuple:
-    config = run.config
-    return (
-        run.task,
-        config.get("data", {}).get("fingerprint"),
-        config.get("teacher_fingerprint"),
-        run.num_layers,
-        run.seed,
-        run.is_demo,
-    )
