@@ -159,10 +159,14 @@ def _config(asked: argparse.Namespace) -> RunConfig:
 
 def _run(asked: argparse.Namespace) -> int:
     from kdviz.jobs.launch import create_run
+    from kdviz.models.registry import readiness
 
     if asked.threads is not None and asked.threads < 1:
         raise RequestError(f"--threads: expected at least 1, got {asked.threads}")
-    folder = create_run(_config(asked), asked.runs_dir, asked.run_id)
+    config = _config(asked)
+    if note := readiness(config.teacher):
+        print(f"{config.teacher}: {note}", file=sys.stderr)
+    folder = create_run(config, asked.runs_dir, asked.run_id)
     run = Run(folder)
     print(f"run {run.id}: {run.config['data']['note']}")
     for number, stage in enumerate(run.config["stages"], start=1):
@@ -374,7 +378,8 @@ def _tasks(asked: argparse.Namespace) -> None:
 
 
 def _teachers(asked: argparse.Namespace) -> None:
-    from kdviz.models.registry import TEACHERS
+    from kdviz.models.families import known_families
+    from kdviz.models.registry import TEACHERS, readiness
 
     rows = [
         {
@@ -383,8 +388,8 @@ def _teachers(asked: argparse.Namespace) -> None:
             "layers": entry.num_layers,
             "heads": entry.num_heads,
             "hidden_size": entry.hidden_size,
-            "from": entry.location or "an installed package",
-            "note": entry.note,
+            "from": entry.location or "Python packages",
+            "note": f"{entry.note} {readiness(entry.name)}".strip(),
         }
         for entry in TEACHERS.values()
     ]
@@ -396,7 +401,7 @@ def _teachers(asked: argparse.Namespace) -> None:
             f"{row['teacher']:12s} {row['layers']:2d} layers × {row['heads']:2d} heads × "
             f"{row['hidden_size']:3d}, from {row['from']}. {row['note']}".rstrip()
         )
-    print("any local folder or hub id of a BERT checkpoint in safetensors")
+    print(f"any local folder or hub id of a checkpoint of {known_families()}")
 
 
 def _say(text: str, status: int) -> int:

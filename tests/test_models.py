@@ -244,14 +244,14 @@ def test_damaged_weights_are_refused_in_one_line(copy):
 
 def test_folders_that_are_no_bert_checkpoint_are_refused_in_one_line(copy, tmp_path):
     """Each would otherwise fail deep inside a library, after data and teacher were prepared."""
-    change_config(copy, model_type="roberta")
-    refused(copy, "model_type 'bert', got 'roberta'")
+    change_config(copy, model_type="gpt2")
+    refused(copy, r"known encoder family \(BERT, .*MPNet\), got model_type 'gpt2'")
     (copy / "config.json").write_text("{")
     refused(copy, "readable config.json")
     (copy / "config.json").unlink()
     refused(copy, "readable config.json")
     refused(tmp_path / "nowhere", "a local folder or a hub id")
-    refused("no-such-teacher", "expected one of minilm-l6, bert-base")
+    refused("no-such-teacher", "expected one of minilm-l6, mpnet-base, bert-base")
     refused("../../nowhere", "expected one of")
 
 

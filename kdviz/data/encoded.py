@@ -138,7 +138,10 @@ class Tokenizer:
             return_overflowing_tokens=True,
             verbose=False,
         )
-        ids, types = encoded["input_ids"], encoded["token_type_ids"]
+        ids = encoded["input_ids"]
+        types = encoded.get("token_type_ids") or [
+            [0] * len(part) if isinstance(part, list) else 0 for part in ids
+        ]
         several = len(ids) > 0 and isinstance(ids[0], list)
         return (ids[0], types[0], len(ids) > 1) if several else (ids, types, False)
 
@@ -202,9 +205,10 @@ class Tokenizer:
             owner = np.asarray(encoded["overflow_to_sample_mapping"])
             firsts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
             num_truncated += int((np.bincount(owner) > 1).sum())
+            type_ids = encoded.get("token_type_ids")  # None in families that tell no sentence from another
             for row in firsts:
                 tokens.append(np.asarray(encoded["input_ids"][row], dtype=np.int32))
-                types.append(np.asarray(encoded["token_type_ids"][row], dtype=np.uint8))
+                types.append(np.asarray(type_ids[row] if type_ids else [0] * len(tokens[-1]), dtype=np.uint8))
                 lengths.append(len(tokens[-1]))
         return EncodedSet(
             tokens=np.concatenate(tokens),

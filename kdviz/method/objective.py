@@ -11,6 +11,7 @@ from kdviz.config import RunConfig
 from kdviz.data.encoded import Batch
 from kdviz.method import losses
 from kdviz.method.stages import Stage
+from kdviz.models.families import CLASSIFIER, EMBEDDINGS, POOLER, family_of
 from kdviz.models.trace import classify, trace
 from kdviz.training.teacher_outputs import Needs, TeacherBatch, needs_of
 
@@ -107,7 +108,7 @@ def step_terms(
         traced = trace(
             student,
             *batch.inputs,
-            num_layers=stage.num_layers_needed(len(student.bert.encoder.layer)),
+            num_layers=stage.num_layers_needed(student.config.num_hidden_layers),
             record=[layer for layer, _ in active] if "kl" in config.terms else (),
             generator=generator,
         )
@@ -139,12 +140,13 @@ def step_terms(
 
 def set_trainable(student: nn.Module, stage: Stage) -> None:
     """Let gradients reach exactly the parameters this stage may change."""
-    classifier = ("bert.pooler.", "classifier.")
+    family = family_of(student)
     for name, parameter in student.named_parameters():
-        if name.startswith(classifier):
+        part = family.part_of(name)
+        if part in (POOLER, CLASSIFIER):
             parameter.requires_grad = True
-        elif name.startswith("bert.embeddings."):
+        elif part == EMBEDDINGS:
+            # What all layers share would move the frozen ones too.
             parameter.requires_grad = not (stage.only_classifier or stage.frozen_below)
         else:
-            layer = int(name.split("encoder.layer.")[1].split(".")[0])
-            parameter.requires_grad = not stage.only_classifier and layer >= stage.frozen_below
+            parameter.requires_grad = not stage.only_classifier and part >= stage.frozen_below

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError
 from kdviz.models.checkpoint import copy_tokenizer
+from kdviz.models.families import CLASSIFIER, FAMILIES, POOLER, family_of
 from kdviz.models.matching import match_layers
 
 if TYPE_CHECKING:
@@ -20,37 +21,39 @@ _BUILDING = threading.Lock()
 def load_classifier(
     folder: Path, num_labels: int, generator: torch.Generator | None = None
 ) -> torch.nn.Module:
-    """A BertForSequenceClassification from `folder`, on the CPU, in eval mode, with our attention.
+    """A classifier of the family that config.json in `folder` names, on the CPU, in eval mode, with our
+    attention.
 
     Where the checkpoint has no classifier of that many classes, or no pooler, they are drawn from
     `generator`; RequestError where anything else is missing.
     """
-    from transformers import AutoConfig, BertForSequenceClassification
+    from transformers import AutoConfig
 
-    from kdviz.models.trace import IMPLEMENTATION
+    import kdviz.models.trace  # noqa: F401 (registers our attention with transformers)
 
     config = AutoConfig.from_pretrained(
         folder, num_labels=num_labels, local_files_only=True, trust_remote_code=False
     )
     config.problem_type = "single_label_classification"
+    family = FAMILIES[config.model_type]
     model, report = _quiet(
-        lambda: BertForSequenceClassification.from_pretrained(
+        lambda: family.classifier_class().from_pretrained(
             folder,
             config=config,
             use_safetensors=True,
             local_files_only=True,
-            attn_implementation=IMPLEMENTATION,
+            attn_implementation=family.attention,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             dtype="float32",
         )
     )
     fresh = set(report["missing_keys"]) | {item[0] for item in report["mismatched_keys"]}
-    lacking = sorted(name for name in fresh if not name.startswith(("bert.pooler.", "classifier.")))
+    lacking = sorted(name for name in fresh if family.part_of(name) not in (POOLER, CLASSIFIER))
     if lacking:
         raise RequestError(
             f"teacher: the weights in {folder} lack {len(lacking)} of the encoder's parameters, "
-            f"{lacking[0]} first; choose a complete BERT checkpoint",
+            f"{lacking[0]} first; choose a complete checkpoint",
             field="teacher",
         )
     draw_weights(model, fresh, generator)
@@ -58,16 +61,17 @@ def load_classifier(
 
 
 def draw_weights(model: torch.nn.Module, names: set[str], generator: torch.Generator | None) -> None:
-    """Draw the named parameters as BERT does: normal for matrices, 0 for biases, 1 for layer norms."""
+    """Draw the named parameters as these encoders do: matrices normal, biases 0, layer norms 1."""
     import torch
 
+    norms = {name for name, module in model.named_modules() if isinstance(module, torch.nn.LayerNorm)}
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name not in names:
                 continue
             if name.endswith("bias"):
                 parameter.zero_()
-            elif "LayerNorm" in name:
+            elif name.rpartition(".")[0] in norms:
                 parameter.fill_(1.0)
             else:
                 parameter.normal_(0.0, model.config.initializer_range, generator=generator)
@@ -89,28 +93,34 @@ def build_student(
     """
     import copy
 
-    from transformers import BertForSequenceClassification
-
     origin = teacher if init == "teacher" else source
     config = copy.deepcopy(origin.config)
     config.num_hidden_layers, config.num_labels = len(pairs), teacher.config.num_labels
-    student = _quiet(lambda: BertForSequenceClassification(config))
+    student = _quiet(lambda: type(origin)(config))
     draw_weights(student, {name for name, _ in student.named_parameters()}, generator)
     if init != "random":
-        student.bert.embeddings.load_state_dict(origin.bert.embeddings.state_dict())
-        student.bert.pooler.load_state_dict(origin.bert.pooler.state_dict())
-        depth = len(origin.bert.encoder.layer)
         # A student checkpoint of another depth than the teacher's is thinned by the uniform rule.
-        sources = (
-            pairs if depth == len(teacher.bert.encoder.layer) else match_layers("uniform", len(pairs), depth)
-        )
-        for student_layer, origin_layer in sources:
-            student.bert.encoder.layer[student_layer].load_state_dict(
-                origin.bert.encoder.layer[origin_layer].state_dict()
-            )
-    if init == "teacher":
-        student.classifier.load_state_dict(teacher.classifier.state_dict())
+        depth, teacher_depth = origin.config.num_hidden_layers, teacher.config.num_hidden_layers
+        sources = pairs if depth == teacher_depth else match_layers("uniform", len(pairs), depth)
+        _copy_parts(origin, student, dict(sources), with_classifier=init == "teacher")
     return student.float().eval()
+
+
+def _copy_parts(
+    origin: torch.nn.Module, student: torch.nn.Module, layers: dict[int, int], *, with_classifier: bool
+) -> None:
+    """Copy embeddings (with what all layers share), pooler and the layers {student layer: origin layer}."""
+    import torch
+
+    family, weights = family_of(student), origin.state_dict()
+    with torch.no_grad():
+        for name, tensor in student.state_dict().items():
+            part = family.part_of(name)
+            if part == CLASSIFIER and not with_classifier:
+                continue
+            if isinstance(part, int):
+                name = name.replace(f"{family.layers}.{part}.", f"{family.layers}.{layers[part]}.", 1)
+            tensor.copy_(weights[name])
 
 
 def num_parameters(model: torch.nn.Module) -> int:
@@ -134,7 +144,7 @@ def save_model(model: torch.nn.Module, tokenizer_folder: Path, folder: Path) -> 
 
 def config_of(model: torch.nn.Module) -> dict:
     """The config.json with which AutoModelForSequenceClassification loads this model."""
-    config = model.config.to_dict() | {"architectures": ["BertForSequenceClassification"], "dtype": "float32"}
+    config = model.config.to_dict() | {"architectures": [type(model).__name__], "dtype": "float32"}
     return {
         key: value
         for key, value in config.items()

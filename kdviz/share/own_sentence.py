@@ -100,7 +100,7 @@ def _run(model, ids: list[int], types: list[int]) -> tuple[np.ndarray, np.ndarra
             input_ids,
             torch.ones_like(input_ids),
             type_ids,
-            record=range(len(model.bert.encoder.layer)),
+            record=range(model.config.num_hidden_layers),
         )
         logits = classify(model, traced.last)[0].numpy()
     return np.stack([traced.log_probs[layer][0].exp().numpy() for layer in sorted(traced.log_probs)]), logits

@@ -37,7 +37,7 @@ class Probes:
         student.eval()
         try:
             with torch.no_grad():
-                traced = trace(student, *self.batch.inputs, record=range(len(student.bert.encoder.layer)))
+                traced = trace(student, *self.batch.inputs, record=range(student.config.num_hidden_layers))
                 logits = classify(student, traced.last)
                 kl = torch.stack(
                     [
@@ -96,7 +96,7 @@ def make_probes(task: str, tokenizer: Tokenizer, teacher: nn.Module) -> Probes:
     encoded = tokenizer.encode_set(examples)
     device = next(teacher.parameters()).device
     batch = encoded.batch(np.arange(len(encoded))).to(device)
-    layers = frozenset(range(len(teacher.bert.encoder.layer)))
+    layers = frozenset(range(teacher.config.num_hidden_layers))
     with torch.no_grad():
         traced = trace(teacher, *batch.inputs, record=layers)
         logits = classify(teacher, traced.last)

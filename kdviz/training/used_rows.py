@@ -72,26 +72,24 @@ class UsedRows(nn.Module):
 
 
 def train_used_rows(model: nn.Module, tokens: np.ndarray) -> None:
-    """Let `model` (a BERT classifier) train only the word embeddings that occur in `tokens`; before its
+    """Let `model` train only the word embeddings that occur in `tokens`; before its
     optimiser is made.
 
     Nothing changes where the training set uses most of the vocabulary. Undone by `train_all_rows`.
     """
-    embedding = model.bert.embeddings.word_embeddings
+    embedding = model.get_input_embeddings()
     used = torch.zeros(embedding.num_embeddings, dtype=torch.bool)
     used[torch.from_numpy(tokens).long()] = True
     used[embedding.padding_idx or 0] = True
     if used.float().mean() <= LARGEST_SHARE:
-        model.bert.embeddings.word_embeddings = UsedRows(
-            embedding, used.nonzero()[:, 0].to(embedding.weight.device)
-        )
+        model.set_input_embeddings(UsedRows(embedding, used.nonzero()[:, 0].to(embedding.weight.device)))
 
 
 def train_all_rows(model: nn.Module) -> None:
     """Put an ordinary embedding back."""
-    rows = model.bert.embeddings.word_embeddings
+    rows = model.get_input_embeddings()
     if isinstance(rows, UsedRows):
         rows.settle()
-        model.bert.embeddings.word_embeddings = nn.Embedding.from_pretrained(
-            rows.table, freeze=False, padding_idx=rows.padding_idx
+        model.set_input_embeddings(
+            nn.Embedding.from_pretrained(rows.table, freeze=False, padding_idx=rows.padding_idx)
         )

@@ -8,7 +8,7 @@ import streamlit as st
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
-from kdviz.models.registry import TEACHERS
+from kdviz.models.registry import TEACHERS, readiness
 from kdviz.palette import STRATEGY_NAMES
 from kdviz.tasks import TASKS
 from kdviz.ui.distil.words import LABELS, SOURCE_NAMES, STRATEGY_SENTENCES, choice_name
@@ -261,7 +261,7 @@ def _teacher(name: str, label: str, common: dict) -> None:
     st.selectbox(label, list(TEACHERS), format_func=named, accept_new_options=True, **common)
     known = TEACHERS.get(str(_value(name)))
     if known and known.note:
-        st.caption(known.note)
+        st.caption(f"{known.note} {readiness(known.name)}")
 
 
 def _terms(name: str, label: str, common: dict) -> None:

@@ -1,0 +1,194 @@
+"""What differs between encoder families, in one place: a row, or a small class, a family.
+
+Nothing else in kdviz names a family. A family says where embeddings, layers and head of its classifier sit,
+how a layer is called, what its config.json calls things, and which of its parameters all layers share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+EMBEDDINGS, POOLER, CLASSIFIER = "embeddings", "pooler", "classifier"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """An encoder family that is built like BERT; what is not is overridden in a subclass.
+
+    `class_name`: its classifier in transformers, of the module `transformers.models.<module>`. `base`: the
+    classifier's attribute that holds the encoder. `layers`: where
+    the list of layers sits below the encoder. `query`: the projection to queries below a layer. `output`: the
+    linear map to the logits. `size_names`: what config.json calls the numbers that are called otherwise in
+    BERT's. `attention`: the attention implementation that transformers is asked for.
+    """
+
+    model_type: str
+    title: str
+    class_name: str
+    module: str
+    base: str
+    layers: str = "encoder.layer"
+    query: str = "attention.self.query"
+    output: str = "classifier"
+    num_layers_name: str = "num_hidden_layers"
+    num_heads_name: str = "num_attention_heads"
+    width_name: str = "hidden_size"
+    attention: str = "kdviz"
+
+    def classifier_class(self) -> type:
+        import importlib
+
+        return getattr(
+            importlib.import_module(f"transformers.models.{self.module}.modeling_{self.module}"),
+            self.class_name,
+        )
+
+    # What config.json and the names in a weights file say; nothing here needs torch.
+
+    def reserved_positions(self, config: dict) -> int:
+        """Rows of the position table that no token of a text can use."""
+        return 0
+
+    def expected_shapes(self, config: dict) -> dict[str, list[int]]:
+        """Some parameters that a checkpoint of `config` must have, by their names below the encoder."""
+        width = config[self.width_name]
+        table_width = config.get("embedding_size", width)
+        return {
+            "embeddings.word_embeddings.weight": [config["vocab_size"], table_width],
+            "embeddings.position_embeddings.weight": [config["max_position_embeddings"], table_width],
+            **{
+                f"{self.layers}.{layer}.{self.query}.weight": [width, width]
+                for layer in range(config[self.num_layers_name])
+            },
+        }
+
+    # Running a model.
+
+    def part_of(self, name: str) -> int | str:
+        """The part a parameter of the classifier belongs to: a layer (0-based), EMBEDDINGS (and whatever else
+        of the encoder lies under every layer), POOLER or CLASSIFIER.
+        """
+        if not name.startswith(self.base + "."):
+            return CLASSIFIER
+        inside = name[len(self.base) + 1 :]
+        if inside.startswith("pooler."):
+            return POOLER
+        if inside.startswith(self.layers + "."):
+            return int(inside[len(self.layers) + 1 :].split(".")[0])
+        return EMBEDDINGS
+
+    def layer_list(self, model: nn.Module) -> nn.ModuleList:
+        return model.base_model.get_submodule(self.layers)
+
+    def embed(self, model: nn.Module, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
+        """The input of the first layer, (batch, seq, hidden)."""
+        return model.base_model.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
+
+    def shared(self, model: nn.Module, hidden: Tensor) -> dict[str, Tensor]:
+        """What every layer is given beside its input, computed once a pass."""
+        return {}
+
+    def run_layer(self, layer: nn.Module, hidden: Tensor, mask: Tensor | None, recorder: object) -> Tensor:
+        """The layer's output; `mask` (batch, 1, 1, key), True where a key is real, or None."""
+        return layer(hidden, mask, kdviz_recorder=recorder)
+
+    def classify(self, model: nn.Module, last: Tensor) -> Tensor:
+        """Logits (batch, classes) from the output of the last layer."""
+        return model.classifier(model.dropout(model.base_model.pooler(last)))
+
+
+class MPNet(Family):
+    """No token types and no pooler; a bias by relative position, made once and added to the scores of every
+    layer. Its attention does not ask transformers for an implementation, so the layer is run here.
+    """
+
+    def reserved_positions(self, config: dict) -> int:
+        return 2  # positions begin after that of the padding token, which is 1 in every MPNet
+
+    def expected_shapes(self, config: dict) -> dict[str, list[int]]:
+        buckets = config.get("relative_attention_num_buckets", 32)
+        return super().expected_shapes(config) | {
+            "encoder.relative_attention_bias.weight": [buckets, config[self.num_heads_name]]
+        }
+
+    def embed(self, model: nn.Module, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
+        return model.base_model.embeddings(input_ids=input_ids)
+
+    def shared(self, model: nn.Module, hidden: Tensor) -> dict[str, Tensor]:
+        # Of one example: the bias depends on nothing but the length.
+        return {"bias": model.base_model.encoder.compute_position_bias(hidden[:1])}
+
+    def run_layer(
+        self,
+        layer: nn.Module,
+        hidden: Tensor,
+        mask: Tensor | None,
+        recorder: object,
+        *,
+        bias: Tensor,
+    ) -> Tensor:
+        from kdviz.models.trace import attend
+
+        own = layer.attention.attn
+        by_head = (*hidden.shape[:2], own.num_attention_heads, own.attention_head_size)
+        query, key, value = (part(hidden).view(by_head).transpose(1, 2) for part in (own.q, own.k, own.v))
+        context = attend(
+            query,
+            key,
+            value,
+            mask,
+            bias=bias,
+            dropout=own.dropout.p if own.training else 0.0,
+            recorder=recorder,
+        )
+        attended = own.o(context.reshape(hidden.shape))
+        attended = layer.attention.LayerNorm(layer.attention.dropout(attended) + hidden)
+        return layer.output(layer.intermediate(attended), attended)
+
+    def classify(self, model: nn.Module, last: Tensor) -> Tensor:
+        return model.classifier(last)
+
+
+FAMILIES: dict[str, Family] = {}
+
+
+def register(family: Family) -> None:
+    FAMILIES[family.model_type] = family
+
+
+register(
+    Family(
+        model_type="bert",
+        title="BERT",
+        class_name="BertForSequenceClassification",
+        module="bert",
+        base="bert",
+    )
+)
+register(
+    MPNet(
+        model_type="mpnet",
+        title="MPNet",
+        class_name="MPNetForSequenceClassification",
+        module="mpnet",
+        base="mpnet",
+        query="attention.attn.q",
+        output="classifier.out_proj",
+        attention="eager",
+    )
+)
+
+
+def family_of(model: torch.nn.Module) -> Family:
+    """The family of a classifier."""
+    return FAMILIES[model.config.model_type]
+
+
+def known_families() -> str:
+    """Their names, for messages and help."""
+    return ", ".join(dict.fromkeys(family.title for family in FAMILIES.values()))
