@@ -1,0 +1,148 @@
+"""The room follows: who leads, what followers see, and that the room is counted without names."""
+
+import threading
+
+import pytest
+
+from kdviz.errors import RequestError
+from kdviz.jobs import following
+from kdviz.jobs.following import MAX_SEATS, Following, shared
+from kdviz.jobs.permissions import Visitor
+
+LECTURER = Visitor(owner="a" * 32, is_presenter=True)
+COLLEAGUE = Visitor(owner="b" * 32, is_presenter=True)
+
+
+def guest(number: int = 0) -> Visitor:
+    return Visitor(owner=f"guest{number}")
+
+
+def test_only_a_holder_of_the_code_leads():
+    """Any phone in the room could else throw its own page onto two hundred others."""
+    room = Following()
+    for action in (
+        lambda: room.lead(guest(), "attention", {}),
+        lambda: room.end(guest()),
+        lambda: room.put(guest(), "q", 2),
+        lambda: room.reveal(guest(), "q"),
+    ):
+        with pytest.raises(RequestError, match="presenter's code"):
+            action()
+    assert room.shown is None and room.version == 0 and not room.is_led
+
+
+def test_followers_see_each_change_and_no_repetition():
+    """A version that grows without a change makes two hundred pages draw again for nothing; one that does not
+    grow leaves them behind.
+    """
+    room = Following()
+    room.lead(LECTURER, "attention", {"run": "one"})
+    assert (room.version, room.shown.page, dict(room.shown.params)) == (1, "attention", {"run": "one"})
+    room.lead(LECTURER, "attention", {"run": "one"})
+    assert room.version == 1
+    room.lead(LECTURER, "attention", {"run": "one", "head": "2"})
+    assert room.version == room.shown.version == 2
+
+
+def test_a_second_holder_takes_over_only_when_asked():
+    """Two presenters who both lead make the room jump between two views."""
+    room = Following()
+    room.lead(LECTURER, "start", {})
+    with pytest.raises(RequestError, match="take over"):
+        room.lead(COLLEAGUE, "layers", {})
+    room.lead(COLLEAGUE, "layers", {}, take_over=True)
+    assert room.is_led_by(COLLEAGUE) and not room.is_led_by(LECTURER)
+    assert not room.is_led_by(Visitor(owner=COLLEAGUE.owner)), "the code was changed meanwhile"
+
+
+def test_the_end_is_told():
+    """Followers who wait for a presenter who has left would look at a page that never moves."""
+    room = Following()
+    room.lead(LECTURER, "start", {})
+    before = room.version
+    room.end(LECTURER)
+    assert room.shown is None and not room.is_led and room.version > before
+
+
+def test_a_question_counts_each_browser_once_and_closes_with_the_answer():
+    """Counts that grow with every click, or after the answer was shown, are no opinion of the room."""
+    room = Following()
+    with pytest.raises(RequestError, match="not open"):
+        room.answer(guest(), "q", 0)
+    room.put(LECTURER, "q", 3)
+    for number, choice in ((0, 0), (1, 2), (2, 2), (0, 1)):
+        room.answer(guest(number), "q", choice)
+    assert room.counts("q") == (0, 1, 2) and room.choice_of(guest(0), "q") == 1
+    for choice in (-1, 3):
+        with pytest.raises(RequestError, match="expected a choice"):
+            room.answer(guest(), "q", choice)
+    room.put(LECTURER, "q", 3)
+    assert sum(room.counts("q")) == 3, "putting it again keeps the answers"
+    room.reveal(LECTURER, "q")
+    with pytest.raises(RequestError, match="not open"):
+        room.answer(guest(9), "q", 0)
+    assert room.counts("q") == (0, 1, 2) and room.counts("other") == ()
+
+
+def test_it_knows_no_names():
+    """Whatever is kept of a follower must not lead back to the browser or its runs."""
+    room = Following()
+    room.put(LECTURER, "q", 2)
+    room.answer(guest(7), "q", 1)
+    room.seen(guest(7))
+    assert "guest7" not in repr(vars(room)) + repr(vars(room._questions["q"]))
+    other = Following()
+    assert room._seat(guest(7)) != other._seat(guest(7)), "another server gives another digest"
+
+
+def test_memory_is_bounded(monkeypatch):
+    """A script that opens the page over and over must not grow the server."""
+    monkeypatch.setattr(following, "MAX_SEATS", 5)
+    monkeypatch.setattr(following, "MAX_QUESTIONS", 3)
+    room = Following()
+    for number in range(20):
+        room.seen(guest(number))
+        room.put(LECTURER, f"q{number}", 2)
+    assert len(room._seats) == 5 and list(room._questions) == ["q17", "q18", "q19"]
+    for number in range(5):
+        room.answer(guest(number), "q19", 0)
+    with pytest.raises(RequestError, match="takes no more"):
+        room.answer(guest(9), "q19", 0)
+    with pytest.raises(RequestError, match="too large"):
+        room.lead(LECTURER, "attention", {"text": "x" * 7000})
+    assert MAX_SEATS >= 200
+
+
+def test_followers_who_left_are_not_counted(monkeypatch):
+    """ "200 follow" in an empty room."""
+    clock = [100.0]
+    monkeypatch.setattr(following.time, "monotonic", lambda: clock[0])
+    room = Following()
+    room.seen(guest(1))
+    clock[0] += 6
+    room.seen(guest(2))
+    assert room.num_followers == 2
+    clock[0] += 6
+    assert room.num_followers == 1
+
+
+def test_many_threads_lose_no_answer():
+    """Each session is a thread of its own."""
+    room = Following()
+    room.put(LECTURER, "q", 2)
+
+    def answer(start: int) -> None:
+        for number in range(start, start + 50):
+            room.answer(guest(number), "q", number % 2)
+
+    threads = [threading.Thread(target=answer, args=(50 * place,)) for place in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert room.counts("q") == (200, 200)
+
+
+def test_there_is_one_in_a_process():
+    """Two objects would be two rooms: half the phones would follow nobody."""
+    assert shared() is shared()
