@@ -5,9 +5,12 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 import streamlit as st
 
+from kdviz.text import plain
 from kdviz.ui.frame.narrow import for_phone, panels_of
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.words import WORDS
+
+__all__ = ["chart", "charts", "heading", "is_dark", "plain"]
 
 CHART = {
     "displaylogo": False,
@@ -62,10 +65,3 @@ def _clicked(key: str, on_click: Callable[[list[dict]], None]) -> None:
 def heading(text: str, *terms: str) -> None:
     """A heading, with the explanation of its terms one hover away."""
     st.subheader(text, help="\n\n".join(WORDS[term] for term in terms) or None, anchor=False)
-
-
-def plain(text: str) -> str:
-    """`text` with everything that Markdown would act upon made harmless: it shows as it was written."""
-    return "".join(
-        f"\\{letter}" if letter in "\\`*_{}[]()#+-.!|~<>$:^&" else letter for letter in " ".join(text.split())
-    )
