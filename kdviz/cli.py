@@ -217,23 +217,15 @@ def _print_scores(run: Run) -> None:
 
 
 def _plan(asked: argparse.Namespace) -> None:
-    from kdviz.data import load_examples, subset
-    from kdviz.data.encoded import Tokenizer
     from kdviz.jobs.plan import plan
-    from kdviz.models.checkpoint import resolve
+    from kdviz.training.request import resolve_request
 
-    config = _config(asked)
-    loaded = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
-    train, evaluation = (
-        subset(examples, size, seed=config.data_seed)
-        for examples, size in ((loaded.train, config.train_size), (loaded.main_dev, config.eval_size))
-    )
-    lengths = Tokenizer(resolve(config.teacher).folder, config.max_length).encode_set(train[:500]).lengths
-    made = plan(config, num_train=len(train), num_eval=len(evaluation), mean_tokens=float(lengths.mean()))
+    request = resolve_request(_config(asked))
+    made = plan(request)
     if asked.json:
         print(json.dumps(made.to_dict()))
         return
-    print(loaded.note)
+    print(request.data.note)
     print(
         "matching: "
         + ", ".join(
@@ -245,10 +237,11 @@ def _plan(asked: argparse.Namespace) -> None:
             f"stage {number}: {stage.name}, {stage.epochs} epoch{'s' * (stage.epochs != 1)}, "
             f"{stage.epochs * made.steps_per_epoch} steps"
         )
-    print(
-        f"about {made.seconds:.0f} s, and {made.teacher_seconds:.0f} s for the teacher where it is not "
-        "there yet"
+    is_kept = request.kept_teacher(asked.runs_dir) is not None
+    teacher = (
+        "its teacher is ready" if is_kept else f"{made.teacher_seconds:.0f} s before that for the teacher"
     )
+    print(f"about {made.seconds:.0f} s; {teacher}")
     for warning in made.warnings:
         print(f"warning: {warning}")
 

@@ -127,6 +127,19 @@ def test_before_start_the_page_says_what_the_run_will_do(trainer):
     assert len(app.get("plotly_chart")) == 1
 
 
+def test_the_page_knows_the_teacher_that_an_earlier_run_left(trainer, tmp_path, monkeypatch):
+    """It promised the fine-tuning's time again for every run, and Start then took half of what it said."""
+    monkeypatch.setattr("kdviz.ui.distil.before.speed_is_known", lambda *args, **more: True)
+    app = open_page(train_size=320)
+    assert "first the teacher is fine-tuned" in said(app)
+    press(app, "distil.start")
+    kept = tmp_path / "runs" / "teachers" / only_run(tmp_path).config["teacher_fingerprint"]
+    kept.mkdir(parents=True)
+    (kept / "model.safetensors").touch()
+    assert "its teacher is ready" in said(open_page(train_size=320, strategy="soft", epochs=2))
+    assert "first the teacher is fine-tuned" in said(open_page(train_size=320, teacher_epochs=1))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -23,7 +23,8 @@ from kdviz.runs.writer import RunWriter
 from kdviz.tasks import TASKS
 from kdviz.training.distill import Distillation
 from kdviz.training.optimise import derived_seed
-from kdviz.training.prepare import prepare, settle_arithmetic
+from kdviz.training.prepare import prepare
+from kdviz.training.request import recorded_request
 
 # What `clock` can be. Processor time leaves out what other processes take: for a busy machine, with one
 # thread.
@@ -43,11 +44,11 @@ class OwnLoop:
         folder = create_run(config, runs_dir, name)
         asked = read_json(folder / "config.json")
         place_teacher(config, runs_dir / "teachers" / asked["teacher_fingerprint"])
-        asked |= settle_arithmetic(asked, torch.get_num_threads())
+        asked |= {"num_threads": torch.get_num_threads()}
         write_json(folder / "config.json", asked)
         self.folder, self.asked = folder, asked
         begin = time.perf_counter()
-        self.prepared = prepare(RunWriter(folder), asked, lambda: None)
+        self.prepared = prepare(RunWriter(folder), recorded_request(asked), lambda: None)
         self.preparation_seconds = time.perf_counter() - begin
         self.distillation = Distillation(self.prepared, RunWriter(folder), lambda: None)
         self.distillation.moments = frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -14,74 +15,39 @@ from pathlib import Path
 
 from kdviz import __version__
 from kdviz.config import RunConfig
-from kdviz.data import load_examples, subset
-from kdviz.data.examples import fingerprint
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import exclusive, is_locked, read_json, write_json
-from kdviz.method.stages import planned_stages
-from kdviz.models.checkpoint import check_fit, file_sha256, resolve
-from kdviz.models.matching import match_layers
-from kdviz.models.registry import TEACHERS
 from kdviz.runs.reader import FORMAT_VERSION, check_run_id
 from kdviz.runs.writer import RunWriter, now
-from kdviz.tasks import TASKS
+from kdviz.training.request import Request, recorded_request, resolve_request
 
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors")
 
 
 def create_run(
-    config: RunConfig, runs_dir: Path | str, run_id: str | None = None, *, extra: dict | None = None
+    config: RunConfig | Request, runs_dir: Path | str, run_id: str | None = None, *, extra: dict | None = None
 ) -> Path:
     """Check everything that can be checked before training, and make the run's folder, state queued.
 
-    Returns the folder. RequestError, and no folder, where the request cannot be carried out. `extra` is added
-    to config.json.
+    `config` may be a request that a preview resolved before. Returns the folder. RequestError, and no folder,
+    where the request cannot be carried out. `extra` is added to config.json.
     """
-    runs_dir, task = Path(runs_dir), TASKS[config.task]
     if run_id is not None:
         check_run_id(run_id)
-    checkpoint = resolve(config.teacher)
-    if config.student_checkpoint:
-        student_checkpoint = resolve(config.student_checkpoint, field="student_checkpoint")
-        check_fit(checkpoint, student_checkpoint, config.max_length)
-        match_layers("uniform", config.student_layers, student_checkpoint.num_layers)
-    check_fit(checkpoint, checkpoint, config.max_length)
-    pairs = match_layers(config.matching, config.student_layers, checkpoint.num_layers)
-    if config.teacher_epochs == 0 and checkpoint.num_labels != task.num_labels:
-        raise RequestError(
-            f"teacher_epochs: 0 needs a checkpoint already fine-tuned for the {task.num_labels} classes of "
-            f"{task.title}, got {checkpoint.name} with "
-            f"{checkpoint.num_labels or 'no'} classes; give at least 1 epoch",
-            field="teacher_epochs",
-        )
-    loaded = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
-    train = subset(loaded.train, config.train_size, seed=config.data_seed)
-    evaluation = subset(loaded.main_dev, config.eval_size, seed=config.data_seed)
+    request = config if isinstance(config, Request) else resolve_request(config)
+    runs_dir = Path(runs_dir)
     record = {
         "format_version": FORMAT_VERSION,
-        **config.to_dict(),
-        # A run may be resumed from another working directory.
-        "teacher": _absolute(config.teacher),
-        "student_checkpoint": _absolute(config.student_checkpoint),
-        "data_dir": config.data_dir and os.path.abspath(os.path.expanduser(config.data_dir)),
-        "data": {**loaded.record(), "num_train": len(train), "num_eval": len(evaluation)},
-        "labels": list(task.labels),
-        "metrics": list(task.metrics),
-        "teacher_fingerprint": _teacher_fingerprint(config, checkpoint, fingerprint(train)),
-        "teacher_weights_sha256": checkpoint.weights_sha256,
-        "teacher_num_layers": checkpoint.num_layers,
-        "num_heads": checkpoint.num_heads,
-        "hidden_size": checkpoint.hidden_size,
-        "pairs": [list(pair) for pair in pairs],
-        "stages": [stage.to_dict() for stage in planned_stages(config)],
+        **request.record(),
         "versions": {"kdviz": __version__, **_versions()},
         "created": now(),
         **(extra or {}),
     }
-    folder = _make_folder(runs_dir, run_id or _fresh_id(runs_dir, config))
-    if loaded.source == "sample":
+    folder = _make_folder(runs_dir, run_id or _fresh_id(runs_dir, request.config))
+    if request.data.source == "sample":
         write_json(
-            folder / "phenomena.json", {str(example.index): example.phenomenon for example in evaluation}
+            folder / "phenomena.json",
+            {str(example.index): example.phenomenon for example in request.evaluation},
         )
     write_json(
         folder / "status.json",
@@ -89,7 +55,7 @@ def create_run(
             "state": "queued",
             "phase": "waiting",
             "step": 0,
-            "total_steps": -(-len(train) // config.batch_size) * config.epochs,
+            "total_steps": request.total_steps,
             "epoch": 0,
             "error": None,
             "created": record["created"],
@@ -198,20 +164,20 @@ def _train(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None
     import torch
 
     from kdviz.training.distill import Distillation
-    from kdviz.training.prepare import prepare, settle_arithmetic
+    from kdviz.training.prepare import prepare
 
-    asked = read_json(writer.folder / "config.json")
-    torch.set_num_threads(asked.get("num_threads") or num_threads or os.cpu_count() or 1)
-    settled = settle_arithmetic(asked, torch.get_num_threads())
-    if settled:
-        asked |= settled
-        write_json(writer.folder / "config.json", asked)
+    record = read_json(writer.folder / "config.json")
+    torch.set_num_threads(record.get("num_threads") or num_threads or os.cpu_count() or 1)
+    request = recorded_request(record)
+    settled = vars(request.arithmetic) | {"num_threads": torch.get_num_threads()}
+    if not settled.items() <= record.items():
+        write_json(writer.folder / "config.json", {**record, **settled})
 
     def check_stop() -> None:
         if stop.is_set():
             raise Stopped
 
-    prepared = prepare(writer, asked, check_stop)
+    prepared = prepare(writer, request, check_stop)
     writer.log.info("teacher outputs for training are %s", prepared.train_outputs.reason)
     writer.update_status(
         teacher_outputs=prepared.train_outputs.reason, num_truncated=prepared.train.num_truncated
@@ -220,7 +186,8 @@ def _train(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None
 
 
 def _settle(writer: RunWriter, state: str, error: str | None) -> None:
-    try:
+    # On a full disk or in a vanished folder the state is told by the lock, which ends with us.
+    with contextlib.suppress(OSError):
         writer.update_status(
             force=True,
             state=state,
@@ -230,10 +197,6 @@ def _settle(writer: RunWriter, state: str, error: str | None) -> None:
             seconds_left=None,
             waiting=None,
         )
-    except (
-        OSError
-    ):  # a full disk or a vanished folder: the state is then told by the lock, which ends with us
-        pass
 
 
 def _reason(error: Exception) -> str:
@@ -248,25 +211,6 @@ def _reason(error: Exception) -> str:
         f"unexpected {type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}".rstrip(
             ": "
         )
-    )
-
-
-def _teacher_fingerprint(config: RunConfig, checkpoint, train_fingerprint: str) -> str:
-    from kdviz.training.teacher_fingerprint import teacher_fingerprint
-
-    files = [
-        file_sha256(path, path.stat().st_mtime_ns, path.stat().st_size)
-        for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
-        if (path := checkpoint.folder / name).exists()
-    ]
-    return teacher_fingerprint(config, checkpoint, train_fingerprint, files)
-
-
-def _absolute(checkpoint: str | None) -> str | None:
-    return (
-        os.path.abspath(checkpoint)
-        if checkpoint and checkpoint not in TEACHERS and os.path.isdir(checkpoint)
-        else checkpoint
     )
 
 

@@ -56,6 +56,11 @@ def import_heavy() -> None:
         _done.set()
 
 
+def is_imported() -> bool:
+    """Whether `import_heavy` has been done, so that asking torch something costs no wait."""
+    return _done.is_set()
+
+
 def give_back_memory() -> None:
     """Return freed memory to the system. glibc keeps it, some 400 MiB after a run; elsewhere nothing
     happens.

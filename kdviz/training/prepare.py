@@ -2,7 +2,6 @@
 student.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,17 +10,17 @@ import torch
 from torch import nn
 
 from kdviz.config import RunConfig
-from kdviz.data import load_examples, subset
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.errors import RequestError
 from kdviz.models.build import build_student, load_classifier
-from kdviz.models.checkpoint import Checkpoint, resolve
-from kdviz.models.matching import match_layers
+from kdviz.models.checkpoint import Checkpoint
 from kdviz.runs.checkpoint import latest
 from kdviz.runs.writer import RunWriter
-from kdviz.tasks import TASKS, Task
-from kdviz.training.optimise import arithmetic, choose_device, choose_dtype, derived_seed
+from kdviz.tasks import Task
+from kdviz.training.device import arithmetic, choose_device
+from kdviz.training.optimise import derived_seed
 from kdviz.training.probes import Probes, make_probes
+from kdviz.training.request import Request
 from kdviz.training.teacher import TeacherHooks, finetuned_teacher
 from kdviz.training.teacher_outputs import CachedOutputs, Needs, TeacherOutputs, needs_of, teacher_outputs
 
@@ -38,6 +37,7 @@ class Prepared:
     device: torch.device
     run_in: Callable
     checkpoint: Checkpoint
+    student_checkpoint: Checkpoint
     train: EncodedSet
     evaluations: dict[str, EncodedSet]
     teacher: nn.Module
@@ -51,41 +51,14 @@ class Prepared:
         return self.teacher.config.num_hidden_layers
 
 
-def prepare(writer: RunWriter, asked: dict, check_stop: Callable[[], None]) -> Prepared:
+def prepare(writer: RunWriter, request: Request, check_stop: Callable[[], None]) -> Prepared:
     """Load and compute all that a run needs, telling phase and progress in status.json."""
-    config = RunConfig.from_dict(asked)
-    task, runs_dir = TASKS[config.task], writer.folder.parent
-    writer.update_status(phase="loading", force=True)
-    checkpoint = resolve(config.teacher)
-    if checkpoint.weights_sha256 != asked["teacher_weights_sha256"]:
-        raise RequestError(
-            f"teacher: the weights in {checkpoint.folder} changed since this run was made; start a new run",
-            field="teacher",
-        )
-    check_stop()
-    # Where the examples were found when the run was made: KDVIZ_GLUE_DIR may be another one today.
-    source, origin = asked["data"]["source"], asked["data"]["origin"]
-    loaded = load_examples(
-        config.task,
-        source,
-        os.path.dirname(origin) if source == "folder" else None,
-        seed=asked["data"]["seed"],
-    )
-    if loaded.fingerprint != asked["data"]["fingerprint"]:
-        raise RequestError(
-            f"data_dir: the examples changed since this run began (content {asked['data']['fingerprint']} "
-            f"then, {loaded.fingerprint} now); start a new run",
-            field="data_dir",
-        )
+    config, checkpoint, runs_dir = request.config, request.checkpoint, writer.folder.parent
     tokenizer, cache = Tokenizer(checkpoint.folder, config.max_length), runs_dir / "teachers" / ".encoded"
-    train = tokenizer.encode_set(
-        subset(loaded.train, config.train_size, seed=config.data_seed), cache, tick=check_stop
-    )
+    train = tokenizer.encode_set(request.train, cache, tick=check_stop)
     evaluations = {
-        name: tokenizer.encode_set(
-            subset(examples, config.eval_size, seed=config.data_seed), cache, tick=check_stop
-        )
-        for name, examples in loaded.dev.items()
+        name: tokenizer.encode_set(examples, cache, tick=check_stop)
+        for name, examples in request.evaluations.items()
     }
     if max(int(encoded.tokens.max()) for encoded in (train, *evaluations.values())) >= checkpoint.vocab_size:
         raise RequestError(
@@ -95,7 +68,7 @@ def prepare(writer: RunWriter, asked: dict, check_stop: Callable[[], None]) -> P
         )
     check_stop()
     device, _ = choose_device(config.device_choice)
-    run_in = arithmetic(device, getattr(torch, asked["dtype"]))
+    run_in = arithmetic(device, getattr(torch, request.arithmetic.dtype))
 
     def tick(phase: str) -> Callable[[float], None]:
         def report(share: float) -> None:
@@ -104,16 +77,22 @@ def prepare(writer: RunWriter, asked: dict, check_stop: Callable[[], None]) -> P
 
         return report
 
-    teacher_folder = runs_dir / "teachers" / asked["teacher_fingerprint"]
+    teacher_folder = runs_dir / "teachers" / request.teacher_fingerprint
     hooks = TeacherHooks(tick=tick("teacher"), phase=lambda text: writer.update_status(waiting=text))
     if (
         latest(writer.folder / "checkpoints") is None
     ):  # else the lines of this run are there already, whoever removed its teacher
         hooks = replace(hooks, begin=writer.keep_teacher_lines, line=writer.line)
     teacher = finetuned_teacher(
-        config, task, checkpoint, train, folder=teacher_folder, device=device, run_in=run_in, hooks=hooks
+        config,
+        request.task,
+        checkpoint,
+        train,
+        folder=teacher_folder,
+        device=device,
+        run_in=run_in,
+        hooks=hooks,
     )
-    pairs = match_layers(config.matching, config.student_layers, checkpoint.num_layers)
     budget = dict(
         folder=teacher_folder / "outputs",
         memory_bytes=config.cache_memory_mb * MEBIBYTE,
@@ -122,11 +101,16 @@ def prepare(writer: RunWriter, asked: dict, check_stop: Callable[[], None]) -> P
         tick=tick("teacher_outputs"),
     )
     train_outputs = teacher_outputs(
-        teacher, train, training_needs(config, pairs), arithmetic=asked["dtype"], run_in=run_in, **budget
+        teacher,
+        train,
+        training_needs(config, request.pairs),
+        arithmetic=request.arithmetic.dtype,
+        run_in=run_in,
+        **budget,
     )
     all_layers = frozenset(range(checkpoint.num_layers))
     evaluation_needs = Needs(
-        logits=True, cls_layers=all_layers, map_layers=frozenset(layer for _, layer in pairs)
+        logits=True, cls_layers=all_layers, map_layers=frozenset(layer for _, layer in request.pairs)
     )
     # Whatever the arithmetic of training, what is measured is measured in float32: a stranger can recompute
     # it.
@@ -136,11 +120,12 @@ def prepare(writer: RunWriter, asked: dict, check_stop: Callable[[], None]) -> P
     }
     return Prepared(
         config=config,
-        task=task,
-        pairs=pairs,
+        task=request.task,
+        pairs=request.pairs,
         device=device,
         run_in=run_in,
         checkpoint=checkpoint,
+        student_checkpoint=request.student_checkpoint or checkpoint,
         train=train,
         evaluations=evaluations,
         teacher=teacher,
@@ -168,13 +153,8 @@ def make_student(prepared: Prepared) -> nn.Module:
     """The student before its first step, on the run's device."""
     config = prepared.config
     generator = torch.Generator().manual_seed(derived_seed("student", config.seed))
-    checkpoint = (
-        resolve(config.student_checkpoint, field="student_checkpoint")
-        if config.student_checkpoint
-        else prepared.checkpoint
-    )
     source = (
-        load_classifier(checkpoint.folder, prepared.task.num_labels, generator)
+        load_classifier(prepared.student_checkpoint.folder, prepared.task.num_labels, generator)
         if config.init != "teacher"
         else prepared.teacher
     )
@@ -184,20 +164,3 @@ def make_student(prepared: Prepared) -> nn.Module:
     for parameter in student.parameters():
         parameter.requires_grad = True
     return student.to(prepared.device)
-
-
-def settle_arithmetic(asked: dict, num_threads: int) -> dict:
-    """config.json's device, dtype and threads with their reasons: chosen when a run first starts, kept when
-    it resumes.
-    """
-    if "dtype" in asked:
-        return {}
-    device, device_reason = choose_device(asked["device_choice"])
-    dtype, dtype_reason = choose_dtype(asked["dtype_choice"], device)
-    return {
-        "device": device.type,
-        "device_reason": device_reason,
-        "dtype": str(dtype).removeprefix("torch."),
-        "dtype_reason": dtype_reason,
-        "num_threads": num_threads,
-    }

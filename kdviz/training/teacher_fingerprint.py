@@ -1,25 +1,24 @@
-"""The name of a fine-tuned teacher: what it is made from. Known before it is trained, without torch."""
+"""The name of a fine-tuned teacher: what it is made from. Known before it is trained."""
 
 import hashlib
 import json
-from collections.abc import Sequence
 
 from kdviz.config import RunConfig
-from kdviz.models.checkpoint import Checkpoint
+from kdviz.models.checkpoint import TOKENIZER_FILES, Checkpoint, file_sha256
 
-RECIPE = 3  # raise it when the fine-tuning changes, so that older teachers are not taken for new ones
+RECIPE = 4  # raise it when the fine-tuning changes, so that older teachers are not taken for new ones
 
 
 def teacher_fingerprint(
-    config: RunConfig, checkpoint: Checkpoint, train_fingerprint: str, files_sha256: Sequence[str]
+    config: RunConfig, checkpoint: Checkpoint, train_fingerprint: str, *, dtype: str
 ) -> str:
-    """16 hex digits: the weights, the checkpoint's other files (config, tokenizer), the training examples and
-    how it is fine-tuned.
+    """16 hex digits: the weights, the checkpoint's other files (config, tokenizer), the training examples,
+    how it is fine-tuned, and in which arithmetic: half precision gives other weights than float32.
     """
     recipe = {
         "recipe": RECIPE,
         "weights": checkpoint.weights_sha256,
-        "files": list(files_sha256),
+        "files": _hashes_beside_weights(checkpoint),
         "task": config.task,
         "train": train_fingerprint,
         "max_length": config.max_length,
@@ -30,5 +29,17 @@ def teacher_fingerprint(
         "warmup_share": config.warmup_share,
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
+        "dtype": dtype,
     }
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _hashes_beside_weights(checkpoint: Checkpoint) -> dict[str, str]:
+    """sha256 of every file that decides what the same weights mean, by name."""
+    found = {}
+    for name in ("config.json", *TOKENIZER_FILES):
+        path = checkpoint.folder / name
+        if path.exists():
+            stat = path.stat()
+            found[name] = file_sha256(path, stat.st_mtime_ns, stat.st_size)
+    return found

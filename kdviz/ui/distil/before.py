@@ -5,20 +5,19 @@ that starts it.
 import json
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
 from kdviz.config import RunConfig
-from kdviz.data import load_examples, subset
 from kdviz.errors import RequestError
 from kdviz.figures.diagram import matching_diagram, stage_film
-from kdviz.jobs.estimate import kept_teacher, rough_mean_tokens, speed_is_known, student_parameters
+from kdviz.jobs.lazy_imports import is_imported
 from kdviz.jobs.permissions import Limits, runs_folder
 from kdviz.jobs.plan import Plan, plan
 from kdviz.jobs.queue import one_line, shared
-from kdviz.models.checkpoint import resolve
+from kdviz.jobs.speed import speed_is_known
 from kdviz.share.live import duration_words
+from kdviz.training.request import Request, resolve_request
 from kdviz.ui.distil.form import Asked, read_controls
 from kdviz.ui.distil.live import board, forget_board, watch
 from kdviz.ui.frame import identity as room
@@ -35,15 +34,13 @@ _REFUSED, _LAST_START = "distil.refused", "distil.last_start"
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a run would be: its plan, the data it would use, and how long it takes (None until this machine
-    was measured).
+    """What a run would be: its request, its plan, and whether its teacher is kept from an earlier run (None
+    until torch is there to say in which arithmetic this machine trains).
     """
 
+    request: Request
     plan: Plan
-    data_note: str
-    source: str
-    has_teacher: bool
-    teacher_layers: int
+    has_teacher: bool | None
 
     @property
     def seconds(self) -> float | None:
@@ -71,27 +68,22 @@ def asked() -> Asked:
 
 def preview_of(config: RunConfig) -> Preview:
     """The plan and the data of a run. RequestError where it cannot be done."""
-    width = resolve(config.teacher).hidden_size
-    is_known = speed_is_known(width, measure=shared(runs_folder()).current is None, num_threads=APP_THREADS)
-    return _preview(json.dumps(config.to_dict(), sort_keys=True), str(runs_folder()), is_known)
+    request = _request(json.dumps(config.to_dict(), sort_keys=True))
+    is_known = speed_is_known(
+        request.checkpoint.hidden_size,
+        measure=shared(runs_folder()).current is None,
+        num_threads=APP_THREADS,
+    )
+    return Preview(
+        request=request,
+        plan=plan(request, num_threads=APP_THREADS, with_seconds=is_known),
+        has_teacher=request.kept_teacher(runs_folder()) is not None if is_known or is_imported() else None,
+    )
 
 
 @st.cache_resource(ttl=PREVIEW_SECONDS, max_entries=64, show_spinner="Looking at data and teacher")
-def _preview(config_json: str, folder: str, is_known: bool) -> Preview:
-    config = RunConfig.from_dict(json.loads(config_json))
-    loaded = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
-    train = subset(loaded.train, config.train_size, seed=config.data_seed)
-    num_eval = min(config.eval_size or len(loaded.main_dev), len(loaded.main_dev))
-    mean_tokens = rough_mean_tokens(train, config.max_length) if is_known else None
-    return Preview(
-        plan=plan(
-            config, num_train=len(train), num_eval=num_eval, mean_tokens=mean_tokens, num_threads=APP_THREADS
-        ),
-        data_note=loaded.note,
-        source=loaded.source,
-        has_teacher=kept_teacher(config, train, Path(folder)) is not None,
-        teacher_layers=resolve(config.teacher).num_layers,
-    )
+def _request(config_json: str) -> Request:
+    return resolve_request(RunConfig.from_dict(json.loads(config_json)))
 
 
 def start_box(wanted: Asked) -> None:
@@ -127,11 +119,11 @@ def _start(config: RunConfig) -> None:
                 config,
                 steps=seen.plan.total_steps,
                 examples=seen.plan.num_train + seen.plan.num_eval,
-                num_parameters=student_parameters(config),
+                num_parameters=seen.request.student_parameters,
                 waiting=len(queue.waiting),
             )
             run_id = queue.submit(
-                config,
+                seen.request,
                 extra={
                     "owner": visitor.owner,
                     "planned": {"seconds": seen.plan.seconds, "teacher_seconds": seen.plan.teacher_seconds},
@@ -169,9 +161,9 @@ def preview(wanted: Asked) -> None:
     seen = preview_of(wanted.config)
     _picture(wanted.config, seen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if seen.source == "sample":
+        if seen.request.data.source == "sample":
             st.badge("sample data, not GLUE", color="orange")
-        what, _, why = seen.data_note.partition(" (not used")
+        what, _, why = seen.request.data.note.partition(" (not used")
         st.markdown(
             f"{seen.plan.num_train:,} training and {seen.plan.num_eval:,} evaluation examples, out of "
             f"{plain(what)}.",
@@ -185,7 +177,9 @@ def preview(wanted: Asked) -> None:
 def _estimate(config: RunConfig) -> None:
     seen = preview_of(config)
     steps = f"{seen.plan.total_steps:,} steps in {config.epochs} epochs"
-    if seen.has_teacher:
+    if seen.has_teacher is None:
+        teacher = f"a teacher fine-tuned for {config.teacher_epochs} epochs"
+    elif seen.has_teacher:
         teacher = "its teacher is ready, kept from an earlier run"
     else:
         teacher = f"first the teacher is fine-tuned for {config.teacher_epochs} epochs" + (
@@ -205,7 +199,7 @@ def _picture(config: RunConfig, seen: Preview) -> None:
     if len(stages) > 1:
         figure = remembered(
             stage_film,
-            seen.teacher_layers,
+            seen.request.checkpoint.num_layers,
             config.student_layers,
             seen.plan.pairs,
             stages,
@@ -216,7 +210,7 @@ def _picture(config: RunConfig, seen: Preview) -> None:
         stage = stages[0]
         figure = remembered(
             matching_diagram,
-            seen.teacher_layers,
+            seen.request.checkpoint.num_layers,
             config.student_layers,
             seen.plan.pairs,
             active=stage["layers"],

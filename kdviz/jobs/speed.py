@@ -1,0 +1,167 @@
+"""How long a run takes, before it starts: from the lengths of its texts and a short measurement of this
+machine.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kdviz.data.examples import Example
+from kdviz.jobs.lazy_imports import import_heavy
+from kdviz.training.request import Request
+
+SAMPLE_SIZE = 500
+TOKENS_PER_WORD = 1.15
+_WORD = re.compile(r"\w+|[^\w\s]")
+_measured: dict[int, threading.Event] = {}
+_guard = threading.Lock()
+
+
+def rough_mean_tokens(examples: Sequence[Example], max_length: int) -> float:
+    """Mean length in tokens of (some of) the examples, cut to `max_length`: words and marks, a little more
+    for split words, and the special tokens. Within a tenth of the tokenizer's count on GLUE, without loading
+    one.
+    """
+    some = examples[:: max(1, len(examples) // SAMPLE_SIZE)]
+    if not some:
+        return float(max_length)
+    lengths = [
+        min(
+            max_length,
+            TOKENS_PER_WORD * len(_WORD.findall(f"{example.text_a} {example.text_b or ''}"))
+            + 2
+            + (example.text_b is not None),
+        )
+        for example in some
+    ]
+    return sum(lengths) / len(lengths)
+
+
+def estimated_seconds(request: Request, num_threads: int | None = None) -> tuple[float, float]:
+    """(seconds of distillation with evaluations, seconds of the teacher's fine-tuning)."""
+    config, checkpoint = request.config, request.checkpoint
+    num_train, num_eval = len(request.train), len(request.evaluation)
+    mean_tokens = rough_mean_tokens(request.train, config.max_length)
+    speed = layer_speed(checkpoint.hidden_size, num_threads)
+    forward = speed.forward_seconds_per_token * mean_tokens
+    both = speed.training_seconds_per_token * mean_tokens
+    depth, steps_per_epoch = config.student_layers, request.steps_per_epoch
+    used_rows = min(
+        checkpoint.vocab_size, 10 * (num_train * mean_tokens) ** 0.57
+    )  # Heaps' law with what English gives; see kdviz.training.used_rows
+    embedding_parameters = (used_rows + checkpoint.max_positions) * checkpoint.hidden_size
+
+    def step_seconds(num_layers: int) -> float:
+        return speed.optimizer_seconds_per_parameter * (
+            embedding_parameters + num_layers * 12 * checkpoint.hidden_size**2
+        )
+
+    seconds = 0.0
+    for stage in request.stages:
+        num_layers = stage.num_layers_needed(depth)
+        seconds += stage.epochs * (num_train * num_layers * both + steps_per_epoch * step_seconds(num_layers))
+    outputs = (
+        0.0 if config.strategy == "hard" else num_train * checkpoint.num_layers * both / 3
+    )  # forward alone, in training's arithmetic
+    evaluations = num_eval * forward * (checkpoint.num_layers + depth * (config.epochs + 1))
+    teacher = config.teacher_epochs * (
+        num_train * checkpoint.num_layers * both + steps_per_epoch * step_seconds(checkpoint.num_layers)
+    )
+    return seconds + outputs + evaluations + 0.25 * (config.epochs + 1), teacher
+
+
+def speed_is_known(hidden_size: int, *, measure: bool, num_threads: int) -> bool:
+    """Whether `estimated_seconds` can answer at once for models of that width. With `measure`, a thread of
+    its own measures when it is not so (importing torch takes seconds, and a page cannot wait).
+    """
+    with _guard:
+        done = _measured.get(hidden_size)
+        if done is None and measure:
+            done = _measured[hidden_size] = threading.Event()
+            threading.Thread(
+                target=_measure, args=(hidden_size, num_threads, done), name="kdviz-speed", daemon=True
+            ).start()
+    return done is not None and done.is_set()
+
+
+def _measure(hidden_size: int, num_threads: int, done: threading.Event) -> None:
+    import_heavy()
+    layer_speed(hidden_size, num_threads)
+    done.set()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSpeed:
+    """Seconds of one encoder layer for one token, forward alone and in training, and of the optimiser for one
+    parameter.
+    """
+
+    forward_seconds_per_token: float
+    training_seconds_per_token: float
+    optimizer_seconds_per_parameter: float
+
+
+@lru_cache(maxsize=8)
+def layer_speed(hidden_size: int, num_threads: int | None = None) -> LayerSpeed:
+    """Measure training steps of a small BERT of that width on this machine, as the loop makes them: recorded
+    maps, their KL, dropout, and the arithmetic the loop would choose. Batches of 32 × 16 tokens, a few times,
+    the second fastest counts.
+    """
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    from kdviz.method.losses import attention_kl
+    from kdviz.models.trace import IMPLEMENTATION, seed_dropout, trace
+    from kdviz.training.device import arithmetic, choose_device, choose_dtype
+
+    if num_threads:
+        torch.set_num_threads(num_threads)
+    device, _ = choose_device("auto")
+    run_in = arithmetic(device, choose_dtype("auto", device)[0])
+    generator, num_layers = torch.Generator(device=device), 2
+    config = BertConfig(
+        vocab_size=1000,
+        hidden_size=hidden_size,
+        num_attention_heads=max(1, hidden_size // 32),
+        intermediate_size=4 * hidden_size,
+        num_hidden_layers=num_layers,
+    )
+    config._attn_implementation = IMPLEMENTATION
+    model = BertForSequenceClassification(config).to(device).train()
+    seed_dropout(model, generator)
+    ids = torch.arange(32 * 16, device=device).reshape(32, 16) % 1000
+    mask, types = torch.ones_like(ids), torch.zeros_like(ids)
+    table = torch.nn.Parameter(torch.zeros(1_000_000, device=device))
+    optimizer = torch.optim.AdamW([table], fused=True)
+    table.grad = torch.zeros_like(table)
+
+    def forward() -> None:
+        with torch.no_grad():
+            trace(model.eval(), ids, mask, types, record=range(num_layers))
+
+    def step() -> None:
+        with run_in():
+            traced = trace(model.train(), ids, mask, types, record=range(num_layers), generator=generator)
+        (
+            sum(attention_kl(maps.detach().roll(1, 0), maps, mask) for maps in traced.log_probs.values())
+            + traced.last.float().mean()
+        ).backward()
+
+    tokens = ids.numel() * num_layers
+    return LayerSpeed(
+        forward_seconds_per_token=_second_fastest(forward) / tokens,
+        training_seconds_per_token=_second_fastest(step) / tokens,
+        optimizer_seconds_per_parameter=_second_fastest(optimizer.step) / table.numel(),
+    )
+
+
+def _second_fastest(action: Callable[[], None], repeats: int = 6) -> float:
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - begin)
+    return sorted(times)[1]

@@ -1,0 +1,205 @@
+"""A run's request, resolved once: whatever is known of a run before it trains.
+
+Preview, creation, plan, study and limits all read this object; none of them looks for a checkpoint, data or a
+kept teacher by itself, so what is promised before Start is what is done after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+
+from kdviz.config import RunConfig
+from kdviz.data import load_examples, subset
+from kdviz.data.examples import Example, fingerprint
+from kdviz.data.sources import Loaded
+from kdviz.errors import RequestError
+from kdviz.method.stages import Stage, planned_stages
+from kdviz.models.checkpoint import Checkpoint, check_fit, resolve
+from kdviz.models.matching import match_layers
+from kdviz.models.registry import TEACHERS
+from kdviz.tasks import TASKS, Task
+from kdviz.training.teacher_fingerprint import teacher_fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arithmetic:
+    """Where and in which numbers a model runs ("cpu", "bfloat16"), each with its reason."""
+
+    device: str
+    device_reason: str
+    dtype: str
+    dtype_reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a run is asked to do, and with what.
+
+    `config` names its folders absolutely, so that it means the same from another working directory.
+    `student_checkpoint` is None where the student starts from the teacher's. `pairs` are (student layer,
+    teacher layer), 0-based. `train` and `evaluations` (by name, the main set first) are the subsets that the
+    run uses. `recorded` is the config.json of a run that exists already: what was settled then holds.
+    """
+
+    config: RunConfig
+    task: Task
+    checkpoint: Checkpoint
+    student_checkpoint: Checkpoint | None
+    pairs: tuple[tuple[int, int], ...]
+    stages: tuple[Stage, ...]
+    data: Loaded
+    train: tuple[Example, ...]
+    evaluations: dict[str, tuple[Example, ...]]
+    recorded: Mapping = field(default_factory=dict)
+
+    @property
+    def evaluation(self) -> tuple[Example, ...]:
+        """The examples that the run's scores are of."""
+        return next(iter(self.evaluations.values()))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.train) // self.config.batch_size)
+
+    @property
+    def total_steps(self) -> int:
+        return self.steps_per_epoch * self.config.epochs
+
+    @property
+    def student_parameters(self) -> int:
+        """Parameters of the student with embeddings and pooler, from the shape of its teacher."""
+        checkpoint, width = self.checkpoint, self.checkpoint.hidden_size
+        embeddings = (checkpoint.vocab_size + checkpoint.max_positions + 4) * width
+        return embeddings + (12 * self.config.student_layers + 1) * width * (width + 1)
+
+    @cached_property
+    def arithmetic(self) -> Arithmetic:
+        """Chosen when first asked for: that imports torch, and may try out this machine for a moment."""
+        names = [item.name for item in fields(Arithmetic)]
+        if all(map(self.recorded.get, names)):
+            return Arithmetic(**{name: str(self.recorded[name]) for name in names})
+        from kdviz.training.device import choose_device, choose_dtype
+
+        device, device_reason = choose_device(self.config.device_choice)
+        dtype, dtype_reason = choose_dtype(self.config.dtype_choice, device)
+        return Arithmetic(
+            device=device.type,
+            device_reason=device_reason,
+            dtype=str(dtype).removeprefix("torch."),
+            dtype_reason=dtype_reason,
+        )
+
+    @cached_property
+    def teacher_fingerprint(self) -> str:
+        """The name of the fine-tuned teacher under teachers/. Asks for `arithmetic`."""
+        return self.recorded.get("teacher_fingerprint") or teacher_fingerprint(
+            self.config, self.checkpoint, fingerprint(self.train), dtype=self.arithmetic.dtype
+        )
+
+    def kept_teacher(self, runs_dir: Path) -> Path | None:
+        """The folder of this run's fine-tuned teacher, where an earlier run has left it; else None."""
+        folder = Path(runs_dir) / "teachers" / self.teacher_fingerprint
+        return folder if (folder / "model.safetensors").exists() else None
+
+    def record(self) -> dict:
+        """What config.json keeps of the request."""
+        return {
+            **self.config.to_dict(),
+            "data": {
+                **self.data.record(),
+                "num_train": len(self.train),
+                "num_eval": len(self.evaluation),
+            },
+            "labels": list(self.task.labels),
+            "metrics": list(self.task.metrics),
+            "teacher_fingerprint": self.teacher_fingerprint,
+            "teacher_weights_sha256": self.checkpoint.weights_sha256,
+            "teacher_num_layers": self.checkpoint.num_layers,
+            "num_heads": self.checkpoint.num_heads,
+            "hidden_size": self.checkpoint.hidden_size,
+            "pairs": [list(pair) for pair in self.pairs],
+            "stages": [stage.to_dict() for stage in self.stages],
+            **vars(self.arithmetic),
+        }
+
+
+def resolve_request(config: RunConfig) -> Request:
+    """Find everything a run needs and check that it fits together. RequestError naming the setting where it
+    does not; nothing is written.
+    """
+    task, checkpoint = TASKS[config.task], resolve(config.teacher)
+    student = (
+        resolve(config.student_checkpoint, field="student_checkpoint") if config.student_checkpoint else None
+    )
+    pairs = match_layers(config.matching, config.student_layers, checkpoint.num_layers)
+    check_fit(checkpoint, student or checkpoint, config.max_length)
+    if student:
+        match_layers("uniform", config.student_layers, student.num_layers)
+    _check_classes(config, task, checkpoint)
+    data = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
+    return Request(
+        config=replace(
+            config,
+            teacher=_settled(config.teacher),
+            student_checkpoint=config.student_checkpoint and _settled(config.student_checkpoint),
+        ),
+        task=task,
+        checkpoint=checkpoint,
+        student_checkpoint=student,
+        pairs=pairs,
+        stages=tuple(planned_stages(config)),
+        data=data,
+        train=subset(data.train, config.train_size, seed=config.data_seed),
+        evaluations={
+            name: subset(examples, config.eval_size, seed=config.data_seed)
+            for name, examples in data.dev.items()
+        },
+    )
+
+
+def recorded_request(record: Mapping) -> Request:
+    """The request of an existing run, from its config.json. RequestError where weights or data are no longer
+    those it was made for.
+    """
+    # Where the examples were found when the run was made: KDVIZ_GLUE_DIR may be another one today.
+    source, origin = record["data"]["source"], record["data"]["origin"]
+    request = resolve_request(
+        replace(
+            RunConfig.from_dict(dict(record)),
+            source=source,
+            data_dir=os.path.dirname(origin) if source == "folder" else None,
+        )
+    )
+    folder, then, now = request.checkpoint.folder, record["data"]["fingerprint"], request.data.fingerprint
+    if request.checkpoint.weights_sha256 != record["teacher_weights_sha256"]:
+        raise RequestError(
+            f"teacher: the weights in {folder} changed since this run was made; start a new run",
+            field="teacher",
+        )
+    if now != then:
+        raise RequestError(
+            f"data_dir: the examples changed since this run began (content {then} then, {now} now); start a "
+            "new run",
+            field="data_dir",
+        )
+    return replace(request, recorded=record)
+
+
+def _check_classes(config: RunConfig, task: Task, checkpoint: Checkpoint) -> None:
+    if config.teacher_epochs == 0 and checkpoint.num_labels != task.num_labels:
+        raise RequestError(
+            f"teacher_epochs: 0 needs a checkpoint already fine-tuned for the {task.num_labels} classes of "
+            f"{task.title}, got {checkpoint.name} with "
+            f"{checkpoint.num_labels or 'no'} classes; give at least 1 epoch",
+            field="teacher_epochs",
+        )
+
+
+def _settled(checkpoint: str) -> str:
+    """A checkpoint's name that means the same from another working directory."""
+    is_folder = checkpoint not in TEACHERS and os.path.isdir(checkpoint)
+    return os.path.abspath(checkpoint) if is_folder else checkpoint

@@ -1,0 +1,84 @@
+"""A run's request is resolved once: what the preview says is what creation writes and training does."""
+
+import json
+import shutil
+
+import pytest
+
+from kdviz.errors import RequestError
+from kdviz.jobs.launch import create_run
+from kdviz.jobs.plan import plan
+from kdviz.models.checkpoint import TOKENIZER_FILES
+from kdviz.training.request import recorded_request, resolve_request
+
+
+def test_a_kept_teacher_is_recognised_before_start(tiny, tmp_path):
+    """Two computations of its name once gave two: every preview promised the teacher's fine-tuning again."""
+    before = resolve_request(tiny.config())
+    assert before.kept_teacher(tmp_path) is None
+    run = tiny.run("first", runs_dir=tmp_path, epochs=1)
+    for changed in ({}, {"strategy": "soft"}, {"epochs": 7, "seed": 3}):
+        found = resolve_request(tiny.config(**changed)).kept_teacher(tmp_path)
+        assert found == tmp_path / "teachers" / run.config["teacher_fingerprint"], changed
+    for changed in ({"teacher_epochs": 1}, {"max_length": 24}, {"train_size": 30}, {"data_seed": 1}):
+        assert resolve_request(tiny.config(**changed)).kept_teacher(tmp_path) is None, changed
+
+
+@pytest.mark.parametrize("name", ["config.json", *TOKENIZER_FILES])
+def test_every_file_that_changes_the_teacher_changes_its_name(tiny, tmp_path, name):
+    """A tokenizer file that does not count would give one run the teacher of another vocabulary."""
+    copy = shutil.copytree(tiny.checkpoint, tmp_path / "copy")
+    known = resolve_request(tiny.config(teacher=str(copy))).teacher_fingerprint
+    with open(copy / name, "a") as file:
+        file.write("\n")
+    assert resolve_request(tiny.config(teacher=str(copy))).teacher_fingerprint != known
+
+
+def test_the_arithmetic_is_part_of_the_teachers_name(tiny):
+    """A bfloat16 run and a float32 run would share whichever teacher came first."""
+    names = {
+        resolve_request(tiny.config(dtype_choice=choice)).teacher_fingerprint
+        for choice in ("float32", "bfloat16")
+    }
+    assert len(names) == 2
+    automatic = resolve_request(tiny.config(dtype_choice="auto"))
+    asked = resolve_request(tiny.config(dtype_choice=automatic.arithmetic.dtype))
+    assert automatic.teacher_fingerprint == asked.teacher_fingerprint, "auto is what it chose"
+
+
+def test_what_was_resolved_is_what_is_created_planned_and_trained(tiny, tmp_path, monkeypatch):
+    """Each place that resolved a request by itself could resolve it to something else."""
+    request = resolve_request(tiny.config(strategy="sid", epochs=3))
+    folder = create_run(request, tmp_path, "one")
+    record = json.loads((folder / "config.json").read_text())
+    assert json.loads(json.dumps(request.record())).items() <= record.items()
+    assert json.loads((folder / "status.json").read_text())["total_steps"] == request.total_steps
+    planned = plan(request, with_seconds=False)
+    assert [stage.to_dict() for stage in planned.stages] == record["stages"]
+    again = recorded_request(record)
+    assert again.train == request.train and again.evaluations == request.evaluations
+    assert (again.pairs, again.stages, again.arithmetic) == (
+        request.pairs,
+        request.stages,
+        request.arithmetic,
+    )
+    assert again.teacher_fingerprint == request.teacher_fingerprint
+    elsewhere = recorded_request({**record, "teacher_fingerprint": "0" * 16, "dtype": "bfloat16"})
+    assert elsewhere.teacher_fingerprint == "0" * 16 and elsewhere.arithmetic.dtype == "bfloat16", (
+        "what a run settled when it was made holds when it is resumed with a later version"
+    )
+
+
+def test_changed_weights_or_data_are_refused_for_an_existing_run(tiny, tmp_path):
+    """A run resumed on other examples would have two halves that belong to different questions."""
+    glue = shutil.copytree(tiny.glue / "CoLA", tmp_path / "glue" / "CoLA").parent
+    record = resolve_request(tiny.config(data_dir=str(glue))).record()
+    recorded_request(record)
+    with pytest.raises(RequestError, match="weights .* changed") as caught:
+        recorded_request({**record, "teacher_weights_sha256": "0" * 64})
+    assert caught.value.field == "teacher"
+    lines = (glue / "CoLA" / "train.tsv").read_text().splitlines(keepends=True)
+    (glue / "CoLA" / "train.tsv").write_text("".join(lines[:-1]))
+    with pytest.raises(RequestError, match="examples changed") as caught:
+        recorded_request(record)
+    assert caught.value.field == "data_dir"
