@@ -15,10 +15,9 @@ from pathlib import Path
 from kdviz import bench
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.runs.command import flag_of
 from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
 from kdviz.tasks import METRIC_TITLES, TASKS
-
-FLAG_NAMES = {"device_choice": "device", "dtype_choice": "dtype"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,7 +108,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     everywhere.
     """
     for item in fields(RunConfig):
-        flag = "--" + FLAG_NAMES.get(item.name, item.name).replace("_", "-")
+        flag = flag_of(item.name)
         help = item.metadata["help"] + (
             f" One of {', '.join(item.metadata['choices'])}." if item.metadata["choices"] else ""
         )

@@ -173,6 +173,13 @@ class RunWriter:
             shutil.copyfile(weights, temporary)
         os.replace(temporary, folder / "model.safetensors")
 
+    def card(self) -> None:
+        """Write student/README.md, the model card, from the run's files as they are now."""
+        from kdviz.runs.card import model_card
+        from kdviz.runs.reader import Run
+
+        write_bytes(self.folder / "student" / "README.md", model_card(Run(self.folder)).encode())
+
     def probes(self, rows: list[dict], teacher_maps: dict[str, np.ndarray]) -> None:
         """Store the probes with the teacher's answers, and the teacher's maps of them."""
         self.snapshot(None, teacher_maps)

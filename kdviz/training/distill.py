@@ -260,6 +260,7 @@ class Distillation:
         if record:
             self.writer.line(record)
         self.writer.summary(self.prepared.task.primary_metric, {"seconds": self.seconds})
+        self.writer.card()
         drop_older(self.checkpoints, self.epoch)
         self._tell("distilling", force=True)
 

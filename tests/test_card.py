@@ -1,0 +1,119 @@
+"""The model card of a student, and the command that makes the run again."""
+
+import json
+import shlex
+
+import pytest
+from folders import make_run
+from huggingface_hub import ModelCard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdviz.cli import _config, _parser
+from kdviz.config import RunConfig
+from kdviz.runs.card import model_card
+from kdviz.runs.command import command_of, is_path
+from kdviz.runs.reader import DEMO_RUNS, Run, Store
+
+HOSTILE = "</code><script>alert(1)</script> | x\n# heading ![a](http://evil.example/a.png) `"
+
+
+def test_every_student_folder_has_a_card_that_the_hub_can_read(straight):
+    """A folder uploaded as it is would else be a model without data, licence or limits."""
+    run = straight()
+    folder = run.folder / "student"
+    card = ModelCard.load(folder / "README.md")
+    last = run.evals[-1]
+    assert card.data.library_name == "transformers" and card.data.license == "other"
+    results = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert results["accuracy"] == last["metrics"]["accuracy"]
+    for heading in ("Data", "Teacher", "Training", "Scores", "Limits", "Licence", "Make it again", "Cite"):
+        assert f"## {heading}\n" in card.text
+    low, high = last["intervals"]["matthews"]
+    teacher, student = last["teacher_metrics"]["matthews"], last["metrics"]["matthews"]
+    row = f"| {teacher:.3f} | {student:.3f} | {low:.3f} to {high:.3f} |"
+    assert row in card.text and f"n = {last['n']}" in card.text
+    for (student, teacher), kl in zip(run.pairs, last["mismatch"]["attention_kl"]):
+        assert f"| {student + 1} | {teacher + 1} | {kl:.3f} |" in card.text
+    assert f"{last['agreement']:.3f}" in card.text
+    assert str(run.folder.parent) not in card.text + card.data.to_yaml()
+    assert run.config["teacher"] not in card.text, "a folder of the machine that trained"
+
+
+def test_sample_data_is_never_called_glue(tmp_path):
+    """A score on generated sentences in a table of GLUE scores would be a false claim."""
+    card = ModelCard(model_card(Run(make_run(tmp_path, "one"))))
+    assert card.data.datasets is None and "not GLUE" in card.text and "no GLUE scores" in card.text
+    assert all("not GLUE" in result.dataset_name for result in card.data.eval_results)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(["teacher", "task", "teacher_fingerprint", "init"]), st.text(max_size=20))
+def test_names_in_the_files_stay_text(tmp_path_factory, field, text):
+    """A card is shown as a web page: a teacher's name must not become a heading, a picture or a script."""
+    folder = make_run(tmp_path_factory.mktemp("card"), "one")
+    config = json.loads((folder / "config.json").read_text())
+    config[field] = HOSTILE + text
+    (folder / "config.json").write_text(json.dumps(config))
+    card = ModelCard(model_card(Run(folder)))
+    assert "\n# heading" not in card.text
+    outside_code = "".join(card.text.split("`")[::2])
+    assert "<script>" not in outside_code.replace("\\<script\\>", "") and "![" not in outside_code
+
+
+def test_a_run_without_an_evaluation_has_a_card(tmp_path):
+    """A run stopped in its first epoch must not end in an error because of a README."""
+    folder = make_run(tmp_path, "one")
+    (folder / "metrics.jsonl").write_text("")
+    assert "has not been evaluated" in model_card(Run(folder))
+
+
+# ---- the command
+
+
+def read_back(command: str) -> RunConfig:
+    words = shlex.split(command)
+    assert words[:4] == ["python", "-m", "kdviz", "run"]
+    return _config(_parser().parse_args(words[3:]))
+
+
+@pytest.mark.parametrize(
+    "run", [run for run in Store(DEMO_RUNS).runs() if run.seed == 0], ids=lambda run: run.id
+)
+def test_the_command_asks_for_the_same_run(run):
+    """A command that leaves out a setting gives another student under the same name."""
+    asked = read_back(command_of(run))
+    wanted = RunConfig.from_dict(run.config)
+    different = {name for name in vars(wanted) if getattr(asked, name) != getattr(wanted, name)}
+    assert different <= {"data_dir"}
+
+
+@given(
+    st.builds(
+        dict,
+        terms=st.sampled_from([["kl"], ["cos"], ["kl", "cos"]]),
+        learning_rate=st.floats(1e-6, 0.1),
+        keep_checkpoints=st.booleans(),
+        matching=st.sampled_from(["first", "custom:1,3,5"]),
+        teacher=st.sampled_from(["bert-mini", "some/model", "odd name; rm -rf ~"]),
+        train_size=st.none() | st.integers(1, 9999),
+    )
+)
+def test_every_kind_of_setting_survives_the_command(changes):
+    """Quotes, switches, lists and small numbers are where a command goes wrong."""
+    config = RunConfig(**changes)
+    run = type("Any", (), {"config": {name: getattr(config, name) for name in vars(config)}})()
+    assert read_back(command_of(run)) == config
+
+
+def test_no_folder_of_this_machine_is_told():
+    """A report is mailed around: it must not carry the lecturer's folders."""
+    for name in ("/home/ann/teacher", "~/teacher", "./teacher", "a/b/c", "C:\\models\\x"):
+        config = RunConfig(teacher=name, data_dir="/home/ann/glue", source="folder")
+        run = type("Any", (), {"config": {field: getattr(config, field) for field in vars(config)}})()
+        assert (
+            name not in command_of(run)
+            and "ann" not in command_of(run)
+            and "TEACHER_FOLDER" in command_of(run)
+        )
+    assert not is_path("google/bert") and not is_path("minilm-l6")
