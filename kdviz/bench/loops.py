@@ -18,6 +18,7 @@ from kdviz.jobs.launch import create_run
 from kdviz.method.losses import hard_label_loss
 from kdviz.models.build import load_classifier, save_model
 from kdviz.models.checkpoint import resolve
+from kdviz.models.families import family_of
 from kdviz.models.trace import classify, trace
 from kdviz.runs.writer import RunWriter
 from kdviz.tasks import TASKS
@@ -107,15 +108,22 @@ class TrainerLoop:
         self._model = AutoModelForSequenceClassification.from_pretrained(folder)
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         train = own.prepared.train
+        self._without = () if family_of(self._model).has_token_types else ("token_type_ids",)
         self._features = [
-            {
-                "input_ids": train.tokens[begin:end].tolist(),
-                "token_type_ids": train.types[begin:end].tolist(),
-                "attention_mask": [1] * int(end - begin),
-                "labels": int(label),
-            }
+            self._known(
+                {
+                    "input_ids": train.tokens[begin:end].tolist(),
+                    "token_type_ids": train.types[begin:end].tolist(),
+                    "attention_mask": [1] * int(end - begin),
+                    "labels": int(label),
+                }
+            )
             for begin, end, label in zip(train.offsets, train.offsets[1:], train.labels)
         ]
+
+    def _known(self, features: dict) -> dict:
+        """The inputs that the model takes."""
+        return {name: value for name, value in features.items() if name not in self._without}
 
     def train(self, *, same_batches: bool = False) -> float:
         """Seconds of one pass: as a user runs it (random order, padding to the longest of a batch), or on our
@@ -125,7 +133,7 @@ class TrainerLoop:
 
         own, times = self._own, {}
         batches = (
-            [_features_of(own.prepared.train.batch(positions)) for positions in own.order()]
+            [self._known(_features_of(own.prepared.train.batch(positions))) for positions in own.order()]
             if same_batches
             else []
         )

@@ -1,7 +1,7 @@
 """Importing torch and transformers, one thread at a time, and giving back the memory they leave.
 
 transformers loads its parts when they are first asked for, and that is not safe in several threads at once:
-the second may see a half-made package ("cannot import name 'BertConfig'"). Every thread that will need them
+the second may see a half-made package ("cannot import name 'AutoConfig'"). Every thread that will need them
 comes through here first.
 """
 
@@ -11,9 +11,10 @@ import importlib
 import platform
 import threading
 
+from kdviz.models.families import FAMILIES
+
 MODULES = (
     "torch",
-    "transformers.models.bert.modeling_bert",
     "transformers.models.auto.tokenization_auto",
     "transformers.models.auto.modeling_auto",
 )
@@ -21,8 +22,6 @@ NAMES = (
     "AutoConfig",
     "AutoModelForSequenceClassification",
     "AutoTokenizer",
-    "BertConfig",
-    "BertForSequenceClassification",
 )
 _lock = threading.Lock()
 _done = threading.Event()
@@ -51,6 +50,8 @@ def import_heavy() -> None:
         transformers = importlib.import_module("transformers")
         for name in NAMES:
             getattr(transformers, name)
+        for family in FAMILIES.values():
+            family.classifier_class()
         gc.collect()
         gc.freeze()
         _done.set()

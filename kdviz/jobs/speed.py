@@ -11,12 +11,14 @@ from functools import lru_cache
 
 from kdviz.data.examples import Example
 from kdviz.jobs.lazy_imports import import_heavy
+from kdviz.models.checkpoint import Checkpoint
+from kdviz.models.families import FAMILIES
 from kdviz.training.request import Request
 
 SAMPLE_SIZE = 500
 TOKENS_PER_WORD = 1.15
 _WORD = re.compile(r"\w+|[^\w\s]")
-_measured: dict[int, threading.Event] = {}
+_measured: dict[tuple[str, int, int], threading.Event] = {}
 _guard = threading.Lock()
 
 
@@ -45,7 +47,7 @@ def estimated_seconds(request: Request, num_threads: int | None = None) -> tuple
     config, checkpoint = request.config, request.checkpoint
     num_train, num_eval = len(request.train), len(request.evaluation)
     mean_tokens = rough_mean_tokens(request.train, config.max_length)
-    speed = layer_speed(checkpoint.hidden_size, num_threads)
+    speed = layer_speed(*_layers_of(checkpoint), num_threads)
     forward = speed.forward_seconds_per_token * mean_tokens
     both = speed.training_seconds_per_token * mean_tokens
     depth, steps_per_epoch = config.student_layers, request.steps_per_epoch
@@ -73,23 +75,29 @@ def estimated_seconds(request: Request, num_threads: int | None = None) -> tuple
     return seconds + outputs + evaluations + 0.25 * (config.epochs + 1), teacher
 
 
-def speed_is_known(hidden_size: int, *, measure: bool, num_threads: int) -> bool:
-    """Whether `estimated_seconds` can answer at once for models of that width. With `measure`, a thread of
+def _layers_of(checkpoint: Checkpoint) -> tuple[str, int, int]:
+    """What the speed of a layer depends on: family, heads and width."""
+    return checkpoint.family.model_type, checkpoint.num_heads, checkpoint.hidden_size
+
+
+def speed_is_known(checkpoint: Checkpoint, *, measure: bool, num_threads: int) -> bool:
+    """Whether `estimated_seconds` can answer at once for models with such layers. With `measure`, a thread of
     its own measures when it is not so (importing torch takes seconds, and a page cannot wait).
     """
+    layers = _layers_of(checkpoint)
     with _guard:
-        done = _measured.get(hidden_size)
+        done = _measured.get(layers)
         if done is None and measure:
-            done = _measured[hidden_size] = threading.Event()
+            done = _measured[layers] = threading.Event()
             threading.Thread(
-                target=_measure, args=(hidden_size, num_threads, done), name="kdviz-speed", daemon=True
+                target=_measure, args=(layers, num_threads, done), name="kdviz-speed", daemon=True
             ).start()
     return done is not None and done.is_set()
 
 
-def _measure(hidden_size: int, num_threads: int, done: threading.Event) -> None:
+def _measure(layers: tuple[str, int, int], num_threads: int, done: threading.Event) -> None:
     import_heavy()
-    layer_speed(hidden_size, num_threads)
+    layer_speed(*layers, num_threads)
     done.set()
 
 
@@ -105,16 +113,18 @@ class LayerSpeed:
 
 
 @lru_cache(maxsize=8)
-def layer_speed(hidden_size: int, num_threads: int | None = None) -> LayerSpeed:
-    """Measure training steps of a small BERT of that width on this machine, as the loop makes them: recorded
-    maps, their KL, dropout, and the arithmetic the loop would choose. Batches of 32 × 16 tokens, a few times,
-    the second fastest counts.
+def layer_speed(
+    model_type: str, num_heads: int, hidden_size: int, num_threads: int | None = None
+) -> LayerSpeed:
+    """Measure training steps of a small model with such layers on this machine, as the loop makes them:
+    recorded maps, their KL, dropout, and the arithmetic the loop would choose. Batches of 32 × 16 tokens, a
+    few times, the second fastest counts.
     """
     import torch
-    from transformers import BertConfig, BertForSequenceClassification
 
     from kdviz.method.losses import attention_kl
-    from kdviz.models.trace import IMPLEMENTATION, seed_dropout, trace
+    from kdviz.models.build import random_classifier
+    from kdviz.models.trace import seed_dropout, trace
     from kdviz.training.device import arithmetic, choose_device, choose_dtype
 
     if num_threads:
@@ -122,15 +132,10 @@ def layer_speed(hidden_size: int, num_threads: int | None = None) -> LayerSpeed:
     device, _ = choose_device("auto")
     run_in = arithmetic(device, choose_dtype("auto", device)[0])
     generator, num_layers = torch.Generator(device=device), 2
-    config = BertConfig(
-        vocab_size=1000,
-        hidden_size=hidden_size,
-        num_attention_heads=max(1, hidden_size // 32),
-        intermediate_size=4 * hidden_size,
-        num_hidden_layers=num_layers,
+    model = random_classifier(
+        FAMILIES[model_type], num_layers=num_layers, num_heads=num_heads, width=hidden_size, vocab_size=1000
     )
-    config._attn_implementation = IMPLEMENTATION
-    model = BertForSequenceClassification(config).to(device).train()
+    model = model.to(device).train()
     seed_dropout(model, generator)
     ids = torch.arange(32 * 16, device=device).reshape(32, 16) % 1000
     mask, types = torch.ones_like(ids), torch.zeros_like(ids)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError
 from kdviz.models.checkpoint import copy_tokenizer
-from kdviz.models.families import CLASSIFIER, FAMILIES, POOLER, family_of
+from kdviz.models.families import CLASSIFIER, FAMILIES, POOLER, Family, family_of
 from kdviz.models.matching import match_layers
 
 if TYPE_CHECKING:
@@ -150,6 +150,28 @@ def config_of(model: torch.nn.Module) -> dict:
         for key, value in config.items()
         if key not in ("_name_or_path", "_attn_implementation", "attn_implementation")
     }
+
+
+def random_classifier(
+    family: Family, *, num_layers: int, num_heads: int, width: int, vocab_size: int
+) -> torch.nn.Module:
+    """A classifier of that shape with random weights and inner layers four times as wide, in eval mode."""
+    from transformers import AutoConfig
+
+    import kdviz.models.trace  # noqa: F401 (registers our attention with transformers)
+
+    config = AutoConfig.for_model(
+        family.model_type,
+        vocab_size=vocab_size,
+        **{
+            family.num_layers_name: num_layers,
+            family.num_heads_name: num_heads,
+            family.width_name: width,
+            family.inner_width_name: 4 * width,
+        },
+    )
+    build = family.classifier_class()._from_config
+    return _quiet(lambda: build(config, attn_implementation=family.attention)).eval()
 
 
 def _quiet(build):

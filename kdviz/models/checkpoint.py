@@ -23,6 +23,7 @@ class Checkpoint:
 
     name: str
     folder: Path
+    family: Family
     num_layers: int
     num_heads: int
     hidden_size: int
@@ -113,6 +114,7 @@ def _inspect(name: str, folder: Path, field: str, expected_sha256: str | None = 
         return Checkpoint(
             name=name,
             folder=folder,
+            family=family,
             num_layers=config[family.num_layers_name],
             num_heads=config[family.num_heads_name],
             hidden_size=config[family.width_name],

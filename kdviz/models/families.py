@@ -21,10 +21,10 @@ class Family:
     """An encoder family that is built like BERT; what is not is overridden in a subclass.
 
     `class_name`: its classifier in transformers, of the module `transformers.models.<module>`. `base`: the
-    classifier's attribute that holds the encoder. `layers`: where
-    the list of layers sits below the encoder. `query`: the projection to queries below a layer. `output`: the
-    linear map to the logits. `size_names`: what config.json calls the numbers that are called otherwise in
-    BERT's. `attention`: the attention implementation that transformers is asked for.
+    classifier's attribute that holds the encoder. `layers`: where the list of layers sits below the encoder;
+    `query`: the projection to queries below a layer. `output`: the linear map to the logits.
+    `num_layers_name`, `num_heads_name`, `width_name`, `inner_width_name`: what config.json calls these
+    numbers. `attention`: the implementation that transformers is asked for.
     """
 
     model_type: str
@@ -38,6 +38,8 @@ class Family:
     num_layers_name: str = "num_hidden_layers"
     num_heads_name: str = "num_attention_heads"
     width_name: str = "hidden_size"
+    inner_width_name: str = "intermediate_size"
+    has_token_types: bool = True
     attention: str = "kdviz"
 
     def classifier_class(self) -> type:
@@ -87,6 +89,10 @@ class Family:
 
     def embed(self, model: nn.Module, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
         """The input of the first layer, (batch, seq, hidden)."""
+        if not self.has_token_types:
+            return model.base_model.embeddings(input_ids=input_ids)
+        if model.config.type_vocab_size < 2:  # one type for all tokens
+            token_type_ids = token_type_ids.new_zeros(token_type_ids.shape)
         return model.base_model.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
 
     def shared(self, model: nn.Module, hidden: Tensor) -> dict[str, Tensor]:
@@ -102,22 +108,53 @@ class Family:
         return model.classifier(model.dropout(model.base_model.pooler(last)))
 
 
-class MPNet(Family):
-    """No token types and no pooler; a bias by relative position, made once and added to the scores of every
-    layer. Its attention does not ask transformers for an implementation, so the layer is run here.
+class RoBERTa(Family):
+    """Positions begin after the padding token's; no pooler: the head itself looks at the first token."""
+
+    def reserved_positions(self, config: dict) -> int:
+        padding = config.get("pad_token_id")
+        return 2 if padding is None else padding + 1
+
+    def classify(self, model: nn.Module, last: Tensor) -> Tensor:
+        return model.classifier(last)
+
+
+class ELECTRA(Family):
+    """Embeddings may be narrower than the layers, with a projection between them; the head is RoBERTa's."""
+
+    def expected_shapes(self, config: dict) -> dict[str, list[int]]:
+        width, table_width = config[self.width_name], config.get("embedding_size", 128)
+        projection = {} if width == table_width else {"embeddings_project.weight": [width, table_width]}
+        return super().expected_shapes(config | {"embedding_size": table_width}) | projection
+
+    def embed(self, model: nn.Module, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
+        hidden = super().embed(model, input_ids, token_type_ids)
+        return getattr(model.base_model, "embeddings_project", lambda narrow: narrow)(hidden)
+
+    def classify(self, model: nn.Module, last: Tensor) -> Tensor:
+        return model.classifier(last)
+
+
+class DistilBERT(Family):
+    """Its head is a layer of its own over the first token."""
+
+    def classify(self, model: nn.Module, last: Tensor) -> Tensor:
+        return model.classifier(model.dropout(model.pre_classifier(last[:, 0]).relu()))
+
+
+class MPNet(RoBERTa):
+    """Like RoBERTa, with a bias by relative position, made once and added to the scores of every layer. Its
+    attention does not ask transformers for an implementation, so the layer is run here.
     """
 
     def reserved_positions(self, config: dict) -> int:
-        return 2  # positions begin after that of the padding token, which is 1 in every MPNet
+        return 2  # whatever its config says of padding
 
     def expected_shapes(self, config: dict) -> dict[str, list[int]]:
         buckets = config.get("relative_attention_num_buckets", 32)
         return super().expected_shapes(config) | {
             "encoder.relative_attention_bias.weight": [buckets, config[self.num_heads_name]]
         }
-
-    def embed(self, model: nn.Module, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
-        return model.base_model.embeddings(input_ids=input_ids)
 
     def shared(self, model: nn.Module, hidden: Tensor) -> dict[str, Tensor]:
         # Of one example: the bias depends on nothing but the length.
@@ -150,37 +187,71 @@ class MPNet(Family):
         attended = layer.attention.LayerNorm(layer.attention.dropout(attended) + hidden)
         return layer.output(layer.intermediate(attended), attended)
 
-    def classify(self, model: nn.Module, last: Tensor) -> Tensor:
-        return model.classifier(last)
-
 
 FAMILIES: dict[str, Family] = {}
 
 
-def register(family: Family) -> None:
-    FAMILIES[family.model_type] = family
+def register(*families: Family) -> None:
+    for family in families:
+        FAMILIES[family.model_type] = family
 
 
 register(
     Family(
         model_type="bert",
         title="BERT",
-        class_name="BertForSequenceClassification",
         module="bert",
+        class_name="BertForSequenceClassification",
         base="bert",
-    )
-)
-register(
+    ),
+    *(
+        RoBERTa(
+            model_type=model_type,
+            title=title,
+            module=model_type.replace("-", "_"),
+            class_name=f"{name}ForSequenceClassification",
+            base="roberta",
+            output="classifier.out_proj",
+        )
+        for model_type, title, name in (
+            ("roberta", "RoBERTa", "Roberta"),
+            ("xlm-roberta", "XLM-RoBERTa", "XLMRoberta"),
+            ("camembert", "CamemBERT", "Camembert"),
+        )
+    ),
+    ELECTRA(
+        model_type="electra",
+        title="ELECTRA",
+        module="electra",
+        class_name="ElectraForSequenceClassification",
+        base="electra",
+        output="classifier.out_proj",
+    ),
+    DistilBERT(
+        model_type="distilbert",
+        title="DistilBERT",
+        module="distilbert",
+        class_name="DistilBertForSequenceClassification",
+        base="distilbert",
+        layers="transformer.layer",
+        query="attention.q_lin",
+        num_layers_name="n_layers",
+        num_heads_name="n_heads",
+        width_name="dim",
+        inner_width_name="hidden_dim",
+        has_token_types=False,
+    ),
     MPNet(
         model_type="mpnet",
         title="MPNet",
-        class_name="MPNetForSequenceClassification",
         module="mpnet",
+        class_name="MPNetForSequenceClassification",
         base="mpnet",
         query="attention.attn.q",
         output="classifier.out_proj",
+        has_token_types=False,
         attention="eager",
-    )
+    ),
 )
 
 
@@ -191,4 +262,4 @@ def family_of(model: torch.nn.Module) -> Family:
 
 def known_families() -> str:
     """Their names, for messages and help."""
-    return ", ".join(dict.fromkeys(family.title for family in FAMILIES.values()))
+    return ", ".join(family.title for family in FAMILIES.values())

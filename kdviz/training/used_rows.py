@@ -72,15 +72,14 @@ class UsedRows(nn.Module):
 
 
 def train_used_rows(model: nn.Module, tokens: np.ndarray) -> None:
-    """Let `model` train only the word embeddings that occur in `tokens`; before its
-    optimiser is made.
+    """Let `model` train only the word embeddings that occur in `tokens`; before its optimiser is made.
 
     Nothing changes where the training set uses most of the vocabulary. Undone by `train_all_rows`.
     """
     embedding = model.get_input_embeddings()
     used = torch.zeros(embedding.num_embeddings, dtype=torch.bool)
     used[torch.from_numpy(tokens).long()] = True
-    used[embedding.padding_idx or 0] = True
+    used[[0, embedding.padding_idx or 0]] = True  # what batches are padded with
     if used.float().mean() <= LARGEST_SHARE:
         model.set_input_embeddings(UsedRows(embedding, used.nonzero()[:, 0].to(embedding.weight.device)))
 

@@ -70,7 +70,7 @@ def preview_of(config: RunConfig) -> Preview:
     """The plan and the data of a run. RequestError where it cannot be done."""
     request = _request(json.dumps(config.to_dict(), sort_keys=True))
     is_known = speed_is_known(
-        request.checkpoint.hidden_size,
+        request.checkpoint,
         measure=shared(runs_folder()).current is None,
         num_threads=APP_THREADS,
     )

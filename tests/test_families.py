@@ -1,0 +1,307 @@
+"""Every encoder family against transformers' own model: maps, logits, students, runs."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import STRATEGIES, TinyRuns
+from families import FAMILY_NAMES, LAYERS, write_family_checkpoint
+from test_resume import assert_same_run, stop_in
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from kdviz.data import load_examples
+from kdviz.data.encoded import Batch, Tokenizer
+from kdviz.data.examples import Example
+from kdviz.errors import RequestError
+from kdviz.jobs.launch import execute
+from kdviz.method.objective import set_trainable
+from kdviz.method.stages import Stage
+from kdviz.models.build import build_student, load_classifier
+from kdviz.models.checkpoint import check_fit, resolve
+from kdviz.models.families import CLASSIFIER, EMBEDDINGS, FAMILIES, POOLER, family_of
+from kdviz.models.trace import classify, seed_dropout, trace
+from kdviz.share.own_sentence import ask
+
+TEXTS = (
+    "The dog sees the cat.",
+    "Yes.",
+    "Again and again the old horse likes what the doctor knows.",
+    "The child helps the lawyer.",
+)
+NEW = [name for name in FAMILY_NAMES if name != "bert"]
+OWN_CODE = ("roberta", "electra", "distilbert", "mpnet")
+"""One of each kind: the others of RoBERTa's differ from it in their tokenizer alone."""
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory, minilm_folder) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("families")
+    return {name: write_family_checkpoint(folder / name, name, minilm_folder) for name in FAMILY_NAMES}
+
+
+@pytest.fixture(scope="module")
+def models(checkpoints) -> dict[str, torch.nn.Module]:
+    return {
+        name: load_classifier(folder, 3, torch.Generator().manual_seed(0))
+        for name, folder in checkpoints.items()
+    }
+
+
+def batch_of(folder: Path, *, pairs: bool, min_length: int = 0) -> Batch:
+    rows = [(text, TEXTS[number - 1] if pairs else None) for number, text in enumerate(TEXTS)]
+    encoded = Tokenizer(folder, 60).encode_set(
+        [Example(index=number, text_a=a, text_b=b, label=number % 2) for number, (a, b) in enumerate(rows)]
+    )
+    return encoded.batch(np.arange(len(rows)), min_length=min_length)
+
+
+def own_forward(model: torch.nn.Module, folder: Path, batch: Batch):
+    """What transformers' eager model says, with inputs as its own tokenizer pads them."""
+    eager = type(model)._from_config(copy.deepcopy(model.config), attn_implementation="eager").eval()
+    eager.load_state_dict(model.state_dict())
+    inputs = {
+        "input_ids": batch.input_ids.masked_fill(
+            batch.attention_mask == 0, AutoTokenizer.from_pretrained(folder).pad_token_id
+        ),
+        "attention_mask": batch.attention_mask,
+    }
+    if bool(batch.token_type_ids.any()) and model.config.model_type != "distilbert":
+        inputs["token_type_ids"] = batch.token_type_ids
+    with torch.no_grad():
+        return eager(**inputs, output_attentions=True, output_hidden_states=True)
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_maps_and_logits_equal_the_models_own(checkpoints, models, name, pairs):
+    """A bias, a position offset or a token type left out gives another model's attention, and trains
+    students towards it.
+    """
+    folder, model = checkpoints[name], models[name]
+    batch = batch_of(folder, pairs=pairs, min_length=58)
+    assert bool((batch.attention_mask == 0).any())
+    with torch.no_grad():
+        traced = trace(model, *batch.inputs, record=range(LAYERS))
+        logits = classify(model, traced.last)
+    expected = own_forward(model, folder, batch)
+    rows = batch.attention_mask.bool()[:, None, :, None]
+    assert len(expected.attentions) == LAYERS
+    spread = 0.0
+    for layer in range(LAYERS):
+        own = expected.attentions[layer] * rows
+        assert torch.allclose(traced.log_probs[layer].exp() * rows, own, atol=1e-5)
+        assert torch.allclose(traced.cls[layer], expected.hidden_states[layer + 1][:, 0], atol=1e-5)
+        spread = max(spread, float(own.max()))
+    assert spread > 0.3, "flat maps would be equal whatever was forgotten"
+    assert torch.allclose(logits, expected.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_fewer_layers_and_unrecorded_ones_give_the_same(checkpoints, models, name):
+    """Early stages run the lower layers alone, evaluation records few: all must be one model."""
+    batch, model = batch_of(checkpoints[name], pairs=True), models[name]
+    with torch.no_grad():
+        full = trace(model, *batch.inputs, record=range(LAYERS))
+        part = trace(model, *batch.inputs, num_layers=2, record=[1])
+        plain = trace(model, *batch.inputs)
+    assert len(part.cls) == 2 and set(part.log_probs) == {1} and not plain.log_probs
+    assert torch.allclose(part.log_probs[1].exp(), full.log_probs[1].exp(), atol=1e-6)
+    assert torch.allclose(part.cls[1], full.cls[1], atol=1e-5)
+    assert torch.allclose(plain.last, full.last, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_every_dropout_draws_from_the_runs_generator(checkpoints, name):
+    """One dropout left to torch's global generator, and no run can be repeated or resumed."""
+    model = load_classifier(checkpoints[name], 2, torch.Generator().manual_seed(0))
+    generator = torch.Generator()
+    seed_dropout(model, generator)
+    model.train()
+    batch = batch_of(checkpoints[name], pairs=False)
+
+    def outcome(global_seed: int, seed: int = 5) -> torch.Tensor:
+        torch.manual_seed(global_seed)
+        generator.manual_seed(seed)
+        return classify(model, trace(model, *batch.inputs, record=[0, 2], generator=generator).last).detach()
+
+    state = torch.random.get_rng_state()
+    first = outcome(1)
+    assert torch.equal(first, outcome(2)) and not torch.allclose(first, outcome(1, seed=6))
+    assert torch.equal(torch.manual_seed(1).get_state(), torch.random.get_rng_state()) and len(state)
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_maps_in_train_mode_are_distributions_and_carry_gradients(checkpoints, name):
+    """Maps after dropout are none, and a bias without its gradient would never be trained."""
+    model = load_classifier(checkpoints[name], 2, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    seed_dropout(model, generator)
+    model.train()
+    batch = batch_of(checkpoints[name], pairs=True)
+    traced = trace(model, *batch.inputs, record=range(LAYERS), generator=generator)
+    real = batch.attention_mask.bool()[:, None, None, :].expand_as(traced.log_probs[0])
+    for log_probs in traced.log_probs.values():
+        assert torch.allclose(log_probs.exp().sum(-1), torch.ones(()), atol=1e-5)
+        assert torch.isfinite(log_probs[real]).all()
+    (classify(model, traced.last).sum() + traced.log_probs[LAYERS - 1][real].pow(2).sum()).backward()
+    without = [
+        key for key, parameter in model.named_parameters() if parameter.grad is None and "pooler" not in key
+    ]
+    assert not without
+
+
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_a_student_of_all_layers_is_the_teacher_and_a_shallower_one_its_layers(checkpoints, models, name):
+    """What is not copied is drawn: a student that starts with a random bias is another one."""
+    teacher = models[name]
+    batch = batch_of(checkpoints[name], pairs=True)
+    with torch.no_grad():
+        expected = trace(teacher, *batch.inputs)
+        whole = build_student(
+            init="teacher",
+            pairs=tuple((layer, layer) for layer in range(LAYERS)),
+            teacher=teacher,
+            source=teacher,
+            generator=torch.Generator().manual_seed(1),
+        )
+        assert torch.equal(
+            classify(whole, trace(whole, *batch.inputs).last), classify(teacher, expected.last)
+        )
+        shallow = build_student(
+            init="pretrained",
+            pairs=((0, 1), (1, 3)),
+            teacher=teacher,
+            source=teacher,
+            generator=torch.Generator().manual_seed(1),
+        )
+    family, weights, drawn = family_of(teacher), teacher.state_dict(), set()
+    for key, tensor in shallow.state_dict().items():
+        part = family.part_of(key)
+        origin = key.replace(f"layer.{part}.", f"layer.{2 * part + 1}.") if isinstance(part, int) else key
+        if part == CLASSIFIER:
+            drawn.add(key)
+        else:
+            assert torch.equal(tensor, weights[origin]), key
+    assert drawn and shallow.config.num_hidden_layers == 2
+    assert {family.part_of(key) for key in weights} <= {*range(LAYERS), EMBEDDINGS, POOLER, CLASSIFIER}
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_a_stage_moves_its_layers_and_never_what_frozen_layers_share(checkpoints, models, name):
+    """MPNet's position bias trained in a late stage would change the maps of layers that are frozen."""
+    model = copy.deepcopy(models[name])
+    set_trainable(model, Stage(layers=(2,), classification="none", epochs=1, frozen_below=2))
+    family = family_of(model)
+    moving = {family.part_of(key) for key, parameter in model.named_parameters() if parameter.requires_grad}
+    assert {2, 3, CLASSIFIER} <= moving <= {2, 3, CLASSIFIER, POOLER}
+    set_trainable(model, Stage(layers=(2,), classification="none", epochs=1))
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy"),
+    [(name, strategy) for name in OWN_CODE for strategy in STRATEGIES]
+    + [("xlm-roberta", "all"), ("camembert", "sid")],
+)
+def test_a_run_of_every_strategy_ends_with_a_student_that_anyone_can_load(
+    checkpoints, glue, tiny_runs_dir, name, strategy
+):
+    """A student that only kdviz can run, or that answers otherwise elsewhere, is worth nothing."""
+    run = TinyRuns(checkpoints[name], glue, tiny_runs_dir).run(
+        task="rte", strategy=strategy, epochs=3, train_size=24, max_length=56
+    )
+    assert run.state == "finished" and len(run.evals) == 4
+    kl = np.array(run.evals[-1]["mismatch"]["attention_kl"])
+    assert kl.shape == (2,) and np.isfinite(kl).all()
+    folder = run.folder / "student"
+    student, report = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+    assert not any(report.values()) and student.config.model_type == name
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    examples = load_examples("rte", "folder", glue, seed=0).main_dev
+    inputs = tokenizer(
+        [example.text_a for example in examples],
+        [example.text_b for example in examples],
+        padding=True,
+        truncation=True,
+        max_length=56,
+        return_tensors="pt",
+    )
+    with torch.no_grad():
+        logits = student.eval()(**inputs).logits.numpy()
+    lines = (run.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    stored = [json.loads(line)["student_logits"] for line in lines]
+    np.testing.assert_allclose(logits, stored, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", OWN_CODE)
+def test_a_run_that_was_interrupted_ends_as_an_unbroken_one(checkpoints, glue, tiny_runs_dir, name):
+    """What a family keeps outside its layers (bias, projection, head) must be in the checkpoint too."""
+    tiny = TinyRuns(checkpoints[name], glue, tiny_runs_dir)
+    settings = dict(strategy="sid", epochs=3, epochs_per_layer=1)
+    straight = tiny.run(**settings)
+    folder = tiny.create(**settings)
+    stop_in(folder, "train_epoch", 3)
+    stop_in(folder, "train_epoch", 8)
+    execute(folder, num_threads=1)
+    assert_same_run(folder, straight.folder)
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_one_can_ask_about_a_sentence_of_ones_own(checkpoints, glue, tiny_runs_dir, name):
+    """Token types or special tokens of another family would answer another question."""
+    run = TinyRuns(checkpoints[name], glue, tiny_runs_dir).run(
+        strategy="soft", epochs=1, train_size=16, max_length=60
+    )
+    answer = ask(run, "The dog sees the artist.", "Yes, the cat likes it.")
+    teacher = AutoModelForSequenceClassification.from_pretrained(
+        run.folder.parent / "teachers" / run.config["teacher_fingerprint"]
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(checkpoints[name])
+    inputs = tokenizer("The dog sees the artist.", "Yes, the cat likes it.", return_tensors="pt")
+    with torch.no_grad():
+        np.testing.assert_allclose(answer.teacher_logits, teacher(**inputs).logits[0].numpy(), atol=1e-4)
+    size = inputs["input_ids"].shape[1]
+    assert answer.teacher_maps.shape == (4, 4, size, size) and len(answer.tokens) == size
+
+
+@pytest.mark.parametrize("name", ["roberta", "xlm-roberta", "camembert", "mpnet"])
+def test_the_usable_length_is_what_the_positions_allow(checkpoints, models, name):
+    """With an offset of two, 64 positions take 62 tokens; one more is an IndexError in mid-run."""
+    checkpoint = resolve(str(checkpoints[name]))
+    assert checkpoint.max_positions == 62
+    check_fit(checkpoint, checkpoint, 62)
+    with pytest.raises(RequestError, match="at most 62"):
+        check_fit(checkpoint, checkpoint, 63)
+    ids = torch.full((1, 62), 5)
+    trace(models[name], ids, torch.ones_like(ids), torch.zeros_like(ids))
+
+
+def test_an_unknown_family_is_refused_with_the_known_ones(tmp_path):
+    """A user who reads "not supported" does not know what is."""
+    (tmp_path / "config.json").write_text('{"model_type": "t5"}')
+    with pytest.raises(RequestError) as caught:
+        resolve(str(tmp_path))
+    message = str(caught.value)
+    assert all(family.title in message for family in FAMILIES.values()) and "\n" not in message
+    assert "'t5'" in message
+
+
+def test_nothing_else_in_the_core_names_a_family():
+    """A second place that knows BERT's layout is a place where every other family breaks."""
+    named = re.compile(
+        r"\b(bert|roberta|electra|distilbert|mpnet|camembert)\.(embeddings|encoder|pooler|transformer)\b"
+        r"|(Bert|Roberta|Electra|MPNet|Camembert)(For|Model|Config)|models\.bert\b"
+    )
+    core = Path(__file__).parents[1] / "kdviz"
+    found = [
+        f"{path.relative_to(core)}: {line.strip()}"
+        for path in core.rglob("*.py")
+        if path.name != "families.py"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if named.search(line)
+    ]
+    assert not found
