@@ -21,6 +21,14 @@ STRATEGY_NAMES = {
     "sid": "sid (stacked)",
 }
 
+STRATEGY_WORDS = {
+    "hard": "labels only",
+    "soft": "soft labels",
+    "all": "all layers at once",
+    "pid": "layer by layer",
+    "sid": "stacked",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Style:

@@ -1,0 +1,146 @@
+// A packed sentence, and every number that is taken from it. Pure: no page, no drawing.
+
+const text = new TextDecoder()
+
+/** The pack in `bytes` (see pack.py) as typed arrays. Head `numHeads` is the mean of the others. */
+export function unpack(bytes) {
+  const copy = new Uint8Array(bytes.length)
+  copy.set(bytes)
+  if (text.decode(copy.subarray(0, 4)) !== "KDX1") throw new Error("this is not a packed sentence")
+  const length = new DataView(copy.buffer).getUint32(4, true)
+  const header = JSON.parse(text.decode(copy.subarray(8, 8 + length)))
+  const start = (8 + length + 3) & ~3
+  const part = (name, Kind) => {
+    const place = header.sections[name]
+    return place ? new Kind(copy.buffer, start + place[0], place[1]) : null
+  }
+  const side = name => ({
+    codes: part(`${name}_codes`, Uint8Array),
+    fine: part(`${name}_fine`, Int8Array),
+    peaks: part(`${name}_peaks`, Uint16Array),
+  })
+  return {
+    id: header.id, tokens: header.tokens, special: header.special, pairs: header.pairs, numHeads: header.num_heads,
+    steps: header.steps, epochs: header.epochs, pairKl: header.pair_kl, refined: header.refined,
+    numLeftOut: header.num_left_out, about: header.about,
+    teacher: side("teacher"), student: side("student"), rows: part("row_kl", Float32Array),
+    remembered: new Map(),
+  }
+}
+
+const place = (pack, pair, head) => pair * (pack.numHeads + 1) + (head ?? pack.numHeads)
+
+/** One (query × key) map of probabilities; `moment` null: the teacher's. */
+export function mapOf(pack, moment, pair, head) {
+  const n = pack.tokens.length, side = moment === null ? pack.teacher : pack.student
+  const index = place(pack, pair, head) + (moment ?? 0) * pack.pairs.length * (pack.numHeads + 1)
+  const values = new Float32Array(n * n)
+  for (let query = 0, cell = 0; query < n; query++) {
+    const scale = side.peaks[index * n + query] / (255 * 65535)
+    for (let key = 0; key < n; key++, cell++) {
+      const from = index * n * n + cell
+      values[cell] = (side.codes[from] + (side.fine ? side.fine[from] / 254 : 0)) * scale
+    }
+  }
+  return values
+}
+
+/** KL in nats of every query row. */
+export function rowKl(pack, moment, pair, head) {
+  const n = pack.tokens.length
+  const from = (moment * pack.pairs.length * (pack.numHeads + 1) + place(pack, pair, head)) * n
+  return pack.rows.subarray(from, from + n)
+}
+
+/** KL in nats of a pair (head null: as the run recorded it) or of one of its heads. */
+export function klOf(pack, moment, pair, head) {
+  if (head === null) return pack.pairKl[moment][pair]
+  return meanOf(rowKl(pack, moment, pair, head))
+}
+
+export const meanOf = values => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** Places of the tokens that are shown. If nothing but special tokens is there, all are. */
+export function keptPlaces(pack, hide) {
+  const all = pack.tokens.map((_, place) => place)
+  const kept = hide ? all.filter(place => !pack.special[place]) : all
+  return kept.length ? kept : all
+}
+
+/** What the filters leave of a map: (kept × kept), each row scaled to sum to 1 again where asked. */
+export function filtered(pack, values, { hide, renormalise }) {
+  const kept = keptPlaces(pack, hide), n = pack.tokens.length, k = kept.length
+  if (k === n) return values
+  const left = new Float32Array(k * k)
+  for (let row = 0; row < k; row++) {
+    let total = 0
+    for (let column = 0; column < k; column++) {
+      const value = values[kept[row] * n + kept[column]]
+      left[row * k + column] = value
+      total += value
+    }
+    if (renormalise && total > 0) for (let column = 0; column < k; column++) left[row * k + column] /= total
+  }
+  return left
+}
+
+/** The shown map, remembered: (kept × kept). The threshold is applied where it is drawn. */
+export function shownMap(pack, moment, pair, head, filters) {
+  const key = `${moment} ${pair} ${head} ${filters.hide} ${filters.hide && filters.renormalise}`
+  let values = pack.remembered.get(key)
+  if (!values) {
+    values = filtered(pack, mapOf(pack, moment, pair, head), filters)
+    if (pack.remembered.size > 600) pack.remembered.clear()
+    pack.remembered.set(key, values)
+  }
+  return values
+}
+
+/** The ends of the scales of one pair and head: the same at every moment and for every run shown, so that a
+ * shade means one number from the first moment to the last. */
+export function limitsOf(packs, pair, head, filters) {
+  const key = `limits ${pair} ${head} ${filters.hide} ${filters.hide && filters.renormalise} ` +
+    packs.map(pack => `${pack.about.run} ${pack.steps.length}`).join()
+  const known = packs[0].remembered.get(key)
+  if (known) return known
+  let attention = 0.01, difference = 0.01, kl = 0.001
+  const teacher = shownMap(packs[0], null, pair, head, filters)
+  for (const value of teacher) if (value > attention) attention = value
+  for (const pack of packs) {
+    for (let moment = 0; moment < pack.steps.length; moment++) {
+      const student = filtered(pack, mapOf(pack, moment, pair, head), filters)
+      for (let cell = 0; cell < student.length; cell++) {
+        if (student[cell] > attention) attention = student[cell]
+        const apart = Math.abs(teacher[cell] - student[cell])
+        if (apart > difference) difference = apart
+      }
+      for (const value of rowKl(pack, moment, pair, head)) if (value > kl) kl = value
+    }
+  }
+  const limits = { attention, difference, kl }
+  packs[0].remembered.set(key, limits)
+  return limits
+}
+
+/** The moment of `pack` that is as far through training as `moment` is in `first`. */
+export function sameMoment(first, moment, pack) {
+  if (pack === first) return moment
+  const share = first.steps[moment] / (first.steps.at(-1) || 1), last = pack.steps.at(-1) || 1
+  if (share === 1) return pack.steps.length - 1
+  let best = 0
+  pack.steps.forEach((step, place) => {
+    if (Math.abs(step / last - share) < Math.abs(pack.steps[best] / last - share)) best = place
+  })
+  return best
+}
+
+/** The predicted class and its probability; null where nothing was recorded. */
+export function answerOf(pack, moment) {
+  const shares = moment === null ? pack.about.teacher_answer : pack.about.student_answers?.[moment]
+  if (!shares?.length) return null
+  const best = shares.indexOf(Math.max(...shares))
+  return { label: best, name: pack.about.labels?.[best] ?? `class ${best}`, share: shares[best] }
+}
+
+/** Mean KL of all pairs at a moment. */
+export const meanKl = (pack, moment) => meanOf(pack.pairKl[moment].map(value => value ?? NaN))

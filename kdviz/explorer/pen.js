@@ -1,0 +1,117 @@
+// Two pens with the same strokes: one on a canvas (fast), one that writes SVG (to take away).
+import { stepOf } from "./colour.js"
+
+const cellStep = (grid, cell) => grid.isBlank && grid.isBlank(cell) ? -1 : stepOf(grid.values[cell], grid.limit, grid.diverging)
+
+let scratch = null
+
+/** Cells of a grid as pixels on a small canvas of its own. */
+export function pixels(grid, canvas) {
+  const n = grid.size
+  if (canvas.width !== n || canvas.height !== n) { canvas.width = n; canvas.height = n }
+  const context = canvas.getContext("2d"), image = context.createImageData(n, n)
+  const words = new Uint32Array(image.data.buffer)
+  for (let cell = 0; cell < n * n; cell++) {
+    const step = cellStep(grid, cell)
+    if (step >= 0) words[cell] = grid.ramp.pixels[step]
+  }
+  context.putImageData(image, 0, 0)
+  return canvas
+}
+
+export class CanvasPen {
+  constructor(context) { this.context = context }
+
+  grid(x, y, side, grid) {
+    scratch ??= document.createElement("canvas")
+    this.context.imageSmoothingEnabled = false
+    this.context.drawImage(pixels(grid, scratch), x, y, side, side)
+  }
+
+  rect(x, y, width, height, { fill, stroke, line = 1 }) {
+    if (fill) { this.context.fillStyle = fill; this.context.fillRect(x, y, width, height) }
+    if (stroke) { this.context.strokeStyle = stroke; this.context.lineWidth = line; this.context.strokeRect(x, y, width, height) }
+  }
+
+  path(points, { stroke, line = 1, dash = [], alpha = 1 }) {
+    const context = this.context
+    context.beginPath()
+    points.forEach(([x, y, lift]) => lift ? context.moveTo(x, y) : context.lineTo(x, y))
+    context.strokeStyle = stroke
+    context.lineWidth = line
+    context.globalAlpha = alpha
+    context.lineJoin = "round"
+    context.setLineDash(dash)
+    context.stroke()
+    context.setLineDash([])
+    context.globalAlpha = 1
+  }
+
+  text(words, x, y, { size, colour, font, anchor = "start", bold = false, turn = 0, halo = null }) {
+    const context = this.context
+    context.save()
+    context.translate(x, y)
+    if (turn) context.rotate(turn * Math.PI / 180)
+    context.font = `${bold ? 700 : 400} ${size}px ${font}`
+    context.textAlign = anchor === "middle" ? "center" : anchor
+    context.textBaseline = "middle"
+    if (halo) { context.strokeStyle = halo; context.lineWidth = 3; context.lineJoin = "round"; context.strokeText(words, 0, 0) }
+    context.fillStyle = colour
+    context.fillText(words, 0, 0)
+    context.restore()
+  }
+}
+
+const SVG = "http://www.w3.org/2000/svg"
+
+export class SvgPen {
+  constructor(width, height, background) {
+    this.root = document.createElementNS(SVG, "svg")
+    this.set(this.root, { width, height, viewBox: `0 0 ${width} ${height}`, xmlns: SVG })
+    this.rect(0, 0, width, height, { fill: background })
+  }
+
+  set(element, values) {
+    for (const [name, value] of Object.entries(values)) if (value !== null && value !== undefined) element.setAttribute(name, value)
+    return element
+  }
+
+  add(name, values, words) {
+    const element = this.set(document.createElementNS(SVG, name), values)
+    if (words !== undefined) element.textContent = words
+    this.root.append(element)
+  }
+
+  grid(x, y, side, grid) {
+    const cell = side / grid.size
+    for (let at = 0; at < grid.size ** 2; at++) {
+      const step = cellStep(grid, at)
+      if (step < 0) continue
+      this.add("rect", {
+        x: (x + (at % grid.size) * cell).toFixed(2), y: (y + Math.floor(at / grid.size) * cell).toFixed(2),
+        width: (cell + 0.3).toFixed(2), height: (cell + 0.3).toFixed(2), fill: grid.ramp.css[step],
+      })
+    }
+  }
+
+  rect(x, y, width, height, { fill, stroke, line = 1 }) {
+    this.add("rect", { x, y, width: Math.max(0, width), height, fill: fill || "none", stroke, "stroke-width": stroke ? line : null })
+  }
+
+  path(points, { stroke, line = 1, dash = [], alpha = 1 }) {
+    const d = points.map(([x, y, lift], place) => `${lift || !place ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`).join("")
+    this.add("path", {
+      d, stroke, fill: "none", "stroke-width": line, "stroke-dasharray": dash.length ? dash.join(" ") : null,
+      "stroke-opacity": alpha < 1 ? alpha : null, "stroke-linejoin": "round",
+    })
+  }
+
+  text(words, x, y, { size, colour, font, anchor = "start", bold = false, turn = 0 }) {
+    this.add("text", {
+      x, y, "font-size": size, fill: colour, "font-family": font, "text-anchor": anchor,
+      "dominant-baseline": "central", "font-weight": bold ? 700 : null, transform: turn ? `rotate(${turn} ${x} ${y})` : null,
+    }, words)
+  }
+
+  source() { return new XMLSerializer().serializeToString(this.root) }
+}

@@ -1,0 +1,127 @@
+"""From a run folder, or from answers to one's own sentence, to the packed sentence of the explorer."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from kdviz.errors import RequestError
+from kdviz.explorer.pack import pack
+from kdviz.palette import STRATEGY_WORDS, strategy_style
+from kdviz.runs.reader import Probe, Run
+from kdviz.share.own_sentence import Answer
+
+NO_MAPS = "Maps were not stored for this run, only its numbers; choose a run with maps."
+
+
+def preset_pack(run: Run, probe: Probe) -> bytes:
+    """The pack of a preset of `run`: every recorded moment that has maps. RequestError where none has."""
+    steps = tuple(moment.step for moment in run.moments if moment.has_maps)
+    if not steps:
+        raise RequestError(NO_MAPS)
+    return _preset_pack(run.folder, str(run.config.get("created")), probe, steps)
+
+
+@lru_cache(maxsize=64)
+def _preset_pack(folder: Path, created: str, probe: Probe, steps: tuple[int, ...]) -> bytes:
+    run = Run(folder)
+    lines = {int(line["step"]): line for line in run.probe_lines}
+    found = {}
+    for step in steps:
+        try:
+            found[step] = run.student_maps(step, probe.id)
+        except KeyError:
+            continue  # a damaged snapshot costs its moment, not the picture
+    if not found:
+        raise RequestError(NO_MAPS)
+    recorded = [(lines[step].get("probes") or {}).get(probe.id) or {} for step in found]
+    return pack(
+        tokens=probe.tokens,
+        pairs=run.pairs,
+        teacher_maps=run.teacher_maps(probe.id),
+        student_maps=list(found.values()),
+        steps=list(found),
+        epochs=[float(lines[step]["epoch"]) for step in found],
+        pair_kl=[_whole(each.get("attention_kl"), len(run.pairs)) for each in recorded],
+        about=_about(
+            run,
+            text=_text(probe.text_a, probe.text_b),
+            label=probe.label,
+            teacher_logits=probe.teacher_logits,
+            student_logits=[each.get("student_logits") or () for each in recorded],
+            title=probe.title,
+        ),
+    )
+
+
+def answers_pack(
+    run: Run,
+    answers: Sequence[Answer],
+    *,
+    steps: Sequence[int],
+    epochs: Sequence[float],
+    text_a: str,
+    text_b: str | None,
+    label: int | None = None,
+) -> bytes:
+    """The pack of a sentence put to both models, one answer a moment (its weights are kept at epoch ends)."""
+    return pack(
+        tokens=answers[-1].tokens,
+        pairs=run.pairs,
+        teacher_maps=answers[-1].teacher_maps,
+        student_maps=[answer.student_maps for answer in answers],
+        steps=steps,
+        epochs=epochs,
+        about=_about(
+            run,
+            text=_text(text_a, text_b),
+            label=label,
+            teacher_logits=answers[-1].teacher_logits,
+            student_logits=[answer.student_logits for answer in answers],
+        ),
+    )
+
+
+def _about(run: Run, *, text: str, label, teacher_logits, student_logits, title: str = "") -> dict:
+    """What the picture says in words: of the run, of the sentence, and both models' answers as
+    probabilities.
+    """
+    style = strategy_style(run.strategy)
+    return {
+        "run": run.id,
+        "name": STRATEGY_WORDS.get(run.strategy, run.strategy),
+        "strategy": run.strategy,
+        "colour": style.colour,
+        "teacher_layers": int(run.config.get("teacher_num_layers") or 1 + max(pair[1] for pair in run.pairs)),
+        "student_layers": run.num_layers,
+        "text": text,
+        "title": title,
+        "labels": [str(name) for name in run.config.get("labels") or ()],
+        "label": label,
+        "teacher_answer": _shares(teacher_logits),
+        "student_answers": [_shares(logits) for logits in student_logits],
+        "stages": [
+            [float(line.get("epoch", 0)), str((line.get("stage") or {}).get("name", ""))]
+            for line in run.stage_lines
+        ],
+    }
+
+
+def _text(text_a: str, text_b: str | None) -> str:
+    return " ⟷ ".join(text for text in (text_a, text_b) if text)
+
+
+def _shares(logits: Sequence[float]) -> list[float]:
+    """Probabilities of the classes; [] where nothing, or no number, was recorded."""
+    values = np.asarray(logits, dtype=np.float64)
+    if not values.size or not np.isfinite(values).all():
+        return []
+    shares = np.exp(values - values.max())
+    return (shares / shares.sum()).tolist()
+
+
+def _whole(values: Sequence[float] | None, num_pairs: int) -> list[float] | None:
+    if not isinstance(values, (list, tuple)) or len(values) != num_pairs:
+        return None
+    return [float("nan") if value is None else float(value) for value in values]

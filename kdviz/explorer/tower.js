@@ -1,0 +1,59 @@
+// The little tower: teacher and student layers, layer 1 at the bottom; a matched pair is one choice.
+import { klOf, sameMoment } from "./format.js"
+import { mark, roving, svg, write } from "./dom.js"
+import { decimals } from "./words.js"
+
+const WIDTH = 172, BOX = 44
+
+export class Tower {
+  constructor(choose) {
+    this.choose = choose
+    this.root = svg("svg", { class: "kx-tower", role: "radiogroup", "aria-label": "Matched layers, layer 1 at the bottom",
+      onkeydown: event => roving(this.root, event, { ArrowUp: 1, ArrowDown: -1, ArrowRight: 1, ArrowLeft: -1 }) })
+    this.built = ""
+  }
+
+  build(packs, height) {
+    const { pairs, about } = packs[0], key = JSON.stringify([pairs, about.teacher_layers, about.student_layers, height, packs.map(pack => pack.about.colour)])
+    if (key === this.built) return
+    this.built = key
+    mark(this.root, "viewBox", `0 0 ${WIDTH} ${height}`)
+    mark(this.root, "width", WIDTH)
+    mark(this.root, "height", height)
+    const top = 18, room = height - top - 4
+    const middle = (layer, count) => top + room - (layer + 0.5) * room / count
+    const tall = count => Math.min(26, room / count - 3)
+    const box = (x, layer, count, kind) => svg("g", { class: kind },
+      svg("rect", { x, y: middle(layer, count) - tall(count) / 2, width: BOX, height: tall(count), rx: 4 }),
+      svg("text", { x: x + BOX / 2, y: middle(layer, count) }, String(layer + 1)))
+    const matched = new Set(pairs.map(pair => pair[1])), right = BOX + 34
+    const others = Array.from({ length: about.teacher_layers }, (_, layer) => layer).filter(layer => !matched.has(layer))
+    this.numbers = []
+    this.choices = pairs.map(([student, teacher], pair) => {
+      const from = middle(teacher, about.teacher_layers), to = middle(student, about.student_layers)
+      const two = packs.length > 1, at = run => to + (two ? (run - 0.5) * 13 : 0)
+      const numbers = packs.map((_, run) => svg("text", { class: "kx-kl", x: right + BOX + (two ? 14 : 5), y: at(run) }))
+      const badges = two ? packs.map((pack, run) => svg("rect", { class: "kx-badge", x: right + BOX + 4, y: at(run) - 4, width: 7, height: 7, style: `fill: ${pack.about.colour}` })) : []
+      this.numbers.push(numbers)
+      return svg("g", { role: "radio", "data-choice": pair, onclick: () => this.choose(pair), onchoose: () => this.choose(pair),
+        onkeydown: event => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); this.choose(pair) } } },
+      svg("rect", { class: "kx-touch", x: 0, y: Math.min(from, to) - 12, width: WIDTH, height: Math.abs(from - to) + 24 }),
+      svg("line", { x1: BOX, y1: from, x2: right, y2: to }), box(0, teacher, about.teacher_layers, "kx-teacher"),
+      box(right, student, about.student_layers, "kx-student"), ...badges, ...numbers)
+    })
+    this.root.replaceChildren(
+      svg("text", { class: "kx-who", x: BOX / 2, y: 8 }, "teacher"), svg("text", { class: "kx-who", x: right + BOX / 2, y: 8 }, "student"),
+      ...others.map(layer => box(0, layer, about.teacher_layers, "kx-other")), ...this.choices)
+  }
+
+  update(packs, state) {
+    this.choices.forEach((choice, pair) => {
+      const [student, teacher] = packs[0].pairs[pair]
+      const values = packs.map(pack => decimals(klOf(pack, sameMoment(packs[0], state.moment, pack), pair, null)))
+      values.forEach((value, run) => write(this.numbers[pair][run], value))
+      mark(choice, "aria-checked", pair === state.pair)
+      mark(choice, "tabindex", pair === state.pair ? 0 : -1)
+      mark(choice, "aria-label", `student layer ${student + 1}, teacher layer ${teacher + 1}, KL ${values.join(" and ")} nats`)
+    })
+  }
+}

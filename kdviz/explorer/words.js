@@ -1,0 +1,82 @@
+// What the picture says in words. Pure.
+import { answerOf, klOf, meanKl, sameMoment, shownMap, keptPlaces, rowKl } from "./format.js"
+
+/** A number with three decimals; a dash where there is none. */
+export const decimals = (value, digits = 3) =>
+  value === null || value === undefined || !Number.isFinite(value) ? "–" : value.toFixed(digits).replace("-", "−")
+
+export const signed = value => (value > 0 ? "+" : "") + decimals(value)
+
+export const percent = share => `${Math.round(100 * share)} %`
+
+export const headName = head => head === null ? "mean of heads" : `head ${head + 1}`
+
+export function momentName(pack, moment) {
+  if (pack.steps[moment] === 0) return "before training"
+  const epoch = pack.epochs[moment]
+  return `epoch ${Number.isInteger(epoch) ? epoch : epoch.toFixed(1)} · step ${pack.steps[moment].toLocaleString("en")}`
+}
+
+export function answerText(answer) {
+  return answer ? `${answer.name} ${percent(answer.share)}` : "no answer recorded"
+}
+
+/** One line of finding, from the numbers at a moment; says what is, whatever that is. */
+export function finding(packs, moment) {
+  const moments = packs.map(pack => sameMoment(packs[0], moment, pack))
+  const teacher = answerOf(packs[0], null)
+  const answers = packs.map((pack, place) => answerOf(pack, moments[place]))
+  const far = packs.map((pack, place) => meanKl(pack, moments[place]))
+  if (!teacher || answers.some(answer => !answer)) return ""
+  const agree = answers.map(answer => answer.label === teacher.label)
+  const names = packs.map(pack => pack.about.name)
+  if (packs.length < 2) return agree[0] ? "Same answer as the teacher." : "Another answer than the teacher."
+  const said = agree.every(Boolean) ? "Same answer." : agree.every(each => !each)
+    ? "Neither student gives the teacher’s answer."
+    : `Only “${names[agree.indexOf(true)]}” gives the teacher’s answer.`
+  const [low, high] = far[0] <= far[1] ? [0, 1] : [1, 0], ratio = far[high] / far[low]
+  if (!Number.isFinite(ratio)) return said
+  if (ratio < 1.15) return `${said} Inside, both are about as far from the teacher.`
+  return `${said} Inside, “${names[high]}” is ${ratio.toFixed(1)} times as far from the teacher as “${names[low]}”.`
+}
+
+/** What is shown, for those who cannot see it, and under the picture. */
+export function described(packs, state) {
+  const first = packs[0], [student, teacher] = first.pairs[state.pair]
+  const parts = packs.map(pack => {
+    const moment = sameMoment(first, state.moment, pack)
+    return `${pack.about.name}: ${answerText(answerOf(pack, moment))}, attention KL ` +
+      `${decimals(klOf(pack, moment, state.pair, state.head))} nats`
+  })
+  return `Student layer ${student + 1} beside teacher layer ${teacher + 1}, ${headName(state.head)}, ` +
+    `${momentName(first, state.moment)}. Teacher: ${answerText(answerOf(first, null))}. ${parts.join(". ")}.`
+}
+
+/** The numbers of one cell: who looks at what, by how much. */
+export function cellText(packs, state) {
+  const { query, key } = state.focus, first = packs[0], kept = keptPlaces(first, state.hide)
+  const row = kept.indexOf(query), column = kept.indexOf(key), at = row * kept.length + column
+  if (row < 0 || column < 0) return ""
+  const teacher = shownMap(first, null, state.pair, state.head, state)[at]
+  const parts = packs.map(pack => {
+    const moment = sameMoment(first, state.moment, pack)
+    const student = shownMap(pack, moment, state.pair, state.head, state)[at]
+    const kl = rowKl(pack, moment, state.pair, state.head)[query]
+    return `${packs.length > 1 ? pack.about.name : "student"} ${decimals(student)}, difference ` +
+      `${signed(teacher - student)}, KL of the row ${decimals(kl)} nats`
+  })
+  return `“${first.tokens[query]}” looks at “${first.tokens[key]}”: teacher ${decimals(teacher)}, ${parts.join("; ")}`
+}
+
+export function filterText(state) {
+  const parts = []
+  if (state.hide) parts.push(`special tokens hidden, rows ${state.renormalise ? "scaled to sum to 1" : "sum to less than 1"}`)
+  if (state.weak > 0) parts.push(`links weaker than ${state.weak} left blank`)
+  return parts.length ? `${parts.join("; ")}; KL of whole rows` : ""
+}
+
+export function footText(packs) {
+  const cells = packs.every(pack => pack.refined) ? "cells to four digits"
+    : "cells in 8 bits: within 1/255 of the largest of their row"
+  return `Colours keep their meaning over the whole training; ${cells}; KL in nats, in full precision.`
+}
