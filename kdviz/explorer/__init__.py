@@ -10,6 +10,6 @@ embed.py   the picture inside a file: head(), embed(sentences), scripts()
 """
 
 from kdviz.explorer.embed import embed, head, page, palette, scripts
-from kdviz.explorer.pack import header_of, pack
+from kdviz.explorer.pack import header_of
 
-__all__ = ["embed", "head", "header_of", "pack", "page", "palette", "scripts"]
+__all__ = ["embed", "head", "header_of", "page", "palette", "scripts"]

@@ -1,0 +1,97 @@
+// Every number the picture shows comes out of format.js: an error here would show as truth.
+import assert from "node:assert/strict"
+import { readFileSync } from "node:fs"
+import test from "node:test"
+import { answerOf, filtered, klOf, limitsOf, mapOf, rowKl, sameMoment, shownMap, unpack } from "../../kdviz/explorer/format.js"
+import { ramp, stepOf } from "../../kdviz/explorer/colour.js"
+import { START, carried, changed, keyed, lookOf, withLook } from "../../kdviz/explorer/state.js"
+import { decimals, finding, signed } from "../../kdviz/explorer/words.js"
+
+const folder = process.env.KDVIZ_PACKS
+const expected = JSON.parse(readFileSync(`${folder}/expected.json`))
+const packs = ["fine", "coarse"].map(name => unpack(new Uint8Array(readFileSync(`${folder}/${name}.pack`))))
+const [fine, coarse] = packs
+const everything = { hide: false, renormalise: false, weak: 0 }
+
+const close = (found, wanted, within) => found.forEach((value, i) => assert.ok(Math.abs(value - wanted[i]) <= within, `${i}: ${value} for ${wanted[i]}`))
+
+test("cells equal the arrays: four decimals where refined, 1/255 of the row's largest in 8 bits", () => {
+  for (const { moment, pair, head, values, peak } of expected.maps) {
+    close(mapOf(fine, moment, pair, head), values, 2.5e-5)
+    close(mapOf(coarse, moment, pair, head), values, peak / 255)
+  }
+})
+
+test("KL of rows, heads and pairs is never taken from the packed cells", () => {
+  for (const { moment, pair, head, rows } of expected.rows) {
+    close(rowKl(fine, moment, pair, head), rows, 1e-6)
+    assert.deepEqual([...rowKl(coarse, moment, pair, head)], [...rowKl(fine, moment, pair, head)])
+  }
+  assert.equal(klOf(fine, 1, 0, null), expected.pairKl[1][0])
+})
+
+test("hidden tokens leave their rows and columns; renormalised rows sum to 1", () => {
+  const values = shownMap(fine, null, 0, 0, { hide: true, renormalise: true }), k = Math.sqrt(values.length)
+  assert.equal(k, fine.tokens.length - 2)
+  for (let row = 0; row < k; row++) assert.ok(Math.abs(values.slice(row * k, row * k + k).reduce((a, b) => a + b) - 1) < 1e-5)
+  const plain = filtered(fine, mapOf(fine, null, 0, 0), { hide: true, renormalise: false })
+  assert.ok(plain.slice(0, k).reduce((a, b) => a + b) < 1)
+})
+
+test("one scale from the first moment to the last, and for both runs", () => {
+  const limits = limitsOf([fine], 0, 1, everything)
+  for (let moment = 0; moment < fine.steps.length; moment++) for (const value of mapOf(fine, moment, 0, 1)) assert.ok(value <= limits.attention + 1e-6)
+  assert.equal(limitsOf([fine], 0, 1, everything), limits)
+  assert.notEqual(limitsOf([fine], 0, 1, { ...everything, hide: true }), limits)
+})
+
+test("a state stays inside what there is, whatever key or link asks", () => {
+  const far = changed(START, { moment: 999, pair: -4, head: 99 }, fine)
+  assert.deepEqual([far.moment, far.pair, far.head], [fine.steps.length - 1, 0, null])
+  const linked = withLook(START, { pair: 77, head: 50, step: 123456, mode: "<b>", weak: "x" }, fine)
+  assert.deepEqual([linked.pair, linked.head, linked.moment, linked.mode, linked.weak], [fine.pairs.length - 1, null, fine.steps.length - 1, "maps", 0])
+  assert.equal(keyed(START, "q", fine), null)
+  assert.equal(keyed(START, "ArrowRight", fine).moment, 1)
+  assert.equal(keyed(START, "End", fine).moment, fine.steps.length - 1)
+  assert.equal(keyed({ ...START, head: 0 }, ",", fine).head, null)
+})
+
+test("what is told outside comes back as the same state", () => {
+  const state = changed(START, { moment: 1, pair: 1, head: 0, mode: "lines", hide: true, weak: 0.1 }, fine)
+  const back = withLook(START, lookOf(state, fine), fine)
+  for (const name of ["moment", "pair", "head", "mode", "hide", "weak"]) assert.equal(back[name], state[name])
+})
+
+test("whoever looks at the newest moment stays at the newest; others stay where they are", () => {
+  const grown = { ...fine, steps: [...fine.steps, 900], epochs: [...fine.epochs, 9] }
+  assert.equal(carried(changed(START, { moment: Infinity }, fine), fine, grown).moment, grown.steps.length - 1)
+  assert.equal(carried(changed(START, { moment: 1 }, fine), fine, grown).moment, 1)
+})
+
+test("two runs are compared as far through training as each other", () => {
+  const slow = { ...fine, steps: fine.steps.map(step => step * 3) }
+  fine.steps.forEach((_, moment) => assert.equal(sameMoment(fine, moment, slow), moment))
+})
+
+test("the finding says only what the numbers say", () => {
+  const answers = shares => ({ labels: ["no", "yes"], teacher_answer: [0.2, 0.8], student_answers: [shares] })
+  const run = (name, kl, shares) => ({ ...fine, steps: [0], epochs: [0], pairKl: [[kl]], about: { name, run: name, ...answers(shares) } })
+  assert.equal(finding([run("soft", 0.4, [0.1, 0.9]), run("all", 0.1, [0.3, 0.7])], 0), "Same answer. Inside, “soft” is 4.0 times as far from the teacher as “all”.")
+  assert.match(finding([run("soft", 0.1, [0.1, 0.9]), run("all", 0.1, [0.3, 0.7])], 0), /about as far/)
+  assert.match(finding([run("soft", 0.1, [0.9, 0.1]), run("all", 0.4, [0.3, 0.7])], 0), /^Only “all” gives.*“all” is 4.0 times/)
+  assert.equal(finding([run("soft", NaN, [0.1, 0.9]), run("all", 0.1, [0.3, 0.7])], 0), "Same answer.")
+})
+
+test("numbers are written with three decimals, missing ones as a dash", () => {
+  assert.deepEqual([decimals(0.12349), decimals(null), decimals(NaN), signed(0.5), signed(-0.5)], ["0.123", "–", "–", "+0.500", "−0.500"])
+  assert.equal(answerOf({ about: {} }, 0), null)
+})
+
+test("ramps begin and end with their colours; the difference is neutral in the middle", () => {
+  const { css } = ramp(["#FFFFFF", "#000000"])
+  assert.equal(css[0], "rgb(255,255,255)")
+  assert.equal(css[255], "rgb(0,0,0)")
+  assert.equal(stepOf(0, 0.4, true), 128)
+  assert.equal(stepOf(9, 0.4, true), 255)
+  assert.equal(stepOf(0, 0.4, false), 0)
+})

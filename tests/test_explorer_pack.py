@@ -1,0 +1,192 @@
+"""The packed sentence: what the browser draws equals the arrays, within the stated bound."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdviz.analysis import row_kl
+from kdviz.explorer import bundle, embed, header_of, page, scripts
+from kdviz.explorer import pack as packing
+from kdviz.explorer.source import preset_pack
+from kdviz.runs.reader import DEMO_RUNS, Run
+
+NODE = shutil.which("node")
+HOSTILE = ["[CLS]", "</script>", "<img src=x onerror=alert(1)>", "\u2028", '"', "שלום", "🦊", "[SEP]"]
+
+
+def some_maps(seed: int, layers: int, heads: int, tokens: int) -> np.ndarray:
+    maps = np.random.default_rng(seed).gamma(0.3, size=(layers, heads, tokens, tokens)) + 1e-7
+    return maps / maps.sum(axis=-1, keepdims=True)
+
+
+def a_pack(tokens: list[str], **more) -> bytes:
+    teacher = some_maps(0, 4, 3, len(tokens))
+    students = [some_maps(moment, 2, 3, len(tokens)) for moment in (1, 2, 3)]
+    return packing.pack(
+        tokens=tokens,
+        pairs=[(0, 1), (1, 3)],
+        teacher_maps=teacher,
+        student_maps=students,
+        steps=[0, 10, 20],
+        epochs=[0, 0.5, 1],
+        about={"run": "a", "name": "a", "teacher_layers": 4, "student_layers": 2},
+        **more,
+    )
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
+def test_the_modules_in_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Silent otherwise: a cell read from the wrong place still looks like attention."""
+    tokens = ["[CLS]", "a", "b", "c", "[SEP]"]
+    recorded = [[0.5, 0.25], None, [0.1, 0.2]]
+    (tmp_path / "fine.pack").write_bytes(a_pack(tokens, pair_kl=recorded))
+    monkeypatch.setattr(packing, "REFINED_UP_TO_BYTES", 0)
+    (tmp_path / "coarse.pack").write_bytes(a_pack(tokens, pair_kl=recorded))
+    teacher = some_maps(0, 4, 3, 5)
+    maps, rows = [], []
+    for pair, (student_layer, teacher_layer) in enumerate([(0, 1), (1, 3)]):
+        for head in (0, 2, None):
+            pick = (lambda each: each.mean(axis=0)) if head is None else (lambda each, head=head: each[head])
+            for moment in (None, 0, 2):
+                layer = (
+                    teacher[teacher_layer]
+                    if moment is None
+                    else some_maps(moment + 1, 2, 3, 5)[student_layer]
+                )
+                values = pick(layer)
+                maps.append(
+                    {
+                        "moment": moment,
+                        "pair": pair,
+                        "head": head,
+                        "values": values.ravel().tolist(),
+                        "peak": float(values.max()),
+                    }
+                )
+                if moment is not None:
+                    kl = pick(row_kl(teacher[teacher_layer], layer))
+                    rows.append({"moment": moment, "pair": pair, "head": head, "rows": kl.tolist()})
+    second = row_kl(teacher[1], some_maps(2, 2, 3, 5)[0]).mean()
+    expected = {"maps": maps, "rows": rows, "pairKl": [recorded[0], [second, 0], recorded[2]]}
+    expected["pairKl"][1][0] = header_of((tmp_path / "fine.pack").read_bytes())["pair_kl"][1][0]
+    assert expected["pairKl"][1][0] == pytest.approx(second, abs=1e-12)
+    (tmp_path / "expected.json").write_text(json.dumps(expected))
+    done = subprocess.run(
+        [NODE, "--test", str(Path(__file__).parent / "explorer")],
+        env=os.environ | {"KDVIZ_PACKS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
+def test_the_joined_script_parses_and_every_module_too(tmp_path: Path):
+    """A syntax error in one module would leave every page without its picture."""
+    joined = tmp_path / "joined.mjs"
+    joined.write_text(bundle.script())
+    for path in [joined, *bundle.FOLDER.glob("*.js")]:
+        copy = tmp_path / f"{path.stem}-check.mjs"
+        copy.write_text(path.read_text())
+        done = subprocess.run([NODE, "--check", str(copy)], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{path.name}: {done.stderr}"
+    assert {path.stem for path in bundle.FOLDER.glob("*.js")} == set(bundle.MODULES)
+    assert "import " not in bundle.script() and "innerHTML" not in bundle.script()
+
+
+def test_a_sentence_of_the_papers_geometry_is_about_a_megabyte():
+    """12 teacher layers x 12 heads, 6 pairs, 24 tokens, 20 moments."""
+    packed = packing.pack(
+        tokens=[f"w{place}" for place in range(24)],
+        pairs=[(layer, 2 * layer + 1) for layer in range(6)],
+        teacher_maps=some_maps(0, 12, 12, 24),
+        student_maps=[some_maps(moment, 6, 12, 24) for moment in range(20)],
+        steps=range(20),
+        epochs=range(20),
+    )
+    assert 0.9e6 < len(packed) < 1.25e6
+    assert not header_of(packed)["refined"]
+
+
+def test_what_would_be_slow_is_left_out_and_said():
+    """500 tokens would be 60 MB: fewer moments, then the mean of heads alone; first and last always stay."""
+    kept, with_heads = packing.what_fits(20, 3, 12, 24)
+    assert kept == list(range(20)) and with_heads
+    kept, with_heads = packing.what_fits(20, 6, 12, 128)
+    assert kept[0] == 0 and kept[-1] == 19 and 2 <= len(kept) < 20
+    kept, with_heads = packing.what_fits(20, 12, 12, 512)
+    assert not with_heads and kept == [0, 19]
+    tokens = [f"w{place}" for place in range(200)]
+    packed = packing.pack(
+        tokens=tokens,
+        pairs=[(0, 0)],
+        teacher_maps=some_maps(0, 1, 12, 200),
+        student_maps=[some_maps(1, 1, 12, 200)] * 20,
+        steps=range(20),
+        epochs=range(20),
+    )
+    assert len(packed) < 1.3 * packing.MOST_BYTES and header_of(packed)["num_left_out"] > 0
+
+
+def test_wrong_shapes_and_diverged_maps():
+    """A map with not-a-number cells (a diverged run) must still give a pack that a browser can read."""
+    with pytest.raises(ValueError, match="one student map, step and epoch"):
+        packing.pack(
+            tokens=["a"],
+            pairs=[(0, 0)],
+            teacher_maps=np.ones((1, 1, 1, 1)),
+            student_maps=[],
+            steps=[],
+            epochs=[],
+        )
+    with pytest.raises(ValueError, match="expected maps of shape"):
+        packing.pack(
+            tokens=["a", "b"],
+            pairs=[(0, 0)],
+            teacher_maps=np.ones((1, 1, 1, 1)),
+            student_maps=[np.ones((1, 1, 1, 1))],
+            steps=[0],
+            epochs=[0],
+        )
+    broken = packing.pack(
+        tokens=["a"],
+        pairs=[(0, 0)],
+        teacher_maps=np.ones((1, 1, 1, 1)),
+        student_maps=[np.full((1, 1, 1, 1), np.nan)],
+        steps=[0],
+        epochs=[0],
+    )
+    assert header_of(broken)["pair_kl"] == [[None]]
+
+
+def test_no_text_of_a_sentence_becomes_markup():
+    """A token `</script>` in the file would end the script and run what follows."""
+    packed = a_pack(HOSTILE)
+    html = page([("<b>title</b>", [packed]), ("other", [packed])], title="</title><script>alert(1)</script>")
+    assert html.count("</script>") == html.count("<script")
+    assert "<img src=x" not in html and "<b>title" not in html and "alert(1)</script>" not in html
+    assert embed([("a", [packed])]).count("data-pack") == 1 and "http" not in embed([("a", [packed])])
+    assert "https://" not in scripts()
+
+
+def test_a_pack_of_the_demo_holds_the_files_numbers():
+    """The KL of pairs is the file's own, at every moment; the same content has the same name."""
+    run = Run(DEMO_RUNS / "demo-cola-all-3l-s0")
+    probe = run.probes[0]
+    header = header_of(preset_pack(run, probe))
+    recorded = [line["probes"][probe.id]["attention_kl"] for line in run.probe_lines]
+    assert header["pair_kl"] == recorded
+    assert header["steps"] == [line["step"] for line in run.probe_lines]
+    assert header["tokens"] == list(probe.tokens) and header["refined"]
+    assert header["about"]["student_answers"][-1] == pytest.approx(
+        np.exp(run.probe_lines[-1]["probes"][probe.id]["student_logits"])
+        / np.exp(run.probe_lines[-1]["probes"][probe.id]["student_logits"]).sum()
+    )
+    assert header["id"] == header_of(preset_pack(run, probe))["id"]
+    assert header["id"] != header_of(preset_pack(run, run.probes[1]))["id"]
