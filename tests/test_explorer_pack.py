@@ -89,15 +89,18 @@ def test_the_modules_in_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.skipif(NODE is None, reason="needs node")
 def test_the_joined_script_parses_and_every_module_too(tmp_path: Path):
     """A syntax error in one module would leave every page without its picture."""
-    joined = tmp_path / "joined.mjs"
-    joined.write_text(bundle.script())
-    for path in [joined, *bundle.FOLDER.glob("*.js")]:
+    whole = [tmp_path / f"{last}.mjs" for last in ("in_page", "in_file")]
+    for path in whole:
+        path.write_text(bundle.script(path.stem))
+    for path in [*whole, *bundle.FOLDER.glob("*.js")]:
         copy = tmp_path / f"{path.stem}-check.mjs"
         copy.write_text(path.read_text())
         done = subprocess.run([NODE, "--check", str(copy)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, f"{path.name}: {done.stderr}"
-    assert {path.stem for path in bundle.FOLDER.glob("*.js")} == set(bundle.MODULES)
-    assert "import " not in bundle.script() and "innerHTML" not in bundle.script()
+        assert "innerHTML" not in path.read_text()
+    names = {*bundle.MODULES, "in_page", "in_file", "carrier"}
+    assert {path.stem for path in bundle.FOLDER.glob("*.js")} == names
+    assert not any("\nimport " in path.read_text() for path in whole)
 
 
 def test_a_sentence_of_the_papers_geometry_is_about_a_megabyte():

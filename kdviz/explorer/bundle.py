@@ -27,9 +27,15 @@ _EXPORT = re.compile(r"^export (?:const|function|class) (\w+)", re.MULTILINE)
 
 
 @cache
-def script() -> str:
-    """All modules as one script that ends with `explorer`, an object with the class `Explorer`, and `format`."""
-    return "\n".join(_as_function(name) for name in MODULES)
+def script(last: str) -> str:
+    """All modules and then `last`: `in_page` (a component) or `in_file` (a file of its own)."""
+    return "\n".join([*(_as_function(name) for name in MODULES), _linked(_read(last))])
+
+
+@cache
+def carrier() -> str:
+    """The script of the component that brings a pack to the browser."""
+    return _read("carrier")
 
 
 @cache
@@ -38,8 +44,16 @@ def style() -> str:
 
 
 def _as_function(name: str) -> str:
-    source = (FOLDER / f"{name}.js").read_text(encoding="utf-8")
+    source = _read(name)
     exported = _EXPORT.findall(source)
-    body = _IMPORT.sub(r"const \1 = module_\2", source)
-    body = re.sub(r"^export ", "", body, flags=re.MULTILINE)
+    body = re.sub(r"^export ", "", _linked(source), flags=re.MULTILINE)
     return f"const module_{name} = (() => {{\n{body}\nreturn {{ {', '.join(exported)} }}\n}})()"
+
+
+def _linked(source: str) -> str:
+    """`source` with its imports taken from the modules before it."""
+    return _IMPORT.sub(r"const \1 = module_\2", source)
+
+
+def _read(name: str) -> str:
+    return (FOLDER / f"{name}.js").read_text(encoding="utf-8")

@@ -8,40 +8,9 @@ from html import escape
 
 from kdviz.explorer.bundle import script, style
 from kdviz.explorer.pack import header_of
-from kdviz.palette import TEACHER_COLOUR, theme
+from kdviz.palette import TEACHER_COLOUR, Theme, theme
 
-_BOOT = """
-for (const place of document.querySelectorAll("[data-kdviz-explorer]")) {
-  const settings = JSON.parse(place.querySelector("script[type='application/json']").textContent)
-  const unpacked = async element => {
-    const bytes = Uint8Array.from(atob(element.textContent.trim()), letter => letter.charCodeAt(0))
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))
-    return module_format.unpack(new Uint8Array(await new Response(stream).arrayBuffer()))
-  }
-  const stored = [...place.querySelectorAll("script[type='text/plain']")]
-  const known = new Map(), packOf = id => {
-    if (!known.has(id)) known.set(id, unpacked(stored.find(element => element.dataset.pack === id)))
-    return known.get(id)
-  }
-  const explorer = new module_explorer.Explorer(place.querySelector("[data-picture]"), { palette: settings.palette, options: settings.options })
-  place.querySelector("[data-picture]").explorer = explorer
-  const choice = place.querySelector("select")
-  const show = async look => {
-    const number = Number(choice?.value ?? 0)
-    const packs = await Promise.all(settings.sentences[number].packs.map(packOf))
-    if (number === Number(choice?.value ?? 0)) explorer.show(packs, look)
-  }
-  choice?.addEventListener("change", () => show(null))
-  show(settings.look)
-}
-"""
-
-_VARIABLES = """
-:root { --st-text-color: LIGHT_TEXT; --st-background-color: LIGHT_BACKGROUND; --st-secondary-background-color: LIGHT_SECOND;
-  --st-primary-color: #0072B2; --st-font: system-ui, sans-serif; color-scheme: light dark; }
-@media (prefers-color-scheme: dark) { :root { --st-text-color: DARK_TEXT; --st-background-color: DARK_BACKGROUND;
-  --st-secondary-background-color: DARK_SECOND; --st-primary-color: #2B8BC8; } }
-"""
+PRIMARY = {"light": "#0072B2", "dark": "#2B8BC8"}
 
 
 def palette() -> dict:
@@ -61,16 +30,18 @@ def palette() -> dict:
 
 def head() -> str:
     """What goes once into the file's head: styles, and the page's colours as the app has them."""
-    variables = _VARIABLES
-    for name in ("light", "dark"):
-        look = theme(name == "dark")
-        for part, colour in (
-            ("TEXT", look.text),
-            ("BACKGROUND", look.background),
-            ("SECOND", look.secondary),
-        ):
-            variables = variables.replace(f"{name.upper()}_{part}", colour)
-    return f"<style>{variables}{style()}</style>"
+    light, dark = (_variables(theme(is_dark)) for is_dark in (False, True))
+    dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
+    return f"<style>:root {{ color-scheme: light dark; {light} }}\n{dark}\n{style()}</style>"
+
+
+def _variables(look: Theme) -> str:
+    """Streamlit's names for the colours of a theme: the picture asks for the same on a page and in a file."""
+    return (
+        f"--st-text-color: {look.text}; --st-background-color: {look.background}; "
+        f"--st-secondary-background-color: {look.secondary}; --st-primary-color: {PRIMARY[look.name]}; "
+        "--st-font: system-ui, sans-serif;"
+    )
 
 
 def embed(
@@ -112,7 +83,7 @@ def embed(
 
 def scripts() -> str:
     """The script that brings every picture of the file to life; once, behind the last one."""
-    return f'<script type="module">{script()}\n{_BOOT}</script>'
+    return f'<script type="module">{script("in_file")}</script>'
 
 
 def page(sentences: Sequence[tuple[str, Sequence[bytes]]], *, title: str, **settings: object) -> str:

@@ -1,9 +1,9 @@
 """One sentence of one run, packed for the browser: every matched pair × head × stored moment.
 
-A pack is a header (JSON: words, epochs, the KL of every pair) and arrays of bytes. Probabilities are stored in
-8 bits, as a share of the largest of their row, so that no cell is off by more than 1/255 of it. Where there is
-room, a second byte refines the first: cells are then exact to four decimals. KL is never computed from these
-bytes: it comes in float32, from the maps themselves.
+A pack is a header (JSON: words, epochs, the KL of every pair) and arrays of bytes. Probabilities are stored
+in 8 bits, as a share of the largest of their row, so that no cell is off by more than 1/255 of it. Where
+there is room, a second byte refines the first: cells are then exact to four decimals. KL is never computed
+from these bytes: it comes in float32, from the maps themselves.
 """
 
 import json
@@ -39,8 +39,8 @@ def pack(
 
     `teacher_maps` (teacher layers, heads, query, key) and one (student layers, heads, query, key) a moment,
     probabilities; `pairs` (student layer, teacher layer), 0-based. `pair_kl` (moments, pairs) in nats as the
-    run recorded it; computed from the maps where it is not given (None). `about`: words for the picture, JSON.
-    ValueError where the shapes do not fit each other.
+    run recorded it; computed from the maps where it is not given (None). `about`: words for the picture,
+    JSON. ValueError where the shapes do not fit each other.
     """
     tokens = [str(token) for token in tokens]
     students, teachers = ([pair[side] for pair in pairs] for side in (0, 1))
