@@ -3,6 +3,7 @@ user.
 """
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -13,8 +14,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from kdviz import bench
-from kdviz.config import RunConfig
+from kdviz.config import Kind, RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.paths import runs_folder, user_path
 from kdviz.runs.command import flag_of
 from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
 from kdviz.tasks import METRIC_TITLES, TASKS
@@ -22,6 +24,10 @@ from kdviz.tasks import METRIC_TITLES, TASKS
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. Errors are one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that has no × or λ shows a question mark, and the command goes on.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         asked = _parser().parse_args(arguments)
         return asked.command(asked) or 0
@@ -36,6 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        return _say(
+            f"kdviz: a file could not be read or written: {error.strerror or error}{where}; check the disk "
+            "and the folder's permissions, or choose another with --runs-dir",
+            1,
+        )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -65,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         if run_id:
             sub.add_argument("run_id", metavar="RUN_ID")
         if runs_dir:
-            sub.add_argument("--runs-dir", type=Path, default=runs_folder(), help="folder of the runs")
+            sub.add_argument("--runs-dir", type=user_path, default=runs_folder(), help="folder of the runs")
         if as_json:
             sub.add_argument("--json", action="store_true", help="print JSON")
         return sub
@@ -73,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     run = add("run", "distil a student", _run)
     _add_settings(run)
     run.add_argument("--run-id", help="name of the run's folder")
-    run.add_argument("--threads", type=int, help="torch threads (default: all cores)")
+    run.add_argument("--threads", type=int, help="torch threads (default: as many as this process may use)")
     plan = add("plan", "what a run would do, stage by stage, and how long it takes", _plan, as_json=True)
     _add_settings(plan)
     add("list", "the runs", _list, as_json=True)
@@ -82,9 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     add("stop", "stop a run that another process trains", _stop, run_id=True)
     add("delete", "remove a run's folder", _delete, run_id=True)
     report = add("report", "one run as one HTML file", _report, run_id=True)
-    report.add_argument("--out", type=Path, help="file to write (default: RUN_ID.html)")
+    report.add_argument("--out", type=user_path, help="file to write (default: RUN_ID.html)")
     study = add("study", "a grid of runs from a TOML file; continues where it stopped", _study)
-    study.add_argument("file", type=Path)
+    study.add_argument("file", type=user_path)
     tasks = add("tasks", "the tasks, and where their data can be had", _tasks, runs_dir=False, as_json=True)
     tasks.add_argument("--data-dir", help="folder in the GLUE release layout")
     bench.add_arguments(add("bench", "speed figures as JSON", bench.main, runs_dir=False))
@@ -98,11 +111,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def runs_folder() -> Path:
-    """KDVIZ_RUNS_DIR, else runs/."""
-    return Path(os.environ.get("KDVIZ_RUNS_DIR") or "runs")
-
-
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     """A flag for every RunConfig field; values are checked by RunConfig, so that its messages are the same
     everywhere.
@@ -112,12 +120,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         help = item.metadata["help"] + (
             f" One of {', '.join(item.metadata['choices'])}." if item.metadata["choices"] else ""
         )
-        kind = str(item.type)
-        if kind == "bool":
+        kind = RunConfig.kind(item.name)
+        if kind.base is bool:
             parser.add_argument(
                 flag, dest=item.name, action=argparse.BooleanOptionalAction, default=item.default, help=help
             )
-        elif kind.startswith("tuple"):
+        elif kind.base is tuple:
             default = ",".join(item.default) if item.default else None
             parser.add_argument(flag, dest=item.name, type=_names, default=default, metavar="A,B", help=help)
         else:
@@ -125,8 +133,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
                 flag,
                 dest=item.name,
                 default=item.default,
-                metavar=kind.split(" ")[0].upper(),
-                type=_number(kind),
+                metavar=kind.base.__name__.upper(),
+                type=_value(kind),
                 help=help,
             )
 
@@ -135,19 +143,16 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _number(kind: str) -> Callable[[str], object]:
+def _value(kind: Kind) -> Callable[[str], object]:
     """Convert a flag's text; "none" is None where the setting can be left open."""
-    wanted = {"int": int, "float": float}.get(kind.split(" ")[0], str)
 
     def convert(text: str) -> object:
-        if text.lower() == "none" and "None" in kind:
+        if text.lower() == "none" and kind.may_be_none:
             return None
         try:
-            return wanted(text)
+            return kind.base(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"expected {'a whole number' if wanted is int else 'a number'}, got {text[:80]!r}"
-            ) from None
+            raise argparse.ArgumentTypeError(f"expected {kind.words}, got {text[:80]!r}") from None
 
     return convert
 

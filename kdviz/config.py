@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import get_args, get_origin, get_type_hints
 
 from kdviz.errors import RequestError
 from kdviz.tasks import task_named
@@ -215,23 +218,59 @@ class RunConfig:
         """The values a setting can take; () where it is open."""
         return cls.__dataclass_fields__[name].metadata["choices"]
 
+    @classmethod
+    def kind(cls, name: str) -> Kind:
+        """The type of a setting."""
+        return _kinds()[name]
+
     @property
     def uses_internal_terms(self) -> bool:
         return self.strategy in ("all", "pid", "sid")
 
 
-def _checked(item, value: object) -> object:
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """The type of a setting: `base` is bool, int, float, str or tuple, `items` what a tuple holds."""
+
+    base: type
+    items: type | None
+    may_be_none: bool
+
+    @property
+    def words(self) -> str:
+        """What a value has to be, in words."""
+        if self.base is tuple:
+            return f"a list of {'whole numbers' if self.items is int else 'names'}"
+        return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[self.base]
+
+
+@cache
+def _kinds() -> dict[str, Kind]:
+    return {name: _kind_of(hint) for name, hint in get_type_hints(RunConfig).items()}
+
+
+def _kind_of(hint: object) -> Kind:
+    several = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    [plain] = [one for one in several if one is not NoneType]
+    return Kind(
+        base=get_origin(plain) or plain,
+        items=get_args(plain)[0] if get_args(plain) else None,
+        may_be_none=NoneType in several,
+    )
+
+
+def _checked(item: Field, value: object) -> object:
     """`value` in the field's own type, within its bounds."""
-    kinds = str(item.type)
+    kind = _kinds()[item.name]
     if value is None:
-        if "None" in kinds:
+        if kind.may_be_none:
             return None
         raise RequestError(f"{item.name}: expected a value, got none", field=item.name)
     try:
-        value = _converted(kinds, value)
+        value = _converted(kind, value)
     except (TypeError, ValueError, OverflowError):
         raise RequestError(
-            f"{item.name}: expected {_KIND_NAMES[kinds.split(' |')[0]]}, got {_short(value)}", field=item.name
+            f"{item.name}: expected {kind.words}, got {_short(value)}", field=item.name
         ) from None
     choices, low, high = (item.metadata[key] for key in ("choices", "low", "high"))
     if choices and value not in choices:
@@ -248,34 +287,23 @@ def _checked(item, value: object) -> object:
     return value
 
 
-_KIND_NAMES = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a text",
-    "tuple[str, ...]": "a list of names",
-    "tuple[int, ...]": "a list of whole numbers",
-}
-
-
-def _converted(kinds: str, value: object) -> object:
-    if kinds.startswith("bool"):
+def _converted(kind: Kind, value: object) -> object:
+    if kind.base is bool:
         if not isinstance(value, bool):
             raise TypeError
         return value
     if isinstance(value, bool):
         raise TypeError
-    if kinds.startswith("int"):
+    if kind.base is int:
         if int(value) != float(value):
             raise ValueError
         return int(value)
-    if kinds.startswith("float"):
+    if kind.base is float:
         return float(value)
-    if kinds.startswith("tuple"):
+    if kind.base is tuple:
         if isinstance(value, str):
             raise TypeError
-        kind = int if "int" in kinds else str
-        return tuple(kind(part) for part in value)
+        return tuple(kind.items(part) for part in value)
     if isinstance(value, Path):
         return str(value)
     if not isinstance(value, str) or "\x00" in value or len(value) > 4096:

@@ -1,25 +1,36 @@
-"""Writing files so that a crash at any moment leaves the old or the new content, never half of one."""
+"""Files that several processes share: written so that a crash leaves the old or the new content, never half
+of one, and locked so that one writes at a time.
+"""
 
-import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+from filelock import lock_descriptor
+
+from kdviz.errors import RequestError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content` through a temporary name in the same folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, value: object) -> None:
@@ -28,8 +39,11 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> object:
-    """The JSON value in `path` (UTF-8)."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The JSON value in `path` (UTF-8). OSError or ValueError where there is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path.name} is nested too deeply") from None
 
 
 def json_line(value: dict) -> str:
@@ -70,32 +84,42 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, 
 def exclusive(path: Path, *, patience_seconds: float = 0.2) -> Iterator[bool]:
     """Hold the lock file `path` for the block; yields False where another process or thread holds it.
 
-    The lock is the operating system's (flock), so it ends with the process that held it: no stale locks. It
-    is asked for again during `patience_seconds`, because `is_locked` of thirty viewers touches it for
-    microseconds at a time.
+    The lock is the operating system's, so it ends with the process that held it: no stale locks. It is asked
+    for again during `patience_seconds`, because `is_locked` of thirty viewers holds it for microseconds at a
+    time. RequestError where the file system has no locks: nothing could then keep two processes apart.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
+    with open(path, "ab") as file:
         give_up = time.monotonic() + patience_seconds
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() > give_up:
-                    yield False
-                    return
-                time.sleep(0.01)
-        yield True
+        while not (ours := _lock(file, path)) and time.monotonic() <= give_up:
+            time.sleep(0.01)
+        yield ours
+
+
+def _lock(file: IO[bytes], path: Path) -> bool:
+    try:
+        return lock_descriptor(file.fileno(), blocking=False)
+    except OSError as error:
+        raise RequestError(
+            f"the folder {path.parent} cannot be locked ({error.strerror}), so nothing would keep two "
+            "programs from writing to it at once; choose a folder on a local disk (for runs: --runs-dir "
+            "or KDVIZ_RUNS_DIR)"
+        ) from None
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock file `path` now."""
+    """Whether somebody holds the lock file `path` now; False where nobody can, for want of locks."""
     try:
-        with open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
-    except FileNotFoundError:
-        return False
-    except OSError:
+        with _probing, open(path, "rb") as file:
+            for pause in (0.002, 0.004, 0.0):  # another process may be looking at this very moment
+                if lock_descriptor(file.fileno(), blocking=False):
+                    return False
+                time.sleep(pause)
+            return True
+    except PermissionError:
         return True
+    except OSError:
+        return False
+
+
+_probing = threading.Lock()

@@ -7,7 +7,6 @@ slows all of them; the ratios are formed within a repetition, and their median i
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
+from kdviz.machine import cores_allowed
 
 # ratio: (the loop looked at, the loop it is compared with); a list of stages counts with their mean.
 RATIOS = {
@@ -108,7 +108,7 @@ def bench(
         raise RequestError(f"--clock: expected wall or processor, got {clock[:80]!r}")
     import torch
 
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or cores_allowed())
     config = RunConfig(
         task=task,
         source=source,
@@ -288,7 +288,7 @@ def _machine() -> dict:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": cores_allowed(),
         "gpu": gpu,
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -14,6 +14,7 @@ from kdviz.data.examples import Example, Splits
 from kdviz.data.folder import read_folder, task_files
 from kdviz.data.hub import HUB_ID, HubUnavailable, cached, read_hub
 from kdviz.errors import RequestError
+from kdviz.paths import user_path
 from kdviz.tasks import Task, task_named
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _folder_of(run: Run, data: dict) -> str | None:
 
 def _data_dir(data_dir: str | Path | None) -> Path | None:
     chosen = data_dir or os.environ.get(FOLDER_VARIABLE)
-    return Path(os.path.expanduser(chosen)) if chosen else None
+    return user_path(chosen, field="data_dir") if chosen else None
 
 
 def _from_folder(task: Task, folder: Path | None) -> Loaded:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 import threading
@@ -17,6 +16,7 @@ from kdviz import __version__
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import exclusive, is_locked, read_json, write_json
+from kdviz.machine import cores_allowed
 from kdviz.runs.reader import FORMAT_VERSION, check_run_id
 from kdviz.runs.writer import RunWriter, now
 from kdviz.training.request import Request, recorded_request, resolve_request
@@ -108,7 +108,8 @@ def execute(
 
     Raises Stopped, RunFailed or RequestError after having written that state. `stop` is looked at in every
     step. `progress` gets status.json's content whenever it is written. `num_threads`: torch threads (default:
-    all cores; a resumed run keeps those it began with, so that its numbers are those of an unbroken run).
+    as many as this process may use; a resumed run keeps those it began with, so that its numbers are those of
+    an unbroken run).
     """
     folder, stop = Path(folder), stop or threading.Event()
     with exclusive(folder / "lock") as ours:
@@ -137,11 +138,11 @@ def _clear_litter(folder: Path) -> None:
 
 
 def _execute(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None:
-    writer.update_status(
-        force=True, state="running", phase="loading", error=None, started=now(), finished=None
-    )
     begin = time.monotonic()
     try:
+        writer.update_status(
+            force=True, state="running", phase="loading", error=None, started=now(), finished=None
+        )
         _train(writer, stop, num_threads)
     except Stopped:
         _settle(writer, "stopped", None)
@@ -167,7 +168,7 @@ def _train(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None
     from kdviz.training.prepare import prepare
 
     record = read_json(writer.folder / "config.json")
-    torch.set_num_threads(record.get("num_threads") or num_threads or os.cpu_count() or 1)
+    torch.set_num_threads(record.get("num_threads") or num_threads or cores_allowed())
     request = recorded_request(record)
     settled = vars(request.arithmetic) | {"num_threads": torch.get_num_threads()}
     if not settled.items() <= record.items():
@@ -223,7 +224,8 @@ def _make_folder(runs_dir: Path, run_id: str) -> Path:
                 "choose another folder",
                 field="runs_dir",
             )
-        (runs_dir / run_id).mkdir()
+        folder = runs_dir / run_id
+        folder.mkdir()
     except FileExistsError:
         if not runs_dir.is_dir():
             raise RequestError(
@@ -242,7 +244,12 @@ def _make_folder(runs_dir: Path, run_id: str) -> Path:
             "another with --runs-dir",
             field="runs_dir",
         ) from None
-    return runs_dir / run_id
+    try:
+        with exclusive(folder / "lock"):
+            return folder
+    except RequestError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _fresh_id(runs_dir: Path, config: RunConfig) -> str:

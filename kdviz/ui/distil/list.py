@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from kdviz.jobs.permissions import runs_folder
 from kdviz.jobs.queue import CAN_BE_TAKEN_UP, shared
+from kdviz.paths import runs_folder
 from kdviz.share.live import Board, Row
 from kdviz.ui.distil.live import ask_to_stop, board, do, state_badge, watch
 from kdviz.ui.frame import identity as room

@@ -10,8 +10,9 @@ import streamlit as st
 from kdviz.errors import RequestError
 from kdviz.figures.curves import RunCurves, layer_curves, loss_curves
 from kdviz.figures.diagram import matching_diagram
-from kdviz.jobs.permissions import owns, runs_folder
+from kdviz.jobs.permissions import owns
 from kdviz.jobs.queue import one_line, shared
+from kdviz.paths import runs_folder
 from kdviz.runs.reader import Run
 from kdviz.share.live import (
     Board,

@@ -3,8 +3,8 @@
 from functools import cache
 from pathlib import Path
 
-from kdviz.jobs.permissions import runs_folder
 from kdviz.palette import STRATEGIES
+from kdviz.paths import runs_folder
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
 from kdviz.share.roles import setting
 from kdviz.tasks import TASKS

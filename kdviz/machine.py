@@ -1,0 +1,57 @@
+"""What of this machine a process may use: cores and memory. A container or a cluster gives less than all."""
+
+import contextlib
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def cores_allowed(environment: Mapping[str, str] = os.environ) -> int:
+    """OMP_NUM_THREADS where it is set, else the cores this process may run on, at most its container's
+    quota.
+    """
+    asked = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if asked.isascii() and asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows do not tell
+        cores = os.cpu_count() or 1
+    return max(1, min(cores, math.ceil(_cgroup_cores() or cores)))
+
+
+def memory_allowed() -> int | None:
+    """Bytes of memory that this process may use: the machine's, at most its container's; None where nothing
+    tells.
+    """
+    known = [_cgroup_number("memory.max"), _cgroup_number("memory/memory.limit_in_bytes")]
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        known.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min((number for number in known if number and number > 0), default=None)
+
+
+def is_busy() -> bool:
+    """Whether other programs already run on more than a quarter of the cores."""
+    try:
+        return os.getloadavg()[0] > 0.25 * cores_allowed()
+    except (AttributeError, OSError):  # Windows has no load average
+        return False
+
+
+def _cgroup_cores() -> float | None:
+    """The quota of processor time, in cores."""
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (CGROUP / "cpu.max").read_text(encoding="ascii").split()
+        return int(quota) / int(period) if quota != "max" else None
+    quota, period = _cgroup_number("cpu/cpu.cfs_quota_us"), _cgroup_number("cpu/cpu.cfs_period_us")
+    return quota / period if quota and period and quota > 0 else None
+
+
+def _cgroup_number(name: str) -> int | None:
+    try:
+        return int((CGROUP / name).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,168 @@
+"""Other people's machines: folders without locks, narrow encodings, few cores, `~`, foreign files."""
+
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from kdviz import machine
+from kdviz.cli import main
+from kdviz.errors import RequestError
+from kdviz.files import exclusive, is_locked, write_json
+from kdviz.jobs.launch import create_run
+from kdviz.paths import runs_folder, user_path
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("given", ["~/x", " ~/x ", '"~/x"', "'~/x'", " '~/x '", "~/y/../x"])
+def test_a_path_means_the_same_wherever_it_is_given(given, tmp_path, monkeypatch):
+    """KDVIZ_RUNS_DIR=~/x once was one folder for the app and another, named `~`, for the command line."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert user_path(given) == tmp_path / "x"
+    assert runs_folder({"KDVIZ_RUNS_DIR": given}) == tmp_path / "x"
+    (tmp_path / "x").mkdir()
+    assert main(["list", "--json", f"--runs-dir={given}"]) == 0
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", given)
+    assert main(["list", "--json"]) == 0
+    assert sorted(os.listdir(tmp_path)) == ["x"]
+
+
+@pytest.mark.parametrize("given", ["", "  ", "''", "a\0b"])
+def test_a_text_that_is_no_path_is_refused(given):
+    """An empty text would mean the working directory, which nobody asked for."""
+    with pytest.raises(RequestError, match="expected a path"):
+        user_path(given)
+    assert runs_folder({"KDVIZ_RUNS_DIR": " "}) == Path.cwd() / "runs"
+
+
+def test_a_data_folder_in_the_home_folder_is_recorded_absolutely(tiny, tmp_path, monkeypatch):
+    """A study that is continued from another folder or by another shell compares what was recorded."""
+    monkeypatch.setenv("HOME", str(tiny.glue.parent))
+    folder = create_run(tiny.config(data_dir=f" ~/{tiny.glue.name}"), tmp_path, "home")
+    assert json.loads((folder / "config.json").read_text())["data_dir"] == str(tiny.glue)
+
+
+@pytest.fixture
+def no_locks(monkeypatch):
+    """A file system without locks, as some network disks are."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refused(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+
+
+def test_a_folder_that_cannot_be_locked_is_called_so(tiny, tmp_path, no_locks):
+    """It was "trained by another process", and a run that nobody could start or delete was left behind."""
+    with pytest.raises(RequestError, match="cannot be locked"):
+        create_run(tiny.config(), tmp_path, "one")
+    assert not (tmp_path / "one").exists()
+    (tmp_path / "lock").touch()
+    assert not is_locked(tmp_path / "lock")
+
+
+def test_looking_at_a_lock_disturbs_nobody(tmp_path):
+    """Thirty viewers look at the same lock: none may take another's look for a running training."""
+    path, answers = tmp_path / "lock", []
+    path.touch()
+
+    def look():
+        answers.extend(is_locked(path) for _ in range(50))
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    with exclusive(tmp_path / "other") as ours:
+        assert ours
+    for thread in threads:
+        thread.join()
+    assert answers == [False] * 400
+    with exclusive(path) as ours:
+        assert ours and is_locked(path)
+        with exclusive(path, patience_seconds=0) as twice:
+            assert not twice
+    assert not is_locked(path)
+
+
+def test_without_the_posix_module_of_locks_the_commands_that_need_none_work():
+    """Windows has no fcntl: importing kdviz must not end in a traceback."""
+    code = "import sys; sys.modules['fcntl'] = None\nfrom kdviz.cli import main; sys.exit(main(['teachers']))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "minilm-l6" in done.stdout and not done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_that_lacks_a_sign_gets_another(encoding, monkeypatch, tmp_path):
+    """λ, × and a file name of another alphabet ended whole commands in a traceback."""
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--help"])
+    assert ended.value.code == 0
+    assert main(["teachers"]) == 0
+    assert main(["show", "Ωмега\udcff", "--runs-dir", str(tmp_path / "каталог")]) == 2
+    sys.stdout.flush()
+    assert b"--hard-weight" in sys.stdout.buffer.getvalue()
+
+
+def test_only_the_cores_allowed_are_used(tmp_path, monkeypatch):
+    """64 threads on 4 allowed cores of a cluster's node wait for each other most of the time."""
+    assert machine.cores_allowed({"OMP_NUM_THREADS": "3"}) == 3
+    assert machine.cores_allowed({"OMP_NUM_THREADS": "2,1"}) == 2
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for wrong in ("", "0", "many", "-1"):
+        assert machine.cores_allowed({"OMP_NUM_THREADS": wrong}) == 8
+    for content, cores in (("max 100000", 8), ("250000 100000", 3), ("50000 100000", 1), ("nonsense", 8)):
+        (tmp_path / "cpu.max").write_text(content)
+        assert machine.cores_allowed({}) == cores
+    (tmp_path / "memory.max").write_text("max")
+    everything = machine.memory_allowed()
+    (tmp_path / "memory.max").write_text("1048576")
+    assert machine.memory_allowed() == 1 << 20 and (everything is None or everything > 1 << 20)
+
+
+FOREIGN = ["[]", "null", "3", '"running"', '{"state": 5}', "{", "", "\xff", "[" * 100_000, None]
+
+
+@pytest.mark.parametrize("content", FOREIGN, ids=[str(number) for number in range(len(FOREIGN))])
+def test_a_foreign_status_never_ends_a_command_in_a_traceback(content, tiny, tmp_path, capsys):
+    """status.json may come from another version, another program, or half a disk; None is a folder there."""
+    folder = create_run(tiny.config(epochs=1, strategy="soft", teacher_epochs=1), tmp_path, "one")
+    (folder / "status.json").unlink()
+    if content is None:
+        (folder / "status.json" / "x").mkdir(parents=True)
+    else:
+        (folder / "status.json").write_bytes(content.encode("latin-1"))
+    for command, status in (
+        ("list", 0),
+        ("show", 0),
+        ("stop", 2),
+        ("resume", 0 if content is not None else 1),
+    ):
+        asked = [command, *(["one"] if command != "list" else []), "--runs-dir", str(tmp_path)]
+        assert main(asked) == status, command
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and ("could not be read or written" in said) == (content is None)
+    if content is not None:
+        assert json.loads((folder / "status.json").read_text())["state"] == "finished"
+    assert main(["delete", "one", "--runs-dir", str(tmp_path)]) == 0
+
+
+def test_a_file_that_cannot_be_replaced_leaves_no_litter(tmp_path):
+    """Every second attempt to write a status would leave a file until the disk is full."""
+    (tmp_path / "status.json" / "x").mkdir(parents=True)
+    with pytest.raises(OSError):
+        write_json(tmp_path / "status.json", {})
+    assert os.listdir(tmp_path) == ["status.json"]
