@@ -183,8 +183,8 @@ def recorded_request(record: Mapping) -> Request:
     now = request.data.fingerprint
     if request.checkpoint.weights_sha256 != weights:
         raise RequestError(
-            f"teacher: the weights in {request.checkpoint.folder} changed since this run was made; start a new "
-            "run",
+            f"teacher: the weights in {request.checkpoint.folder} changed since this run was made; start a "
+            "new run",
             field="teacher",
         )
     if now != then:
