@@ -13,9 +13,11 @@ from families import FAMILY_NAMES, LAYERS, write_family_checkpoint
 from test_resume import assert_same_run, stop_in
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from kdviz.analysis import kept_tokens
 from kdviz.data import load_examples
 from kdviz.data.encoded import Batch, Tokenizer
 from kdviz.data.examples import Example
+from kdviz.data.tokens import are_special
 from kdviz.errors import RequestError
 from kdviz.jobs.launch import execute
 from kdviz.method.objective import set_trainable
@@ -24,6 +26,7 @@ from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import check_fit, resolve
 from kdviz.models.families import CLASSIFIER, EMBEDDINGS, FAMILIES, POOLER, family_of
 from kdviz.models.trace import classify, seed_dropout, trace
+from kdviz.share.bertviz import head_view_html
 from kdviz.share.own_sentence import ask
 
 TEXTS = (
@@ -305,3 +308,52 @@ def test_nothing_else_in_the_core_names_a_family():
         if named.search(line)
     ]
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "special"),
+    [
+        ("bert", ["[CLS]", "the", "dog", ".", "[SEP]", "yes", ".", "[SEP]"], [0, 4, 7]),
+        ("mpnet", ["<s>", "the", "dog", ".", "</s>", "</s>", "yes", ".", "</s>"], [0, 4, 5, 8]),
+        ("roberta", ["<s>", "The", "dog", ".", "</s>", "</s>", "Y", "es", ".", "</s>"], [0, 4, 5, 9]),
+    ],
+)
+def test_tokens_are_readable_and_the_special_ones_are_the_tokenizers(checkpoints, name, words, special):
+    """Ġ and ▁ are jargon on a screen; and what is hidden as special must be what the tokenizer added."""
+    tokenizer = Tokenizer(checkpoints[name], 32)
+    ids, _, _ = tokenizer.encode("The dog.", "Yes.")
+    tokens = tokenizer.tokens(ids)
+    assert list(tokens) == words
+    assert [place for place, is_special in enumerate(are_special(tokens)) if is_special] == special
+    kept = [place for place in range(len(words)) if place not in special]
+    assert kept_tokens(tokens, hide_special=True) == kept
+
+
+@pytest.mark.parametrize("name", ["roberta", "xlm-roberta", "camembert"])
+def test_no_token_shows_the_marks_of_its_tokenizer(checkpoints, name):
+    """A heat map with "Ã©" at its side is unreadable; one with an empty label has a hole."""
+    tokenizer = Tokenizer(checkpoints[name], 60)
+    ids, _, _ = tokenizer.encode("The dog sees  a café, today.", "\u201cYes\u201d 🙂")
+    tokens = tokenizer.tokens(ids)
+    assert len(tokens) == len(ids) and all(tokens)
+    whole = [token for token in tokens if not set(token) & {"Ģ", "Ļ", "ŀ", "Ł", "ð", "â"}]
+    assert not any(mark in token for token in whole for mark in ("Ġ", "▁"))
+    if name == "roberta":
+        assert "é" in tokens or "Ã" in tokens
+
+
+def test_a_finished_run_marks_its_special_tokens(checkpoints, glue, tiny_runs_dir):
+    """The filter of the page reads the run's files: what they do not say, it cannot know."""
+    run = TinyRuns(checkpoints["mpnet"], glue, tiny_runs_dir).run(strategy="soft", epochs=1, train_size=16)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoints["mpnet"])
+    rows = json.loads((run.folder / "probes.json").read_text(encoding="utf-8"))
+    for probe, row in zip(run.probes, rows, strict=True):
+        assert row["token_ids"] == tokenizer(probe.text_a, probe.text_b)["input_ids"]
+        places = [place for place, number in enumerate(row["token_ids"]) if number in (0, 2)]
+        assert row["special"] == places and kept_tokens(probe.tokens, hide_special=True) == [
+            place for place in range(len(probe.tokens)) if place not in places
+        ]
+    answer = ask(run, "The dog sees the cat.")
+    assert are_special(answer.tokens) == [True] + [False] * 6 + [True]
+    page = head_view_html(answer.teacher_maps, answer.tokens, layer=1)
+    assert "dog" in page

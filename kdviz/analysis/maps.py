@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SPECIAL_TOKENS = frozenset({"[CLS]", "[SEP]", "<s>", "</s>"})
+from kdviz.data.tokens import are_special
 
 COARSEST_STEP = 1 / 255
 """The largest step at which maps are stored (uint8); a stored zero may stand for anything up to half of it.
@@ -70,10 +70,10 @@ def difference(teacher_maps: np.ndarray, student_maps: np.ndarray) -> np.ndarray
 
 
 def kept_tokens(tokens: Sequence[str], *, hide_special: bool) -> list[int]:
-    """0-based positions which stay in sight: all, or all but [CLS] and [SEP]. If nothing else is there, all
-    stay.
+    """0-based positions which stay in sight: all, or all but the special tokens. If nothing else is there,
+    all stay.
     """
-    kept = [place for place, token in enumerate(tokens) if not (hide_special and token in SPECIAL_TOKENS)]
+    kept = [place for place, special in enumerate(are_special(tokens)) if not (hide_special and special)]
     return kept or list(range(len(tokens)))
 
 
@@ -87,9 +87,10 @@ def filter_maps(
 ) -> tuple[np.ndarray, list[str], list[int]]:
     """What is shown of (..., query, key) maps: `(maps, tokens, kept positions)`.
 
-    `hide_special` drops the rows and columns of [CLS] and [SEP]; with `renormalise` the remaining rows are
-    scaled to sum to 1 again, otherwise they sum to less. Links weaker than `threshold` become NaN (blank)
-    after that. KL is to be computed on the maps before the threshold. A row that loses everything stays 0.
+    `hide_special` drops the rows and columns of special tokens ([CLS] and [SEP]); with `renormalise` the
+    remaining rows are scaled to sum to 1 again, otherwise they sum to less. Links weaker than `threshold`
+    become NaN (blank) after that. KL is to be computed on the maps before the threshold. A row that loses
+    everything stays 0.
     """
     shown = np.asarray(maps, dtype=np.float64)
     if shown.shape[-1] != len(tokens) or shown.shape[-2] != len(tokens):

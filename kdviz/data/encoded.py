@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kdviz.data.examples import Example
+from kdviz.data.tokens import marked, readable
 from kdviz.files import write_arrays
 
 WINDOW_BATCHES = 50
@@ -145,8 +146,17 @@ class Tokenizer:
         several = len(ids) > 0 and isinstance(ids[0], list)
         return (ids[0], types[0], len(ids) > 1) if several else (ids, types, False)
 
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        return self._tokenizer.convert_ids_to_tokens(list(ids))
+    def tokens(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """The tokens as people read them, special ones marked (`kdviz.data.tokens`)."""
+        names = ("cls", "sep", "bos", "eos", "pad")
+        around = {getattr(self._tokenizer, f"{name}_token_id") for name in names}
+        tokens = self._tokenizer.convert_ids_to_tokens([int(number) for number in ids])
+        special = [place for place, number in enumerate(ids) if number in around]
+        decoder = self._tokenizer.backend_tokenizer.decoder
+        read = [
+            token if place in special else readable([token], decoder)[0] for place, token in enumerate(tokens)
+        ]
+        return marked(read, special)
 
     def encode_set(
         self,

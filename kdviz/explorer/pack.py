@@ -14,7 +14,7 @@ from hashlib import sha256
 import numpy as np
 
 from kdviz.analysis import row_kl
-from kdviz.analysis.maps import SPECIAL_TOKENS
+from kdviz.data.tokens import are_special
 
 MAGIC = b"KDX1"
 MOST_BYTES = 6_000_000
@@ -69,7 +69,7 @@ def pack(
     }
     header = {
         "tokens": tokens,
-        "special": [token in SPECIAL_TOKENS for token in tokens],
+        "special": are_special(tokens),
         "pairs": [list(pair) for pair in pairs],
         "num_heads": teacher.shape[1] - 1,
         "steps": [int(steps[moment]) for moment in kept],

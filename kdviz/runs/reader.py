@@ -10,12 +10,13 @@ import lzma
 import os
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from kdviz.data.tokens import marked
 from kdviz.errors import RequestError
 from kdviz.files import is_locked, read_json
 
@@ -38,7 +39,7 @@ DEMO_RUNS = Path(__file__).parents[1] / "demo" / "runs"
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """A sentence (or pair) of the project whose maps every run stores."""
+    """A sentence (or pair) of the project whose maps every run stores; its special tokens are marked."""
 
     id: str
     title: str
@@ -188,10 +189,7 @@ class Run:
             rows = read_json(self.folder / "probes.json")
         except (OSError, ValueError):
             return []
-        return [
-            Probe(**{**row, "tokens": tuple(row["tokens"]), "teacher_logits": tuple(row["teacher_logits"])})
-            for row in rows
-        ]
+        return [_probe(row) for row in rows]
 
     @property
     def moments(self) -> list[Moment]:
@@ -423,3 +421,9 @@ def _decompressed(path: Path, mtime_ns: int) -> bytes:
     needs the whole file.
     """
     return COMPRESSED[path.suffix](path.read_bytes())
+
+
+def _probe(row: dict) -> Probe:
+    known = {item.name: row[item.name] for item in fields(Probe)}
+    tokens = marked(row["tokens"], row.get("special", ()))
+    return Probe(**{**known, "tokens": tokens, "teacher_logits": tuple(row["teacher_logits"])})

@@ -18,8 +18,8 @@ _guard = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """`tokens`; maps (layers, heads, query, key) and logits (classes,) of both; `truncated`: whether the text
-    was cut.
+    """`tokens` with special ones marked; maps (layers, heads, query, key) and logits (classes,) of both;
+    `truncated`: whether the text was cut.
     """
 
     tokens: tuple[str, ...]
@@ -79,7 +79,7 @@ def ask(run: Run, text_a: str, text_b: str | None = None, epoch: int | None = No
     student_maps, student_logits = _run(student, ids, types)
     cut = truncated or any(text is not None and len(text) > MAX_CHARACTERS for text in (text_a, text_b))
     return Answer(
-        tokens=tuple(tokenizer.tokens(ids)),
+        tokens=tokenizer.tokens(ids),
         teacher_maps=teacher_maps,
         student_maps=student_maps,
         teacher_logits=teacher_logits,

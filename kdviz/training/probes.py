@@ -8,6 +8,7 @@ from torch import nn
 
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.data.examples import Example
+from kdviz.data.tokens import are_special
 from kdviz.method import losses
 from kdviz.models.trace import classify, trace
 from kdviz.presets import presets
@@ -102,11 +103,14 @@ def make_probes(task: str, tokenizer: Tokenizer, teacher: nn.Module) -> Probes:
         logits = classify(teacher, traced.last)
     rows = []
     for number, preset in enumerate(chosen):
-        begin, end = encoded.offsets[number], encoded.offsets[number + 1]
+        ids = encoded.tokens[encoded.offsets[number] : encoded.offsets[number + 1]]
+        tokens = tokenizer.tokens(ids)
         rows.append(
             {
                 **asdict(preset),
-                "tokens": tokenizer.tokens(encoded.tokens[begin:end]),
+                "tokens": tokens,
+                "special": [place for place, is_special in enumerate(are_special(tokens)) if is_special],
+                "token_ids": ids.tolist(),
                 "teacher_logits": logits[number].tolist(),
             }
         )

@@ -36,7 +36,7 @@ class Filtered:
 def filters(scene: Scene) -> None:
     """The controls under *More*: what is left out of the maps."""
     view = scene.view
-    switch("Hide [CLS] and [SEP]", "hide_special", view.hide_special, help=WORDS["hide"])
+    switch("Hide special tokens", "hide_special", view.hide_special, help=WORDS["hide"])
     switch(
         "Let the rest sum to 1 again",
         "renormalise",
@@ -91,7 +91,7 @@ def filter_note(scene: Scene, tokens: tuple[str, ...]) -> str:
     view, parts = scene.view, []
     if view.hide_special and len(kept_tokens(tokens, hide_special=True)) < len(tokens):
         parts.append(
-            "[CLS] and [SEP] hidden, rows "
+            "special tokens hidden, rows "
             + ("scaled to sum to 1" if view.renormalise else "sum to less than 1")
         )
     if view.threshold > 0:
