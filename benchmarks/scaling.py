@@ -100,7 +100,7 @@ def lengthen(own, length: int) -> None:
 
     import numpy as np
 
-    from kdviz.training.teacher_outputs import TeacherOutputs
+    from kdviz.training.teacher_outputs import LiveOutputs
 
     prepared, train = own.prepared, own.prepared.train
     rows = [
@@ -113,7 +113,7 @@ def lengthen(own, length: int) -> None:
         types=np.zeros(len(tokens), dtype=np.uint8),
         offsets=np.arange(len(rows) + 1) * length,
     )
-    prepared.train_outputs = TeacherOutputs(prepared.teacher, "live: examples of a made length")
+    prepared.train_outputs = LiveOutputs(prepared.teacher, "live: examples of a made length")
 
 
 def in_a_process(asked: argparse.Namespace, **changes: object) -> dict:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields, make_dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import get_args, get_origin, get_type_hints
 
 from kdviz.errors import RequestError
+from kdviz.method.stages import INTERNAL, STAGED, STRATEGIES
+from kdviz.method.terms import DEFAULT_TERMS, TERMS
 from kdviz.tasks import task_named
 
-STRATEGIES = ("hard", "soft", "all", "pid", "sid")
 SOURCES = ("auto", "folder", "hub", "sample")
 INITS = ("pretrained", "teacher", "random")
-TERMS = ("kl", "cos")
 CACHE_MODES = ("auto", "off")
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16")
@@ -28,8 +28,8 @@ def _setting(
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """Every setting of a run. Each field says its unit; a bad value is a RequestError naming the field."""
+class _OwnSettings:
+    """Every setting of a run but the weights of the registry's terms."""
 
     task: str = _setting("cola", "GLUE task.")
     source: str = _setting(
@@ -47,7 +47,10 @@ class RunConfig:
     )
     student_layers: int = _setting(3, "Layers of the student.", low=1, high=48)
     strategy: str = _setting("all", "Distillation strategy.", choices=STRATEGIES)
-    terms: tuple[str, ...] = _setting(("kl", "cos"), "Internal terms: kl (attention KL), cos (CLS distance).")
+    terms: tuple[str, ...] = _setting(
+        DEFAULT_TERMS,
+        f"Internal terms: {', '.join(f'{term.name} ({term.title})' for term in TERMS.values())}.",
+    )
     epochs: int = _setting(5, "Passes over the training examples, all stages together.", low=1, high=1000)
     epochs_per_layer: int | None = _setting(
         None,
@@ -66,8 +69,6 @@ class RunConfig:
     hard_weight: float = _setting(
         0.1, "Weight λ of the hard-label loss where it stands beside soft labels.", low=0, high=1000
     )
-    kl_weight: float = _setting(1.0, "Weight of the attention KL of each active pair.", low=0, high=1000)
-    cos_weight: float = _setting(1.0, "Weight of the CLS distance of each active pair.", low=0, high=1000)
     soft_throughout: bool = _setting(False, "pid and sid: soft labels in every stage, not only in the last.")
     hard_labels: bool = _setting(False, "Hard labels, times λ, beside the soft ones.")
     freeze_finished: bool = _setting(
@@ -142,12 +143,13 @@ class RunConfig:
         unknown = [term for term in self.terms if term not in TERMS]
         if unknown or len(set(self.terms)) != len(self.terms):
             raise RequestError(
-                f"terms: expected some of kl,cos, each once, got {','.join(self.terms)!r}", field="terms"
+                f"terms: expected some of {','.join(TERMS)}, each once, got {','.join(self.terms)!r}",
+                field="terms",
             )
-        if self.strategy in ("all", "pid", "sid") and not self.terms:
+        if self.strategy in INTERNAL and not self.terms:
             raise RequestError(
-                f"terms: strategy {self.strategy} needs kl, cos or both, got none; choose soft for soft "
-                "labels alone",
+                f"terms: strategy {self.strategy} needs at least one of {', '.join(TERMS)}, got none; "
+                "choose soft for soft labels alone",
                 field="terms",
             )
         outside = [layer for layer in self.active_pairs or () if not 0 <= layer < self.student_layers]
@@ -164,7 +166,7 @@ class RunConfig:
 
     def _check_stages(self) -> None:
         """pid and sid need an epoch for every layer and one for the last stage."""
-        if self.strategy not in ("pid", "sid"):
+        if self.strategy not in STAGED:
             return
         num_pairs = len(self.active_pairs) if self.active_pairs else self.student_layers
         needed = num_pairs * (self.epochs_per_layer or 1) + 1
@@ -190,7 +192,7 @@ class RunConfig:
         idle = [
             name
             for name in staged
-            if self.strategy not in ("pid", "sid") and getattr(self, name) not in (None, False)
+            if self.strategy not in STAGED and getattr(self, name) not in (None, False)
         ]
         idle += ["active_pairs"] * (self.active_pairs is not None and not self.uses_internal_terms)
         return idle + ["hard_labels"] * (self.hard_labels and self.strategy == "hard")
@@ -225,7 +227,37 @@ class RunConfig:
 
     @property
     def uses_internal_terms(self) -> bool:
-        return self.strategy in ("all", "pid", "sid")
+        return self.strategy in INTERNAL
+
+    def weight_of(self, term: str) -> float:
+        """The weight of an internal term, of each active pair."""
+        return getattr(self, f"{term}_weight")
+
+
+# A weight for every loss term of the registry: kl_weight, cos_weight, ...
+_TermWeights = make_dataclass(
+    "_TermWeights",
+    [
+        (
+            f"{term.name}_weight",
+            float,
+            _setting(
+                1.0,
+                f"Weight of each active pair's {term.title}: {term.words}",
+                low=0,
+                high=1000,
+            ),
+        )
+        for term in TERMS.values()
+    ],
+    frozen=True,
+    kw_only=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(_TermWeights, _OwnSettings):
+    """Every setting of a run. Each field says its unit; a bad value is a RequestError naming the field."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 TEACHER_COLOUR = "#E69F00"
 
-STRATEGIES = ("hard", "soft", "all", "pid", "sid")
-
 STRATEGY_NAMES = {
     "hard": "hard (labels only)",
     "soft": "soft (soft labels only)",

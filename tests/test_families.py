@@ -20,7 +20,6 @@ from kdviz.data.examples import Example
 from kdviz.data.tokens import are_special
 from kdviz.errors import RequestError
 from kdviz.jobs.launch import execute
-from kdviz.method.objective import set_trainable
 from kdviz.method.stages import Stage
 from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import check_fit, resolve
@@ -28,6 +27,7 @@ from kdviz.models.families import CLASSIFIER, EMBEDDINGS, FAMILIES, POOLER, fami
 from kdviz.models.trace import classify, seed_dropout, trace
 from kdviz.share.bertviz import head_view_html
 from kdviz.share.own_sentence import ask
+from kdviz.training.step import set_trainable
 
 TEXTS = (
     "The dog sees the cat.",

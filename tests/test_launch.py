@@ -39,7 +39,7 @@ def test_values_out_of_bounds_are_refused_with_their_field(tiny, tmp_path):
     refused(tiny, tmp_path, "expected one of cola, .* got 'nope'", "task", task="nope")
     refused(tiny, tmp_path, "expected one of hard, soft", "strategy", strategy="both")
     refused(tiny, tmp_path, "expected some of kl,cos", "terms", terms=("kl", "mse"))
-    refused(tiny, tmp_path, "needs kl, cos or both", "terms", terms=())
+    refused(tiny, tmp_path, "needs at least one of kl, cos", "terms", terms=())
     refused(tiny, tmp_path, "student layers from 0 to 1", "active_pairs", active_pairs=(2,))
     refused(tiny, tmp_path, "got nan", "learning_rate", learning_rate=float("nan"))
     refused(tiny, tmp_path, "a whole number, got 2.5", "epochs", epochs=2.5)

@@ -9,7 +9,7 @@ import pytest
 from conftest import metrics_lines
 from safetensors.torch import load_file, save_file
 
-import kdviz.training.teacher
+import kdviz.training.epoch
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.jobs.launch import execute
 from kdviz.method import losses
@@ -137,14 +137,15 @@ def test_a_break_in_the_teachers_last_epoch_costs_that_epoch_alone(tiny, tmp_pat
     """
     folder = tiny.create("broken", runs_dir=tmp_path, strategy="soft", epochs=1, teacher_epochs=3)
     stop_in(folder, "_finetune", 14)  # 5 steps an epoch
-    steps, one_step = [], kdviz.training.teacher.optimizer_step
+    steps, one_step = [], kdviz.training.epoch.optimizer_step
     monkeypatch.setattr(
-        kdviz.training.teacher,
+        kdviz.training.epoch,
         "optimizer_step",
         lambda *args, **more: (steps.append(1), one_step(*args, **more)),
     )
     execute(folder, num_threads=1)
-    assert len(steps) == 5 and [line["step"] for line in Run(folder).lines("teacher")] == list(range(1, 16))
+    assert len(steps) == 5 + 5, "the student's epoch takes as many"
+    assert [line["step"] for line in Run(folder).lines("teacher")] == list(range(1, 16))
 
 
 def test_what_a_kill_left_half_written_is_cleared(tiny, straight):

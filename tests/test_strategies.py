@@ -13,13 +13,15 @@ from kdviz.config import RunConfig
 from kdviz.data.encoded import Tokenizer
 from kdviz.data.examples import Example
 from kdviz.errors import RequestError
-from kdviz.method.objective import Terms, set_trainable, stage_needs, step_terms
+from kdviz.method.objective import Terms
 from kdviz.method.stages import Stage, StageSchedule, planned_stages
+from kdviz.method.targets import stage_needs
 from kdviz.models.build import build_student, load_classifier
 from kdviz.models.matching import match_layers
 from kdviz.models.trace import seed_dropout
 from kdviz.training.optimise import make_optimizer, optimizer_step
-from kdviz.training.teacher_outputs import TeacherOutputs
+from kdviz.training.step import set_trainable, step_terms
+from kdviz.training.teacher_outputs import LiveOutputs
 
 STAGED = ("pid", "sid")
 
@@ -201,9 +203,11 @@ def make_student(world):
 def one_step(world, student, generator, stage: Stage, config: RunConfig) -> Terms:
     teacher, _, batch, pairs = world
     set_trainable(student, stage)
-    outputs = TeacherOutputs(teacher, "live").gather(batch, stage_needs(stage, pairs, config))
+    outputs = LiveOutputs(teacher, "live").gather(batch, stage_needs(stage, pairs, config))
     generator.manual_seed(0)
-    terms = step_terms(student, batch, outputs, stage=stage, pairs=pairs, config=config, generator=generator)
+    terms = step_terms(
+        student, batch, outputs, stage=stage, pairs=pairs, settings=config, generator=generator
+    )
     terms.total.backward()
     return terms
 
@@ -254,11 +258,15 @@ def test_every_stage_has_exactly_its_terms_and_touches_only_what_it_may(world, v
     for stage in planned_stages(config):
         before = {name: parameter.detach().clone() for name, parameter in student.named_parameters()}
         terms = one_step(world, student, generator, stage, config)
-        assert set(terms.attention_kl) == (set(stage.layers) if "kl" in config.terms else set())
-        assert set(terms.cls_distance) == (set(stage.layers) if "cos" in config.terms else set())
-        assert (terms.soft is not None) == ("soft" in stage.classification) and (terms.hard is not None) == (
-            "hard" in stage.classification
+        assert set(terms.internal.get("attention_kl", ())) == (
+            set(stage.layers) if "kl" in config.terms else set()
         )
+        assert set(terms.internal.get("cls_distance", ())) == (
+            set(stage.layers) if "cos" in config.terms else set()
+        )
+        assert ("soft" in terms.classification) == ("soft" in stage.classification) and (
+            "hard" in terms.classification
+        ) == ("hard" in stage.classification)
         optimizer_step(optimizer, student.parameters(), learning_rate=1e-3, max_grad_norm=1.0)
         touched = {
             group_of(name)
@@ -278,15 +286,15 @@ def test_the_total_is_the_weighted_sum_of_the_named_terms(world):
         terms = one_step(world, student, generator, planned_stages(config)[0], config)
         soft, hard, kl, cos = factors
         expected = (
-            soft * terms.soft
-            + hard * terms.hard
-            + kl * sum(terms.attention_kl.values())
-            + cos * sum(terms.cls_distance.values())
+            soft * terms.classification["soft"]
+            + hard * terms.classification["hard"]
+            + kl * sum(terms.internal["attention_kl"].values())
+            + cos * sum(terms.internal["cls_distance"].values())
         )
         assert terms.total.item() == pytest.approx(expected.item(), rel=1e-6)
     config = RunConfig(strategy="hard", student_layers=3, hard_weight=0.25)
     terms = one_step(world, *make_student(world), planned_stages(config)[0], config)
-    assert terms.total.item() == terms.hard.item(), (
+    assert terms.total.item() == terms.classification["hard"].item(), (
         "λ is for hard labels beside soft ones; alone they count in full"
     )
 
@@ -301,8 +309,8 @@ def test_kl_terms_equal_scipy_on_eval_maps(world):
     )
     config = RunConfig(strategy="all", student_layers=3)
     stage = planned_stages(config)[0]
-    outputs = TeacherOutputs(teacher, "live").gather(batch, stage_needs(stage, pairs, config))
-    terms = step_terms(student, batch, outputs, stage=stage, pairs=pairs, config=config)
+    outputs = LiveOutputs(teacher, "live").gather(batch, stage_needs(stage, pairs, config))
+    terms = step_terms(student, batch, outputs, stage=stage, pairs=pairs, settings=config)
     from kdviz.models.trace import trace
 
     with torch.no_grad():
@@ -319,7 +327,7 @@ def test_kl_terms_equal_scipy_on_eval_maps(world):
                 for maps, layer in ((teacher_maps, other), (student_maps, own))
             )
             examples.append(rel_entr(p, q).sum(-1).mean())
-        assert terms.attention_kl[own].item() == pytest.approx(np.mean(examples), rel=1e-4)
+        assert terms.internal["attention_kl"][own].item() == pytest.approx(np.mean(examples), rel=1e-4)
 
 
 @pytest.mark.parametrize("strategy", ["all", "pid", "sid"])
@@ -352,8 +360,8 @@ def test_the_teacher_is_asked_only_what_a_stage_reads(world, variant):
     first, *_, last = planned_stages(config)
     needs = stage_needs(first, world[3], config)
     assert needs.num_layers == 1 and not needs.logits
-    assert needs.map_layers == (frozenset({0}) if "kl" in config.terms else frozenset())
-    assert needs.cls_layers == (
+    assert needs.layers("maps") == (frozenset({0}) if "kl" in config.terms else frozenset())
+    assert needs.layers("cls") == (
         frozenset({0}) if "cos" in config.terms or config.cosine_threshold else frozenset()
     )
     needs = stage_needs(last, world[3], config)

@@ -11,12 +11,12 @@ import torch
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.data.examples import Example
 from kdviz.method import losses
+from kdviz.method.targets import Needs
 from kdviz.models.build import load_classifier
 from kdviz.models.trace import trace
 from kdviz.training.teacher_outputs import (
-    CachedOutputs,
-    Needs,
-    TeacherOutputs,
+    KeptOutputs,
+    LiveOutputs,
     estimate_bytes,
     teacher_outputs,
 )
@@ -39,7 +39,7 @@ WORDS = [
     "teacher",
     "sleeps",
 ]
-NEEDS = Needs(logits=True, cls_layers=frozenset({1, 3}), map_layers=frozenset({0, 3}))
+NEEDS = Needs.of(cls={1, 3}, maps={0, 3})
 LARGE, NOTHING = 1 << 30, 0
 ROUNDING = 5e-6  # float32 over four layers of vectors of size 1 to 3, in batches of other shapes
 
@@ -78,14 +78,19 @@ def differences(found, expected, batch) -> float:
     rows = batch.attention_mask.bool()[:, None, :, None]
     values = [(found.logits - expected.logits).abs().max()]
     values += [
-        ((found.cls[layer] - expected.cls[layer]).abs() / expected.cls[layer].abs().clamp_min(1)).max()
-        for layer in NEEDS.cls_layers
+        (
+            (found.readings["cls"][layer] - expected.readings["cls"][layer]).abs()
+            / expected.readings["cls"][layer].abs().clamp_min(1)
+        ).max()
+        for layer in NEEDS.layers("cls")
     ]
     values += [
-        ((found.log_probs[layer].exp() - expected.log_probs[layer].exp()) * rows).abs().max()
-        for layer in NEEDS.map_layers
+        ((found.readings["maps"][layer].exp() - expected.readings["maps"][layer].exp()) * rows).abs().max()
+        for layer in NEEDS.layers("maps")
     ]
-    assert set(found.cls) == set(expected.cls) and set(found.log_probs) == set(expected.log_probs)
+    assert {name: set(by_layer) for name, by_layer in found.readings.items()} == {
+        name: set(by_layer) for name, by_layer in expected.readings.items()
+    }
     return float(torch.stack(values).max())
 
 
@@ -105,8 +110,8 @@ def test_cached_outputs_equal_the_live_teachers(teacher, encoded, folder, memory
         encoded, num_heads=4, hidden_size=32, num_map_layers=2, num_cls_layers=2, bytes_per_number=2
     )
     cached = outputs(teacher, encoded, folder, memory=memory, disk=half if disk == "half" else disk)
-    assert cached.is_cached and where in cached.reason
-    live = TeacherOutputs(teacher, "live")
+    assert cached.is_kept and where in cached.reason
+    live = LiveOutputs(teacher, "live")
     for seed in range(3):
         positions = np.random.default_rng(seed).permutation(len(encoded))[:9]
         batch = encoded.batch(positions, min_length=20 if seed == 2 else 0)
@@ -116,17 +121,19 @@ def test_cached_outputs_equal_the_live_teachers(teacher, encoded, folder, memory
 def test_cached_and_live_give_the_same_losses(teacher, encoded, folder):
     """What counts is what the student feels: padding of cached maps must not enter the loss."""
     cached, live = outputs(teacher, encoded, folder), outputs(teacher, encoded, folder, mode="off")
-    assert not live.is_cached and "switched off" in live.reason
+    assert not live.is_kept and "switched off" in live.reason
     batch = encoded.batch(np.array([4, 0, 9, 2]), min_length=25)
     student = trace(teacher, *batch.inputs, record=[1]).log_probs[1]
-    for layer in NEEDS.map_layers:
+    for layer in NEEDS.layers("maps"):
         found, expected = (
-            losses.attention_kl(source.gather(batch, NEEDS).log_probs[layer], student, batch.attention_mask)
+            losses.attention_kl(
+                source.gather(batch, NEEDS).readings["maps"][layer], student, batch.attention_mask
+            )
             for source in (cached, live)
         )
         assert torch.isfinite(found) and found.item() == pytest.approx(expected.item(), rel=1e-5)
     padded = ~batch.attention_mask.bool()[:, None, None, :]
-    assert cached.gather(batch, NEEDS).log_probs[0].exp().masked_select(padded).max() == 0, (
+    assert cached.gather(batch, NEEDS).readings["maps"][0].exp().masked_select(padded).max() == 0, (
         "padded keys carry no probability"
     )
 
@@ -139,11 +146,11 @@ def test_a_live_teacher_runs_no_further_than_asked(teacher, encoded):
         for number, layer in enumerate(teacher.bert.encoder.layer)
     ]
     try:
-        live, batch = TeacherOutputs(teacher, "live"), encoded.batch(np.arange(3))
-        live.gather(batch, Needs(logits=False, map_layers=frozenset({1})))
+        live, batch = LiveOutputs(teacher, "live"), encoded.batch(np.arange(3))
+        live.gather(batch, Needs.of(logits=False, maps={1}))
         assert ran == [0, 1]
         nothing = live.gather(batch, Needs(logits=False))
-        assert ran == [0, 1] and nothing.logits is None and not nothing.cls and not nothing.log_probs
+        assert ran == [0, 1] and nothing.logits is None and not nothing.readings
     finally:
         for hook in hooks:
             hook.remove()
@@ -152,9 +159,7 @@ def test_a_live_teacher_runs_no_further_than_asked(teacher, encoded):
 def test_what_exceeds_the_budget_is_asked_live_and_the_reason_says_so(teacher, encoded, folder):
     """A full disk in the middle of a run is worse than a slower one."""
     live = outputs(teacher, encoded, folder, memory=NOTHING, disk=NOTHING)
-    assert (
-        isinstance(live, TeacherOutputs) and "exceed the disk budget" in live.reason and not folder.exists()
-    )
+    assert isinstance(live, LiveOutputs) and "exceed the disk budget" in live.reason and not folder.exists()
 
 
 def test_a_strategy_that_needs_no_teacher_stores_nothing(teacher, encoded, folder):
@@ -173,7 +178,7 @@ def test_files_are_used_again_and_only_what_is_missing_is_computed(teacher, enco
     calls = []
     outputs(teacher, encoded, folder, tick=calls.append)
     assert not calls
-    more = Needs(logits=True, cls_layers=frozenset({0, 1, 3}), map_layers=frozenset({0, 3}))
+    more = Needs.of(cls={0, 1, 3}, maps={0, 3})
     outputs(teacher, encoded, folder, needs=more, tick=calls.append)
     after = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
     assert (
@@ -202,16 +207,14 @@ def test_a_damaged_or_stale_file_is_computed_again(teacher, encoded, folder, dam
         else:
             path.write_bytes({"cut": content[:-16], "empty": b"", "garbage": os.urandom(200)}[damage])
     found = outputs(teacher, encoded, folder, memory=memory)
-    assert found.is_cached and differences(found.gather(batch, NEEDS), expected, batch) == 0
+    assert found.is_kept and differences(found.gather(batch, NEEDS), expected, batch) == 0
 
 
 def test_what_is_stored_does_not_depend_on_who_came_first(teacher, encoded, folder):
     """A run after another strategy's run would start from other last digits, and end with other numbers than
     alone.
     """
-    for number, first in enumerate(
-        (Needs(logits=True), Needs(logits=False, cls_layers=frozenset({0, 1})), NEEDS)
-    ):
+    for number, first in enumerate((Needs(logits=True), Needs.of(logits=False, cls={0, 1}), NEEDS)):
         outputs(teacher, encoded, folder.with_name(f"{number}"), needs=first)
         outputs(teacher, encoded, folder.with_name(f"{number}"))
     contents = [
@@ -238,7 +241,7 @@ def test_sets_do_not_share_files(teacher, encoded, folder, tiny_checkpoint):
     assert (
         differences(
             outputs(teacher, other, folder).gather(batch, NEEDS),
-            TeacherOutputs(teacher, "live").gather(batch, NEEDS),
+            LiveOutputs(teacher, "live").gather(batch, NEEDS),
             batch,
         )
         < ROUNDING
@@ -274,7 +277,7 @@ def test_stopping_while_they_are_computed_leaves_no_half_file(teacher, encoded, 
 
 def test_two_threads_may_compute_the_same_outputs(teacher, encoded, folder):
     """Two runs that start together with one teacher meet here; mixed files would be wrong for both."""
-    found: list[CachedOutputs] = []
+    found: list[KeptOutputs] = []
     threads = [
         threading.Thread(target=lambda: found.append(outputs(teacher, encoded, folder))) for _ in range(2)
     ]
@@ -283,7 +286,7 @@ def test_two_threads_may_compute_the_same_outputs(teacher, encoded, folder):
     for thread in threads:
         thread.join()
     batch = encoded.batch(np.arange(6))
-    expected = TeacherOutputs(teacher, "live").gather(batch, NEEDS)
+    expected = LiveOutputs(teacher, "live").gather(batch, NEEDS)
     assert len(found) == 2 and all(
         differences(one.gather(batch, NEEDS), expected, batch) < ROUNDING for one in found
     )
@@ -310,6 +313,6 @@ def test_each_arithmetic_has_its_own_files(teacher, encoded, folder):
     coarse = outputs(teacher, encoded, folder, arithmetic="bfloat16", run_in=in_bfloat16)
     exact = outputs(teacher, encoded, folder)
     batch = encoded.batch(np.arange(6))
-    live = TeacherOutputs(teacher, "live").gather(batch, NEEDS)
+    live = LiveOutputs(teacher, "live").gather(batch, NEEDS)
     assert differences(exact.gather(batch, NEEDS), live, batch) < ROUNDING
     assert ROUNDING < differences(coarse.gather(batch, NEEDS), live, batch) < 0.1

@@ -71,7 +71,8 @@ class OwnLoop:
         """Seconds of one pass in that stage."""
         self.distillation.schedule.index, self.distillation.step = stage, 0
         begin = self.clock()
-        self.distillation.train_epoch()
+        for _ in self.distillation.train_epoch():
+            pass
         wait_for(self.prepared.device)
         return self.clock() - begin
 

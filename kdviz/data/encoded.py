@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from kdviz.data.tokens import marked, readable
 from kdviz.files import write_arrays
 
 WINDOW_BATCHES = 50
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,13 @@ class Batch:
     token_type_ids: Tensor
     labels: Tensor
     positions: np.ndarray
+    made: dict = field(default_factory=dict)
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What `make` makes from this batch, once for all who ask (students that are trained together)."""
+        if key not in self.made:
+            self.made[key] = make()
+        return self.made[key]
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor]:

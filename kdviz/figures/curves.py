@@ -1,13 +1,15 @@
 """Curves over training: mismatch of every matched pair, loss terms, scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import plotly.graph_objects as go
 
 from kdviz.figures.base import CHARACTER_PIXELS, SMALL, legend_below, numbers, safe, scatter, tick_text
 from kdviz.figures.panels import Panels, axis_name, side_by_side
+from kdviz.method.term import Term
+from kdviz.method.terms import TERMS
 from kdviz.palette import (
     DARK,
     LIGHT,
@@ -52,7 +54,8 @@ PAIR_SYMBOLS = (
 class RunCurves:
     """The mismatch of one run over its m moments.
 
-    `attention_kl` (m, pairs) in nats, `cls_distance` (m, pairs) 1 − cosine; `epochs` and `steps` (m,);
+    `attention_kl` (m, pairs) in nats, `cls_distance` (m, pairs) 1 − cosine, `others` the further terms that
+    were trained, by name in metrics.jsonl; `epochs` and `steps` (m,);
     `pairs` (student layer, teacher layer), 0-based; `stages` (epoch at which it begins, short name). The
     first moment is the one before training.
     """
@@ -66,6 +69,15 @@ class RunCurves:
     attention_kl: np.ndarray
     cls_distance: np.ndarray
     stages: Sequence[tuple[float, str]] = ()
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def of(self, term: Term) -> np.ndarray | None:
+        """(m, pairs) of a term, as an axis of its kind can show it; None where it was not measured."""
+        known = {"attention_kl": self.attention_kl, "cls_distance": self.cls_distance, **self.others}
+        values = known.get(term.key)
+        if values is None or not term.is_logarithmic:
+            return None if values is None else np.asarray(values)
+        return np.maximum(np.asarray(values), SMALLEST_DISTANCE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +94,18 @@ class ScoreCurve:
     high: Sequence[float] | None = None
 
 
+def further_terms(lines: Sequence[Mapping], num_pairs: int) -> dict[str, np.ndarray]:
+    """Terms beside the paper's own that all these lines of metrics.jsonl have in their mismatch: (lines,
+    pairs) by name.
+    """
+    found = {}
+    for term in TERMS.values():
+        rows = [(line.get("mismatch") or {}).get(term.key) or () for line in lines]
+        if not term.is_default and rows and all(len(row) == num_pairs for row in rows):
+            found[term.key] = np.array(rows, dtype=float)
+    return found
+
+
 def pair_name(pair: tuple[int, int]) -> str:
     """ "student layer 1 ↔ teacher layer 2" from 0-based (student layer, teacher layer)."""
     return f"student layer {pair[0] + 1} ↔ teacher layer {pair[1] + 1}"
@@ -96,7 +120,8 @@ def layer_curves(
     chosen_pair: int | None = None,
     dark: bool = False,
 ) -> go.Figure:
-    """Attention KL (left) and CLS distance (right, logarithmic) of every matched pair, several runs overlaid.
+    """Attention KL (left), CLS distance (right, logarithmic) and whatever other terms were trained, of every
+    matched pair, several runs overlaid.
 
     `over` says what the numbers are means of, with n ("200 evaluation examples"). A run has its colour and
     dash; a pair its marker and shade, lower layers paler. Dotted lines: the value before training. Vertical
@@ -104,16 +129,19 @@ def layer_curves(
     (share of the run). A click on a point returns customdata [run id, pair, step].
     """
     look = theme(dark)
-    panels = Panels(side_by_side([1, 1], spacing=0.09), dark=dark)
+    terms = [
+        term for term in TERMS.values() if term.is_default or any(run.of(term) is not None for run in runs)
+    ]
+    panels = Panels(side_by_side([1] * len(terms), spacing=0.18 / len(terms)), dark=dark)
     styles = run_styles([run.strategy for run in runs])
     for run, style in zip(runs, styles, strict=True):
         scale = _scale(run, axis)
         for pair in range(len(run.pairs)):
             faded = chosen_pair is not None and pair != chosen_pair
-            for column, values in (
-                (1, np.asarray(run.attention_kl)),
-                (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE)),
-            ):
+            for column, term in enumerate(terms, start=1):
+                values = run.of(term)
+                if values is None:
+                    continue
                 panels.add(
                     _pair_line(
                         run,
@@ -121,7 +149,7 @@ def layer_curves(
                         pair,
                         values[:, pair],
                         scale,
-                        column,
+                        term,
                         faded=faded,
                         several=len(runs) > 1,
                         dark=dark,
@@ -129,24 +157,27 @@ def layer_curves(
                     column,
                 )
     if runs:
-        _before_training(panels, runs[0], styles[0], _scale(runs[0], axis))
+        _before_training(panels, terms, runs[0], styles[0], _scale(runs[0], axis))
     panels.x_axis(title={"text": AXES[axis], "standoff": 6}, tickformat=".0%" if axis == "progress" else None)
-    panels.y_axis(1, title={"text": "attention KL (nats)"}, rangemode="tozero")
-    panels.y_axis(
-        2,
-        title={"text": "CLS distance (1 − cosine), log scale"},
-        type="log",
-        tickvals=DECADES,
-        ticktext=[tick_text(tick) for tick in DECADES],
-    )
-    for column, name in ((1, "Attention KL"), (2, "[CLS] distance")):
-        panels.heading(f"<b>{name}</b>", panel=column, shift=36)
+    for column, term in enumerate(terms, start=1):
+        title = f"{term.title} ({term.unit})"
+        panels.heading(f"<b>{term.title}</b>", panel=column, shift=36)
+        if term.is_logarithmic:
+            panels.y_axis(
+                column,
+                title={"text": f"{title}, log scale"},
+                type="log",
+                tickvals=DECADES,
+                ticktext=[tick_text(tick) for tick in DECADES],
+            )
+        else:
+            panels.y_axis(column, title={"text": title}, rangemode="tozero")
     panels.heading(f"means over {safe(over)}; dotted levels: before training", shift=60, size=SMALL)
     staged = next((run for run in runs if run.stages), None)
     if staged:
-        _stage_lines(panels, staged, _scale(staged, axis))
+        _stage_lines(panels, len(terms), staged, _scale(staged, axis))
     if shown_epoch is not None and runs:
-        for column in (1, 2):
+        for column in range(1, len(terms) + 1):
             panels.vertical_line(
                 shown_epoch * _scale(runs[0], axis), line={"color": look.text, "width": 1.5}, panel=column
             )
@@ -232,40 +263,43 @@ def loss_curves(
     stages: Sequence[tuple[float, str]] = (),
     dark: bool = False,
 ) -> go.Figure:
-    """The terms of the loss, live: classification, attention KL and CLS distance in panels of their own.
+    """The terms of the loss, live: classification and every internal term in panels of their own.
 
     `train_lines` are the "train" lines of metrics.jsonl as dicts. A term that is not active in a stage is
     absent there: its line breaks. `stages` (epoch at which it begins, short name).
     """
     style, look = strategy_style(strategy), theme(dark)
     epochs = [line["epoch"] for line in train_lines]
+    terms = [
+        term
+        for term in TERMS.values()
+        if term.is_default or any(term.key in line["losses"] for line in train_lines)
+    ]
     terms_of = [
         (
             "Classification",
             {"soft": "soft labels (T²·KL, nats)", "hard": "hard labels (cross-entropy, nats)"},
             lambda line, key: line["losses"].get(key),
         ),
-        (
-            "Attention KL",
-            {str(pair[0]): pair_name(pair) for pair in pairs},
-            lambda line, key: line["losses"].get("attention_kl", {}).get(key),
-        ),
-        (
-            "[CLS] distance",
-            {str(pair[0]): pair_name(pair) for pair in pairs},
-            lambda line, key: line["losses"].get("cls_distance", {}).get(key),
+        *(
+            (
+                term.title,
+                {str(pair[0]): pair_name(pair) for pair in pairs},
+                lambda line, key, term=term: line["losses"].get(term.key, {}).get(key),
+            )
+            for term in terms
         ),
     ]
-    panels, named = Panels(side_by_side([1, 1, 1], spacing=0.07), dark=dark), set()
-    for column, (_, terms, value) in enumerate(terms_of, start=1):
-        for place, (key, name) in enumerate(terms.items()):
+    panels, named = Panels(side_by_side([1] * len(terms_of), spacing=0.21 / len(terms_of)), dark=dark), set()
+    for column, (_, names, value) in enumerate(terms_of, start=1):
+        for place, (key, name) in enumerate(names.items()):
             values = [value(line, key) for line in train_lines]
             if all(item is None for item in values):
                 continue
             line = (
                 [{"color": look.text}, {"color": look.muted, "dash": "dash"}][place]
                 if column == 1
-                else {"color": _shade(style, place, len(terms), dark)}
+                else {"color": _shade(style, place, len(names), dark)}
             )
             panels.add(
                 scatter(
@@ -284,7 +318,7 @@ def loss_curves(
             named.add(name)
     last = max(epochs, default=1.0)
     for column, ((title, _, _), unit) in enumerate(
-        zip(terms_of, ("nats", "nats", "1 − cosine"), strict=True), start=1
+        zip(terms_of, ("nats", *(term.unit for term in terms)), strict=True), start=1
     ):
         panels.x_axis(column, title={"text": "epoch", "standoff": 6}, range=[0, max(last, 1e-3)])
         panels.y_axis(
@@ -323,7 +357,7 @@ def _pair_line(
     pair: int,
     values: np.ndarray,
     scale: float,
-    column: int,
+    term: Term,
     *,
     faded: bool,
     several: bool,
@@ -331,7 +365,7 @@ def _pair_line(
 ) -> dict:
     student_layer, teacher_layer = run.pairs[pair]
     short = f"layer {student_layer + 1} ↔ {teacher_layer + 1}"
-    what = ("attention KL", "nats") if column == 1 else ("CLS distance", "(1 − cosine)")
+    unit = term.unit if term.unit.isalpha() else f"({term.unit})"
     return scatter(
         x=numbers(np.asarray(run.epochs) * scale, 4),
         y=numbers(values, 6),
@@ -339,25 +373,27 @@ def _pair_line(
         opacity=0.45 if faded else 1.0,
         name=f"{safe(run.label, 40)} · {short}" if several else short,
         legendgroup=f"{run.run_id}/{pair}",
-        showlegend=column == 1,
+        showlegend=term.key == "attention_kl",
         line={"color": _shade(style, pair, len(run.pairs), dark), "dash": style.dash, "width": 2},
         marker={"symbol": PAIR_SYMBOLS[pair % len(PAIR_SYMBOLS)], "size": 8},
         customdata=[[run.run_id, pair, int(step)] for step in run.steps],
         text=[f"epoch {epoch:.2f}, step {step}" for epoch, step in zip(run.epochs, run.steps, strict=True)],
-        hovertemplate=f"{safe(run.label)}<br>{pair_name(run.pairs[pair])}<br>%{{text}}: {what[0]} %{{y:.4f}} "
-        f"{what[1]}<extra></extra>",
+        hovertemplate=f"{safe(run.label)}<br>{pair_name(run.pairs[pair])}<br>%{{text}}: {term.title} "
+        f"%{{y:.4f}} {unit}<extra></extra>",
     )
 
 
-def _before_training(panels: Panels, run: RunCurves, style: Style, scale: float) -> None:
+def _before_training(
+    panels: Panels, terms: Sequence[Term], run: RunCurves, style: Style, scale: float
+) -> None:
     """Dotted levels at the values of the first moment, one legend entry for all."""
     if not len(run.epochs):
         return
     end = max(run.epochs) * scale
-    for column, values in (
-        (1, np.asarray(run.attention_kl)),
-        (2, np.maximum(np.asarray(run.cls_distance), SMALLEST_DISTANCE)),
-    ):
+    for column, term in enumerate(terms, start=1):
+        values = run.of(term)
+        if values is None:
+            continue
         for pair in range(len(run.pairs)):
             panels.add(
                 scatter(
@@ -379,7 +415,7 @@ def _before_training(panels: Panels, run: RunCurves, style: Style, scale: float)
             )
 
 
-def _stage_lines(panels: Panels, run: RunCurves, scale: float) -> None:
+def _stage_lines(panels: Panels, num_panels: int, run: RunCurves, scale: float) -> None:
     """A vertical line where a stage begins, its name above the panel: on a second line, or left out, where
     names would overlap.
     """
@@ -390,7 +426,7 @@ def _stage_lines(panels: Panels, run: RunCurves, scale: float) -> None:
         line = next((line for line in range(STAGE_ROWS) if free_from[line] <= begin), None)
         if line is not None:
             free_from[line] = begin + span * (len(name) + 1) * CHARACTER_PIXELS / PANEL_PIXELS
-        for column in (1, 2):
+        for column in range(1, num_panels + 1):
             panels.vertical_line(
                 begin * scale, line={"color": look.muted, "width": 1, "dash": "dot"}, panel=column
             )

@@ -1,1 +1,4 @@
-"""The paper's method: losses, stages of the strategies, and what a step minimises."""
+"""The paper's method, pure: losses, terms, stages, what is wanted of a teacher, what a step minimises.
+
+Nothing here imports the rest of kdviz: models, data and settings come in as arguments.
+"""

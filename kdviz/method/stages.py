@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from kdviz.config import RunConfig
+from kdviz.method.settings import MethodSettings
+
+STRATEGIES = ("hard", "soft", "all", "pid", "sid")
+INTERNAL = ("all", "pid", "sid")
+STAGED = ("pid", "sid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,32 +64,34 @@ class Stage:
         return {"layers": list(self.layers), "classification": self.classification}
 
 
-def planned_stages(config: RunConfig) -> list[Stage]:
+def planned_stages(settings: MethodSettings) -> list[Stage]:
     """The stages of a run as planned (paper: section on strategies and Algorithm 1).
 
     `pid`: one pair at a time, then classification. `sid`: pair 1, then 1 and 2, …, then classification. Their
     default split gives each layer total // (layers + 1) epochs, and the last stage what is left.
     """
-    labels = "soft+hard" if config.hard_labels else "soft"
+    labels = "soft+hard" if settings.hard_labels else "soft"
     layers = (
-        tuple(sorted(config.active_pairs)) if config.active_pairs else tuple(range(config.student_layers))
+        tuple(sorted(settings.active_pairs))
+        if settings.active_pairs
+        else tuple(range(settings.student_layers))
     )
-    if config.strategy == "hard":
-        return [Stage(layers=(), classification="hard", epochs=config.epochs)]
-    if config.strategy == "soft":
-        return [Stage(layers=(), classification=labels, epochs=config.epochs)]
-    if config.strategy == "all":
-        return [Stage(layers=layers, classification=labels, epochs=config.epochs)]
-    each = config.epochs_per_layer or max(1, config.epochs // (len(layers) + 1))
+    if settings.strategy == "hard":
+        return [Stage(layers=(), classification="hard", epochs=settings.epochs)]
+    if settings.strategy == "soft":
+        return [Stage(layers=(), classification=labels, epochs=settings.epochs)]
+    if settings.strategy == "all":
+        return [Stage(layers=layers, classification=labels, epochs=settings.epochs)]
+    each = settings.epochs_per_layer or max(1, settings.epochs // (len(layers) + 1))
     internal = [
         Stage(
-            layers=(layer,) if config.strategy == "pid" else layers[: position + 1],
-            classification=labels if config.soft_throughout else "none",
+            layers=(layer,) if settings.strategy == "pid" else layers[: position + 1],
+            classification=labels if settings.soft_throughout else "none",
             epochs=each,
             # A layer is finished when its loss is dropped: in pid with every move, in sid only before the
             # last stage.
             frozen_below=layers[position - 1] + 1
-            if config.freeze_finished and config.strategy == "pid" and position
+            if settings.freeze_finished and settings.strategy == "pid" and position
             else 0,
         )
         for position, layer in enumerate(layers)
@@ -93,9 +99,9 @@ def planned_stages(config: RunConfig) -> list[Stage]:
     last = Stage(
         layers=(),
         classification=labels,
-        epochs=config.epochs - each * len(layers),
-        frozen_below=layers[-1] + 1 if config.freeze_finished else 0,
-        only_classifier=config.classifier_only_last,
+        epochs=settings.epochs - each * len(layers),
+        frozen_below=layers[-1] + 1 if settings.freeze_finished else 0,
+        only_classifier=settings.classifier_only_last,
     )
     return [*internal, last]
 

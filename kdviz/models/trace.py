@@ -5,7 +5,7 @@ before dropout: the probabilities transformers returns in train mode are after i
 more. The recorder travels with the call, so traces in several threads do not meet.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -25,11 +25,13 @@ class Trace:
 
     `cls`: [CLS] vector at the output of every layer that was run, each (batch, hidden). `log_probs`: by
     layer, attention log-probabilities (batch, heads, query, key) in float32, those of padded keys −inf.
-    `last`: output of the last layer that was run (batch, seq, hidden).
+    `parts`: the queries, keys or values asked for, by name and layer, (batch, heads, seq, size). `last`:
+    output of the last layer that was run (batch, seq, hidden).
     """
 
     cls: tuple[Tensor, ...]
     log_probs: dict[int, Tensor]
+    parts: dict[str, dict[int, Tensor]]
     last: Tensor
 
 
@@ -41,6 +43,14 @@ class Recorder:
     generator: torch.Generator | None
     layer: int = 0
     log_probs: dict[int, Tensor] = field(default_factory=dict)
+    wanted_parts: Mapping[str, Collection[int]] = field(default_factory=dict)
+    parts: dict[str, dict[int, Tensor]] = field(default_factory=dict)
+
+    def keep(self, **found: Tensor) -> None:
+        """Keep those of the layer's queries, keys and values that are wanted."""
+        for name, layers in self.wanted_parts.items():
+            if self.layer in layers:
+                self.parts.setdefault(name, {})[self.layer] = found[name]
 
 
 class SeededDropout(nn.Module):
@@ -74,13 +84,14 @@ def trace(
     *,
     num_layers: int | None = None,
     record: Collection[int] = (),
+    parts: Mapping[str, Collection[int]] | None = None,
     generator: torch.Generator | None = None,
 ) -> Trace:
     """Run the embeddings and the first `num_layers` layers (default: all) of a BERT classifier; inputs
     (batch, seq).
 
-    `record`: layers (0-based) whose attention is wanted. `generator`: source of attention dropout in train
-    mode.
+    `record`: layers (0-based) whose attention is wanted; `parts`: those whose "queries", "keys" or "values"
+    are. `generator`: source of attention dropout in train mode.
     """
     family = family_of(model)
     layers = family.layer_list(model)[:num_layers]
@@ -89,7 +100,7 @@ def trace(
             f"record: expected layers from 0 to {len(layers) - 1}, the ones that are run, got "
             f"{sorted(record)}"
         )
-    recorder = Recorder(wanted=frozenset(record), generator=generator)
+    recorder = Recorder(wanted=frozenset(record), generator=generator, wanted_parts=parts or {})
     mask = None if bool(attention_mask.all()) else attention_mask[:, None, None, :].bool()
     hidden = family.embed(model, input_ids, token_type_ids)
     shared = family.shared(model, hidden)
@@ -97,7 +108,7 @@ def trace(
     for recorder.layer, layer in enumerate(layers):
         hidden = family.run_layer(layer, hidden, mask, recorder, **shared)
         cls.append(hidden[:, 0])
-    return Trace(cls=tuple(cls), log_probs=recorder.log_probs, last=hidden)
+    return Trace(cls=tuple(cls), log_probs=recorder.log_probs, parts=recorder.parts, last=hidden)
 
 
 def classify(model: nn.Module, last: Tensor) -> Tensor:
@@ -123,6 +134,8 @@ def attend(
     else, without a bias or a dropout of our own, it is torch's fused attention.
     """
     generator = recorder.generator if recorder else None
+    if recorder is not None:
+        recorder.keep(queries=query, keys=key, values=value)
     recorded = recorder is not None and recorder.layer in recorder.wanted
     if not recorded and bias is None and not (dropout and generator is not None):
         output = functional.scaled_dot_product_attention(

@@ -139,8 +139,10 @@ class RunWriter:
                 "label": evaluated.labels.astype(np.int32),
                 "teacher_logits": evaluated.teacher_logits,
                 "student_logits": evaluated.student_logits,
-                "attention_kl": evaluated.attention_kl.mean(axis=2),
-                "cls_distance": evaluated.cls_distance,
+                **{
+                    key: values.mean(axis=2) if values.ndim == 3 else values
+                    for key, values in evaluated.terms.items()
+                },
             },
         )
 

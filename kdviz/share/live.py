@@ -9,6 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
+from kdviz.figures.curves import further_terms
 from kdviz.jobs.queue import Queue
 from kdviz.runs.reader import Run, Store, Unreadable
 
@@ -35,13 +36,14 @@ def thinned(lines: Sequence[dict], most: int = MOST_POINTS) -> list[dict]:
 @dataclass(frozen=True, kw_only=True)
 class Mismatch:
     """The probes' mismatch through training: `epochs` and `steps` (m,), `attention_kl` (m, pairs) in nats,
-    `cls_distance` (m, pairs).
+    `cls_distance` (m, pairs), `others` those of the further terms trained, by name in metrics.jsonl.
     """
 
     epochs: list[float]
     steps: list[int]
     attention_kl: np.ndarray
     cls_distance: np.ndarray
+    others: dict[str, np.ndarray]
 
 
 def mismatch_so_far(run: Run) -> Mismatch | None:
@@ -58,6 +60,7 @@ def mismatch_so_far(run: Run) -> Mismatch | None:
         steps=[int(line["step"]) for line in lines],
         attention_kl=kl,
         cls_distance=distance,
+        others=further_terms(lines, len(run.pairs)),
     )
 
 

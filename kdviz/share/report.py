@@ -18,13 +18,16 @@ from kdviz.figures import (
     score_curves,
     scores_with_intervals,
 )
+from kdviz.figures.curves import further_terms
 from kdviz.runs.reader import Run
 from kdviz.tasks import METRIC_TITLES, TASKS
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1B1F24; background: #FFFFFF; max-width: 1180px; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1B1F24; background: #FFFFFF; max-width: 1180px;
+  margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; } td, th { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #E3E6EA; }
+table { border-collapse: collapse; } td, th { padding: .25rem .9rem .25rem 0; text-align: left;
+  vertical-align: top; border-bottom: 1px solid #E3E6EA; }
 .banner { background: #F5F6F8; padding: .6rem 1rem; border-radius: .4rem; } .sentence { font-style: italic; }
 """
 LEFT_OUT = {"data", "versions", "stages", "pairs", "labels", "metrics", "owner"}
@@ -79,7 +82,8 @@ def _scores(run: Run) -> str:
     for name, value in last["metrics"].items():
         low, high = last["intervals"][name]
         rows.append(
-            f"<tr><td>{METRIC_TITLES[name]}</td><td>{last['teacher_metrics'][name]:.3f}</td><td>{value:.3f}</td><td>{low:.3f} "
+            f"<tr><td>{METRIC_TITLES[name]}</td><td>{last['teacher_metrics'][name]:.3f}</td>"
+            f"<td>{value:.3f}</td><td>{low:.3f} "
             ""
             ""
             ""
@@ -124,6 +128,7 @@ def _layer_curves(run: Run) -> go.Figure:
         pairs=run.pairs,
         attention_kl=[line["mismatch"]["attention_kl"] for line in evals],
         cls_distance=[line["mismatch"]["cls_distance"] for line in evals],
+        others=further_terms(evals, len(run.pairs)),
         stages=[(line["epoch"], line["stage"]["name"]) for line in run.stage_lines],
     )
     return layer_curves([curves], over=f"{evals[-1]['n']:,} evaluation examples")

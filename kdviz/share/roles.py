@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
-from kdviz.palette import STRATEGIES
+from kdviz.method.stages import STRATEGIES
 from kdviz.runs.reader import Run
 from kdviz.share.view import LINK_NAMES, View, step_of_epoch
 from kdviz.tasks import TASKS

@@ -1,12 +1,18 @@
 """Where a model runs and in which numbers: device and arithmetic, each with its reason."""
 
+from __future__ import annotations
+
 from contextlib import nullcontext
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from kdviz.errors import RequestError
+
+if TYPE_CHECKING:
+    from kdviz.models.answer import RunIn
 
 
 def choose_device(wanted: str) -> tuple[torch.device, str]:
@@ -61,8 +67,8 @@ def _bfloat16_gain() -> float:
     return seconds[torch.float32] / seconds[torch.bfloat16]
 
 
-def arithmetic(device: torch.device, dtype: torch.dtype):
-    """A factory of the context in which a model's forward runs: autocast for half precision, else nothing."""
+def arithmetic(device: torch.device, dtype: torch.dtype) -> RunIn:
+    """What makes the context of a model's forward: autocast for half precision, else nothing."""
     if dtype is torch.float32:
         return nullcontext
     return lambda: torch.autocast(device.type, dtype=dtype)

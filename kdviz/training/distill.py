@@ -2,24 +2,30 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from kdviz.errors import RunFailed
-from kdviz.method.objective import Terms, set_trainable, stage_needs, step_terms
+from kdviz.data.encoded import Batch
+from kdviz.method.objective import Terms
 from kdviz.method.stages import StageSchedule, planned_stages
+from kdviz.method.targets import stage_needs
+from kdviz.method.terms import measured_terms
 from kdviz.models.build import config_of
 from kdviz.models.trace import seed_dropout
 from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.runs.epoch_weights import keep_weights
 from kdviz.runs.writer import RunWriter
 from kdviz.training.cost import measure_cost
-from kdviz.training.eta import Clock
+from kdviz.training.epoch import Recipe, train_epoch_of
+from kdviz.training.eta import Clock, Stopwatch
 from kdviz.training.evaluate import evaluate
-from kdviz.training.optimise import derived_seed, learning_rate_at, make_optimizer, optimizer_step
+from kdviz.training.events import Event, MomentDue, StageBegun, StepDone
+from kdviz.training.listeners import LossLines, NewestDistance
+from kdviz.training.optimise import derived_seed, make_optimizer
 from kdviz.training.prepare import Prepared, make_student
+from kdviz.training.step import set_trainable, step_terms
 from kdviz.training.teacher import teacher_score
 from kdviz.training.used_rows import train_all_rows, train_used_rows
 
@@ -32,6 +38,7 @@ class Distillation:
     def __init__(self, prepared: Prepared, writer: RunWriter, check_stop: Callable[[], None]):
         self.prepared, self.writer, self.check_stop = prepared, writer, check_stop
         self.config, self.pairs = prepared.config, prepared.pairs
+        self.terms = measured_terms(self.config.terms if self.config.uses_internal_terms else ())
         self.generator = torch.Generator(device=prepared.device)
         self.student: nn.Module = make_student(prepared)
         seed_dropout(self.student, self.generator)
@@ -42,14 +49,28 @@ class Distillation:
         self.schedule = StageSchedule(planned_stages(self.config), self.config.cosine_threshold)
         self.steps_per_epoch = math.ceil(len(prepared.train) / self.config.batch_size)
         self.total_steps = self.steps_per_epoch * self.config.epochs
+        self.recipe = Recipe(
+            seed=self.config.seed,
+            total_steps=self.total_steps,
+            learning_rate=self.config.learning_rate,
+            warmup_share=self.config.warmup_share,
+            max_grad_norm=self.config.max_grad_norm,
+        )
         self.moments = prepared.probes.moments(self.total_steps, self.config.snapshots)
         self.epoch = self.step = 0
         self.seconds = {"training": 0.0, "evaluation": 0.0}
+        self.watch = Stopwatch()
         self.clock = Clock(
             self.schedule, self.steps_per_epoch, self.config.epochs, self.config.student_layers
         )
-        self._recent: list[Terms] = []
-        self._recent_begin = time.perf_counter()
+        self.distance = NewestDistance()
+        lines = LossLines(
+            self.total_steps // TRAIN_LINES,
+            self._train_line,
+            what="the loss",
+            advice=f"lower learning_rate (now {self.config.learning_rate:g})",
+        )
+        self.listeners = (self._follow, lines, self.distance, self.clock, self._tell_step)
 
     @property
     def checkpoints(self):
@@ -57,14 +78,26 @@ class Distillation:
 
     def run(self) -> None:
         """Train to the end. Raises Stopped, or RunFailed where the loss is no number any more."""
+        for _ in self.train():
+            pass
+        self.finish()
+
+    def train(self) -> Iterator[None]:
+        """All epochs that are left; hands over after every step and every epoch, so that several students can
+        take turns. Nothing that happens in between changes what is trained.
+        """
         score = self._score_teacher()
         if not self._resume():
             self.writer.line({"kind": "teacher_score", "step": 0, "epoch": 0, **score})
             self.begin()
         while self.epoch < self.config.epochs:
-            self.train_epoch()
+            for event in self.train_epoch():
+                if isinstance(event, StepDone):
+                    self.watch.pause()
+                    yield
+                    self.watch.go_on()
             self._end_epoch()
-        self._finish()
+            yield
 
     def _score_teacher(self) -> dict:
         prepared = self.prepared
@@ -98,95 +131,88 @@ class Distillation:
         self.probe()
         self._evaluate_and_publish()
 
-    def train_epoch(self) -> None:
-        config, stage = self.config, self.schedule.current
-        if self.schedule.epochs_in_stage == 0:
-            self.writer.line(
-                {
-                    "kind": "stage",
-                    "step": self.step,
-                    "epoch": self.epoch,
-                    "index": self.schedule.index,
-                    "stage": stage.to_dict(),
-                }
-            )
+    def train_epoch(self) -> Iterator[Event]:
+        """One epoch in the present stage; every event is told to the listeners, and then handed on."""
+        begin = self.watch.seconds
+        for event in self._events():
+            for listener in self.listeners:
+                listener(event)
+            yield event
+        self.seconds["training"] += self.watch.seconds - begin
+
+    def _events(self) -> Iterator[Event]:
+        stage, prepared = self.schedule.current, self.prepared
+        yield StageBegun(step=self.step, epoch=self.epoch, index=self.schedule.index, stage=stage)
         set_trainable(self.student, stage)
-        needs = stage_needs(stage, self.pairs, config)
-        every = max(1, self.total_steps // TRAIN_LINES)
-        self.student.train()
-        self._recent, self._recent_begin, begin = [], time.perf_counter(), time.perf_counter()
-        distances: list[Tensor] = []
-        order = self.prepared.train.training_order(
-            batch_size=config.batch_size, seed=derived_seed("order", config.seed), epoch=self.epoch
-        )
-        for number, positions in enumerate(order, start=1):
-            self.check_stop()
-            batch = self.prepared.train.batch(positions).to(self.prepared.device)
-            teacher = self.prepared.train_outputs.gather(batch, needs)
-            self.generator.manual_seed(derived_seed(config.seed, "step", self.step))
-            terms = step_terms(
-                self.student,
-                batch,
-                teacher,
-                stage=stage,
-                pairs=self.pairs,
-                config=config,
-                generator=self.generator,
-                run_in=self.prepared.run_in,
-            )
-            terms.total.backward()
-            learning_rate = learning_rate_at(
-                self.step,
-                total_steps=self.total_steps,
-                peak=config.learning_rate,
-                warmup_share=config.warmup_share,
-            )
-            optimizer_step(
-                self.optimizer,
-                self.student.parameters(),
-                learning_rate=learning_rate,
-                max_grad_norm=config.max_grad_norm,
-            )
-            self.step += 1
-            self._recent.append(terms.detached())
-            if terms.newest_cls_distance is not None:
-                distances.append(terms.newest_cls_distance.detach() * len(positions))
-            if self.step % every == 0 or number == len(order):
-                self._train_line(learning_rate)
-            self.clock.step(self.schedule.index)
-            if self.step in self.moments:
-                self.probe()
-            self._tell("distilling")
-        self.seconds["training"] += time.perf_counter() - begin
-        self.newest_distance = (
-            float(torch.stack(distances).sum()) / len(self.prepared.train) if distances else None
+        yield from train_epoch_of(
+            self.student,
+            self.optimizer,
+            self.generator,
+            self.recipe,
+            prepared.train.training_order(
+                batch_size=self.config.batch_size,
+                seed=derived_seed("order", self.config.seed),
+                epoch=self.epoch,
+            ),
+            batch_of=prepared.batch_of,
+            terms_of=self._terms,
+            first_step=self.step,
+            before_step=lambda step: self.check_stop(),
+            moments=self.moments,
         )
 
-    def _train_line(self, learning_rate: float) -> None:
-        """Write the mean of the terms since the last line; the only place where numbers leave the device."""
-        means, stage = Terms.means(self._recent), self.schedule.current
-        record = {
-            "kind": "train",
-            "step": self.step,
-            "epoch": self.step / self.steps_per_epoch,
-            "stage": stage.for_metrics(),
-            "loss": means.pop("total"),
-            "losses": means,
-            "learning_rate": learning_rate,
-            "seconds": time.perf_counter() - self._recent_begin,
-            "steps": len(self._recent),
-        }
-        self.writer.line(record)
-        if not math.isfinite(record["loss"]):
-            raise RunFailed(
-                f"the loss became {record['loss']} at step {self.step} of {self.total_steps}; lower "
-                f"learning_rate (now {self.config.learning_rate:g})"
-            )
-        self._recent, self._recent_begin = [], time.perf_counter()
+    def _terms(self, batch: Batch) -> Terms:
+        """Ask teacher and student as far as the stage needs them, and form its terms."""
+        stage, config = self.schedule.current, self.config
+        teacher = self.prepared.train_outputs.gather(batch, stage_needs(stage, self.pairs, config))
+        return step_terms(
+            self.student,
+            batch,
+            teacher,
+            stage=stage,
+            pairs=self.pairs,
+            settings=config,
+            generator=self.generator,
+            run_in=self.prepared.run_in,
+        )
+
+    def _follow(self, event: Event) -> None:
+        """What the run itself does at an event: count steps, note a stage's beginning, store a moment."""
+        if isinstance(event, StepDone):
+            self.step = event.step
+        elif isinstance(event, MomentDue):
+            self.probe()
+        elif isinstance(event, StageBegun):
+            self.watch.lap()
+            if self.schedule.epochs_in_stage == 0:
+                self.writer.line(
+                    {
+                        "kind": "stage",
+                        "step": event.step,
+                        "epoch": event.epoch,
+                        "index": event.index,
+                        "stage": event.stage.to_dict(),
+                    }
+                )
+
+    def _train_line(self, event: StepDone, means: dict, num_steps: int) -> None:
+        self.writer.line(
+            {
+                "kind": "train",
+                "step": event.step,
+                "epoch": event.step / self.steps_per_epoch,
+                "stage": self.schedule.current.for_metrics(),
+                "loss": means["total"],
+                "losses": {name: value for name, value in means.items() if name != "total"},
+                "learning_rate": event.learning_rate,
+                "seconds": self.watch.lap(),
+                "steps": num_steps,
+            }
+        )
 
     def probe(self) -> None:
         """Store the student's maps of the probes, and the mismatch over the probes alone."""
-        mismatch, results, maps = self.prepared.probes.measure(self.student, self.pairs)
+        mismatch, results, maps = self.prepared.probes.measure(self.student, self.pairs, self.terms)
         self.writer.snapshot(self.step, maps)
         self.writer.line(
             {
@@ -200,7 +226,7 @@ class Distillation:
 
     def _end_epoch(self) -> None:
         self.epoch += 1
-        moved = self.schedule.epoch_ended(self.newest_distance)
+        moved = self.schedule.epoch_ended(self.distance.take())
         if moved:
             self.writer.log.info("stage %d begins after epoch %d", self.schedule.index + 1, self.epoch)
         self._evaluate_and_publish()
@@ -217,6 +243,7 @@ class Distillation:
                 prepared.evaluation_outputs[name],
                 self.pairs,
                 num_teacher_layers=prepared.num_teacher_layers,
+                terms=self.terms,
                 with_cka=not record,
                 tick=self.check_stop,
             )
@@ -264,7 +291,8 @@ class Distillation:
         drop_older(self.checkpoints, self.epoch)
         self._tell("distilling", force=True)
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """Measure what teacher and student cost, once training is over."""
         self._tell("measuring cost", force=True)
         train_all_rows(self.student)
         main = next(iter(self.prepared.evaluations.values()))
@@ -277,6 +305,10 @@ class Distillation:
             tick=self.check_stop,
         )
         self.writer.summary(self.prepared.task.primary_metric, {"seconds": self.seconds, "cost": cost})
+
+    def _tell_step(self, event: Event) -> None:
+        if isinstance(event, StepDone):
+            self._tell("distilling")
 
     def _tell(self, phase: str, *, force: bool = False) -> None:
         self.writer.update_status(

@@ -1,8 +1,34 @@
-"""How long a run still takes, from how long its steps and evaluations took so far."""
+"""How long a run took, and how long it still takes, from how long its steps and evaluations took so far."""
 
 import time
 
 from kdviz.method.stages import StageSchedule
+from kdviz.training.events import Event, StageBegun, StepDone
+
+
+class Stopwatch:
+    """Seconds that one training itself took, without those in which others take their turn."""
+
+    def __init__(self) -> None:
+        self._counted, self._since, self._lap = 0.0, time.perf_counter(), 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Counted so far; while it runs."""
+        return self._counted + time.perf_counter() - self._since
+
+    def pause(self) -> None:
+        """Count no more until `go_on`."""
+        self._counted = self.seconds
+
+    def go_on(self) -> None:
+        """Count again."""
+        self._since = time.perf_counter()
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        before, self._lap = self._lap, self.seconds
+        return self._lap - before
 
 
 class Clock:
@@ -18,10 +44,14 @@ class Clock:
         self._last: float | None = None
         self._current = 0
 
-    def step(self, stage_index: int) -> None:
-        """Count one step that just ended in that stage."""
-        now, last = time.perf_counter(), self._last
-        self._last, self._current = now, stage_index
+    def __call__(self, event: Event) -> None:
+        """Listen to a training: count each step when it has ended."""
+        if isinstance(event, StageBegun):
+            self._current = event.index
+        if not isinstance(event, StepDone):
+            return
+        now, last, stage_index = time.perf_counter(), self._last, self._current
+        self._last = now
         if last is None or now - last > 60:
             return
         unit = (now - last) / self._units[stage_index]

@@ -2,7 +2,7 @@
 other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,36 +12,33 @@ from torch import nn
 from kdviz.analysis import cka_matrix
 from kdviz.data.encoded import EncodedSet
 from kdviz.method import losses
-from kdviz.models.trace import classify, trace
+from kdviz.method.targets import Answers, Needs, Pairs
+from kdviz.method.term import CLS, Term
+from kdviz.method.terms import measured_terms
+from kdviz.models.answer import answer
 from kdviz.tasks import Task, score_intervals, scores
-from kdviz.training.teacher_outputs import Needs
+from kdviz.training.teacher_outputs import TeacherOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
     """Results over a set of n examples, in the set's order.
 
-    Logits (n, classes); `attention_kl` in nats (n, pairs, heads); `cls_distance` (n, pairs); `cka` (student
-    layers, teacher layers), linear CKA of the [CLS] vectors, or None where the teacher's vectors of all
-    layers were not asked.
+    Logits (n, classes); `terms` by name in metrics.jsonl: (n, pairs), of those with heads (n, pairs, heads);
+    `cka` (student layers, teacher layers), linear CKA of the [CLS] vectors, or None where the teacher's
+    vectors of all layers were not asked.
     """
 
     index: np.ndarray
     labels: np.ndarray
     teacher_logits: np.ndarray
     student_logits: np.ndarray
-    attention_kl: np.ndarray
-    cls_distance: np.ndarray
+    terms: dict[str, np.ndarray]
     cka: np.ndarray | None
 
     def mismatch(self) -> dict[str, list]:
         """Means over examples: sums over all of them divided by their number, never means of batch means."""
-        heads = self.attention_kl.mean(axis=0, dtype=np.float64)
-        return {
-            "attention_kl": heads.mean(axis=1).tolist(),
-            "attention_kl_heads": heads.tolist(),
-            "cls_distance": self.cls_distance.mean(axis=0, dtype=np.float64).tolist(),
-        }
+        return mismatch_of(self.terms)
 
     def record(self, task: Task) -> dict:
         """The numbers of an eval line: metrics with intervals and n, mismatch, agreement, logit KL."""
@@ -61,35 +58,83 @@ class Evaluated:
         }
 
 
+def mismatch_of(terms: dict[str, np.ndarray]) -> dict[str, list]:
+    """The mismatch of each matched pair, term by term, from values per example: (n, pairs) or, of those with
+    heads, (n, pairs, heads).
+    """
+    found: dict[str, list] = {}
+    for key, values in terms.items():
+        means = values.mean(axis=0, dtype=np.float64)
+        if means.ndim == 2:
+            found[key], found[f"{key}_heads"] = means.mean(axis=1).tolist(), means.tolist()
+        else:
+            found[key] = means.tolist()
+    return found
+
+
+def term_values(
+    terms: Sequence[Term], pairs: Pairs, teacher: Answers, student: Answers, mask: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Each term of every pair for every example of a batch: (batch, pairs) or (batch, pairs, heads)."""
+    return {
+        term.key: torch.stack(
+            [
+                term.loss(
+                    teacher.reading(term.reads.name)[teacher_layer],
+                    student.reading(term.reads.name)[student_layer],
+                    mask,
+                )
+                for student_layer, teacher_layer in pairs
+            ],
+            dim=1,
+        )
+        for term in terms
+    }
+
+
+def evaluation_needs(layers: Collection[int], cls_layers: Collection[int], terms: Sequence[Term]) -> Needs:
+    """What an evaluation wants of a model: logits, what `terms` read of `layers`, [CLS] of `cls_layers`."""
+    wanted: dict[str, set[int]] = {CLS.name: set(cls_layers)}
+    for term in terms:
+        wanted.setdefault(term.reads.name, set()).update(layers)
+    return Needs.of(**wanted)
+
+
 def evaluate(
     student: nn.Module,
     encoded: EncodedSet,
-    outputs,
-    pairs: tuple[tuple[int, int], ...],
+    outputs: TeacherOutputs,
+    pairs: Pairs,
     *,
     num_teacher_layers: int,
+    terms: Sequence[Term] = (),
     with_cka: bool = True,
     tick: Callable[[], None] = lambda: None,
 ) -> Evaluated:
     """Evaluate `student` on `encoded` against the teacher's `outputs`, in eval mode, without gradient.
 
-    In float32 whatever the arithmetic of training, so that a stranger can recompute every number from the
-    weights. `tick` is called between batches and may raise. The student's mode is put back.
+    `terms`: those to measure (default: the paper's). In float32 whatever the arithmetic of training, so that
+    a stranger can recompute every number from the weights. `tick` is called between batches and may raise.
+    The student's mode is put back.
     """
-    device = next(student.parameters()).device
-    cls_layers = range(num_teacher_layers) if with_cka else [layer for _, layer in pairs]
-    needs = Needs(
-        logits=True, cls_layers=frozenset(cls_layers), map_layers=frozenset(layer for _, layer in pairs)
+    device, config = next(student.parameters()).device, student.config
+    terms, num = terms or measured_terms(), len(encoded)
+    needs = evaluation_needs(
+        [layer for _, layer in pairs], range(num_teacher_layers) if with_cka else (), terms
     )
-    num, num_heads, num_classes = len(encoded), student.config.num_attention_heads, student.config.num_labels
-    logits = np.zeros((2, num, num_classes), dtype=np.float32)
-    kl, distance = (
-        np.zeros((num, len(pairs), num_heads), dtype=np.float32),
-        np.zeros((num, len(pairs)), dtype=np.float32),
-    )
-    hidden = student.config.hidden_size
-    student_cls = np.zeros((len(pairs), num, hidden), dtype=np.float32) if with_cka else None
-    teacher_cls = np.zeros((num_teacher_layers, num, hidden), dtype=np.float32) if with_cka else None
+    own_layers = [layer for layer, _ in pairs]
+    own_needs = evaluation_needs(own_layers, own_layers if with_cka else (), terms)
+    logits = np.zeros((2, num, config.num_labels), dtype=np.float32)
+    values = {
+        term.key: np.zeros(
+            (num, len(pairs)) + (config.num_attention_heads,) * term.has_heads, dtype=np.float32
+        )
+        for term in terms
+    }
+    cls = [
+        np.zeros((layers if with_cka else 0, num, config.hidden_size), dtype=np.float32)
+        for layers in (len(pairs), num_teacher_layers)
+    ]
     was_training = student.training
     student.eval()
     try:
@@ -98,36 +143,23 @@ def evaluate(
             batch = encoded.batch(positions).to(device)
             teacher = outputs.gather(batch, needs)
             with torch.no_grad():
-                traced = trace(student, *batch.inputs, record=[layer for layer, _ in pairs])
-                student_logits = classify(student, traced.last)
-                logits[0, positions], logits[1, positions] = _numpy(teacher.logits), _numpy(student_logits)
-                for number, (student_layer, teacher_layer) in enumerate(pairs):
-                    kl[positions, number] = _numpy(
-                        losses.attention_kl_per_head(
-                            teacher.log_probs[teacher_layer],
-                            traced.log_probs[student_layer],
-                            batch.attention_mask,
-                        )
-                    )
-                    distance[positions, number] = _numpy(
-                        losses.cls_distance_per_example(teacher.cls[teacher_layer], traced.cls[student_layer])
-                    )
-            if with_cka:
-                for layer in range(len(pairs)):
-                    student_cls[layer, positions] = _numpy(traced.cls[layer])
-                for layer in range(num_teacher_layers):
-                    teacher_cls[layer, positions] = _numpy(teacher.cls[layer])
+                own = answer(student, batch.inputs, own_needs)
+                found = term_values(terms, pairs, teacher, own, batch.attention_mask)
+            logits[0, positions], logits[1, positions] = _numpy(teacher.logits), _numpy(own.logits)
+            for key, value in found.items():
+                values[key][positions] = _numpy(value)
+            for kept, answers in zip(cls, (own, teacher), strict=True):
+                for layer in range(len(kept)):
+                    kept[layer, positions] = _numpy(answers.reading(CLS.name)[layer])
     finally:
         student.train(was_training)
-    cka = cka_matrix(student_cls, teacher_cls) if with_cka else None
     return Evaluated(
         index=encoded.index,
         labels=encoded.labels.astype(np.int64),
         teacher_logits=logits[0],
         student_logits=logits[1],
-        attention_kl=kl,
-        cls_distance=distance,
-        cka=cka,
+        terms=values,
+        cka=cka_matrix(*cls) if with_cka else None,
     )
 
 
@@ -142,7 +174,7 @@ def predict(model: nn.Module, encoded: EncodedSet, *, tick: Callable[[], None] =
             for positions in encoded.evaluation_batches():
                 tick()
                 logits[positions] = _numpy(
-                    classify(model, trace(model, *encoded.batch(positions).to(device).inputs).last)
+                    answer(model, encoded.batch(positions).to(device).inputs, Needs()).logits
                 )
     finally:
         model.train(was_training)

@@ -6,23 +6,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from kdviz.config import RunConfig
-from kdviz.data.encoded import EncodedSet, Tokenizer
+from kdviz.data.encoded import Batch, EncodedSet, Tokenizer
 from kdviz.errors import RequestError
+from kdviz.method.targets import training_needs
+from kdviz.method.terms import measured_terms
+from kdviz.models.answer import RunIn
 from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.runs.checkpoint import latest
 from kdviz.runs.writer import RunWriter
 from kdviz.tasks import Task
 from kdviz.training.device import arithmetic, choose_device
+from kdviz.training.evaluate import evaluation_needs
 from kdviz.training.optimise import derived_seed
 from kdviz.training.probes import Probes, make_probes
 from kdviz.training.request import Request
 from kdviz.training.teacher import TeacherHooks, finetuned_teacher
-from kdviz.training.teacher_outputs import CachedOutputs, Needs, TeacherOutputs, needs_of, teacher_outputs
+from kdviz.training.teacher_outputs import TeacherOutputs, teacher_outputs
 
 MEBIBYTE = 1 << 20
 
@@ -35,16 +40,20 @@ class Prepared:
     task: Task
     pairs: tuple[tuple[int, int], ...]
     device: torch.device
-    run_in: Callable
+    run_in: RunIn
     checkpoint: Checkpoint
     student_checkpoint: Checkpoint
     train: EncodedSet
     evaluations: dict[str, EncodedSet]
     teacher: nn.Module
     teacher_folder: Path
-    train_outputs: TeacherOutputs | CachedOutputs
-    evaluation_outputs: dict[str, TeacherOutputs | CachedOutputs]
+    train_outputs: TeacherOutputs
+    evaluation_outputs: dict[str, TeacherOutputs]
     probes: Probes
+
+    def batch_of(self, positions: np.ndarray) -> Batch:
+        """The training examples at these positions, on the run's device."""
+        return self.train.batch(positions).to(self.device)
 
     @property
     def num_teacher_layers(self) -> int:
@@ -108,15 +117,15 @@ def prepare(writer: RunWriter, request: Request, check_stop: Callable[[], None])
         run_in=run_in,
         **budget,
     )
-    all_layers = frozenset(range(checkpoint.num_layers))
-    evaluation_needs = Needs(
-        logits=True, cls_layers=all_layers, map_layers=frozenset(layer for _, layer in request.pairs)
+    wanted = evaluation_needs(
+        [layer for _, layer in request.pairs],
+        range(checkpoint.num_layers),
+        measured_terms(config.terms if config.uses_internal_terms else ()),
     )
     # Whatever the arithmetic of training, what is measured is measured in float32: a stranger can recompute
     # it.
     evaluation_outputs = {
-        name: teacher_outputs(teacher, encoded, evaluation_needs, **budget)
-        for name, encoded in evaluations.items()
+        name: teacher_outputs(teacher, encoded, wanted, **budget) for name, encoded in evaluations.items()
     }
     return Prepared(
         config=config,
@@ -133,19 +142,6 @@ def prepare(writer: RunWriter, request: Request, check_stop: Callable[[], None])
         train_outputs=train_outputs,
         evaluation_outputs=evaluation_outputs,
         probes=make_probes(config.task, tokenizer, teacher),
-    )
-
-
-def training_needs(config: RunConfig, pairs: tuple[tuple[int, int], ...]) -> Needs:
-    """What all stages together want of the teacher on the training set."""
-    if not config.uses_internal_terms:
-        return Needs(logits=config.strategy != "hard")
-    active = [pair for pair in pairs if config.active_pairs is None or pair[0] in config.active_pairs]
-    return needs_of(
-        active,
-        logits=True,
-        kl="kl" in config.terms,
-        cos="cos" in config.terms or config.cosine_threshold is not None,
     )
 
 

@@ -1,5 +1,6 @@
 """The probes: the project's own sentences, whose maps a run stores at about twenty moments."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -9,10 +10,12 @@ from torch import nn
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.data.examples import Example
 from kdviz.data.tokens import are_special
-from kdviz.method import losses
-from kdviz.models.trace import classify, trace
+from kdviz.method.targets import Answers, Pairs
+from kdviz.method.term import MAPS, Term
+from kdviz.method.terms import TERMS, measured_terms
+from kdviz.models.answer import answer
 from kdviz.presets import presets
-from kdviz.training.teacher_outputs import TeacherBatch
+from kdviz.training.evaluate import evaluation_needs, mismatch_of, term_values
 
 
 @dataclass(kw_only=True)
@@ -22,7 +25,7 @@ class Probes:
     ids: tuple[str, ...]
     encoded: EncodedSet
     rows: list[dict]
-    teacher: TeacherBatch
+    teacher: Answers
     teacher_maps: dict[str, np.ndarray]
     batch: object
 
@@ -31,49 +34,33 @@ class Probes:
         return frozenset(int(step) for step in np.linspace(0, total_steps, count + 1).round())
 
     def measure(
-        self, student: nn.Module, pairs: tuple[tuple[int, int], ...]
+        self, student: nn.Module, pairs: Pairs, terms: Sequence[Term] = ()
     ) -> tuple[dict, dict, dict[str, np.ndarray]]:
-        """(mismatch over the probes, per-probe results, student maps by probe) in eval mode."""
+        """(mismatch over the probes, per-probe results, student maps by probe) in eval mode. `terms`: those
+        to measure (default: the paper's).
+        """
+        terms, layers = terms or measured_terms(), range(student.config.num_hidden_layers)
         was_training = student.training
         student.eval()
         try:
             with torch.no_grad():
-                traced = trace(student, *self.batch.inputs, record=range(student.config.num_hidden_layers))
-                logits = classify(student, traced.last)
-                kl = torch.stack(
-                    [
-                        losses.attention_kl_per_head(
-                            self.teacher.log_probs[layer], traced.log_probs[own], self.batch.attention_mask
-                        )
-                        for own, layer in pairs
-                    ],
-                    dim=1,
-                )
-                distance = torch.stack(
-                    [
-                        losses.cls_distance_per_example(self.teacher.cls[layer], traced.cls[own])
-                        for own, layer in pairs
-                    ],
-                    dim=1,
-                )
+                needs = evaluation_needs(layers, (), [TERMS["kl"], *terms])
+                own = answer(student, self.batch.inputs, needs)
+                found = term_values(terms, pairs, self.teacher, own, self.batch.attention_mask)
         finally:
             student.train(was_training)
-        kl, distance = kl.double().cpu(), distance.double().cpu()
-        heads = kl.mean(dim=0)
-        mismatch = {
-            "attention_kl": heads.mean(dim=1).tolist(),
-            "attention_kl_heads": heads.tolist(),
-            "cls_distance": distance.mean(dim=0).tolist(),
-        }
+        values = {key: value.double().cpu().numpy() for key, value in found.items()}
         results = {
             name: {
-                "student_logits": logits[row].tolist(),
-                "attention_kl": kl[row].mean(dim=1).tolist(),
-                "cls_distance": distance[row].tolist(),
+                "student_logits": own.logits[row].tolist(),
+                **{
+                    key: (value[row].mean(axis=1) if value.ndim == 3 else value[row]).tolist()
+                    for key, value in values.items()
+                },
             }
             for row, name in enumerate(self.ids)
         }
-        return mismatch, results, self._maps(traced.log_probs)
+        return mismatch_of(values), results, self._maps(own.reading(MAPS.name))
 
     def _maps(self, log_probs: dict[int, torch.Tensor]) -> dict[str, np.ndarray]:
         """Probabilities (layers, heads, query, key) by probe, padding stripped."""
@@ -97,10 +84,9 @@ def make_probes(task: str, tokenizer: Tokenizer, teacher: nn.Module) -> Probes:
     encoded = tokenizer.encode_set(examples)
     device = next(teacher.parameters()).device
     batch = encoded.batch(np.arange(len(encoded))).to(device)
-    layers = frozenset(range(teacher.config.num_hidden_layers))
+    needs = evaluation_needs(range(teacher.config.num_hidden_layers), (), list(TERMS.values()))
     with torch.no_grad():
-        traced = trace(teacher, *batch.inputs, record=layers)
-        logits = classify(teacher, traced.last)
+        answers = answer(teacher, batch.inputs, needs)
     rows = []
     for number, preset in enumerate(chosen):
         ids = encoded.tokens[encoded.offsets[number] : encoded.offsets[number + 1]]
@@ -111,7 +97,7 @@ def make_probes(task: str, tokenizer: Tokenizer, teacher: nn.Module) -> Probes:
                 "tokens": tokens,
                 "special": [place for place, is_special in enumerate(are_special(tokens)) if is_special],
                 "token_ids": ids.tolist(),
-                "teacher_logits": logits[number].tolist(),
+                "teacher_logits": answers.logits[number].tolist(),
             }
         )
     probes = Probes(
@@ -120,9 +106,7 @@ def make_probes(task: str, tokenizer: Tokenizer, teacher: nn.Module) -> Probes:
         rows=rows,
         batch=batch,
         teacher_maps={},
-        teacher=TeacherBatch(
-            logits=logits, cls={layer: traced.cls[layer] for layer in layers}, log_probs=traced.log_probs
-        ),
+        teacher=answers,
     )
-    probes.teacher_maps = probes._maps(traced.log_probs)
+    probes.teacher_maps = probes._maps(answers.reading(MAPS.name))
     return probes

@@ -13,18 +13,26 @@ from safetensors import SafetensorError
 from torch import nn
 
 from kdviz.config import RunConfig
-from kdviz.data.encoded import EncodedSet
+from kdviz.data.encoded import Batch, EncodedSet
 from kdviz.errors import RequestError, RunFailed
 from kdviz.files import exclusive, read_json, write_json
 from kdviz.method import losses
+from kdviz.method.objective import Terms
+from kdviz.method.targets import Needs
+from kdviz.models.answer import RunIn, answer
 from kdviz.models.build import load_classifier, save_model
 from kdviz.models.checkpoint import Checkpoint
-from kdviz.models.trace import classify, seed_dropout, trace
+from kdviz.models.trace import seed_dropout
 from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.tasks import Task, majority_share, score_intervals, scores
+from kdviz.training.epoch import Recipe, train_epoch_of
 from kdviz.training.evaluate import predict
-from kdviz.training.optimise import derived_seed, learning_rate_at, make_optimizer, optimizer_step
+from kdviz.training.events import StepDone
+from kdviz.training.listeners import LossLines
+from kdviz.training.optimise import derived_seed, make_optimizer
 from kdviz.training.used_rows import train_used_rows
+
+TEACHER_LINES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +55,7 @@ def finetuned_teacher(
     *,
     folder: Path,
     device: torch.device,
-    run_in: Callable = nullcontext,
+    run_in: RunIn = nullcontext,
     hooks: TeacherHooks = TeacherHooks(),
 ) -> nn.Module:
     """The teacher of that fingerprint (`folder`'s name): loaded where it exists, else fine-tuned, resuming
@@ -83,7 +91,7 @@ def _finetune(
     train: EncodedSet,
     folder: Path,
     device: torch.device,
-    run_in: Callable,
+    run_in: RunIn,
     hooks: TeacherHooks,
 ) -> None:
     """Plain fine-tuning with hard labels; a checkpoint after every epoch in a hidden folder beside the final
@@ -103,48 +111,52 @@ def _finetune(
     found = latest(partial)
     first_epoch = load_epoch(found, model=model, optimizer=optimizer)["epoch"] if found else 0
     steps_per_epoch = -(-len(train) // config.batch_size)
-    total_steps, begin = steps_per_epoch * config.teacher_epochs, time.perf_counter()
-    step, every, recent = first_epoch * steps_per_epoch, max(1, total_steps // 60), []
-    hooks.begin(step)
+    recipe = Recipe(
+        seed=seed,
+        total_steps=steps_per_epoch * config.teacher_epochs,
+        learning_rate=config.teacher_learning_rate,
+        warmup_share=config.warmup_share,
+        max_grad_norm=config.max_grad_norm,
+    )
+    begin = time.perf_counter()
+    hooks.begin(first_epoch * steps_per_epoch)
+
+    def write(event: StepDone, means: dict, num_steps: int) -> None:
+        hooks.line(
+            {
+                "kind": "teacher",
+                "step": event.step,
+                "total_steps": recipe.total_steps,
+                "epoch": event.step / steps_per_epoch,
+                "loss": means["total"],
+                "seconds": time.perf_counter() - begin,
+            }
+        )
+
+    def terms_of(batch: Batch) -> Terms:
+        found = answer(model, batch.inputs, Needs(), generator=generator, run_in=run_in)
+        loss = losses.hard_label_loss(found.logits, batch.labels)
+        return Terms(total=loss, classification={"hard": loss})
+
+    lines = LossLines(
+        recipe.total_steps // TEACHER_LINES,
+        write,
+        what="the loss of the teacher's fine-tuning",
+        advice="lower teacher_learning_rate",
+    )
     for epoch in range(first_epoch, config.teacher_epochs):
-        model.train()
-        for positions in train.training_order(batch_size=config.batch_size, seed=seed, epoch=epoch):
-            hooks.tick(step / total_steps)
-            generator.manual_seed(derived_seed(seed, "step", step))
-            batch = train.batch(positions).to(device)
-            with run_in():
-                logits = classify(model, trace(model, *batch.inputs, generator=generator).last)
-            loss = losses.hard_label_loss(logits, batch.labels)
-            loss.backward()
-            learning_rate = learning_rate_at(
-                step,
-                total_steps=total_steps,
-                peak=config.teacher_learning_rate,
-                warmup_share=config.warmup_share,
-            )
-            optimizer_step(
-                optimizer, model.parameters(), learning_rate=learning_rate, max_grad_norm=config.max_grad_norm
-            )
-            recent.append(loss.detach())
-            step += 1
-            if step % every == 0 or step == total_steps:
-                mean = float(torch.stack(recent).mean())
-                recent.clear()
-                if not np.isfinite(mean):
-                    raise RunFailed(
-                        f"the teacher's fine-tuning diverged at step {step}: loss {mean}; lower "
-                        "teacher_learning_rate"
-                    )
-                hooks.line(
-                    {
-                        "kind": "teacher",
-                        "step": step,
-                        "total_steps": total_steps,
-                        "epoch": step / steps_per_epoch,
-                        "loss": mean,
-                        "seconds": time.perf_counter() - begin,
-                    }
-                )
+        for event in train_epoch_of(
+            model,
+            optimizer,
+            generator,
+            recipe,
+            train.training_order(batch_size=config.batch_size, seed=seed, epoch=epoch),
+            batch_of=lambda positions: train.batch(positions).to(device),
+            terms_of=terms_of,
+            first_step=epoch * steps_per_epoch,
+            before_step=lambda step: hooks.tick(step / recipe.total_steps),
+        ):
+            lines(event)
         if epoch + 1 < config.teacher_epochs:
             save_epoch(partial, epoch + 1, model=model, optimizer=optimizer, state={"epoch": epoch + 1})
             drop_older(partial, epoch + 1)

@@ -9,77 +9,72 @@ teacher is asked live. `TeacherOutputs.reason` says which and why.
 
 import os
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from kdviz.data.encoded import Batch, EncodedSet
-from kdviz.models.trace import classify, trace
+from kdviz.method.targets import Answers, Needs
+from kdviz.method.terms import READINGS
+from kdviz.models.answer import RunIn, answer
 
 MEBIBYTE = 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Needs:
-    """What is wanted of a teacher: logits, [CLS] vectors and maps of some layers (0-based)."""
+class TeacherOutputs(Protocol):
+    """Where a teacher's answers to a set come from. `reason` says which way and why."""
 
-    logits: bool = True
-    cls_layers: frozenset[int] = frozenset()
-    map_layers: frozenset[int] = frozenset()
+    reason: str
+    is_kept: bool
 
     @property
-    def num_layers(self) -> int:
-        """Layers to run for [CLS] vectors and maps alone."""
-        return max(self.cls_layers | self.map_layers, default=-1) + 1
+    def logits(self) -> np.ndarray | None:
+        """Those of the whole set (n, classes); None where they are not at hand."""
+
+    def gather(self, batch: Batch, needs: Needs) -> Answers:
+        """The answers for `batch`, as far as `needs` says, on the batch's device. Asked again for the same
+        batch, by another student, it hands out the same tensors.
+        """
 
 
-@dataclass(kw_only=True)
-class TeacherBatch:
-    """A teacher's outputs for one batch: logits (batch, classes), [CLS] (batch, hidden) and maps (batch,
-    heads, seq, seq) by layer.
-    """
+class LiveOutputs:
+    """A live teacher: runs it, without gradient, as far as is needed."""
 
-    logits: Tensor | None = None
-    cls: dict[int, Tensor] = field(default_factory=dict)
-    log_probs: dict[int, Tensor] = field(default_factory=dict)
+    is_kept = False
+    logits = None
 
-
-class TeacherOutputs:
-    """Live teacher: runs it, without gradient, as far as is needed."""
-
-    def __init__(self, teacher: nn.Module, reason: str, run_in: Callable = nullcontext):
+    def __init__(self, teacher: nn.Module, reason: str, run_in: RunIn = nullcontext):
         self.teacher, self.reason, self._run_in = teacher, reason, run_in
 
-    is_cached = False
-    logits = None
-    """Those of the whole set: a live teacher has to be asked."""
+    def gather(self, batch: Batch, needs: Needs) -> Answers:
+        """See `TeacherOutputs`."""
+        if not needs.logits and not needs.readings:
+            return Answers()
+        return batch.once((self, needs), lambda: self._ask(batch, needs))
 
-    def gather(self, batch: Batch, needs: Needs) -> TeacherBatch:
-        """The outputs for `batch`, as far as `needs` says."""
-        if not needs.logits and not needs.num_layers:
-            return TeacherBatch()
-        with torch.no_grad(), self._run_in():
-            num_layers = None if needs.logits else needs.num_layers
-            traced = trace(self.teacher, *batch.inputs, num_layers=num_layers, record=needs.map_layers)
-            logits = classify(self.teacher, traced.last).float() if needs.logits else None
-        return TeacherBatch(
-            logits=logits,
-            cls={layer: traced.cls[layer].float() for layer in needs.cls_layers},
-            log_probs=traced.log_probs,
+    def _ask(self, batch: Batch, needs: Needs) -> Answers:
+        with torch.no_grad():
+            found = answer(self.teacher, batch.inputs, needs, run_in=self._run_in)
+        return Answers(
+            logits=None if found.logits is None else found.logits.float(),
+            readings={
+                name: {layer: value.float() for layer, value in by_layer.items()}
+                for name, by_layer in found.readings.items()
+            },
         )
 
 
-class CachedOutputs:
+class KeptOutputs:
     """Outputs of a whole set from files, in memory or mapped; opened at once, so that nobody can remove them
     under a run.
     """
 
-    is_cached = True
+    is_kept = True
 
     def __init__(self, arrays: dict[str, np.ndarray], encoded: EncodedSet, num_heads: int, *, reason: str):
         self._arrays, self.encoded, self.num_heads, self.reason = arrays, encoded, num_heads, reason
@@ -87,33 +82,36 @@ class CachedOutputs:
 
     @property
     def logits(self) -> np.ndarray | None:
-        """Those of the whole set (n, classes), None where they were not asked for."""
+        """See `TeacherOutputs`."""
         return self._arrays.get("logits")
 
-    def gather(self, batch: Batch, needs: Needs) -> TeacherBatch:
-        """The outputs for `batch`, as far as `needs` says, on the batch's device."""
-        device, positions = batch.input_ids.device, batch.positions
-        result = TeacherBatch()
+    def gather(self, batch: Batch, needs: Needs) -> Answers:
+        """See `TeacherOutputs`."""
+        result = Answers()
         if needs.logits:
-            result.logits = torch.from_numpy(np.asarray(self._arrays["logits"][positions])).float().to(device)
-        for layer in needs.cls_layers:
-            result.cls[layer] = (
-                torch.from_numpy(np.asarray(self._arrays[_cls_name(layer)][positions])).float().to(device)
+            result.logits = batch.once((self, "logits"), lambda: self._rows("logits", batch))
+        for name, layer in needs.readings:
+            file = _file_name(name, layer)
+            make = self._maps if READINGS[name].form == "map" else self._rows
+            result.readings.setdefault(name, {})[layer] = batch.once(
+                (self, file), lambda make=make, file=file: make(file, batch)
             )
-        for layer in needs.map_layers:
-            result.log_probs[layer] = self._maps(layer, positions, batch.input_ids.shape[1]).to(device)
         return result
 
-    def _maps(self, layer: int, positions: np.ndarray, width: int) -> Tensor:
-        flat = self._arrays[_map_name(layer)]
-        padded = torch.full((len(positions), self.num_heads, width, width), -torch.inf)
+    def _rows(self, name: str, batch: Batch) -> Tensor:
+        rows = np.asarray(self._arrays[name][batch.positions])
+        return torch.from_numpy(rows).float().to(batch.input_ids.device)
+
+    def _maps(self, name: str, batch: Batch) -> Tensor:
+        flat, (num, width) = self._arrays[name], batch.input_ids.shape
+        padded = torch.full((num, self.num_heads, width, width), -torch.inf)
         rows = padded.numpy()
-        for row, position in enumerate(positions):
+        for row, position in enumerate(batch.positions):
             begin, length = self._map_offsets[position], self._lengths[position]
             rows[row, :, :length, :length] = flat[begin : begin + self.num_heads * length * length].reshape(
                 self.num_heads, length, length
             )
-        return padded
+        return padded.to(batch.input_ids.device)
 
 
 def estimate_bytes(
@@ -140,9 +138,9 @@ def teacher_outputs(
     disk_bytes: int,
     mode: str = "auto",
     arithmetic: str = "float32",
-    run_in: Callable = nullcontext,
+    run_in: RunIn = nullcontext,
     tick: Callable[[float], None] = lambda share: None,
-) -> TeacherOutputs | CachedOutputs:
+) -> TeacherOutputs:
     """The teacher's outputs on `encoded`: cached where the budget allows, else live.
 
     `folder` holds the outputs of this teacher; the set's part is named by its fingerprint, so whoever has the
@@ -151,15 +149,15 @@ def teacher_outputs(
     called with the share done and may raise.
     """
     if mode == "off":
-        return TeacherOutputs(teacher, "live: the cache is switched off", run_in)
-    if not needs.logits and not needs.num_layers:
-        return TeacherOutputs(teacher, "none: this strategy asks the teacher nothing", run_in)
+        return LiveOutputs(teacher, "live: the cache is switched off", run_in)
+    if not needs.logits and not needs.readings:
+        return LiveOutputs(teacher, "none: this strategy asks the teacher nothing", run_in)
     config = teacher.config
     shape = dict(
         num_heads=config.num_attention_heads,
         hidden_size=config.hidden_size,
-        num_map_layers=len(needs.map_layers),
-        num_cls_layers=len(needs.cls_layers),
+        num_map_layers=sum(READINGS[name].form == "map" for name, _ in needs.readings),
+        num_cls_layers=sum(READINGS[name].form == "vector" for name, _ in needs.readings),
     )
     full, half = estimate_bytes(encoded, **shape), estimate_bytes(encoded, **shape, bytes_per_number=2)
     if full <= memory_bytes:
@@ -169,34 +167,30 @@ def teacher_outputs(
             (np.float32, False, full) if full <= disk_bytes else (np.float16, False, half)
         )
     else:
-        return TeacherOutputs(
+        return LiveOutputs(
             teacher,
             f"live: {half / MEBIBYTE:,.0f} MiB of outputs exceed the disk budget of "
             f"{disk_bytes / MEBIBYTE:,.0f} MiB",
             run_in,
         )
     place = folder / f"{encoded.fingerprint}-{arithmetic}-kept-{np.dtype(dtype).name}"
-    names = (
-        ["logits"] * needs.logits
-        + [_cls_name(layer) for layer in sorted(needs.cls_layers)]
-        + [_map_name(layer) for layer in sorted(needs.map_layers)]
-    )
-    forms = _forms(teacher, encoded, names, dtype)
+    forms = _forms(teacher, encoded, needs, dtype)
+    names = list(forms)
     try:
         arrays = {name: _stored(place / f"{name}.npy", *forms[name], in_memory=in_memory) for name in names}
         missing = [name for name in names if arrays[name] is None]
         if missing:
             _prune(folder.parent.parent, keep=place, budget_bytes=disk_bytes - size)
-            _compute(teacher, encoded, {name: forms[name] for name in missing}, place, run_in, tick)
+            _compute(teacher, encoded, _missing(needs, missing), forms, place, run_in, tick)
             arrays |= {
                 name: np.load(place / f"{name}.npy", mmap_mode=None if in_memory else "r", allow_pickle=False)
                 for name in missing
             }
         os.utime(place)
     except OSError as error:
-        return TeacherOutputs(teacher, f"live: the outputs could not be stored ({error.strerror})", run_in)
+        return LiveOutputs(teacher, f"live: the outputs could not be stored ({error.strerror})", run_in)
     where = "in memory" if in_memory else "mapped from disk"
-    return CachedOutputs(
+    return KeptOutputs(
         arrays,
         encoded,
         config.num_attention_heads,
@@ -204,18 +198,31 @@ def teacher_outputs(
     )
 
 
-def _forms(
-    teacher: nn.Module, encoded: EncodedSet, names: list[str], dtype: type
-) -> dict[str, tuple[tuple[int, ...], type]]:
-    """(shape, dtype) of each named file."""
+Form = tuple[tuple[int, ...], type]
+"""(shape, dtype) of a file's array."""
+
+
+def _forms(teacher: nn.Module, encoded: EncodedSet, needs: Needs, dtype: type) -> dict[str, Form]:
+    """Every file that is needed, with its form."""
     config = teacher.config
-    # Logits stay in float32: they are small, and the soft-label loss is read to seven digits.
-    forms = {
-        "logits": ((len(encoded), config.num_labels), np.float32),
-        "cls": ((len(encoded), config.hidden_size), dtype),
-        "maps": ((int(_map_offsets(encoded, config.num_attention_heads)[-1]),), dtype),
+    shapes = {
+        "vector": (len(encoded), config.hidden_size),
+        "map": (int(_map_offsets(encoded, config.num_attention_heads)[-1]),),
     }
-    return {name: forms[name.split("_")[0]] for name in names}
+    # Logits stay in float32: they are small, and the soft-label loss is read to seven digits.
+    logits = {"logits": ((len(encoded), config.num_labels), np.float32)} if needs.logits else {}
+    return logits | {
+        _file_name(name, layer): (shapes[READINGS[name].form], dtype)
+        for name, layer in sorted(needs.readings)
+    }
+
+
+def _missing(needs: Needs, names: list[str]) -> Needs:
+    """The part of `needs` whose files are among `names`."""
+    return Needs(
+        logits="logits" in names,
+        readings=frozenset(pair for pair in needs.readings if _file_name(*pair) in names),
+    )
 
 
 def _stored(path: Path, shape: tuple[int, ...], dtype: type, *, in_memory: bool) -> np.ndarray | None:
@@ -230,42 +237,35 @@ def _stored(path: Path, shape: tuple[int, ...], dtype: type, *, in_memory: bool)
 def _compute(
     teacher: nn.Module,
     encoded: EncodedSet,
-    forms: dict[str, tuple[tuple[int, ...], type]],
+    needs: Needs,
+    forms: dict[str, Form],
     place: Path,
-    run_in: Callable,
+    run_in: RunIn,
     tick: Callable[[float], None],
 ) -> None:
-    """One pass over the set, from long to short, writing the named files; they appear only when whole."""
+    """One pass over the set, from long to short, writing what is needed; the files appear only when whole."""
     place.mkdir(parents=True, exist_ok=True)
-    names, map_offsets = list(forms), _map_offsets(encoded, teacher.config.num_attention_heads)
+    names, map_offsets = _names_of(needs), _map_offsets(encoded, teacher.config.num_attention_heads)
     temporary = {name: place / f".{name}.{os.getpid()}.{id(names)}.tmp" for name in names}
     arrays = {
         name: np.lib.format.open_memmap(path, mode="w+", dtype=forms[name][1], shape=forms[name][0])
         for name, path in temporary.items()
     }
-    layers = [int(name.split("_")[1]) for name in names if "_" in name]
-    num_layers = teacher.config.num_hidden_layers if "logits" in names else max(layers) + 1
     device, done = next(teacher.parameters()).device, 0
     try:
         for positions in encoded.evaluation_batches():
-            batch = encoded.batch(positions).to(device)
-            with torch.no_grad(), run_in():
-                # Every layer is recorded, so that all take one path: what is stored does not depend on what
-                # was stored before.
-                traced = trace(teacher, *batch.inputs, num_layers=num_layers, record=range(num_layers))
-                if "logits" in names:
-                    arrays["logits"][positions] = classify(teacher, traced.last).float().cpu().numpy()
-            for name in names:
-                if name.startswith("cls"):
-                    arrays[name][positions] = traced.cls[int(name.split("_")[1])].float().cpu().numpy()
-                if name.startswith("maps"):
-                    _store_maps(
-                        arrays[name],
-                        traced.log_probs[int(name.split("_")[1])].cpu().numpy(),
-                        positions,
-                        encoded.lengths,
-                        map_offsets,
-                    )
+            with torch.no_grad():
+                # What is stored does not depend on what was stored before.
+                batch = encoded.batch(positions).to(device)
+                found = answer(teacher, batch.inputs, needs, record_all=True, run_in=run_in)
+            if found.logits is not None:
+                arrays["logits"][positions] = found.logits.float().cpu().numpy()
+            for name, layer in needs.readings:
+                values, file = found.readings[name][layer].float().cpu().numpy(), _file_name(name, layer)
+                if READINGS[name].form == "map":
+                    _store_maps(arrays[file], values, positions, encoded.lengths, map_offsets)
+                else:
+                    arrays[file][positions] = values
             done += len(positions)
             tick(done / len(encoded))
         for name, array in arrays.items():
@@ -301,21 +301,13 @@ def _prune(teachers: Path, *, keep: Path, budget_bytes: int) -> None:
         total -= sizes[path]
 
 
-def needs_of(pairs: Collection[tuple[int, int]], *, logits: bool, kl: bool, cos: bool) -> Needs:
-    """What a set of matched pairs wants of the teacher."""
-    layers = frozenset(teacher_layer for _, teacher_layer in pairs)
-    return Needs(
-        logits=logits, cls_layers=layers if cos else frozenset(), map_layers=layers if kl else frozenset()
-    )
-
-
 def _map_offsets(encoded: EncodedSet, num_heads: int) -> np.ndarray:
     return np.r_[0, np.cumsum(num_heads * encoded.lengths.astype(np.int64) ** 2)]
 
 
-def _cls_name(layer: int) -> str:
-    return f"cls_{layer:02d}"
+def _file_name(reading: str, layer: int) -> str:
+    return f"{reading}_{layer:02d}"
 
 
-def _map_name(layer: int) -> str:
-    return f"maps_{layer:02d}"
+def _names_of(needs: Needs) -> list[str]:
+    return ["logits"] * needs.logits + [_file_name(*pair) for pair in sorted(needs.readings)]

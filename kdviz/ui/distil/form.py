@@ -8,6 +8,7 @@ import streamlit as st
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
+from kdviz.method.terms import TERMS
 from kdviz.models.registry import TEACHERS, readiness
 from kdviz.palette import STRATEGY_NAMES
 from kdviz.tasks import TASKS
@@ -15,12 +16,12 @@ from kdviz.ui.distil.words import LABELS, SOURCE_NAMES, STRATEGY_SENTENCES, choi
 from kdviz.ui.frame.look import plain
 
 ROWS_IN_SIGHT = (("task",), ("source",), ("strategy",), ("student_layers", "epochs", "train_size"))
+TERM_WEIGHTS = tuple(f"{name}_weight" for name in TERMS)
 MORE = {
     "Losses": (
         "terms",
         "active_pairs",
-        "kl_weight",
-        "cos_weight",
+        *TERM_WEIGHTS,
         "soft_weight",
         "temperature",
         "hard_labels",
@@ -68,7 +69,7 @@ ONLY_STAGED = (
     "freeze_finished",
     "classifier_only_last",
 )
-ONLY_INTERNAL = ("terms", "active_pairs", "kl_weight", "cos_weight")
+ONLY_INTERNAL = ("terms", "active_pairs", *TERM_WEIGHTS)
 _CUSTOM = "custom_layers"
 _FIELDS = RunConfig.__dataclass_fields__
 DEEPEST_UNKNOWN_TEACHER = 48
@@ -266,7 +267,7 @@ def _teacher(name: str, label: str, common: dict) -> None:
 
 def _terms(name: str, label: str, common: dict) -> None:
     st.multiselect(
-        label, ["kl", "cos"], default=_value(name), format_func=lambda term: choice_name(name, term), **common
+        label, list(TERMS), default=_value(name), format_func=lambda term: choice_name(name, term), **common
     )
 
 

@@ -386,6 +386,7 @@ def _kl_figures(run: Run, num_lines: int, dark: bool, narrow: bool) -> tuple[go.
         pairs=run.pairs,
         attention_kl=seen.attention_kl,
         cls_distance=seen.cls_distance,
+        others=seen.others,
         stages=_stages(run),
     )
     return _panels(layer_curves([curves], over=f"{len(run.probes)} preset sentences", dark=dark), narrow)

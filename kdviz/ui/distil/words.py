@@ -1,5 +1,7 @@
 """The words of the Distil page."""
 
+from kdviz.method.terms import TERMS
+
 LABELS = {
     "task": "Task",
     "source": "Data",
@@ -15,8 +17,7 @@ LABELS = {
     "temperature": "Temperature",
     "soft_weight": "Weight of soft labels",
     "hard_weight": "λ, weight of hard labels",
-    "kl_weight": "Weight of attention KL",
-    "cos_weight": "Weight of CLS distance",
+    **{f"{term.name}_weight": f"Weight of {term.title}" for term in TERMS.values()},
     "soft_throughout": "Soft labels in every stage",
     "hard_labels": "Hard labels beside soft ones",
     "freeze_finished": "Freeze finished layers",
@@ -61,8 +62,7 @@ STRATEGY_SENTENCES = {
 }
 
 _CHOICES = {
-    ("terms", "kl"): "attention KL",
-    ("terms", "cos"): "CLS distance",
+    **{("terms", term.name): f"{term.title} ({term.unit})" for term in TERMS.values()},
     ("matching", "uniform"): "uniform: upper layer of each group",
     ("matching", "first"): "first: the lowest teacher layers",
     ("matching", "last"): "last: the topmost teacher layers",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdviz.palette import STRATEGIES
+from kdviz.method.stages import STRATEGIES
 from kdviz.runs.reader import Run
 from kdviz.ui.frame.words import mean_of, metric_title
 

@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from kdviz.palette import STRATEGIES
+from kdviz.method.stages import STRATEGIES
 from kdviz.paths import runs_folder
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
 from kdviz.share.roles import setting

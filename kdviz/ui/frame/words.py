@@ -3,21 +3,26 @@
 import math
 from collections.abc import Sequence
 
+from kdviz.method.terms import TERMS
 from kdviz.runs.reader import Run
 from kdviz.tasks import METRIC_TITLES, TASKS
 
+
+def term_words(name: str) -> str:
+    """What a loss term is, from the registry."""
+    return f"{TERMS[name].title}: {TERMS[name].words}"
+
+
 WORDS = {
-    "distillation": "A large trained model, the **teacher**, trains a smaller one, the **student**. The paper's "
-    "idea: the student copies not only the teacher's answers but also what happens inside it, "
+    "distillation": "A large trained model, the **teacher**, trains a smaller one, the **student**. The "
+    "paper's idea: the student copies not only the teacher's answers but also what happens inside it, "
     "layer by layer.",
-    "attention": "Each row is one word (a token) looking at the others: how it shares out its attention. A row "
-    "sums to 1. Every layer has several heads, each with a map of its own.",
-    "difference": "Teacher minus student. Neutral: both look there equally. The teacher's colour: the teacher "
-    "looks there more; blue: the student does.",
-    "kl": "Attention KL: how far the student's attention is from the teacher's, in nats. 0 means "
-    "identical. Mean over heads and over the rows of the map, teacher first (the paper's equation 2).",
-    "cls": "CLS distance: 1 − cosine of the two [CLS] vectors at the output of two matched layers. 0 means "
-    "same direction (the paper's equation 3).",
+    "attention": "Each row is one word (a token) looking at the others: how it shares out its attention. A "
+    "row sums to 1. Every layer has several heads, each with a map of its own.",
+    "difference": "Teacher minus student. Neutral: both look there equally. The teacher's colour: the "
+    "teacher looks there more; blue: the student does.",
+    "kl": term_words("kl"),
+    "cls": term_words("cos"),
     "row_kl": "The attention KL of each row of the map on its own, in nats. The average of the bars is the "
     "number above.",
     "matching": "Which teacher layer each student layer is compared with, and learns from. Layer 1 is at the "
@@ -40,13 +45,13 @@ WORDS = {
     "strategy": "`hard`: labels only. `soft`: the teacher's probabilities only. `all`: soft labels and all "
     "matched layers at once. `pid`: one layer after the other, then soft labels. `sid`: one more "
     "layer at a time, then soft labels.",
-    "head_matching": "Heads have no order: a student head may do the work of another head of the teacher. The best "
-    "one-to-one assignment is the one with the lowest total KL.",
+    "head_matching": "Heads have no order: a student head may do the work of another head of the teacher. "
+    "The best one-to-one assignment is the one with the lowest total KL.",
     "drift": "How many teacher heads changed their best partner since the moment before.",
     "cka": "Linear CKA compares what two layers represent over the evaluation set, blind to rotation: 1 is "
     "alike, 0 is unrelated. A bright cell says where in the teacher a student layer sits.",
-    "agreement": "Share of evaluation examples on which the student predicts what the teacher predicts, right "
-    "or wrong.",
+    "agreement": "Share of evaluation examples on which the student predicts what the teacher predicts, "
+    "right or wrong.",
     "logit_kl": "KL between the predicted probabilities of teacher and student, in nats: the difference that "
     "can be seen from outside.",
     "inside": "Each dot is one evaluation example. To the right: the answers differ more. Upwards: the "
@@ -54,8 +59,8 @@ WORDS = {
     "free.",
     "interval": "95 % bootstrap interval over the evaluation examples: how much the number could change with "
     "other examples. It says nothing about other seeds.",
-    "right_wrong": "Evaluation examples by whether teacher and student answer them rightly. A student that copies "
-    "behaviour repeats the teacher's mistakes too.",
+    "right_wrong": "Evaluation examples by whether teacher and student answer them rightly. A student that "
+    "copies behaviour repeats the teacher's mistakes too.",
     "repeated": "Of the examples the teacher gets wrong, the share on which the student gives the same wrong "
     "answer.",
     "kept": "Of the examples the teacher gets right, the share that the student gets right too.",

@@ -9,6 +9,7 @@ import streamlit as st
 from kdviz.analysis import HeadMatch, head_drift, head_kl_matrix, match_heads, pair_kl_heads
 from kdviz.errors import RequestError
 from kdviz.figures import RunCurves, cka_film, head_drift_chart, head_matching, heads_overview, layer_curves
+from kdviz.figures.curves import further_terms
 from kdviz.runs.reader import Run
 from kdviz.share.view import epoch_at
 from kdviz.ui.attention.sentence import choose_pair
@@ -84,6 +85,7 @@ def _curves_of(run: Run, name: str, over: str) -> RunCurves | None:
         pairs=run.pairs,
         attention_kl=np.array([line["mismatch"]["attention_kl"] for line in lines], dtype=float),
         cls_distance=np.array([line["mismatch"]["cls_distance"] for line in lines], dtype=float),
+        others=further_terms(lines, len(run.pairs)),
         stages=stage_begins(run),
     )
 

@@ -1,0 +1,96 @@
+"""What is wanted of a model for one batch, and what it answered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kdviz.method.settings import MethodSettings
+from kdviz.method.stages import Stage
+from kdviz.method.term import CLS
+from kdviz.method.terms import TERMS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Pairs = tuple[tuple[int, int], ...]
+"""Matched pairs: (student layer, teacher layer), 0-based."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What is wanted of a model: its logits, and (reading, layer) of what its terms read, layers 0-based."""
+
+    logits: bool = True
+    readings: frozenset[tuple[str, int]] = frozenset()
+
+    @staticmethod
+    def of(*, logits: bool = True, **layers: Iterable[int]) -> Needs:
+        """Needs by reading: `Needs.of(cls=[1], maps=range(3))`."""
+        return Needs(
+            logits=logits,
+            readings=frozenset((name, layer) for name, chosen in layers.items() for layer in chosen),
+        )
+
+    def layers(self, reading: str) -> frozenset[int]:
+        """The layers of which `reading` is wanted."""
+        return frozenset(layer for name, layer in self.readings if name == reading)
+
+    @property
+    def num_layers(self) -> int:
+        """Layers to run for the readings alone."""
+        return max((layer for _, layer in self.readings), default=-1) + 1
+
+
+@dataclass(kw_only=True)
+class Answers:
+    """What a model answered for one batch: logits (batch, classes), and its readings by name and layer."""
+
+    logits: Tensor | None = None
+    readings: dict[str, dict[int, Tensor]] = field(default_factory=dict)
+
+    def reading(self, name: str) -> dict[int, Tensor]:
+        """By layer; empty where none was asked."""
+        return self.readings.get(name, {})
+
+
+def active_pairs(stage: Stage, pairs: Pairs) -> Pairs:
+    """The pairs whose terms a stage trains."""
+    return tuple(pair for pair in pairs if pair[0] in stage.layers)
+
+
+def _readings(layers: Collection[int], terms: Collection[str]) -> frozenset[tuple[str, int]]:
+    return frozenset((TERMS[name].reads.name, layer) for name in terms for layer in layers)
+
+
+def stage_needs(stage: Stage, pairs: Pairs, settings: MethodSettings) -> Needs:
+    """What a stage wants of the teacher: only the outputs its terms (or its threshold) read."""
+    active = dict(active_pairs(stage, pairs))
+    readings = _readings(active.values(), settings.terms)
+    if stage.newest_layer is not None and settings.cosine_threshold is not None:
+        readings |= {(CLS.name, active[stage.newest_layer])}
+    return Needs(logits="soft" in stage.classification, readings=readings)
+
+
+def student_needs(stage: Stage, settings: MethodSettings) -> Needs:
+    """What a stage wants of the student. Its [CLS] vectors cost nothing: a threshold may read them."""
+    return Needs(
+        logits=stage.classification != "none",
+        readings=_readings(stage.layers, settings.terms) | {(CLS.name, layer) for layer in stage.layers},
+    )
+
+
+def training_needs(settings: MethodSettings, pairs: Pairs) -> Needs:
+    """What all stages together want of the teacher on the training set."""
+    if not settings.uses_internal_terms:
+        return Needs(logits=settings.strategy != "hard")
+    layers = [
+        teacher_layer
+        for student_layer, teacher_layer in pairs
+        if settings.active_pairs is None or student_layer in settings.active_pairs
+    ]
+    readings = _readings(layers, settings.terms)
+    if settings.cosine_threshold is not None:
+        readings |= {(CLS.name, layer) for layer in layers}
+    return Needs(readings=readings)

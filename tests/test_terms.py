@@ -1,0 +1,205 @@
+"""The registry of loss terms, MiniLM's value relation as one of them, and a term of our own in one file."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+from scipy.special import rel_entr
+
+import kdviz.method
+from kdviz.config import RunConfig
+from kdviz.method.targets import training_needs
+from kdviz.method.terms import TERMS
+from kdviz.method.terms.value_relation import loss, value_relation
+from kdviz.models.build import load_classifier
+from kdviz.training.teacher_outputs import teacher_outputs
+
+VALUE = dict(strategy="all", terms=("kl", "cos", "value_relation"))
+
+
+def relation(values: np.ndarray) -> np.ndarray:
+    """softmax(V·Vᵀ/√size) of one head's values (seq, size), by hand."""
+    scores = values @ values.T / np.sqrt(values.shape[-1])
+    return np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+
+
+def test_value_relation_is_scipys_relative_entropy_of_the_relations_of_real_words():
+    """A padded word that enters the softmax changes every row, by an amount that looks like learning."""
+    values, lengths = torch.randn(2, 3, 4, 6, 8, generator=torch.Generator().manual_seed(0)), (6, 3, 5)
+    mask = (torch.arange(6) < torch.tensor(lengths)[:, None]).long()
+    teacher, student = (value_relation(each, mask) for each in values)
+    found = loss(teacher, student, mask)
+    for row, length in enumerate(lengths):
+        for head in range(4):
+            p, q = (relation(each[row, head, :length].double().numpy()) for each in values)
+            expected = rel_entr(p, q).sum(-1).mean()
+            assert found[row, head].item() == pytest.approx(expected, rel=1e-5)
+    assert loss(teacher, teacher.clone(), mask).abs().max() == 0
+    assert teacher.exp().sum(-1).sub(1).abs().max() < 1e-6, "rows are distributions over the real words"
+
+
+def test_value_relation_sends_its_gradient_to_the_students_values_alone():
+    teacher = torch.randn(1, 2, 5, 4, requires_grad=True)
+    student, mask = torch.randn(1, 2, 5, 4, dtype=torch.float64, requires_grad=True), torch.ones(1, 5)
+    loss(value_relation(teacher.detach(), mask), value_relation(student, mask), mask).sum().backward()
+    assert teacher.grad is None and student.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", list(TERMS))
+def test_a_term_says_everything_a_screen_and_a_file_need(name):
+    """A term without a unit would be drawn as a number of nothing."""
+    term = TERMS[name]
+    assert term.name == name and all((term.key, term.title, term.unit, term.words, term.source))
+    assert name in RunConfig.help("terms") and term.words in RunConfig.help(f"{name}_weight")
+    config = RunConfig(terms=(name,), **{f"{name}_weight": 0.25})
+    assert config.weight_of(name) == 0.25
+    assert training_needs(config, ((0, 1), (1, 3), (2, 5))).readings == {
+        (term.reads.name, layer) for layer in (1, 3, 5)
+    }
+
+
+def test_the_registry_and_the_settings_come_without_torch():
+    """The page and `kdviz list` start in a moment; a registry that imports torch costs them seconds."""
+    code = "import sys; import kdviz.config, kdviz.method.targets; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(kdviz.method.__file__).parents[2])
+
+
+def test_the_method_imports_nothing_of_the_rest():
+    """Method is what a reader of the paper reads; an import of models or data would tie it to ours."""
+    for path in Path(kdviz.method.__file__).parent.rglob("*.py"):
+        for line in path.read_text().splitlines():
+            words = line.split()
+            if words[:1] in (["from"], ["import"]) and words[1].startswith("kdviz"):
+                assert words[1].startswith(("kdviz.method", "kdviz.errors")), f"{path.name}: {line}"
+
+
+def test_a_run_trains_measures_and_stores_the_value_relation(straight):
+    """An option that changes the loss and appears nowhere could not be trusted to be on."""
+    run, without = straight(**VALUE), straight(strategy="all")
+    for line in run.train_lines:
+        assert set(line["losses"]) == {"soft", "attention_kl", "cls_distance", "value_relation"}
+        assert set(line["losses"]["value_relation"]) == {"0", "1"}
+        assert line["loss"] == pytest.approx(
+            line["losses"]["soft"] + sum(sum(line["losses"][term.key].values()) for term in TERMS.values()),
+            rel=1e-5,
+        )
+    for line in run.evals + run.probe_lines:
+        assert len(line["mismatch"]["value_relation"]) == 2
+        assert np.mean(line["mismatch"]["value_relation_heads"], axis=1) == pytest.approx(
+            line["mismatch"]["value_relation"]
+        )
+    assert all("value_relation" not in line["mismatch"] for line in without.evals + without.probe_lines)
+    first, last = (run.evals[place]["mismatch"]["value_relation"] for place in (0, -1))
+    assert sum(last) < sum(first), "it is trained"
+    stored = load_file(run.folder / "evaluations" / "epoch_0002.safetensors")["value_relation"]
+    assert stored.mean(axis=0) == pytest.approx(last, rel=1e-5)
+    weights = [load_file(each.folder / "student" / "model.safetensors") for each in (run, without)]
+    assert any(not np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_kept_value_relations_equal_the_live_teachers(tiny_checkpoint, tmp_path, straight):
+    """What a run was trained against must not depend on whether the disk had room."""
+    from kdviz.data.encoded import Tokenizer
+    from kdviz.data.examples import Example
+
+    teacher = load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0))
+    texts = ["the dog sees", "a cat", "the old teacher sleeps near the river", "again and again and again"]
+    encoded = Tokenizer(tiny_checkpoint, 32).encode_set(
+        [Example(index=number, text_a=text, text_b=None, label=0) for number, text in enumerate(texts)]
+    )
+    needs = training_needs(RunConfig(student_layers=2, terms=("value_relation",)), ((0, 1), (1, 3)))
+    kept, live = (
+        teacher_outputs(
+            teacher,
+            encoded,
+            needs,
+            folder=tmp_path / "teachers" / "x" / "outputs",
+            memory_bytes=1 << 30,
+            disk_bytes=1 << 30,
+            mode=mode,
+        )
+        for mode in ("auto", "off")
+    )
+    assert kept.is_kept and not live.is_kept
+    batch = encoded.batch(np.array([2, 0, 3]))
+    rows = batch.attention_mask.bool()[:, None, :, None]
+    for layer in (1, 3):
+        found, expected = (each.gather(batch, needs).reading("values")[layer] for each in (kept, live))
+        assert ((found.exp() - expected.exp()) * rows).abs().max() < 5e-6
+    assert_resumes(straight)
+
+
+def assert_resumes(straight) -> None:
+    run = straight(**VALUE)
+    assert run.state == "finished" and run.config["value_relation_weight"] == 1.0
+
+
+NEW_TERM = '''
+from kdviz.method.term import Reading, Term
+
+
+def unit_keys(keys, mask):
+    """A head's keys, each of length 1, compared with one another."""
+    keys = keys.float() / keys.float().norm(dim=-1, keepdim=True).clamp_min(1e-6)
+    scores = keys @ keys.transpose(2, 3)
+    return scores.masked_fill(~mask.bool()[:, None, None, :], float("-inf")).log_softmax(-1)
+
+
+def loss(teacher, student, mask):
+    from kdviz.method.losses import attention_kl_per_head
+
+    return attention_kl_per_head(teacher, student, mask)
+
+
+TERM = Term(
+    name="key_relation", key="key_relation", title="Key relation", unit="nats", words="a test's own.",
+    source="this test", loss=loss, has_heads=True,
+    reads=Reading(name="keys", recorded="keys", form="map", of=unit_keys),
+)
+'''
+
+
+@pytest.mark.slow
+def test_a_new_term_is_one_file(tiny, tmp_path):
+    """The promise of the registry: nothing else has to be touched for settings, loss, files and curves."""
+    import shutil
+
+    root = Path(kdviz.method.__file__).parents[2]
+    shutil.copytree(
+        root / "kdviz", tmp_path / "kdviz", ignore=shutil.ignore_patterns("__pycache__", "data_*")
+    )
+    (tmp_path / "kdviz" / "method" / "terms" / "key_relation.py").write_text(NEW_TERM)
+    settings = tiny.config(terms=("kl",))
+    command = [sys.executable, "-m", "kdviz", "run", "--runs-dir", str(tmp_path / "runs"), "--run-id", "own"]
+    command += [
+        "--terms",
+        "kl,key_relation",
+        "--key-relation-weight",
+        "0.5",
+        "--threads",
+        "1",
+        "--epochs",
+        "1",
+    ]
+    for name in ("task", "source", "data_dir", "teacher", "student_layers", "batch_size", "train_size"):
+        command += ["--" + name.replace("_", "-"), str(getattr(settings, name))]
+    subprocess.run(
+        [*command, "--eval-size", "none", "--teacher-epochs", "1"],
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+    )
+    check = (
+        "from pathlib import Path; from kdviz.runs.reader import Run; from kdviz.share.live import *;"
+        "from kdviz.figures.curves import loss_curves;"
+        "run = Run(Path('runs/own'));"
+        "assert set(run.train_lines[-1]['losses']['key_relation']) == {'0', '1'};"
+        "assert mismatch_so_far(run).others['key_relation'].shape[1] == 2;"
+        "text = loss_curves(run.train_lines, run.pairs, strategy='all').to_json();"
+        "assert 'Key relation' in text"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=tmp_path)
