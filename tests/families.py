@@ -78,7 +78,7 @@ def mpnet_wordpiece(bert: dict) -> dict:
 def write_tokenizer(family: str, folder: Path, bert_folder: Path) -> None:
     """The tokenizer files of a checkpoint of `family`; `bert_folder` holds BERT's own."""
     folder.mkdir(parents=True, exist_ok=True)
-    if family in ("bert", "electra", "distilbert"):
+    if family not in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
             shutil.copyfile(bert_folder / name, folder / name)
         return

@@ -21,6 +21,7 @@ from kdviz.data.tokens import are_special
 from kdviz.errors import RequestError
 from kdviz.jobs.launch import execute
 from kdviz.method.stages import Stage
+from kdviz.models import families
 from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import check_fit, resolve
 from kdviz.models.families import CLASSIFIER, EMBEDDINGS, FAMILIES, POOLER, family_of
@@ -357,3 +358,38 @@ def test_a_finished_run_marks_its_special_tokens(checkpoints, glue, tiny_runs_di
     assert are_special(answer.tokens) == [True] + [False] * 6 + [True]
     page = head_view_html(answer.teacher_maps, answer.tokens, layer=1)
     assert "dog" in page
+
+
+GUIDE = Path(__file__).parents[1] / "docs" / "adding-a-family.md"
+
+
+def guide_blocks() -> dict[str, str]:
+    """The Python blocks of the guide by the family that they add."""
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return {re.search(r'model_type="(.*?)"', block)[1]: block for block in blocks}
+
+
+@pytest.mark.parametrize("name", ["ernie", "roformer"])
+def test_a_new_family_takes_under_40_lines_in_one_file(minilm_folder, glue, tmp_path, monkeypatch, name):
+    """A guide that was right once, or a family that still has to be named elsewhere, costs a user a day."""
+    block = guide_blocks()[name]
+    assert len([line for line in block.splitlines() if line.strip()]) < 40
+    monkeypatch.setitem(FAMILIES, name, None)  # so that it is taken away again after the test
+    exec(block, vars(families) | {"__name__": "kdviz.models.families"})
+    folder = write_family_checkpoint(tmp_path / name, name, minilm_folder)
+    model = load_classifier(folder, 2, torch.Generator().manual_seed(0))
+    batch = batch_of(folder, pairs=True, min_length=58)
+    with torch.no_grad():
+        traced = trace(model, *batch.inputs, record=range(LAYERS))
+        logits = classify(model, traced.last)
+    expected = own_forward(model, folder, batch)
+    rows = batch.attention_mask.bool()[:, None, :, None]
+    for layer in range(LAYERS):
+        maps = traced.log_probs[layer].exp()
+        assert torch.allclose(maps * rows, expected.attentions[layer] * rows, atol=1e-5)
+    assert torch.allclose(logits, expected.logits, atol=1e-5)
+    run = TinyRuns(folder, glue, tmp_path / "runs").run(strategy="sid", epochs=3, epochs_per_layer=1)
+    assert run.state == "finished"
+    assert (
+        AutoModelForSequenceClassification.from_pretrained(run.folder / "student").config.model_type == name
+    )

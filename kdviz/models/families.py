@@ -59,7 +59,7 @@ class Family:
     def expected_shapes(self, config: dict) -> dict[str, list[int]]:
         """Some parameters that a checkpoint of `config` must have, by their names below the encoder."""
         width = config[self.width_name]
-        table_width = config.get("embedding_size", width)
+        table_width = config.get("embedding_size") or width
         return {
             "embeddings.word_embeddings.weight": [config["vocab_size"], table_width],
             "embeddings.position_embeddings.weight": [config["max_position_embeddings"], table_width],
