@@ -1,8 +1,8 @@
 """Numbers that compare a teacher with its student, from plain numpy arrays. Layers, heads and tokens are
 0-based here.
 
-maps.py     row_kl (..., q) · row_terms (what it adds up) · layer_kl · pair_kl (pairs,) · pair_kl_heads (pairs, heads) · head_average ·
-difference
+maps.py     row_kl (..., q) · row_terms (what it adds up) · layer_kl · pair_kl (pairs,) ·
+            pair_kl_heads (pairs, heads) · head_average · difference ·
             kept_tokens · filter_maps (hide [CLS]/[SEP], renormalise, threshold)
 heads.py    head_kl_matrix (teacher heads, student heads) · match_heads -> HeadMatch · head_drift cka.py
 linear_cka · cka_matrix (student layers, teacher layers)

@@ -273,4 +273,6 @@ def version_notice(params: Mapping[str, str]) -> list[str]:
     version = params.get("v", str(LINK_VERSION))
     if version == str(LINK_VERSION):
         return []
-    return [f"This link was made by another version of kdviz ({_short(version)}); what is known of it is shown."]
+    return [
+        f"This link was made by another version of kdviz ({_short(version)}); what is known of it is shown."
+    ]
