@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 
 from kdviz.analysis import row_kl, row_terms
+from kdviz.analysis.comparable import comparable
 from kdviz.runs.reader import Run
-from kdviz.share.roles import setting
 from kdviz.share.view import View
 from kdviz.text import plain
 from kdviz.ui.frame.words import count, decimals, metric_title, primary_metric
@@ -135,7 +135,7 @@ def _strategies(run: Run, view: View, runs: list[Run]) -> None:
 def _scores(run: Run, view: View, runs: list[Run]) -> None:
     """The runs alike in all but strategy: score with interval, and mean attention KL."""
     metric = primary_metric(run)
-    family = [each for each in runs if setting(each) == setting(run) and each.evals]
+    family = [each for each in comparable(run, runs, apart_from=("strategy",)) if each.evals]
     if not family:
         raise KeyError("evaluations")
     last = family[0].evals[-1]
