@@ -19,6 +19,8 @@ from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.paths import runs_folder, user_path
 from kdviz.runs.command import flag_of
 from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
+from kdviz.studies.command import STUDY_HELP, study_command
+from kdviz.studies.command import add_arguments as add_study_arguments
 from kdviz.tasks import METRIC_TITLES, TASKS
 
 
@@ -96,8 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add("delete", "remove a run's folder", _delete, run_id=True)
     report = add("report", "one run as one HTML file", _report, run_id=True)
     report.add_argument("--out", type=user_path, help="file to write (default: RUN_ID.html)")
-    study = add("study", "a grid of runs from a TOML file; continues where it stopped", _study)
-    study.add_argument("file", type=user_path)
+    add_study_arguments(add("study", STUDY_HELP, study_command))
     tasks = add("tasks", "the tasks, and where their data can be had", _tasks, runs_dir=False, as_json=True)
     tasks.add_argument("--data-dir", help="folder in the GLUE release layout")
     bench.add_arguments(add("bench", "speed figures as JSON", bench.main, runs_dir=False))
@@ -214,10 +215,9 @@ def _print_scores(run: Run) -> None:
         zip(run.pairs, last["mismatch"]["attention_kl"], last["mismatch"]["cls_distance"])
     ):
         before = first["mismatch"]["attention_kl"][number]
-        vectors = "of vectors of two widths: none" if distance is None else f"{distance:.5f}"
         print(
             f"  layer {student + 1} against teacher layer {teacher + 1}: attention KL {kl:.4f} nats "
-            f"(before training {before:.4f}), CLS distance {vectors}"
+            f"(before training {before:.4f}), CLS distance {distance:.5f}"
         )
 
 
@@ -343,12 +343,6 @@ def _report(asked: argparse.Namespace) -> None:
     except (ValueError, OSError) as error:
         raise RequestError(f"report: {error}") from None
     print(f"{target}: {len(content) / 1e6:.1f} MB")
-
-
-def _study(asked: argparse.Namespace) -> int:
-    from kdviz.jobs.study import run_study
-
-    return run_study(asked.file, asked.runs_dir, _carry_out)
 
 
 def _tasks(asked: argparse.Namespace) -> None:

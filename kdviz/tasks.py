@@ -226,7 +226,7 @@ def score_intervals(
     tables = draws.reshape(num_resamples, task.num_labels, task.num_labels).astype(float)
     edges = [(1 - level) / 2, (1 + level) / 2]
     return {
-        name: [float(edge) for edge in np.quantile(_TABLE_METRICS[name](tables), edges)]
+        name: [float(edge) for edge in np.quantile(TABLE_METRICS[name](tables), edges)]
         for name in task.metrics
     }
 
@@ -262,7 +262,7 @@ def _matthews_of_tables(tables: np.ndarray) -> np.ndarray:
     return np.divide(top, scale, out=np.zeros_like(top), where=scale > 0)
 
 
-_TABLE_METRICS = {
+TABLE_METRICS = {
     "accuracy": lambda tables: np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2)),
     "matthews": _matthews_of_tables,
     "f1": lambda tables: _f1_of_tables(tables)[:, 1],
@@ -270,3 +270,4 @@ _TABLE_METRICS = {
         (_f1_of_tables(tables) * tables.sum(axis=2)).sum(axis=1) / tables.sum(axis=(1, 2))
     ),
 }
+"""The same metrics of many tables of counts (tables, label, prediction) at once."""

@@ -3,7 +3,6 @@ matters.
 """
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from kdviz.cli import main
-from kdviz.jobs.study import study_runs
 from kdviz.runs.reader import Run
 from kdviz.terminal import ProgressLine, duration
 
@@ -184,70 +182,6 @@ def test_tasks_and_teachers(capsys):
     }
     assert main(["teachers", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["teacher"] == "minilm-l6"
-
-
-def write_study(path: Path, tiny, **more: str) -> Path:
-    settings = dict(
-        task='"cola"',
-        source='"folder"',
-        data_dir=f'"{tiny.glue}"',
-        teacher=f'"{tiny.checkpoint}"',
-        student_layers=2,
-        epochs=1,
-        batch_size=8,
-        train_size=24,
-        max_length=32,
-        teacher_epochs=1,
-        snapshots=2,
-    )
-    lines = [
-        "[settings]",
-        *(f"{name} = {value}" for name, value in {**settings, **more}.items()),
-        "[grid]",
-        'strategy = ["soft", "all"]',
-        "seed = [0, 1]",
-    ]
-    path.write_text("\n".join(lines))
-    return path
-
-
-def test_a_study_runs_its_grid_and_continues(tiny, tmp_path, capsys):
-    """A study that starts over after a power cut, or silently takes a run with other settings for its own,
-    cannot be trusted.
-    """
-    file, runs_dir = write_study(tmp_path / "grid.toml", tiny), tmp_path / "runs"
-    assert [run_id for run_id, _ in study_runs(file)] == [
-        "grid-soft-s0",
-        "grid-soft-s1",
-        "grid-all-s0",
-        "grid-all-s1",
-    ]
-    assert main(["study", str(file), "--runs-dir", str(runs_dir)]) == 0
-    assert all(Run(runs_dir / run_id).state == "finished" for run_id, _ in study_runs(file))
-    stamp = os.stat(runs_dir / "grid-all-s1" / "metrics.jsonl").st_mtime_ns
-    assert main(["study", str(file), "--runs-dir", str(runs_dir)]) == 0
-    assert os.stat(runs_dir / "grid-all-s1" / "metrics.jsonl").st_mtime_ns == stamp
-    capsys.readouterr()
-    write_study(file, tiny, epochs="2")
-    assert main(["study", str(file), "--runs-dir", str(runs_dir)]) == 2
-    assert "exists in" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "match"),
-    [
-        ("[grid]\nstrategy = 3", "a list of values"),
-        ("[settings]\nepoch = 3\n[grid]\nseed=[1]", "unknown setting epoch"),
-        ("x", "is not TOML"),
-        ("[sizes]", "expected name, "),
-        ("settings = 3", "as tables"),
-        ("also = [3]", "as tables"),
-    ],
-)
-def test_a_malformed_study_is_one_line(tmp_path, capsys, text, match):
-    (tmp_path / "bad.toml").write_text(text)
-    assert main(["study", str(tmp_path / "bad.toml")]) == 2
-    assert match in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["\0", "\ud800", "", "x" * 5000])

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from kdviz.ui.frame import state
 from kdviz.ui.frame.state import change
 
 PREFIX = "kdviz.control."
@@ -52,7 +51,7 @@ def moment_slider(steps: Sequence[int], names: dict[int, str], value: int, help:
         st.button(
             "",
             key="kdviz.back",
-            shortcut=None if state.mode() == "present" else "Left",
+            shortcut="Left",
             disabled=place == 0,
             on_click=_move,
             args=(steps, place - 1),
@@ -73,7 +72,7 @@ def moment_slider(steps: Sequence[int], names: dict[int, str], value: int, help:
         st.button(
             "",
             key="kdviz.forth",
-            shortcut=None if state.mode() == "present" else "Right",
+            shortcut="Right",
             disabled=place == len(steps) - 1,
             on_click=_move,
             args=(steps, place + 1),

@@ -1,8 +1,6 @@
 """The frame around the pages: which there are, and how the app opens."""
 
-from functools import lru_cache
 from pathlib import Path
-from types import CodeType
 
 import streamlit as st
 
@@ -19,44 +17,18 @@ PAGES = (
     "studies",
     "learn",
 )  # in the order of the navigation
-_OPENED, _PAGE = "kdviz.opened", "kdviz.page"
+_OPENED = "kdviz.opened"
 
 
 def open_app() -> None:
-    """Draw the navigation and the page asked for, or the frame of a presentation. The whole of app.py."""
-    from kdviz.ui.present.stage import open_stage
-
+    """Draw the navigation and the page asked for. The whole of app.py."""
     st.set_page_config(
         page_title="kdviz: seeing knowledge distillation", layout="wide", initial_sidebar_state="collapsed"
     )
     st.session_state[_OPENED] = True
-    if not open_stage():
-        page = _navigation()
-        st.session_state[_PAGE] = page.url_path or PAGES[0]
-        page.run()
+    _navigation().run()
     ask_screen()
     warm()
-
-
-def page_name() -> str:
-    """The page that is open (`attention`)."""
-    return st.session_state.get(_PAGE, PAGES[0])
-
-
-def hide_navigation() -> None:
-    """Let a presentation have the whole window."""
-    _navigation("hidden")
-
-
-def draw_page(name: str) -> None:
-    """Draw a page inside another, in the container at hand, as Streamlit runs a page's script."""
-    path = FOLDER / f"{name}.py"
-    exec(_code(path, path.stat().st_mtime_ns), {"__name__": "kdviz.page", "__file__": str(path)})
-
-
-@lru_cache(maxsize=32)
-def _code(path: Path, mtime_ns: int) -> CodeType:
-    return compile(path.read_text(encoding="utf-8"), str(path), "exec")
 
 
 def page_path(name: str) -> str:
@@ -81,7 +53,7 @@ def through_app() -> None:
         st.rerun()
 
 
-def _navigation(position: str = "top"):
+def _navigation():
     pages = [
         st.Page(
             FOLDER / f"{name}.py",
@@ -92,4 +64,4 @@ def _navigation(position: str = "top"):
         for name in PAGES
         if has_page(name)
     ]
-    return st.navigation(pages, position=position)
+    return st.navigation(pages, position="top")

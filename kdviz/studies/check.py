@@ -1,0 +1,210 @@
+"""Every cell of a study resolved before anything runs: what it would do, how long, how much it writes."""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kdviz.config import RunConfig
+from kdviz.errors import RequestError
+from kdviz.jobs.permissions import checkpoint_bytes
+from kdviz.jobs.plan import plan
+from kdviz.jobs.speed import rough_mean_tokens
+from kdviz.studies.identity import differing, is_run_of
+from kdviz.studies.spec import Cell, Study
+from kdviz.studies.table import StudyRuns
+from kdviz.training.request import Request, resolve_request
+
+_HALF_BYTES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A cell that can be run. `state`: finished, begun or new.
+
+    Estimates are for this machine, `disk_bytes` is what stays of the run; `teacher` names its fine-tuned
+    teacher, `teacher_*` are that one's.
+    """
+
+    cell: Cell
+    state: str
+    seconds: float
+    disk_bytes: int
+    peak_bytes: int
+    teacher: str
+    teacher_is_kept: bool
+    teacher_seconds: float
+    teacher_bytes: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What is still to be done for a whole study."""
+
+    cells: tuple[Checked, ...]
+
+    @property
+    def open(self) -> tuple[Checked, ...]:
+        return tuple(cell for cell in self.cells if cell.state != "finished")
+
+    @property
+    def teachers(self) -> dict[str, Checked]:
+        """Teachers that are still to be made, by fingerprint, each with the first cell that needs it."""
+        found: dict[str, Checked] = {}
+        for cell in self.open:
+            if not cell.teacher_is_kept:
+                found.setdefault(cell.teacher, cell)
+        return found
+
+    @property
+    def seconds(self) -> float:
+        """One run after the other on this machine."""
+        return sum(cell.seconds for cell in self.open) + sum(
+            cell.teacher_seconds for cell in self.teachers.values()
+        )
+
+    @property
+    def disk_bytes(self) -> int:
+        """What it writes in all, with the most that one run needs while it goes."""
+        return (
+            sum(cell.disk_bytes for cell in self.open)
+            + sum(cell.teacher_bytes for cell in self.teachers.values())
+            + max((cell.peak_bytes for cell in self.open), default=0)
+        )
+
+    def to_dict(self) -> dict:
+        """JSON-ready."""
+        return {
+            "seconds": self.seconds,
+            "disk_bytes": self.disk_bytes,
+            "teachers": [
+                {"teacher": name, "seconds": cell.teacher_seconds, "disk_bytes": cell.teacher_bytes}
+                for name, cell in self.teachers.items()
+            ],
+            "cells": [
+                {
+                    "run": each.cell.run_id,
+                    "settings": each.cell.varied,
+                    "state": each.state,
+                    "seconds": each.seconds,
+                    "disk_bytes": each.disk_bytes,
+                    "teacher": each.teacher,
+                    "warnings": list(each.warnings),
+                }
+                for each in self.cells
+            ],
+        }
+
+
+def check_study(study: Study, runs_dir: Path, *, num_threads: int | None = None) -> Forecast:
+    """Resolve every cell. RequestError, naming the first one at fault and how many there are, where any
+    cannot be done, is another run's name already, or the disk is too small for all of them.
+    """
+    runs, resolved, checked, faults = StudyRuns(runs_dir), {}, [], []
+    for cell in study.cells:
+        try:
+            state = _state(cell, runs, runs_dir)
+            if state == "finished":
+                checked.append(_finished(cell))
+                continue
+            key = replace(cell.config, seed=0)
+            if key not in resolved:
+                resolved[key] = _estimates(resolve_request(cell.config), runs_dir, num_threads)
+            checked.append(Checked(cell=cell, state=state, **resolved[key]))
+        except RequestError as error:
+            faults.append((cell, error))
+    if faults:
+        cell, error = faults[0]
+        more = f" (and {len(faults) - 1} more of {len(study.cells)} runs)" if len(faults) > 1 else ""
+        raise RequestError(f"study: run {cell.run_id!r}{more}: {error}", field=error.field) from error
+    forecast = Forecast(cells=tuple(checked))
+    _check_disk(forecast, runs_dir)
+    return forecast
+
+
+def _state(cell: Cell, runs: StudyRuns, runs_dir: Path) -> str:
+    try:
+        own = runs.own(cell)
+    except ValueError as error:
+        raise RequestError(
+            f"study: run {cell.run_id!r} in {runs_dir} cannot be read: {error}; remove it or rename the study"
+        ) from None
+    if own is not None and not is_run_of(cell.config, own.config):
+        names = differing(cell.config, own.config)
+        raise RequestError(
+            f"study: run {cell.run_id!r} exists in {runs_dir} with other settings ({', '.join(names[:4])}); "
+            "delete it or rename the study"
+        )
+    if runs.finished(cell) is not None:
+        return "finished"
+    return "new" if own is None else "begun"
+
+
+def _finished(cell: Cell) -> Checked:
+    return Checked(
+        cell=cell,
+        state="finished",
+        seconds=0.0,
+        disk_bytes=0,
+        peak_bytes=0,
+        teacher="",
+        teacher_is_kept=True,
+        teacher_seconds=0.0,
+        teacher_bytes=0,
+        warnings=(),
+    )
+
+
+def _estimates(request: Request, runs_dir: Path, num_threads: int | None) -> Mapping:
+    config, made = request.config, plan(request, num_threads=num_threads)
+    weights = 4 * request.student_parameters
+    kept = min(weights * config.epochs, config.checkpoints_mb << 20) if config.keep_checkpoints else 0
+    return dict(
+        seconds=made.seconds,
+        disk_bytes=weights + kept,
+        peak_bytes=checkpoint_bytes(request.student_parameters, config) - kept - weights,
+        teacher=request.teacher_fingerprint,
+        teacher_is_kept=request.kept_teacher(runs_dir) is not None,
+        teacher_seconds=made.teacher_seconds,
+        teacher_bytes=_teacher_bytes(request),
+        warnings=made.warnings,
+    )
+
+
+def _teacher_bytes(request: Request) -> int:
+    """Weights in float32, and its outputs where memory does not hold them."""
+    checkpoint, config = request.checkpoint, request.config
+    deep = replace(request, config=_with_depth(config, checkpoint.num_layers))
+    tokens = rough_mean_tokens(request.train, config.max_length)
+    maps = len(request.pairs) * checkpoint.num_heads * tokens**2
+    outputs = int(len(request.train) * _HALF_BYTES * (maps + checkpoint.num_layers * checkpoint.hidden_size))
+    is_in_memory = config.cache == "off" or outputs <= config.cache_memory_mb << 20
+    return 4 * deep.student_parameters + (0 if is_in_memory else min(outputs, config.cache_disk_mb << 20))
+
+
+def _with_depth(config: RunConfig, num_layers: int) -> RunConfig:
+    """Only to count parameters: soft labels, so that no rule on stages stands in the way."""
+    return replace(config, student_layers=num_layers, strategy="soft", active_pairs=None)
+
+
+def _check_disk(forecast: Forecast, runs_dir: Path) -> None:
+    place = next(
+        path for path in (Path(runs_dir).absolute(), *Path(runs_dir).absolute().parents) if path.exists()
+    )
+    free = shutil.disk_usage(place).free
+    if forecast.disk_bytes > free:
+        raise RequestError(
+            f"study: it would write about {forecast.disk_bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
+            f"free at {place}; free some space, choose another --runs-dir, or say keep_checkpoints = false",
+            field="runs_dir",
+        )
+
+
+def warnings_of(cells: Iterable[Checked]) -> dict[str, int]:
+    """Each warning, with the number of runs it is about."""
+    found: dict[str, int] = {}
+    for cell in cells:
+        for warning in cell.warnings:
+            found[warning] = found.get(warning, 0) + 1
+    return found

@@ -1,0 +1,131 @@
+"""kdviz study: the command line of studies."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from kdviz.errors import RequestError
+from kdviz.studies.spec import SIZES, Study, shipped_studies
+
+STUDY_HELP = "a grid of runs from a TOML file; continues where it stopped"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `kdviz study`."""
+    parser.add_argument("file", metavar="FILE", help=f"a TOML file, or one of {', '.join(shipped_studies())}")
+    parser.add_argument("--size", choices=SIZES, help="which of the file's sizes (default: its smallest)")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check every run, say how long and how much disk"
+    )
+    parser.add_argument("--table", action="store_true", help="print the table as it stands; run nothing")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--csv", action="store_true", help="print the table as CSV")
+    parser.add_argument(
+        "--store",
+        nargs="?",
+        const=True,
+        metavar="FILE.json",
+        help="write the table with its provenance, to be committed (default: among kdviz's own results)",
+    )
+    parser.add_argument("--on", choices=("here", "ray"), default="here", help="where to run")
+    parser.add_argument("--address", help="of the Ray cluster (default: one on this machine)")
+
+
+def study_command(asked: argparse.Namespace) -> int:
+    """Carry out, check or print one study; returns the exit status."""
+    from kdviz.studies.folder import open_study
+
+    if asked.json and asked.csv:
+        raise RequestError("study: expected --json or --csv, got both; choose one")
+    if asked.address and asked.on != "ray":
+        raise RequestError("study: --address is that of a Ray cluster; give --on ray too", field="address")
+    study = open_study(asked.file, asked.size, asked.runs_dir)
+    if asked.table:
+        print(_table_text(study, asked), end="")
+        return 0
+    if asked.store:
+        return _store(study, asked)
+    return _dry_run(study, asked) if asked.dry_run else _carry_out(study, asked)
+
+
+def _carry_out(study: Study, asked: argparse.Namespace) -> int:
+    from kdviz.studies.check import check_study, warnings_of
+    from kdviz.studies.folder import StudyFolder
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr if asked.json or asked.csv else sys.stdout, flush=True)
+
+    forecast = check_study(study, asked.runs_dir, num_threads=study.resources.cpus)
+    say(_summary(study, forecast))
+    for warning, count in warnings_of(forecast.open).items():
+        say(f"warning, {count} run{'s' * (count != 1)}: {warning}")
+    if asked.on == "ray":
+        from kdviz.studies.on_ray import run_on_ray
+
+        failed = run_on_ray(study, forecast, asked.runs_dir, address=asked.address, say=say)
+    else:
+        from kdviz.studies.runner import run_here
+
+        failed = run_here(study, forecast, asked.runs_dir, say=say)
+    print(_table_text(study, asked), end="")
+    say(f"also in {StudyFolder(asked.runs_dir, study.id).folder}")
+    for run_id, reason in failed.items():
+        print(f"kdviz: {run_id} failed: {' '.join(reason.split())}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _table_text(study: Study, asked: argparse.Namespace) -> str:
+    from kdviz.studies.render import as_csv, as_json, markdown
+    from kdviz.studies.table import make_table
+
+    table = make_table(study, asked.runs_dir)
+    return as_json(table) + "\n" if asked.json else as_csv(table) if asked.csv else markdown(table)
+
+
+def _dry_run(study: Study, asked: argparse.Namespace) -> int:
+    from kdviz.studies.check import check_study, warnings_of
+    from kdviz.terminal import duration
+
+    forecast = check_study(study, asked.runs_dir, num_threads=study.resources.cpus)
+    if asked.json:
+        print(json.dumps({"study": study.id, **forecast.to_dict()}))
+        return 0
+    for checked in forecast.teachers.values():
+        config = checked.cell.config
+        print(
+            f"teacher for {config.task}: {config.teacher}, {config.teacher_epochs} epochs, about "
+            f"{duration(checked.teacher_seconds)}, {checked.teacher_bytes / 1e6:,.0f} MB"
+        )
+    for checked in forecast.cells:
+        cost = (
+            ""
+            if checked.state == "finished"
+            else f", about {duration(checked.seconds)}, {checked.disk_bytes / 1e6:,.0f} MB"
+        )
+        print(f"{checked.cell.run_id}: {checked.state}{cost}")
+    for warning, count in warnings_of(forecast.open).items():
+        print(f"warning, {count} run{'s' * (count != 1)}: {warning}")
+    print(_summary(study, forecast))
+    return 0
+
+
+def _summary(study: Study, forecast) -> str:
+    from kdviz.terminal import duration
+
+    left, teachers = len(forecast.open), len(forecast.teachers)
+    if not left:
+        return f"{study.id}: all {len(forecast.cells)} runs are finished"
+    return (
+        f"{study.id}: {left} of {len(forecast.cells)} runs to do and {teachers} "
+        f"teacher{'s' * (teachers != 1)} to fine-tune, about {duration(forecast.seconds)} on this machine "
+        f"and {forecast.disk_bytes / 1e9:.1f} GB of disk"
+    )
+
+
+def _store(study: Study, asked: argparse.Namespace) -> int:
+    from kdviz.studies.results import store_results
+
+    path = store_results(study, asked.runs_dir, None if asked.store is True else Path(asked.store))
+    print(f"{path}: {path.stat().st_size / 1e3:.1f} kB")
+    return 0

@@ -1,0 +1,111 @@
+"""The numbers of one finished run that a study's table is made of, all read from the run's folder."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from kdviz.analysis import right_wrong
+from kdviz.runs.reader import Run
+
+DIVERGED_TIMES = 20.0
+"""An attention KL this many times that before training is no training any more (a copied layer begins
+near 1).
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A run's last evaluated epoch: scores, and the columns of `kdviz.studies.spec.COLUMNS` that it has.
+
+    `labels` (n,) and `predictions` (n,), class ids in the order of `index`; None where the answers are not
+    stored.
+    """
+
+    run_id: str
+    seed: int
+    task: str
+    metrics: dict[str, float]
+    teacher_metrics: dict[str, float]
+    values: dict[str, float]
+    num_examples: int
+    teacher: str
+    index: np.ndarray | None
+    labels: np.ndarray | None
+    predictions: np.ndarray | None
+
+
+def why_left_out(run: Run) -> str | None:
+    """Why a finished run is in no mean, in words; None where it may be."""
+    evals = run.evals
+    if not evals:
+        return "it has no evaluation"
+    first, last = evals[0], evals[-1]
+    mismatch = last["mismatch"]
+    numbers = [
+        *mismatch["attention_kl"],
+        *mismatch["cls_distance"],
+        last["logit_kl"],
+        *last["metrics"].values(),
+    ]
+    if not all(_is_number(value) for value in numbers):
+        return "it diverged: some of its numbers are not finite"
+    before, after = mean(first["mismatch"]["attention_kl"]), mean(mismatch["attention_kl"])
+    if _is_number(before) and after > DIVERGED_TIMES * max(before, 0.1):
+        return f"it diverged: an attention KL of {after:.3g} nats, {before:.3g} before training"
+    return None
+
+
+def measured(run: Run) -> Measured:
+    """The numbers of a run that `why_left_out` finds nothing against."""
+    path = run.folder / "metrics.jsonl"
+    return _measured(run.folder, path.stat().st_mtime_ns, path.stat().st_size)
+
+
+@lru_cache(maxsize=4096)
+def _measured(folder: Path, _changed: int, _size: int) -> Measured:
+    run = Run(folder)
+    last, cost = run.evals[-1], run.summary.get("cost", {})
+    values = {
+        "attention_kl": mean(last["mismatch"]["attention_kl"]),
+        "cls_distance": mean(last["mismatch"]["cls_distance"]),
+        "agreement": last["agreement"],
+        "logit_kl": last["logit_kl"],
+        "parameters": cost.get("student_parameters"),
+        "seconds": sum(run.summary.get("seconds", {}).values()) or None,
+    }
+    index = labels = predictions = None
+    try:
+        answers = run.evaluation(int(last["epoch"]))
+    except KeyError:
+        pass
+    else:
+        index, labels, predictions = answers.index, answers.label, answers.student_logits.argmax(axis=1)
+        table = right_wrong(labels, answers.teacher_logits, answers.student_logits)
+        values |= {"repeated_mistakes": table.repeated_mistakes, "kept_right": table.kept_right}
+    return Measured(
+        run_id=run.id,
+        seed=run.seed,
+        task=run.task,
+        metrics={name: float(value) for name, value in last["metrics"].items()},
+        teacher_metrics={
+            name: float(value) for name, value in last.get("teacher_metrics", {}).items() if _is_number(value)
+        },
+        values={name: float(value) for name, value in values.items() if _is_number(value)},
+        num_examples=int(last.get("n", 0)),
+        teacher=str(run.config.get("teacher_fingerprint")),
+        index=index,
+        labels=labels,
+        predictions=predictions,
+    )
+
+
+def mean(values: list) -> float:
+    """The mean over matched pairs; not a number where one is missing."""
+    return sum(math.nan if value is None else value for value in values) / len(values) if values else math.nan
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,142 @@
+"""Intervals and tests, by SciPy: how much a number would change with other seeds, or with other examples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from kdviz.tasks import TABLE_METRICS, Task
+
+LEVEL = 0.95
+NUM_RESAMPLES = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """A mean over `n` seeds with its 95 % t-interval; `low` and `high` are None for fewer than two seeds."""
+
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+
+    def to_dict(self) -> dict:
+        return {"mean": self.mean, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """`first` minus `second` on the same examples and seeds.
+
+    `low` and `high`: 95 % percentile interval of the paired bootstrap over the `num_examples` examples, seeds
+    held fixed. `p_seeds`: the paired t-test's over the seeds, None for fewer than two.
+    """
+
+    difference: float
+    low: float
+    high: float
+    num_examples: int
+    seeds: tuple[int, ...]
+    p_seeds: float | None
+
+    def to_dict(self) -> dict:
+        return {**vars(self), "seeds": list(self.seeds)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping) -> "Difference":
+        """What `to_dict` wrote, among other keys."""
+        own = {item.name: values[item.name] for item in fields(cls)}
+        return cls(**{**own, "seeds": tuple(own["seeds"])})
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves no doubt about the sign."""
+        return self.low > 0 or self.high < 0
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and t-interval of one number a seed (scipy.stats.t.interval of the mean's standard error)."""
+    from scipy import stats
+
+    values = np.asarray(values, dtype=np.float64)
+    if not len(values):
+        return Spread(mean=None)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Spread(mean=mean, n=1)
+    error = float(stats.sem(values))
+    low, high = stats.t.interval(LEVEL, len(values) - 1, loc=mean, scale=error) if error > 0 else (mean, mean)
+    return Spread(mean=mean, low=float(low), high=float(high), n=len(values))
+
+
+def paired_difference(
+    task: Task,
+    metric: str,
+    labels: np.ndarray,
+    first: Sequence[np.ndarray],
+    second: Sequence[np.ndarray],
+    seeds: Sequence[int],
+    *,
+    num_resamples: int = NUM_RESAMPLES,
+) -> Difference:
+    """Score of `first` minus score of `second`, mean over seeds, with its paired bootstrap over the examples.
+
+    `labels` (n,); `first` and `second` hold predicted class ids (n,) of one run a seed. A resample takes the
+    same examples for both and for every seed: they are the same sentences. scipy.stats.bootstrap, percentile,
+    seeded.
+    """
+    from scipy import stats
+
+    scored = TABLE_METRICS[metric]
+
+    def gap(labels: np.ndarray, *predictions: np.ndarray, axis: int = -1) -> np.ndarray:
+        del axis  # always the last: the tables are counted over it
+        half = len(predictions) // 2
+        scores = [scored(_tables(labels, each, task.num_labels)) for each in predictions]
+        return np.mean(scores[:half], axis=0) - np.mean(scores[half:], axis=0)
+
+    data = [np.asarray(each, dtype=np.int64) for each in (labels, *first, *second)]
+    whole = gap(*(each[None] for each in data))[0]
+    if all(np.array_equal(one, other) for one, other in zip(first, second, strict=True)):
+        low = high = 0.0  # nothing to resample: every difference is 0
+    else:
+        found = stats.bootstrap(
+            data,
+            gap,
+            paired=True,
+            vectorized=True,
+            n_resamples=num_resamples,
+            batch=200,
+            confidence_level=LEVEL,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        ).confidence_interval
+        low, high = float(found.low), float(found.high)
+    scores = [
+        [float(scored(_tables(data[0][None], each[None], task.num_labels))[0]) for each in side]
+        for side in (data[1 : 1 + len(first)], data[1 + len(first) :])
+    ]
+    return Difference(
+        difference=float(whole),
+        low=low,
+        high=high,
+        num_examples=len(data[0]),
+        seeds=tuple(seeds),
+        p_seeds=_paired_t(*scores),
+    )
+
+
+def _paired_t(first: Sequence[float], second: Sequence[float]) -> float | None:
+    from scipy import stats
+
+    gaps = np.subtract(first, second)
+    if len(gaps) < 2 or np.ptp(gaps) == 0:
+        return None
+    return float(stats.ttest_rel(first, second).pvalue)
+
+
+def _tables(labels: np.ndarray, predictions: np.ndarray, num_labels: int) -> np.ndarray:
+    """Counts (..., label, prediction) over the last axis of class ids (..., n)."""
+    cells = labels * num_labels + predictions
+    counts = np.stack([(cells == cell).sum(axis=-1) for cell in range(num_labels**2)], axis=-1)
+    return counts.reshape(*cells.shape[:-1], num_labels, num_labels).astype(np.float64)

@@ -1,0 +1,422 @@
+"""A study's table, made from run folders: means and intervals over seeds, comparisons, the paper beside."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kdviz.method.stages import INTERNAL
+from kdviz.method.terms import TERMS
+from kdviz.runs.reader import Run, Store
+from kdviz.studies import paper
+from kdviz.studies.identity import is_run_of, settings_digest
+from kdviz.studies.measures import Measured, measured, why_left_out
+from kdviz.studies.spec import COLUMNS, Cell, Study
+from kdviz.studies.statistics import Difference, Spread, paired_difference, spread
+from kdviz.tasks import TASKS
+
+STRATEGY_WORDS = {
+    "hard": "labels only",
+    "soft": "soft labels",
+    "all": "all layers at once",
+    "pid": "layer by layer",
+    "sid": "stacked",
+}
+_OF_INTERNAL_ALONE = frozenset(
+    {
+        "strategy",
+        "terms",
+        "active_pairs",
+        "epochs_per_layer",
+        "cosine_threshold",
+        "soft_throughout",
+        "freeze_finished",
+        "classifier_only_last",
+        *(f"{term}_weight" for term in TERMS),
+    }
+)
+"""Settings without a meaning for soft labels alone: an internal run is compared with the soft one that has
+all the others in common.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """Cells that differ in their seed alone. `left_out`: run id -> why a finished run is in no mean.
+
+    `paper_row` is None where the examples are not the paper's.
+    """
+
+    settings: dict
+    label: str
+    task: str
+    strategy: str
+    paper_row: str | None
+    metrics: dict[str, Spread]
+    values: dict[str, Spread]
+    seeds: tuple[int, ...]
+    runs: tuple[str, ...]
+    num_cells: int
+    num_examples: int
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        return len(self.runs)
+
+    def paper(self, metric: str) -> dict | None:
+        """The paper's number, its mark, and ours minus it; None where there is none to show."""
+        number = paper.printed(self.paper_row, self.task, metric)
+        if number is None:
+            return None
+        ours = self.metrics.get(metric, Spread(mean=None)).mean
+        return {
+            "value": number.value,
+            "mark": number.mark,
+            "difference": None if ours is None else ours - number.value,
+        }
+
+    def to_dict(self) -> dict:
+        """JSON-ready."""
+        own = ("attention_kl", "agreement")
+        found = {metric: self.paper(metric) for metric in TASKS[self.task].metrics}
+        return {
+            "settings": self.settings,
+            "n": self.n,
+            "metrics": {name: value.to_dict() for name, value in self.metrics.items()},
+            **{name: self.values.get(name, Spread(mean=None)).to_dict() for name in own},
+            "label": self.label,
+            "task": self.task,
+            "strategy": self.strategy,
+            "more": {name: value.to_dict() for name, value in self.values.items() if name not in own},
+            "paper": {metric: number for metric, number in found.items() if number},
+            "seeds": list(self.seeds),
+            "runs": list(self.runs),
+            "num_cells": self.num_cells,
+            "num_examples": self.num_examples,
+            "left_out": self.left_out,
+            "paper_row": self.paper_row,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping) -> "Row":
+        """What `to_dict` wrote."""
+        spreads = {name: values[name] for name in ("attention_kl", "agreement")} | values["more"]
+        same = ("settings", "label", "task", "strategy", "num_cells", "num_examples", "left_out", "paper_row")
+        return cls(
+            metrics={name: Spread(**each, n=values["n"]) for name, each in values["metrics"].items()},
+            values={
+                name: Spread(**each, n=values["n"])
+                for name, each in spreads.items()
+                if each["mean"] is not None
+            },
+            seeds=tuple(values["seeds"]),
+            runs=tuple(values["runs"]),
+            **{name: values[name] for name in same},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """An internal row against the soft-label row with which it shares everything else."""
+
+    first: int
+    second: int
+    metric: str
+    difference: Difference
+
+    def to_dict(self, rows: Sequence[Row]) -> dict:
+        return {
+            "row": self.first,
+            "against": self.second,
+            "first": rows[self.first].settings,
+            "second": rows[self.second].settings,
+            "metric": self.metric,
+            **self.difference.to_dict(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows in the study's order, comparisons, and by task the teacher's scores, the data, and with what was
+    trained (`setup`: teacher, student layers, epochs, numbers of examples).
+    """
+
+    study: str
+    title: str
+    about: str
+    size: str | None
+    names: tuple[str, ...]
+    columns: tuple[str, ...]
+    x: str | None
+    rows: tuple[Row, ...]
+    comparisons: tuple[Comparison, ...]
+    teachers: dict[str, dict[str, float]]
+    data: dict[str, str]
+    setup: dict[str, dict]
+
+    @property
+    def num_runs(self) -> int:
+        return sum(row.n for row in self.rows)
+
+    @property
+    def num_cells(self) -> int:
+        return sum(row.num_cells for row in self.rows)
+
+    def to_dict(self) -> dict:
+        """JSON-ready: the contract's "rows", and more."""
+        return {
+            "study": self.study,
+            "title": self.title,
+            "about": self.about,
+            "size": self.size,
+            "names": list(self.names),
+            "columns": list(self.columns),
+            "x": self.x,
+            "rows": [row.to_dict() for row in self.rows],
+            "comparisons": [each.to_dict(self.rows) for each in self.comparisons],
+            "teachers": self.teachers,
+            "data": self.data,
+            "setup": self.setup,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping) -> "Table":
+        """What `to_dict` wrote. KeyError or TypeError where it is something else."""
+        comparisons = [
+            Comparison(
+                first=each["row"],
+                second=each["against"],
+                metric=each["metric"],
+                difference=Difference.from_dict(each),
+            )
+            for each in values["comparisons"]
+        ]
+        whole = {name: values[name] for name in ("title", "about", "size", "x", "teachers", "data", "setup")}
+        return cls(
+            study=values["study"],
+            names=tuple(values["names"]),
+            columns=tuple(values["columns"]),
+            rows=tuple(Row.from_dict(row) for row in values["rows"]),
+            comparisons=tuple(comparisons),
+            **whole,
+        )
+
+
+class StudyRuns:
+    """The runs of a runs folder as a study's cells: each its own, or another study's with its settings."""
+
+    def __init__(self, runs_dir: Path):
+        self._runs_dir = Path(runs_dir)
+        self._by_settings: dict[str, Run] | None = None
+
+    def own(self, cell: Cell) -> Run | None:
+        """The run of the cell's own name. ValueError where that folder holds no readable run."""
+        folder = self._runs_dir / cell.run_id
+        return Run(folder) if (folder / "config.json").exists() else None
+
+    def finished(self, cell: Cell) -> Run | None:
+        """The finished run that answers the cell, whichever study made it; None where there is none."""
+        try:
+            run = self.own(cell)
+        except ValueError:
+            run = None
+        if run is not None and run.state == "finished" and is_run_of(cell.config, run.config):
+            return run
+        if self._by_settings is None:
+            self._by_settings = {
+                key: run
+                for run in reversed(Store(self._runs_dir).runs())
+                if run.config.get("study") and run.state == "finished"
+                for key in (settings_digest(run.config), str(run.config.get("cell")))
+            }
+        return self._by_settings.get(settings_digest(cell.config.to_dict()))
+
+
+def make_table(study: Study, runs_dir: Path) -> Table:
+    """The table as the run folders stand now; a cell that was not run is missing from n, never guessed."""
+    runs, groups = StudyRuns(runs_dir), {}
+    for cell in study.cells:
+        key = tuple((name, repr(cell.varied.get(name))) for name in study.names), cell.label
+        groups.setdefault(key, []).append(cell)
+    found = {cell.run_id: runs.finished(cell) for cell in study.cells}
+    data = _data(run for run in found.values() if run is not None)
+    rows, parts, teachers = [], [], {}
+    for cells in groups.values():
+        kept, left_out = [], {}
+        for cell in cells:
+            run = found[cell.run_id]
+            if run is None:
+                continue
+            reason = why_left_out(run) or _other_data(run, data)
+            if reason:
+                left_out[run.id] = reason
+            else:
+                kept.append(measured(run))
+        is_sample = data.get(cells[0].config.task, ("",))[0] == "sample"
+        rows.append(_row(study, cells[0], kept, len(cells), left_out, is_sample))
+        parts.append(kept)
+        for part in kept:
+            teachers.setdefault(part.task, part.teacher_metrics)
+    return Table(
+        study=study.id,
+        title=study.title,
+        about=study.about,
+        size=study.size,
+        names=study.names,
+        columns=study.columns,
+        x=study.x,
+        rows=tuple(rows),
+        comparisons=tuple(_comparisons(rows, parts)),
+        teachers=teachers,
+        data={task: note for task, (_, _, note) in data.items()},
+        setup=_setup(study, [run for run in found.values() if run is not None]),
+    )
+
+
+def row_label(cell: Cell, names: Sequence[str]) -> str:
+    """A row's name: its own, or its settings in words; the task is told elsewhere."""
+    if cell.label:
+        return cell.label
+    words = []
+    for name in names:
+        value = cell.varied[name]
+        if name == "strategy":
+            words.append(STRATEGY_WORDS[value])
+        elif name != "task":
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            words.append(f"{name.replace('_', ' ')} {text}")
+    return ", ".join(words) or STRATEGY_WORDS[cell.config.strategy]
+
+
+def best_of(rows: Sequence[Row], metric: str) -> Row | None:
+    """The row whose interval lies above all the others'; None where the intervals do not part."""
+    known = [row for row in rows if row.metrics.get(metric) and row.metrics[metric].mean is not None]
+    if len(known) < 2:
+        return None
+    best, *others = sorted(known, key=lambda row: -row.metrics[metric].mean)
+    ends = [(row.metrics[metric].low, row.metrics[metric].high) for row in (best, *others)]
+    if any(low is None for low, _ in ends) or any(high >= ends[0][0] for _, high in ends[1:]):
+        return None
+    return best
+
+
+def _row(
+    study: Study, cell: Cell, kept: list[Measured], num_cells: int, left_out: dict, is_sample: bool
+) -> Row:
+    return Row(
+        settings={name: cell.varied[name] for name in study.names},
+        label=row_label(cell, study.names),
+        task=cell.config.task,
+        strategy=cell.config.strategy,
+        paper_row=None if is_sample else cell.paper_row,
+        metrics={
+            name: spread([part.metrics[name] for part in kept])
+            for name in (TASKS[cell.config.task].metrics if kept else ())
+        },
+        values={
+            name: spread([part.values[name] for part in kept])
+            for name in COLUMNS
+            if kept and all(name in part.values for part in kept)
+        },
+        seeds=tuple(part.seed for part in kept),
+        runs=tuple(part.run_id for part in kept),
+        num_cells=num_cells,
+        num_examples=kept[0].num_examples if kept else 0,
+        left_out=left_out,
+    )
+
+
+def _data(runs) -> dict[str, tuple[str, str, str]]:
+    """By task (source, fingerprint, note) of the first finished run: what the others are held against."""
+    found = {}
+    for run in runs:
+        data = run.config.get("data", {})
+        found.setdefault(
+            run.task, (str(data.get("source")), str(data.get("fingerprint")), str(data.get("note")))
+        )
+    return found
+
+
+def _setup(study: Study, runs: Sequence[Run]) -> dict[str, dict]:
+    """By task, what was trained with: single values, or lists where a study varies them."""
+    found: dict[str, dict[str, set]] = {}
+    for cell in study.cells:
+        of_task, config = found.setdefault(cell.config.task, {}), cell.config
+        for name in ("teacher", "student_layers", "epochs"):
+            value = getattr(config, name)
+            of_task.setdefault(name, set()).add(os.path.basename(value) if name == "teacher" else value)
+    for run in runs:
+        for name in ("num_train", "num_eval"):
+            found[run.task].setdefault(name, set()).add(run.config.get("data", {}).get(name, 0))
+    return {task: {name: sorted(each) for name, each in parts.items()} for task, parts in found.items()}
+
+
+def _other_data(run: Run, data: Mapping[str, tuple[str, str, str]]) -> str | None:
+    source, fingerprint, _ = data[run.task]
+    own = run.config.get("data", {})
+    if (str(own.get("source")), str(own.get("fingerprint"))) == (source, fingerprint):
+        return None
+    return f"its examples are others ({own.get('source')}) than those of the other runs ({source})"
+
+
+def _comparisons(rows: Sequence[Row], parts: Sequence[list[Measured]]) -> list[Comparison]:
+    found = []
+    for place, row in enumerate(rows):
+        if row.strategy not in INTERNAL:
+            continue
+        soft = next(
+            (
+                other
+                for other, candidate in enumerate(rows)
+                if candidate.strategy == "soft" and _shared(candidate) == _shared(row)
+            ),
+            None,
+        )
+        difference = None if soft is None else _difference(row, parts[place], parts[soft])
+        if difference is not None:
+            metric = TASKS[row.task].primary_metric
+            found.append(Comparison(first=place, second=soft, metric=metric, difference=difference))
+    return found
+
+
+def _shared(row: Row) -> dict:
+    return {"task": row.task} | {
+        name: value for name, value in row.settings.items() if name not in _OF_INTERNAL_ALONE
+    }
+
+
+def _difference(row: Row, first: list[Measured], second: list[Measured]) -> Difference | None:
+    """None where no seed of both has its answers to the same examples stored."""
+    task = TASKS[row.task]
+    others = {part.seed: part for part in second if part.labels is not None}
+    pairs = [
+        (part, others[part.seed])
+        for part in first
+        if part.labels is not None
+        and part.seed in others
+        and np.array_equal(part.index, others[part.seed].index)
+        and np.array_equal(part.index, first[0].index)
+    ]
+    if not pairs:
+        return None
+    return paired_difference(
+        task,
+        task.primary_metric,
+        pairs[0][0].labels,
+        [one.predictions for one, _ in pairs],
+        [other.predictions for _, other in pairs],
+        [one.seed for one, _ in pairs],
+    )
+
+
+def times_as_far(table: Table, comparison: Comparison) -> float | None:
+    """How many times as far inside (attention KL) the soft student is from the teacher; None if unknown."""
+    inner, outer = (
+        table.rows[place].values.get("attention_kl", Spread(mean=None)).mean
+        for place in (comparison.first, comparison.second)
+    )
+    return outer / inner if inner and outer and math.isfinite(outer / inner) else None

@@ -1,1 +1,0 @@
-"""Lectures on the screen: the Learn page, presenter mode, and followers of the presenter."""
