@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, make_dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,14 @@ from kdviz.tasks import task_named
 SOURCES = ("auto", "folder", "hub", "sample")
 INITS = ("pretrained", "teacher", "random")
 CACHE_MODES = ("auto", "off")
+STAGED_SETTINGS = (
+    "epochs_per_layer",
+    "cosine_threshold",
+    "soft_throughout",
+    "freeze_finished",
+    "classifier_only_last",
+)
+"""Settings of the strategies that move up layer by layer."""
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16")
 
@@ -182,20 +191,11 @@ class _OwnSettings:
     @property
     def idle_settings(self) -> list[str]:
         """Settings that were given but have no effect with this strategy: a plan names them."""
-        staged = (
-            "epochs_per_layer",
-            "cosine_threshold",
-            "soft_throughout",
-            "freeze_finished",
-            "classifier_only_last",
-        )
-        idle = [
-            name
-            for name in staged
-            if self.strategy not in STAGED and getattr(self, name) not in (None, False)
+        return [
+            item.name
+            for item in fields(self)
+            if getattr(self, item.name) != item.default and not has_effect(item.name, vars(self))
         ]
-        idle += ["active_pairs"] * (self.active_pairs is not None and not self.uses_internal_terms)
-        return idle + ["hard_labels"] * (self.hard_labels and self.strategy == "hard")
 
     def to_dict(self) -> dict:
         """Every setting, JSON-ready."""
@@ -289,6 +289,23 @@ def _kind_of(hint: object) -> Kind:
         items=get_args(plain)[0] if get_args(plain) else None,
         may_be_none=NoneType in several,
     )
+
+
+def has_effect(name: str, settings: Mapping) -> bool:
+    """Whether the setting `name` changes anything in a run of these settings (by name; strategy, terms and
+    hard_labels are looked at).
+    """
+    strategy, terms = settings["strategy"], settings["terms"] or ()
+    term = name.removesuffix("_weight")
+    if name in STAGED_SETTINGS:
+        return strategy in STAGED
+    if name in ("terms", "active_pairs"):
+        return strategy in INTERNAL
+    if name.endswith("_weight") and term in TERMS:
+        return strategy in INTERNAL and term in terms
+    if name in ("soft_weight", "temperature", "hard_labels"):
+        return strategy != "hard"
+    return name != "hard_weight" or (strategy != "hard" and bool(settings["hard_labels"]))
 
 
 def _checked(item: Field, value: object) -> object:

@@ -5,6 +5,7 @@ from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import heading
 from kdviz.ui.frame.strip import strip
 from kdviz.ui.layers.parts import cka, curves, heads, more, partners
+from kdviz.ui.layers.stages import stages
 
 PARTS = {
     "curves": (
@@ -13,6 +14,7 @@ PARTS = {
         ("kl", "cls", "stages"),
         curves,
     ),
+    "stages": ("Stages", "What is in the loss when", ("stages",), stages),
     "heads": ("All heads", "Every head at a glance", ("kl", "head"), heads),
     "partners": (
         "Partners of heads",

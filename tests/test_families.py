@@ -28,6 +28,7 @@ from kdviz.models.families import CLASSIFIER, EMBEDDINGS, FAMILIES, POOLER, fami
 from kdviz.models.trace import classify, seed_dropout, trace
 from kdviz.share.bertviz import head_view_html
 from kdviz.share.own_sentence import ask
+from kdviz.share.report import report
 from kdviz.training.step import set_trainable
 
 TEXTS = (
@@ -393,3 +394,67 @@ def test_a_new_family_takes_under_40_lines_in_one_file(minilm_folder, glue, tmp_
     assert (
         AutoModelForSequenceClassification.from_pretrained(run.folder / "student").config.model_type == name
     )
+
+
+@pytest.fixture(scope="session")
+def narrow(tmp_path_factory, minilm_folder) -> Path:
+    """A BERT with the heads of the tiny one and half its width."""
+    return write_family_checkpoint(
+        tmp_path_factory.mktemp("narrow") / "narrow", "bert", minilm_folder, hidden_size=16, seed=3
+    )
+
+
+def test_a_narrower_student_is_trained_by_its_maps(checkpoints, narrow, glue, tiny_runs_dir):
+    """Heads agree, so attention can be compared; an angle between vectors of two widths would be invented."""
+    tiny = TinyRuns(checkpoints["bert"], glue, tiny_runs_dir)
+    run = tiny.run(student_checkpoint=str(narrow), terms=("kl",), strategy="all", epochs=2)
+    assert run.state == "finished"
+    for line in run.evals:
+        kl, distance = line["mismatch"]["attention_kl"], line["mismatch"]["cls_distance"]
+        assert np.isfinite(kl).all() and distance == [None, None] and np.isfinite(line["cka"]).all()
+    assert np.mean(run.evals[-1]["mismatch"]["attention_kl"]) < np.mean(
+        run.evals[0]["mismatch"]["attention_kl"]
+    )
+    assert "NaN" not in (run.folder / "metrics.jsonl").read_text(encoding="utf-8")
+    student = AutoModelForSequenceClassification.from_pretrained(run.folder / "student")
+    assert student.config.hidden_size == 16
+    answer = ask(run, "The dog sees the cat.")
+    assert answer.student_maps.shape[1:] == answer.teacher_maps.shape[1:]
+    page, card = report(run), (run.folder / "student" / "README.md").read_text(encoding="utf-8")
+    assert (
+        "Attention KL" in page and "nan" not in re.sub(r"<script.*?</script>", "", page, flags=re.S).lower()
+    )
+    assert "| 1 | 2 |" in card and "nan" not in card
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(terms=("kl", "cos")),
+        dict(terms=("cos",)),
+        dict(terms=("kl",), strategy="pid", epochs=3, cosine_threshold=0.1),
+    ],
+)
+def test_vectors_of_two_widths_are_refused_with_the_reason(
+    checkpoints, narrow, glue, tiny_runs_dir, settings
+):
+    """A bare "must be the same" leaves a user guessing what could be done instead."""
+    tiny = TinyRuns(checkpoints["bert"], glue, tiny_runs_dir)
+    with pytest.raises(
+        RequestError, match="no angle in two widths.*terms kl alone.*has 32.*has 16"
+    ) as caught:
+        tiny.create(student_checkpoint=str(narrow), **{"strategy": "all", **settings})
+    assert caught.value.field == "student_checkpoint"
+    tiny.create(student_checkpoint=str(narrow), strategy="soft")
+
+
+def test_other_heads_are_refused_with_what_would_fit(minilm_folder, tmp_path):
+    """The registry knows which checkpoints have the teacher's heads: so the message can say it."""
+    few = write_family_checkpoint(tmp_path / "few", "bert", minilm_folder, num_attention_heads=2)
+    teacher = resolve("minilm-l6")
+    with pytest.raises(RequestError, match="heads must be the teacher's.*has 12.*has 2") as caught:
+        check_fit(teacher, resolve(str(few)), 32, compares_vectors=False)
+    assert "fitting: minilm-l6, bert-base, minilm-l12, none (the student" in str(caught.value)
+    with pytest.raises(RequestError) as caught:
+        check_fit(teacher, resolve(str(few)), 32)
+    assert "fitting: minilm-l6, minilm-l12, none" in str(caught.value)

@@ -1,8 +1,8 @@
 """Numbers that compare a teacher with its student, from plain numpy arrays. Layers, heads and tokens are
 0-based here.
 
-maps.py     row_kl (..., q) · layer_kl · pair_kl (pairs,) · pair_kl_heads (pairs, heads) · head_average ·
-difference
+maps.py     row_kl (..., q) · row_terms (what it adds up) · layer_kl · pair_kl (pairs,) ·
+            pair_kl_heads (pairs, heads) · head_average · difference ·
             kept_tokens · filter_maps (hide [CLS]/[SEP], renormalise, threshold)
 heads.py    head_kl_matrix (teacher heads, student heads) · match_heads -> HeadMatch · head_drift cka.py
 linear_cka · cka_matrix (student layers, teacher layers)
@@ -33,6 +33,7 @@ from kdviz.analysis.maps import (
     pair_kl,
     pair_kl_heads,
     row_kl,
+    row_terms,
 )
 from kdviz.analysis.runs import differing_settings, relative_progress
 
@@ -62,4 +63,5 @@ __all__ = [
     "right_wrong",
     "right_wrong_by_phenomenon",
     "row_kl",
+    "row_terms",
 ]

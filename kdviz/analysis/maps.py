@@ -23,11 +23,21 @@ def row_kl(teacher_maps: np.ndarray, student_maps: np.ndarray, *, epsilon: float
 
     Both sides are treated alike, so a map against itself is exactly 0.
     """
+    return np.maximum(row_terms(teacher_maps, student_maps, epsilon=epsilon)[2].sum(axis=-1), 0.0)
+
+
+def row_terms(
+    teacher_maps: np.ndarray, student_maps: np.ndarray, *, epsilon: float | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `row_kl` adds up, key by key: the teacher's probabilities, the student's, and teacher ×
+    log(teacher / student) in nats, each of shape (..., query, key). A term may be negative, a row's sum never
+    is.
+    """
     teacher, student = _same_shape(teacher_maps, student_maps)
     if epsilon is None:
         epsilon = _floor(teacher, student)
     teacher, student = _lift(teacher, epsilon), _lift(student, epsilon)
-    return np.maximum((teacher * (np.log(teacher) - np.log(student))).sum(axis=-1), 0.0)
+    return teacher, student, teacher * (np.log(teacher) - np.log(student))
 
 
 def layer_kl(teacher_maps: np.ndarray, student_maps: np.ndarray, *, epsilon: float | None = None) -> float:

@@ -74,10 +74,12 @@ class RunCurves:
     def of(self, term: Term) -> np.ndarray | None:
         """(m, pairs) of a term, as an axis of its kind can show it; None where it was not measured."""
         known = {"attention_kl": self.attention_kl, "cls_distance": self.cls_distance, **self.others}
-        values = known.get(term.key)
-        if values is None or not term.is_logarithmic:
-            return None if values is None else np.asarray(values)
-        return np.maximum(np.asarray(values), SMALLEST_DISTANCE)
+        if known.get(term.key) is None:
+            return None
+        values = np.asarray(known[term.key], dtype=float)
+        if values.size and np.isnan(values).all():  # vectors of two widths have no angle
+            return None
+        return np.maximum(values, SMALLEST_DISTANCE) if term.is_logarithmic else values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +132,9 @@ def layer_curves(
     """
     look = theme(dark)
     terms = [
-        term for term in TERMS.values() if term.is_default or any(run.of(term) is not None for run in runs)
+        term
+        for term in TERMS.values()
+        if any(run.of(term) is not None for run in runs) or (term.is_default and not runs)
     ]
     panels = Panels(side_by_side([1] * len(terms), spacing=0.18 / len(terms)), dark=dark)
     styles = run_styles([run.strategy for run in runs])

@@ -47,32 +47,54 @@ def estimated_seconds(request: Request, num_threads: int | None = None) -> tuple
     config, checkpoint = request.config, request.checkpoint
     num_train, num_eval = len(request.train), len(request.evaluation)
     mean_tokens = rough_mean_tokens(request.train, config.max_length)
-    speed = layer_speed(*_layers_of(checkpoint), num_threads)
-    forward = speed.forward_seconds_per_token * mean_tokens
-    both = speed.training_seconds_per_token * mean_tokens
-    depth, steps_per_epoch = config.student_layers, request.steps_per_epoch
-    used_rows = min(
-        checkpoint.vocab_size, 10 * (num_train * mean_tokens) ** 0.57
-    )  # Heaps' law with what English gives; see kdviz.training.used_rows
-    embedding_parameters = (used_rows + checkpoint.max_positions) * checkpoint.hidden_size
+    own = request.student_checkpoint or checkpoint
+    teacher, student = (_Costs.of(which, num_train, mean_tokens, num_threads) for which in (checkpoint, own))
+    steps_per_epoch, seconds = request.steps_per_epoch, 0.0
+    for stage in request.stages:
+        num_layers = stage.num_layers_needed(config.student_layers)
+        seconds += stage.epochs * student.epoch_seconds(num_layers, num_train, steps_per_epoch)
+    outputs = (
+        0.0 if config.strategy == "hard" else num_train * checkpoint.num_layers * teacher.training / 3
+    )  # forward alone, in training's arithmetic
+    evaluations = num_eval * (
+        teacher.forward * checkpoint.num_layers
+        + student.forward * config.student_layers * (config.epochs + 1)
+    )
+    finetuning = config.teacher_epochs * teacher.epoch_seconds(
+        checkpoint.num_layers, num_train, steps_per_epoch
+    )
+    return seconds + outputs + evaluations + 0.25 * (config.epochs + 1), finetuning
 
-    def step_seconds(num_layers: int) -> float:
-        return speed.optimizer_seconds_per_parameter * (
-            embedding_parameters + num_layers * 12 * checkpoint.hidden_size**2
+
+@dataclass(frozen=True, kw_only=True)
+class _Costs:
+    """Seconds of a layer for one example, forward alone and in training; of the optimiser's step for the
+    embeddings and for a layer.
+    """
+
+    forward: float
+    training: float
+    embeddings_step: float
+    layer_step: float
+
+    @staticmethod
+    def of(checkpoint: Checkpoint, num_train: int, mean_tokens: float, num_threads: int | None) -> "_Costs":
+        speed, width = layer_speed(*_layers_of(checkpoint), num_threads), checkpoint.hidden_size
+        used_rows = min(
+            checkpoint.vocab_size, 10 * (num_train * mean_tokens) ** 0.57
+        )  # Heaps' law with what English gives; see kdviz.training.used_rows
+        step = speed.optimizer_seconds_per_parameter
+        return _Costs(
+            forward=speed.forward_seconds_per_token * mean_tokens,
+            training=speed.training_seconds_per_token * mean_tokens,
+            embeddings_step=step * (used_rows + checkpoint.max_positions) * width,
+            layer_step=step * 12 * width**2,
         )
 
-    seconds = 0.0
-    for stage in request.stages:
-        num_layers = stage.num_layers_needed(depth)
-        seconds += stage.epochs * (num_train * num_layers * both + steps_per_epoch * step_seconds(num_layers))
-    outputs = (
-        0.0 if config.strategy == "hard" else num_train * checkpoint.num_layers * both / 3
-    )  # forward alone, in training's arithmetic
-    evaluations = num_eval * forward * (checkpoint.num_layers + depth * (config.epochs + 1))
-    teacher = config.teacher_epochs * (
-        num_train * checkpoint.num_layers * both + steps_per_epoch * step_seconds(checkpoint.num_layers)
-    )
-    return seconds + outputs + evaluations + 0.25 * (config.epochs + 1), teacher
+    def epoch_seconds(self, num_layers: int, num_train: int, steps_per_epoch: int) -> float:
+        """An epoch of training so many layers."""
+        step = self.embeddings_step + num_layers * self.layer_step
+        return num_train * num_layers * self.training + steps_per_epoch * step
 
 
 def _layers_of(checkpoint: Checkpoint) -> tuple[str, int, int]:
@@ -80,19 +102,18 @@ def _layers_of(checkpoint: Checkpoint) -> tuple[str, int, int]:
     return checkpoint.family.model_type, checkpoint.num_heads, checkpoint.hidden_size
 
 
-def speed_is_known(checkpoint: Checkpoint, *, measure: bool, num_threads: int) -> bool:
-    """Whether `estimated_seconds` can answer at once for models with such layers. With `measure`, a thread of
-    its own measures when it is not so (importing torch takes seconds, and a page cannot wait).
+def speed_is_known(request: Request, *, measure: bool, num_threads: int) -> bool:
+    """Whether `estimated_seconds` can answer at once. With `measure`, a thread of its own measures when it is
+    not so (importing torch takes seconds, and a page cannot wait).
     """
-    layers = _layers_of(checkpoint)
+    wanted = {_layers_of(which) for which in (request.checkpoint, request.student_checkpoint) if which}
     with _guard:
-        done = _measured.get(layers)
-        if done is None and measure:
+        for layers in wanted - _measured.keys() if measure else ():
             done = _measured[layers] = threading.Event()
             threading.Thread(
                 target=_measure, args=(layers, num_threads, done), name="kdviz-speed", daemon=True
             ).start()
-    return done is not None and done.is_set()
+        return all(layers in _measured and _measured[layers].is_set() for layers in wanted)
 
 
 def _measure(layers: tuple[str, int, int], num_threads: int, done: threading.Event) -> None:

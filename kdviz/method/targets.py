@@ -81,6 +81,14 @@ def student_needs(stage: Stage, settings: MethodSettings) -> Needs:
     )
 
 
+def compares_vectors(settings: MethodSettings) -> bool:
+    """Whether training compares [CLS] vectors, so that teacher and student must have one width."""
+    chosen = [TERMS[name] for name in settings.terms]
+    return settings.uses_internal_terms and (
+        settings.cosine_threshold is not None or any(term.reads.form == "vector" for term in chosen)
+    )
+
+
 def training_needs(settings: MethodSettings, pairs: Pairs) -> Needs:
     """What all stages together want of the teacher on the training set."""
     if not settings.uses_internal_terms:

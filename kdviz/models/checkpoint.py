@@ -12,7 +12,7 @@ from kdviz.errors import RequestError
 from kdviz.models.families import FAMILIES, Family, known_families
 from kdviz.models.hub import hub_folder
 from kdviz.models.mpnet_packages import MPNET_SHA256, mpnet_folder
-from kdviz.models.registry import MINILM_SHA256, TEACHERS, minilm_folder
+from kdviz.models.registry import MINILM_SHA256, TEACHERS, fitting_teachers, minilm_folder
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
 
@@ -184,16 +184,28 @@ def file_sha256(path: Path, mtime_ns: int, size: int) -> str:
     return digest.hexdigest()
 
 
-def check_fit(teacher: Checkpoint, student: Checkpoint, max_length: int) -> None:
-    """RequestError where maps and [CLS] vectors of the two could not be compared, with the numbers of
-    both.
+def check_fit(
+    teacher: Checkpoint, student: Checkpoint, max_length: int, *, compares_vectors: bool = True
+) -> None:
+    """RequestError where what is compared of the two could not be, with the numbers of both and what would
+    fit. Maps need the same heads; widths may differ unless [CLS] vectors are compared.
     """
-    for what, teacher_number in teacher.shape.items():
-        student_number = student.shape[what]
-        if what != "positions" and teacher_number != student_number:
+    why = {
+        "heads": "each head's map is compared with one of the teacher's",
+        "width": "the term cos and cosine_threshold compare [CLS] vectors, which have no angle in two "
+        "widths; with terms kl alone a narrower student fits",
+        "vocabulary": "both read the teacher's tokens",
+    }
+    for what, reason in why.items():
+        ours, theirs = teacher.shape[what], student.shape[what]
+        if ours != theirs and (what != "width" or compares_vectors):
+            fitting = fitting_teachers(
+                teacher.num_heads, teacher.vocab_size, teacher.hidden_size if compares_vectors else None
+            )
             raise RequestError(
-                f"student_checkpoint: {what} must be the teacher's; teacher {teacher.name} has "
-                f"{teacher_number}, student {student.name} has {student_number}",
+                f"student_checkpoint: {what} must be the teacher's ({reason}); teacher {teacher.name} has "
+                f"{ours}, student {student.name} has {theirs}; fitting: "
+                f"{', '.join([*fitting, 'none (the student starts from the teacher)'])}",
                 field="student_checkpoint",
             )
     shortest = min(teacher.max_positions, student.max_positions)

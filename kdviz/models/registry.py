@@ -22,6 +22,7 @@ class TeacherEntry:
     num_layers: int
     num_heads: int
     hidden_size: int
+    vocab_size: int = 30522  # that of BERT's uncased models
     note: str = ""
 
 
@@ -45,6 +46,7 @@ TEACHERS: dict[str, TeacherEntry] = {
             num_layers=12,
             num_heads=12,
             hidden_size=768,
+            vocab_size=30527,
             note="The paper's geometry; its weights come with five packages. It was trained further on "
             "question and inference pairs, so its start on QQP, MRPC and RTE is not that of the plain "
             "encoder.",
@@ -92,6 +94,16 @@ TEACHERS: dict[str, TeacherEntry] = {
         ),
     )
 }
+
+
+def fitting_teachers(num_heads: int, vocab_size: int, width: int | None = None) -> list[str]:
+    """Names of the registry with so many heads and tokens (and that width, where one is given)."""
+    return [
+        entry.name
+        for entry in TEACHERS.values()
+        if (entry.num_heads, entry.vocab_size) == (num_heads, vocab_size)
+        and width in (None, entry.hidden_size)
+    ]
 
 
 def readiness(name: str) -> str:

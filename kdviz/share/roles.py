@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
+from kdviz.analysis.comparable import comparable
 from kdviz.method.stages import STRATEGIES
 from kdviz.runs.reader import Run
 from kdviz.share.view import LINK_NAMES, View, step_of_epoch
@@ -139,7 +140,8 @@ def find_run(runs: Sequence[Run], task: str, strategy: str, own: Run | None = No
     order = INTERNAL if strategy == "internal" else (strategy,)
     families = []
     if own is not None and own.task == task:
-        families.append([own, *(run for run in runs if run.id != own.id and setting(run) == setting(own))])
+        alike = comparable(own, runs, apart_from=("strategy",))
+        families.append([own, *(run for run in alike if run.id != own.id)])
     families.append(demo_family(runs, task))
     for family in families:
         for wanted in order:
@@ -151,11 +153,11 @@ def find_run(runs: Sequence[Run], task: str, strategy: str, own: Run | None = No
 
 def demo_family(runs: Sequence[Run], task: str) -> list[Run]:
     """The runs of the demo that a lecture on `task` is about: alike in all but strategy."""
-    families: dict[tuple, list[Run]] = {}
-    for run in runs:
-        if run.is_demo and run.task == task and run.moments:
-            families.setdefault(setting(run), []).append(run)
-    return max(families.values(), key=_rank, default=[])
+    left, families = [run for run in runs if run.is_demo and run.task == task and run.moments], []
+    while left:
+        families.append(comparable(left[0], left, apart_from=("strategy",)) or left[:1])
+        left = [run for run in left[1:] if run not in families[-1]]
+    return max(families, key=_rank, default=[])
 
 
 def _rank(family: list[Run]) -> tuple:
@@ -163,19 +165,6 @@ def _rank(family: list[Run]) -> tuple:
     has_maps = any(moment.has_maps for moment in run.moments)
     depth = int(run.config.get("teacher_num_layers", 0))
     return (len({each.strategy for each in family}), has_maps, depth, run.num_layers, -run.seed)
-
-
-def setting(run: Run) -> tuple:
-    """What two runs share that differ in strategy alone."""
-    config = run.config
-    return (
-        run.task,
-        config.get("data", {}).get("fingerprint"),
-        config.get("teacher_fingerprint"),
-        run.num_layers,
-        run.seed,
-        run.is_demo,
-    )
 
 
 def completed(view: View, run: Run) -> View:

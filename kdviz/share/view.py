@@ -31,6 +31,8 @@ PANELS = (
     "mistakes",
     "runs",
 )
+LINK_VERSION = 1
+"""What `v` in a link says. It grows when a parameter gets another meaning."""
 CELLS = ("all", "both-right", "teacher-only", "student-only", "both-wrong")
 
 
@@ -264,3 +266,13 @@ _PARAMS = {
 
 LINK_NAMES = tuple(_PARAMS)
 """Every query parameter that is part of a view."""
+
+
+def version_notice(params: Mapping[str, str]) -> list[str]:
+    """A notice where a link was made by another version of kdviz than this one can read."""
+    version = params.get("v", str(LINK_VERSION))
+    if version == str(LINK_VERSION):
+        return []
+    return [
+        f"This link was made by another version of kdviz ({_short(version)}); what is known of it is shown."
+    ]

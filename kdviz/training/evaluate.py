@@ -79,7 +79,8 @@ def term_values(
     return {
         term.key: torch.stack(
             [
-                term.loss(
+                _term_value(
+                    term,
                     teacher.reading(term.reads.name)[teacher_layer],
                     student.reading(term.reads.name)[student_layer],
                     mask,
@@ -90,6 +91,13 @@ def term_values(
         )
         for term in terms
     }
+
+
+def _term_value(term: Term, teacher: torch.Tensor, student: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """A term of one pair; NaN (null in files) between vectors of two widths, which cannot be compared."""
+    if term.reads.form == "vector" and teacher.shape != student.shape:
+        return torch.full((len(mask),), torch.nan, device=mask.device)
+    return term.loss(teacher, student, mask)
 
 
 def evaluation_needs(layers: Collection[int], cls_layers: Collection[int], terms: Sequence[Term]) -> Needs:
@@ -131,10 +139,7 @@ def evaluate(
         )
         for term in terms
     }
-    cls = [
-        np.zeros((layers if with_cka else 0, num, config.hidden_size), dtype=np.float32)
-        for layers in (len(pairs), num_teacher_layers)
-    ]
+    cls: list[np.ndarray] = []
     was_training = student.training
     student.eval()
     try:
@@ -148,9 +153,11 @@ def evaluate(
             logits[0, positions], logits[1, positions] = _numpy(teacher.logits), _numpy(own.logits)
             for key, value in found.items():
                 values[key][positions] = _numpy(value)
-            for kept, answers in zip(cls, (own, teacher), strict=True):
-                for layer in range(len(kept)):
-                    kept[layer, positions] = _numpy(answers.reading(CLS.name)[layer])
+            if with_cka:
+                vectors = [_vectors(own, len(pairs)), _vectors(teacher, num_teacher_layers)]
+                cls = cls or [np.zeros((len(part), num, part.shape[2]), dtype=np.float32) for part in vectors]
+                for kept, part in zip(cls, vectors, strict=True):
+                    kept[:, positions] = part
     finally:
         student.train(was_training)
     return Evaluated(
@@ -179,6 +186,11 @@ def predict(model: nn.Module, encoded: EncodedSet, *, tick: Callable[[], None] =
     finally:
         model.train(was_training)
     return logits
+
+
+def _vectors(answers: Answers, num_layers: int) -> np.ndarray:
+    """The [CLS] vectors of the first layers, (layers, batch, hidden)."""
+    return np.stack([_numpy(answers.reading(CLS.name)[layer]) for layer in range(num_layers)])
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -18,6 +18,7 @@ from kdviz.data.examples import Example, fingerprint
 from kdviz.data.sources import Loaded
 from kdviz.errors import RequestError
 from kdviz.method.stages import Stage, planned_stages
+from kdviz.method.targets import compares_vectors
 from kdviz.models.checkpoint import Checkpoint, check_fit, resolve
 from kdviz.models.matching import match_layers
 from kdviz.models.registry import TEACHERS
@@ -72,8 +73,9 @@ class Request:
 
     @property
     def student_parameters(self) -> int:
-        """Parameters of the student with embeddings and pooler, from the shape of its teacher."""
-        checkpoint, width = self.checkpoint, self.checkpoint.hidden_size
+        """Parameters of the student with embeddings and pooler, from the shape of its checkpoint."""
+        checkpoint = self.student_checkpoint or self.checkpoint
+        width = checkpoint.hidden_size
         embeddings = (checkpoint.vocab_size + checkpoint.max_positions + 4) * width
         return embeddings + (12 * self.config.student_layers + 1) * width * (width + 1)
 
@@ -137,7 +139,7 @@ def resolve_request(config: RunConfig) -> Request:
         resolve(config.student_checkpoint, field="student_checkpoint") if config.student_checkpoint else None
     )
     pairs = match_layers(config.matching, config.student_layers, checkpoint.num_layers)
-    check_fit(checkpoint, student or checkpoint, config.max_length)
+    check_fit(checkpoint, student or checkpoint, config.max_length, compares_vectors=compares_vectors(config))
     if student:
         match_layers("uniform", config.student_layers, student.num_layers)
     _check_classes(config, task, checkpoint)

@@ -70,11 +70,8 @@ def asked() -> Asked:
 def preview_of(config: RunConfig) -> Preview:
     """The plan and the data of a run. RequestError where it cannot be done."""
     request = _request(json.dumps(config.to_dict(), sort_keys=True))
-    is_known = speed_is_known(
-        request.checkpoint,
-        measure=shared(runs_folder()).current is None,
-        num_threads=APP_THREADS,
-    )
+    idle = shared(runs_folder()).current is None
+    is_known = speed_is_known(request, measure=idle, num_threads=APP_THREADS)
     return Preview(
         request=request,
         plan=plan(request, num_threads=APP_THREADS, with_seconds=is_known),

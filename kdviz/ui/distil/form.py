@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from kdviz.config import RunConfig
+from kdviz.config import STAGED_SETTINGS, RunConfig, has_effect
 from kdviz.errors import RequestError
 from kdviz.method.terms import TERMS
 from kdviz.models.registry import TEACHERS, readiness
@@ -27,13 +27,7 @@ MORE = {
         "hard_labels",
         "hard_weight",
     ),
-    "Stages": (
-        "epochs_per_layer",
-        "cosine_threshold",
-        "soft_throughout",
-        "freeze_finished",
-        "classifier_only_last",
-    ),
+    "Stages": STAGED_SETTINGS,
     "Student": ("matching", "init", "student_checkpoint", "seed"),
     "Teacher and data": (
         "teacher",
@@ -62,14 +56,6 @@ MORE = {
         "cache_disk_mb",
     ),
 }
-ONLY_STAGED = (
-    "epochs_per_layer",
-    "cosine_threshold",
-    "soft_throughout",
-    "freeze_finished",
-    "classifier_only_last",
-)
-ONLY_INTERNAL = ("terms", "active_pairs", *TERM_WEIGHTS)
 _CUSTOM = "custom_layers"
 _FIELDS = RunConfig.__dataclass_fields__
 DEEPEST_UNKNOWN_TEACHER = 48
@@ -150,12 +136,7 @@ def _values() -> dict:
                 field="matching",
             )
         values["matching"] = "custom:" + ",".join(map(str, layers))
-    if values["strategy"] not in ("pid", "sid"):
-        values |= {name: _FIELDS[name].default for name in ONLY_STAGED}
-    if values["strategy"] in ("hard", "soft"):
-        values |= {name: _FIELDS[name].default for name in ONLY_INTERNAL}
-    if values["strategy"] == "hard":
-        values["hard_labels"] = False
+    values |= {name: item.default for name, item in _FIELDS.items() if not has_effect(name, values)}
     return values
 
 
@@ -166,13 +147,7 @@ def _teacher_depth() -> int:
 
 def _is_idle(name: str) -> bool:
     """Whether the chosen strategy has no use for a setting."""
-    strategy = _value("strategy")
-    return (
-        (name in ONLY_STAGED and strategy not in ("pid", "sid"))
-        or (name in ONLY_INTERNAL and strategy in ("hard", "soft"))
-        or (name in ("hard_labels", "soft_weight", "temperature") and strategy == "hard")
-        or (name == "hard_weight" and not (_value("hard_labels") and strategy != "hard"))
-    )
+    return not has_effect(name, {key: _value(key) for key in ("strategy", "terms", "hard_labels")})
 
 
 def _control(name: str, error: RequestError | None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from kdviz.ui.frame import state
 from kdviz.ui.frame.state import change
 
 PREFIX = "kdviz.control."
@@ -51,7 +52,7 @@ def moment_slider(steps: Sequence[int], names: dict[int, str], value: int, help:
         st.button(
             "",
             key="kdviz.back",
-            shortcut="Left",
+            shortcut=None if state.mode() == "present" else "Left",
             disabled=place == 0,
             on_click=_move,
             args=(steps, place - 1),
@@ -72,7 +73,7 @@ def moment_slider(steps: Sequence[int], names: dict[int, str], value: int, help:
         st.button(
             "",
             key="kdviz.forth",
-            shortcut="Right",
+            shortcut=None if state.mode() == "present" else "Right",
             disabled=place == len(steps) - 1,
             on_click=_move,
             args=(steps, place + 1),

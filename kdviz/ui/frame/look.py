@@ -6,9 +6,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from kdviz.text import plain
+from kdviz.ui.frame import state
 from kdviz.ui.frame.narrow import for_phone, panels_of
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.words import WORDS
+from kdviz.ui.present.large import enlarged
 
 __all__ = ["chart", "charts", "heading", "is_dark", "plain"]
 
@@ -42,6 +44,8 @@ def chart(
         options["height"] = height
     if is_narrow():
         figure = for_phone(figure)
+    if state.mode() == "present":
+        figure = enlarged(figure)
     if on_click is None:
         st.plotly_chart(figure, **options)
         return
@@ -63,5 +67,7 @@ def _clicked(key: str, on_click: Callable[[list[dict]], None]) -> None:
 
 
 def heading(text: str, *terms: str) -> None:
-    """A heading, with the explanation of its terms one hover away."""
+    """A heading, with the explanation of its terms one hover away. A step of a lecture has its own."""
+    if state.mode() == "present":
+        return
     st.subheader(text, help="\n\n".join(WORDS[term] for term in terms) or None, anchor=False)

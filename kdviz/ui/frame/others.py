@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from kdviz.analysis.comparable import comparable
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS
 from kdviz.ui.frame.controls import bound
@@ -43,16 +44,10 @@ def natural_others(scene: Scene) -> list[Run]:
 
 
 def other_depths(scene: Scene) -> list[Run]:
-    """Students of other depths, otherwise like the one looked at, by depth."""
-    run, found = scene.run, {}
-    for other in scene.runs:
-        same = (other.task, other.strategy, other.seed, other.config.get("teacher_fingerprint")) == (
-            run.task,
-            run.strategy,
-            run.seed,
-            run.config.get("teacher_fingerprint"),
-        )
-        if same and other.num_layers != run.num_layers and other.is_demo == run.is_demo:
+    """Finished students of other depths, otherwise like the one looked at, by depth; the newest of each."""
+    found: dict[int, Run] = {}
+    for other in comparable(scene.run, scene.runs, apart_from=("student_layers",)):
+        if other.num_layers != scene.run.num_layers:
             found.setdefault(other.num_layers, other)
     return [found[depth] for depth in sorted(found)]
 

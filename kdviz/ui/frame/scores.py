@@ -32,28 +32,6 @@ class StrategyScore:
     agreement: float
 
 
-def alike(run: Run, runs: Sequence[Run]) -> list[Run]:
-    """Runs that differ from `run` in strategy or seed alone."""
-    return [other for other in runs if _setting(other) == _setting(run)]
-
-
-def _setting(run: Run) -> tuple:
-    config, data = run.config, run.config.get("data", {})
-    teacher = config.get("teacher") if isinstance(config.get("teacher"), str) else None
-    return (
-        run.task,
-        data.get("source"),
-        data.get("num_train"),
-        data.get("num_eval"),
-        teacher,
-        run.num_layers,
-        config.get("epochs"),
-        config.get("matching"),
-        config.get("init"),
-        run.is_demo,
-    )
-
-
 def by_strategy(runs: Sequence[Run], metric: str) -> list[StrategyScore]:
     """One row a strategy, in the paper's order, from runs that are otherwise alike."""
     rows = []

@@ -1,6 +1,8 @@
 """The frame around the pages: which there are, and how the app opens."""
 
+from functools import lru_cache
 from pathlib import Path
+from types import CodeType
 
 import streamlit as st
 
@@ -17,18 +19,44 @@ PAGES = (
     "studies",
     "learn",
 )  # in the order of the navigation
-_OPENED = "kdviz.opened"
+_OPENED, _PAGE = "kdviz.opened", "kdviz.page"
 
 
 def open_app() -> None:
-    """Draw the navigation and the page asked for. The whole of app.py."""
+    """Draw the navigation and the page asked for, or the frame of a presentation. The whole of app.py."""
+    from kdviz.ui.present.stage import open_stage
+
     st.set_page_config(
         page_title="kdviz: seeing knowledge distillation", layout="wide", initial_sidebar_state="collapsed"
     )
     st.session_state[_OPENED] = True
-    _navigation().run()
+    if not open_stage():
+        page = _navigation()
+        st.session_state[_PAGE] = page.url_path or PAGES[0]
+        page.run()
     ask_screen()
     warm()
+
+
+def page_name() -> str:
+    """The page that is open (`attention`)."""
+    return st.session_state.get(_PAGE, PAGES[0])
+
+
+def hide_navigation() -> None:
+    """Let a presentation have the whole window."""
+    _navigation("hidden")
+
+
+def draw_page(name: str) -> None:
+    """Draw a page inside another, in the container at hand, as Streamlit runs a page's script."""
+    path = FOLDER / f"{name}.py"
+    exec(_code(path, path.stat().st_mtime_ns), {"__name__": "kdviz.page", "__file__": str(path)})
+
+
+@lru_cache(maxsize=32)
+def _code(path: Path, mtime_ns: int) -> CodeType:
+    return compile(path.read_text(encoding="utf-8"), str(path), "exec")
 
 
 def page_path(name: str) -> str:
@@ -53,7 +81,7 @@ def through_app() -> None:
         st.rerun()
 
 
-def _navigation():
+def _navigation(position: str = "top"):
     pages = [
         st.Page(
             FOLDER / f"{name}.py",
@@ -64,4 +92,4 @@ def _navigation():
         for name in PAGES
         if has_page(name)
     ]
-    return st.navigation(pages, position="top")
+    return st.navigation(pages, position=position)

@@ -3,10 +3,10 @@
 from functools import cache
 from pathlib import Path
 
+from kdviz.analysis.comparable import comparable
 from kdviz.method.stages import STRATEGIES
 from kdviz.paths import runs_folder
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
-from kdviz.share.roles import setting
 from kdviz.tasks import TASKS
 
 
@@ -77,13 +77,9 @@ def distinct_names(runs: list[Run]) -> list[str]:
 
 
 def counterparts(run: Run, runs: list[Run]) -> list[Run]:
-    """Runs that differ from `run` in strategy alone (same task, data, teacher, depth and seed), the baselines
-    first.
-    """
-    alike = [other for other in runs if other.id != run.id and setting(other) == setting(run)]
-    order = ("soft", "hard", "all", "pid", "sid")
+    """Finished runs that differ from `run` in strategy alone, the baselines first, the newest of each."""
     best: dict[str, Run] = {}
-    for other in alike:
+    for other in comparable(run, runs, apart_from=("strategy",)):
         if other.strategy != run.strategy:
             best.setdefault(other.strategy, other)
-    return [best[strategy] for strategy in order if strategy in best]
+    return [best[strategy] for strategy in ("soft", "hard", "all", "pid", "sid") if strategy in best]

@@ -13,7 +13,9 @@ from kdviz.ui.frame.controls import choose, moment_slider
 from kdviz.ui.frame.look import is_dark, plain
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import default_run, long_name, store, task_title, watchable
+from kdviz.ui.frame.take_home import share
 from kdviz.ui.frame.words import WORDS, count
+from kdviz.ui.present.follower import is_following
 
 _REMARK = re.compile(r"\(([^()]*)\)$")
 """What a note adds in brackets at its end: that QQP of the stored demo is a part of the questions."""
@@ -76,10 +78,17 @@ def strip(
         dark=is_dark(),
         narrow=is_narrow(),
     )
-    _draw(scene, sentence, moment, more, [entry for entry in entries if isinstance(entry, Unreadable)])
+    unreadable = [entry for entry in entries if isinstance(entry, Unreadable)]
+    if state.mode() in ("present", "learn"):  # the room is the view's; what changes it is one click away
+        with st.popover("Run, sentence, moment", icon=":material/tune:"):
+            _draw(scene, sentence, moment, more, unreadable)
+            banner(run)
+    elif not is_following():
+        _draw(scene, sentence, moment, more, unreadable)
     for notice in notices + more_notices:
         st.info(notice, icon=":material/info:")
-    banner(run)
+    if state.mode() == "":
+        banner(run)
     return scene
 
 
@@ -138,7 +147,10 @@ def _draw(
     unreadable: list[Unreadable],
 ) -> None:
     widths = [4] + [3] * sentence + [4] * moment + [2.6]
-    columns = iter(st.columns(widths, vertical_alignment="bottom", gap="small"))
+    if state.mode():  # in a frame there is less room: one below the other
+        columns = iter([st.container() for _ in widths])
+    else:
+        columns = iter(st.columns(widths, vertical_alignment="bottom", gap="small"))
     with next(columns):
         names = {run.id: long_name(run) for run in scene.runs}
         choose(
@@ -166,8 +178,8 @@ def _draw(
                     more(scene)
                 for entry in unreadable:
                     st.caption(f"`{entry.id}` cannot be read: {entry.reason}.")
-        with st.popover("Link", icon=":material/link:", help="The address of exactly this view"):
-            st.code(state.full_link(scene.view), language=None, wrap_lines=True)
+        with st.popover("Share", icon=":material/ios_share:", help="Link, presenting, report, numbers"):
+            share(scene.run, scene.view)
 
 
 def _other_run(scene: Scene, run_id: str) -> dict:

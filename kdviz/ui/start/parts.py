@@ -3,6 +3,7 @@
 import plotly.graph_objects as go
 import streamlit as st
 
+from kdviz.analysis.comparable import comparable
 from kdviz.figures import ScoreCurve, attention_map, score_curves
 from kdviz.runs.reader import Run
 from kdviz.ui.attention.parts import filtered
@@ -10,7 +11,7 @@ from kdviz.ui.attention.sentence import preset
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import chart
 from kdviz.ui.frame.remember import remembered
-from kdviz.ui.frame.scores import INTERNAL, alike, by_strategy, score_text, spread_text, verdict
+from kdviz.ui.frame.scores import INTERNAL, by_strategy, score_text, spread_text, verdict
 from kdviz.ui.frame.shell import has_page, page_path
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS, decimals, mean_of, metric_title, primary_metric
@@ -45,7 +46,7 @@ def doors(has_runs: bool) -> None:
 
 def result(scene: Scene) -> None:
     """One stored result: both maps of a preset, the way the attention KL went, and the scores."""
-    family = alike(scene.run, scene.runs)
+    family = comparable(scene.run, scene.runs)
     metric = primary_metric(scene.run)
     rows = by_strategy(family, metric)
     st.markdown(

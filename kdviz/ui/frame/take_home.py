@@ -1,0 +1,95 @@
+"""What can be taken away from a view: its link, the report, the numbers; and presenting it."""
+
+import io
+from functools import lru_cache
+
+import segno
+import streamlit as st
+
+from kdviz.runs.reader import Run
+from kdviz.share.roles import completed
+from kdviz.share.tables import curves_csv, predictions_csv
+from kdviz.share.view import View
+from kdviz.ui.frame import state
+from kdviz.ui.frame.guard import guarded
+from kdviz.ui.frame.shell import page_name
+
+LONGEST_QR_CHARACTERS = 1200
+"""What a phone's camera still reads from a screen."""
+
+
+def share(run: Run, view: View) -> None:
+    """The content of the Share box."""
+    link = state.full_link(completed(view, run))
+    st.markdown("**Link** to exactly this view")
+    st.code(link, language=None, wrap_lines=True)
+    if len(link) <= LONGEST_QR_CHARACTERS:
+        with st.expander("QR code"):
+            st.image(qr(link), width=260, alt="QR code of the link above")
+    if state.mode() == "":
+        st.button(
+            "Present this",
+            key="kdviz.present.this",
+            icon=":material/co_present:",
+            on_click=_present,
+            args=(page_name(),),
+            help="Large type and no menu. Esc leaves.",
+        )
+    st.markdown("**Take home**")
+    with guarded("The report"), st.container(horizontal=True):
+        _downloads(run)
+
+
+def _downloads(run: Run) -> None:
+    if run.evals:
+        st.download_button(
+            "Report",
+            data=lambda: _report(run),
+            file_name=f"{run.id}.html",
+            mime="text/html",
+            key="kdviz.report",
+            icon=":material/article:",
+            help="One HTML file that still moves, without a network.",
+            on_click="ignore",
+        )
+    st.download_button(
+        "Curves (CSV)",
+        data=lambda: curves_csv(run),
+        file_name=f"{run.id}-curves.csv",
+        mime="text/csv",
+        key="kdviz.curves.csv",
+        icon=":material/table:",
+        on_click="ignore",
+    )
+    if run.evaluated_epochs:
+        st.download_button(
+            "Predictions (CSV)",
+            data=lambda: predictions_csv(run),
+            file_name=f"{run.id}-predictions.csv",
+            mime="text/csv",
+            key="kdviz.predictions.csv",
+            icon=":material/table:",
+            on_click="ignore",
+        )
+
+
+def _report(run: Run) -> str:
+    from kdviz.share.report import report
+
+    return report(run)
+
+
+def _present(page: str) -> None:
+    from kdviz.ui.present.presenter import present_this
+
+    present_this(page)
+
+
+@lru_cache(maxsize=256)
+def qr(link: str) -> str:
+    """The link as a QR code in SVG, drawn here: dark on white with its quiet zone, whatever the theme."""
+    drawn = io.BytesIO()
+    segno.make(link, error="m").save(
+        drawn, kind="svg", scale=8, border=4, dark="#000000", light="#FFFFFF", xmldecl=False
+    )
+    return drawn.getvalue().decode()

@@ -1,0 +1,50 @@
+"""The stages of a run: what is in the loss when, as a film and in words."""
+
+import streamlit as st
+
+from kdviz.figures import stage_film
+from kdviz.text import plain
+from kdviz.ui.frame.look import chart
+from kdviz.ui.frame.others import natural_others
+from kdviz.ui.frame.remember import remembered
+from kdviz.ui.frame.state import change
+from kdviz.ui.frame.strip import Scene
+from kdviz.ui.frame.words import WORDS
+
+STAGED = ("all", "pid", "sid")
+
+
+def stages(scene: Scene) -> None:
+    """What is in the loss when: the stages of the run as a film, and in words."""
+    planned = [stage for stage in scene.run.config.get("stages", []) if isinstance(stage, dict)]
+    if not planned:
+        raise KeyError("stages")
+    alike = [run for run in natural_others(scene) if run.strategy in STAGED]
+    words = "; ".join(
+        f"{place}. {plain(str(stage.get('name')))} ({_epochs(stage.get('epochs'))})"
+        for place, stage in enumerate(planned, start=1)
+    )
+    st.markdown(f"Stages of this run (`{scene.run.strategy}`): {words}.", help=WORDS["stages"])
+    with st.container(horizontal=True):
+        for run in alike:
+            st.button(
+                f"Stages of `{run.strategy}`", key=f"stages.{run.id}", on_click=_look_at, args=(run.id,)
+            )
+    figure = remembered(
+        stage_film,
+        int(scene.run.config.get("teacher_num_layers", 0)),
+        scene.run.num_layers,
+        scene.run.pairs,
+        planned,
+        strategy=scene.run.strategy,
+        dark=scene.dark,
+    )
+    chart(figure, "layers.stages", f"Stages of training by {scene.run.strategy}: {words}")
+
+
+def _epochs(number: object) -> str:
+    return f"{number} epoch{'s' * (number != 1)}"
+
+
+def _look_at(run_id: str) -> None:
+    change(run=run_id, step=None)

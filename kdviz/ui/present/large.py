@@ -1,0 +1,56 @@
+"""Type that is read from the last row: the page's and the figures'."""
+
+import copy
+
+import plotly.graph_objects as go
+import streamlit as st
+
+SMALLEST_PIXELS = 20
+ROOT_PIXELS = 23
+"""Streamlit's smallest letters are 0.875 of the root's."""
+STYLE = f"""<style>
+html {{ font-size: {ROOT_PIXELS}px !important; }}
+[data-testid="stHeader"], [data-testid="stSidebar"] {{ display: none; }}
+[data-testid="stMainBlockContainer"] {{ padding: .5rem 1rem 1rem; max-width: none; }}
+[data-testid="stMainBlockContainer"] small, [data-testid="stCaptionContainer"] *,
+[data-testid="stMarkdownContainer"] code, [data-testid="stMarkdownContainer"] td,
+[data-testid="stMarkdownContainer"] th,
+[data-testid="stMarkdownContainer"] [style*="font-size"] {{ font-size: {SMALLEST_PIXELS}px !important; }}
+[data-testid="stMarkdownContainer"] td, [data-testid="stMarkdownContainer"] th {{ padding: .1rem .35rem; }}
+[data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] {{ gap: .55rem; }}
+[data-testid="stMarkdownContainer"] p, [data-testid="stMarkdownContainer"] li {{ line-height: 1.35; }}
+[data-testid="stProgress"] [role="progressbar"] * {{ height: 4px; min-height: 4px; }}
+</style>"""
+_SCALE = 1.55
+_FONTS = ("font", "tickfont", "textfont", "insidetextfont", "outsidetextfont")
+
+
+def enlarge() -> None:
+    """Large letters for this window, and no menu. A constant text of our own: nothing of others is in it."""
+    st.html(STYLE)
+
+
+def enlarged(figure: go.Figure) -> go.Figure:
+    """The same figure with letters of at least SMALLEST_PIXELS, and the room around it that they take."""
+    plain = copy.deepcopy(figure.to_plotly_json())
+    layout = plain["layout"]
+    _enlarge(plain)
+    layout.setdefault("font", {})["size"] = max(SMALLEST_PIXELS, layout.get("font", {}).get("size", 12))
+    layout["margin"] = {side: round(_SCALE * value) for side, value in layout.get("margin", {}).items()}
+    if layout.get("height"):
+        layout["height"] = round(1.2 * layout["height"])
+    return go.Figure(plain)
+
+
+def _enlarge(item: object) -> None:
+    if isinstance(item, dict):
+        for name, value in item.items():
+            if name in _FONTS and isinstance(value, dict) and isinstance(value.get("size"), (int, float)):
+                value["size"] = max(SMALLEST_PIXELS, round(1.3 * value["size"]))
+            elif name in ("xshift", "yshift") and isinstance(value, (int, float)):
+                item[name] = round(_SCALE * value)
+            else:
+                _enlarge(value)
+    elif isinstance(item, (list, tuple)):
+        for each in item:
+            _enlarge(each)

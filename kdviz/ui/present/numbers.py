@@ -1,0 +1,168 @@
+"""A step's formula with the numbers of the run and the moment that are shown beside it."""
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+
+from kdviz.analysis import row_kl, row_terms
+from kdviz.analysis.comparable import comparable
+from kdviz.runs.reader import Run
+from kdviz.share.view import View
+from kdviz.text import plain
+from kdviz.ui.frame.words import count, decimals, metric_title, primary_metric
+
+MOST_WORDS = 5
+TERMS = {
+    "soft": "soft labels",
+    "hard": "labels",
+    "attention_kl": "attention KL",
+    "cls_distance": "[CLS] distance",
+}
+WEIGHTS = {
+    "soft": "soft_weight",
+    "hard": "hard_weight",
+    "attention_kl": "kl_weight",
+    "cls_distance": "cos_weight",
+}
+
+
+def numbers(kind: str, run: Run, view: View, runs: list[Run]) -> None:
+    """Draw what the step's `numbers` asks for. KeyError where the run has not recorded it."""
+    _KINDS[kind](run, view, runs)
+
+
+def _losses(run: Run, view: View, runs: list[Run]) -> None:
+    """The training loss as a sum: each term at the last recorded step up to the moment shown."""
+    lines = run.train_lines
+    if not lines:
+        raise KeyError("train lines")
+    line = next((each for each in reversed(lines) if each["step"] <= (view.step or 0)), lines[0])
+    rows = ["| term | value |", "|---|--:|"]
+    for name, title in TERMS.items():
+        value = line["losses"].get(name)
+        if value is None:
+            continue
+        weight = run.config.get(WEIGHTS[name], 1.0)
+        times = "" if weight == 1 else f"{weight:g} × "
+        layers = (
+            sorted(value.items(), key=lambda item: int(item[0]))
+            if isinstance(value, dict)
+            else [(None, value)]
+        )
+        for layer, part in layers:
+            where = "" if layer is None else f", layer {int(layer) + 1}"
+            rows.append(f"| {times}{plain(title)}{where} | {decimals(part)} |")
+    rows.append(f"| **loss** | **{decimals(line['loss'])}** |")
+    st.markdown(f"The loss of this run at **step {count(line['step'])}**:\n\n" + "\n".join(rows))
+    st.caption(
+        "Mean over the steps since the line before, on training examples, in nats. A term that is not there "
+        "is not trained on."
+    )
+
+
+def _row(run: Run, view: View, runs: list[Run]) -> None:
+    """One row of one head's map: the row that was farthest off at the first moment, so that it stays the same
+    while the moment moves.
+    """
+    probe = next((probe for probe in run.probes if probe.id == view.probe), run.probes[0])
+    pair = len(run.pairs) - 1 if view.pair is None else view.pair
+    head, (student_layer, teacher_layer) = view.head or 0, run.pairs[pair]
+    with_maps = [moment.step for moment in run.moments if moment.has_maps]
+    step = max((each for each in with_maps if each <= (view.step or 0)), default=with_maps[0])
+    teacher = run.teacher_maps(probe.id)[teacher_layer, head]
+    first, shown = (run.student_maps(each, probe.id)[student_layer, head] for each in (with_maps[0], step))
+    row = int(np.argmax(row_kl(teacher, first)))
+    parts = [each[row] for each in row_terms(teacher, shown)]
+    order = np.argsort(-np.abs(parts[2]))[:MOST_WORDS]
+    lines = ["| looks at | teacher t | student s | t·ln(t/s) |", "|---|--:|--:|--:|"]
+    for key in sorted(order):
+        lines.append(_line(plain(probe.tokens[key]), *(part[key] for part in parts)))
+    rest = [key for key in range(len(probe.tokens)) if key not in order]
+    if rest:
+        lines.append(_line(f"{len(rest)} others", *(part[rest].sum() for part in parts)))
+    lines.append(
+        f"| **sum** | **{parts[0].sum():.2f}** | **{parts[1].sum():.2f}** | **{parts[2].sum():.3f}** |"
+    )
+    st.markdown(
+        f"The row of **{plain(probe.tokens[row])}**, layer {student_layer + 1}, head {head + 1}, step "
+        f"{count(step)}:\n\n" + "\n".join(lines)
+    )
+    kl = float(row_kl(teacher, shown).mean())
+    st.caption(f"In nats, from the stored maps. Mean of the {len(probe.tokens)} rows of this head: {kl:.3f}.")
+
+
+def _line(word: str, teacher: float, student: float, term: float) -> str:
+    return f"| {word} | {teacher:.3f} | {student:.3f} | {term:+.3f} |"
+
+
+def _cls(run: Run, view: View, runs: list[Run]) -> None:
+    _by_pair(run, view, "cls_distance", "[CLS] distance", digits=4)
+
+
+def _layers(run: Run, view: View, runs: list[Run]) -> None:
+    _by_pair(run, view, "attention_kl", "attention KL (nats)", digits=3)
+
+
+def _by_pair(run: Run, view: View, name: str, title: str, *, digits: int) -> None:
+    """A number of every matched pair before training and at the moment shown, over the evaluation set."""
+    lines = run.evals
+    if not lines:
+        raise KeyError("evaluations")
+    now = next((line for line in reversed(lines) if line["step"] <= (view.step or 0)), lines[0])
+    rows = ["| student | teacher | before | now |", "|--:|--:|--:|--:|"]
+    for pair, before, value in zip(run.pairs, lines[0]["mismatch"][name], now["mismatch"][name]):
+        student, teacher = pair
+        rows.append(
+            f"| {student + 1} | {teacher + 1} | {decimals(before, digits)} | {decimals(value, digits)} |"
+        )
+    st.markdown(
+        f"Matched layers, and their {plain(title)} before training and after epoch {now['epoch']:g}:\n\n"
+        + "\n".join(rows)
+    )
+    st.caption(f"Mean over {count(now.get('n', 0))} evaluation examples.")
+
+
+def _strategies(run: Run, view: View, runs: list[Run]) -> None:
+    rows = ["| stage | in the loss | epochs |", "|--:|---|--:|"]
+    rows += [
+        f"| {place} | {plain(str(stage.get('name')))} | {stage.get('epochs')} |"
+        for place, stage in enumerate(run.config.get("stages", ()), start=1)
+    ]
+    st.markdown(f"The stages of this run (`{run.strategy}`):\n\n" + "\n".join(rows))
+
+
+def _scores(run: Run, view: View, runs: list[Run]) -> None:
+    """The runs alike in all but strategy: score with interval, and mean attention KL."""
+    metric = primary_metric(run)
+    family = [each for each in comparable(run, runs, apart_from=("strategy",)) if each.evals]
+    if not family:
+        raise KeyError("evaluations")
+    last = family[0].evals[-1]
+    rows = [f"| | {metric_title(metric)} | KL |", "|---|---|--:|"]
+    rows.append(f"| teacher | {decimals(last.get('teacher_metrics', {}).get(metric))} | |")
+    for each in sorted(family, key=lambda one: list(TERMS_OF).index(one.strategy)):
+        line = each.evals[-1]
+        low, high = (line.get("intervals", {}).get(metric) or (None, None))[:2]
+        kl = [value for value in line["mismatch"]["attention_kl"] if value is not None]
+        mean = decimals(sum(kl) / len(kl) if kl else None, 2)
+        rows.append(
+            f"| `{each.strategy}` | {decimals(line['metrics'].get(metric))} "
+            f"[{decimals(low, 2)}, {decimals(high, 2)}] | {mean} |"
+        )
+    st.markdown("\n".join(rows).replace("[", "\\["))
+    st.caption(
+        f"n = {count(last.get('n', 0))} evaluation examples, one seed; brackets: 95 % bootstrap interval; "
+        "KL in nats."
+    )
+
+
+TERMS_OF = ("hard", "soft", "all", "pid", "sid")
+_KINDS: dict[str, Callable[[Run, View, list[Run]], None]] = {
+    "losses": _losses,
+    "row": _row,
+    "cls": _cls,
+    "layers": _layers,
+    "strategies": _strategies,
+    "scores": _scores,
+}

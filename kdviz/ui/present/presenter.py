@@ -1,0 +1,151 @@
+"""Presenter mode: a step and its live view, readable from the last row; keys instead of a menu."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from kdviz.errors import RequestError
+from kdviz.jobs import following
+from kdviz.share.lecture import Lecture, Step, safe_markdown
+from kdviz.text import plain
+from kdviz.ui.frame import state
+from kdviz.ui.frame.identity import visitor
+from kdviz.ui.frame.shell import draw_page, page_path
+from kdviz.ui.present import frame
+from kdviz.ui.present.large import enlarge
+from kdviz.ui.present.parts import Shown, whose, words
+from kdviz.ui.present.parts import task as task_of
+from kdviz.ui.present.questions import presenter_question
+from kdviz.ui.present.room import lead_controls
+
+WIDTHS = (1, 2.1)
+_NOTES, _ANSWER, _LEAVE = "kdviz.notes", "kdviz.answer", "kdviz.leave"
+
+
+def present() -> None:
+    """The whole window."""
+    if st.session_state.pop(_LEAVE, False):
+        page = frame.current().page or "start"
+        frame.keep(frame.Frame())
+        st.switch_page(page_path(page))
+    enlarge()
+    try:
+        found = frame.lecture()
+    except RequestError as error:
+        st.warning(plain(str(error)), icon=":material/menu_book:")
+        _bar(None, 1)
+        return
+    page = frame.take_page()
+    runs = frame.all_runs()
+    shown = frame.seen(runs)
+    _lead(page, shown)
+    if found is None:
+        _bar(None, 1)
+        draw_page(page)
+        return
+    at, step = frame.step_of(found)
+    st.progress(at / len(found.steps))
+    text, view = st.columns(WIDTHS, gap="medium")
+    with text:
+        words(step, shown, runs)
+        task_of(found, step, at, page, shown)
+        _question(found, step, at)
+        _bar(found, at)
+        if st.session_state.get(_NOTES) and step.notes:
+            st.info(safe_markdown(step.notes), icon=":material/speaker_notes:")
+        whose(shown)
+    with view:
+        draw_page(page)
+
+
+def _bar(found: Lecture | None, at: int) -> None:
+    """Keys that can be clicked too."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="kdviz.bar"):
+        if found:
+            last = len(found.steps)
+            st.button(
+                "",
+                key="kdviz.bar.back",
+                icon=":material/arrow_back:",
+                shortcut="Left",
+                disabled=at == 1,
+                on_click=_move,
+                args=(at - 1,),
+                help="The step before (←)",
+            )
+            st.markdown(f"{at} / {last}")
+            st.button(
+                "",
+                key="kdviz.bar.next",
+                icon=":material/arrow_forward:",
+                shortcut="Right",
+                disabled=at == last,
+                on_click=_move,
+                args=(at + 1,),
+                help="The next step (→)",
+            )
+            st.button(
+                "",
+                key="kdviz.bar.notes",
+                icon=":material/speaker_notes:",
+                shortcut="N",
+                on_click=_toggle,
+                args=(_NOTES,),
+                help="Speaker notes (N)",
+            )
+        lead_controls()
+        st.button(
+            "",
+            key="kdviz.bar.leave",
+            icon=":material/close:",
+            shortcut="Escape",
+            on_click=_leave,
+            help="Leave presenter mode (Esc)",
+        )
+
+
+def _move(at: int) -> None:
+    st.session_state[_ANSWER] = False
+    frame.show_step(at)
+
+
+def _toggle(key: str) -> None:
+    st.session_state[key] = not st.session_state.get(key, False)
+
+
+def _leave() -> None:
+    st.session_state[_LEAVE] = True
+
+
+def _question(found: Lecture, step: Step, at: int) -> None:
+    """The question with its hidden answer, and what the room answers."""
+    if not step.question:
+        return
+    st.markdown(f"**{safe_markdown(step.question)}**")
+    is_shown = st.session_state.get(_ANSWER, False)
+    presenter_question(found, step, at)
+    st.button(
+        "Hide the answer" if is_shown else "Answer",
+        key="kdviz.bar.answer",
+        shortcut="A",
+        on_click=_toggle,
+        args=(_ANSWER,),
+        help="Show or hide the answer (A)",
+    )
+    if is_shown:
+        st.markdown(safe_markdown(step.answer))
+
+
+def _lead(page: str, shown: Shown) -> None:
+    """Let the room see what is shown here, where this window leads it."""
+    room, who = following.shared(), visitor()
+    if not room.is_led_by(who):
+        return
+    params = shown[1].to_params() if shown else state.current().to_params()
+    current = frame.current()
+    room.lead(who, page, replace(current, page=page).to_params() | params)
+
+
+def present_this(page: str) -> None:
+    """From a callback: present the ordinary view that is open, without a lecture."""
+    frame.keep(frame.Frame(mode=frame.PRESENT, lecture=frame.THIS, page=page))

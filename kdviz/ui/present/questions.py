@@ -1,0 +1,106 @@
+"""A step's question put to the room: the presenter's counts, and the followers' choice."""
+
+import streamlit as st
+
+from kdviz.errors import RequestError
+from kdviz.jobs import following
+from kdviz.share.lecture import Lecture, Step, safe_markdown
+from kdviz.text import plain
+from kdviz.ui.frame.identity import visitor
+
+POLL_SECONDS = 1.0
+LETTERS = "ABCDEF"
+
+
+def question_key(found: Lecture, at: int) -> str:
+    """The room's name of a step's question."""
+    return f"{found.name}/{at}"
+
+
+def presenter_question(found: Lecture, step: Step, at: int) -> None:
+    """The choices, and for who leads: put it, watch the counts, reveal."""
+    room, key = following.shared(), question_key(found, at)
+    if not step.choices:
+        return
+    leads = room.is_led_by(visitor())
+    if not (leads and room.is_put(key)):
+        st.markdown(
+            "\n".join(f"- {LETTERS[place]}. {plain(text)}" for place, text in enumerate(step.choices))
+        )
+    if not leads:
+        return
+    if not room.is_put(key):
+        st.button("Ask the room", icon=":material/front_hand:", on_click=_put, args=(key, len(step.choices)))
+        return
+    if room.is_revealed(key):
+        counts(step, room.counts(key))
+        return
+    _live_counts(step, key)
+    st.button("Show the room the counts", icon=":material/bar_chart:", on_click=_reveal, args=(key,))
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _live_counts(step: Step, key: str) -> None:
+    counts(step, following.shared().counts(key))
+
+
+def counts(step: Step, chosen: tuple[int, ...], mine: int | None = None) -> None:
+    """How many chose what, as bars of text: a phone and a screen reader read them alike."""
+    total = sum(chosen)
+    rows = []
+    for place, text in enumerate(step.choices):
+        number = chosen[place] if place < len(chosen) else 0
+        share = number / total if total else 0.0
+        own = " (your choice)" * (place == mine)
+        rows.append(f"- {LETTERS[place]}. {plain(text)}{own}: **{number}** ({share:.0%})")
+    st.markdown("\n".join(rows))
+    st.caption(f"{total} answer{'s' * (total != 1)}")
+
+
+def follower_question(found: Lecture, step: Step, at: int) -> None:
+    """The question of the step, the choice while it is open, counts and answer when they are shown."""
+    room, key, who = following.shared(), question_key(found, at), visitor()
+    if not step.question:
+        return
+    st.markdown(f"**{safe_markdown(step.question)}**")
+    mine = room.choice_of(who, key)
+    if room.is_revealed(key):
+        counts(step, tuple(room.counts(key)), mine)
+        st.markdown(safe_markdown(step.answer))
+    elif room.is_put(key):
+        st.radio(
+            "Your answer",
+            range(len(step.choices)),
+            index=mine,
+            key=f"kdviz.choice.{key}",
+            format_func=lambda place: f"{LETTERS[place]}. {plain(step.choices[place])}",
+            on_change=_answer,
+            args=(key,),
+        )
+        st.caption(
+            "Counted, you may change it until the counts are shown."
+            if mine is not None
+            else "Nobody sees who chose what."
+        )
+
+
+def _answer(key: str) -> None:
+    try:
+        following.shared().answer(visitor(), key, int(st.session_state[f"kdviz.choice.{key}"]))
+    except RequestError as error:
+        st.toast(str(error))
+
+
+def _put(key: str, num_choices: int) -> None:
+    try:
+        following.shared().put(visitor(), key, num_choices)
+    except RequestError as error:
+        st.toast(str(error))
+
+
+def _reveal(key: str) -> None:
+    st.session_state["kdviz.answer"] = True
+    try:
+        following.shared().reveal(visitor(), key)
+    except RequestError as error:
+        st.toast(str(error))

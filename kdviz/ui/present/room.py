@@ -1,0 +1,94 @@
+"""The presenter's side of the room: leading it, and how it gets in."""
+
+import time
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from kdviz.errors import RequestError
+from kdviz.jobs import following
+from kdviz.jobs.permissions import give_code
+from kdviz.ui.frame import state
+from kdviz.ui.frame.identity import WRONG_CODE_PAUSE_SECONDS, room, visitor
+from kdviz.ui.frame.take_home import qr
+from kdviz.ui.present import frame
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+POLL_SECONDS = 2.0
+
+
+def room_link() -> str:
+    """The address that a follower opens."""
+    parts = urlsplit(state.base_url())
+    return f"{parts.scheme}://{parts.netloc}{parts.path}?follow=1" if parts.netloc else "?follow=1"
+
+
+def lead_controls() -> None:
+    """The button with what the room needs: the code where it is wanted, the link, the QR code, the switch."""
+    shared, who = following.shared(), visitor()
+    leads = shared.is_led_by(who)
+    label = f"Room: {shared.num_followers}" if leads else "Room"
+    with st.popover(label, icon=":material/groups:", help="Let the room follow this window"):
+        if not room().needs_code:
+            st.markdown(
+                "Letting a room follow needs a presenter's code, so that only you can lead it. Start the app "
+                "with `KDVIZ_PRESENTER_CODE` set to a word of your choice."
+            )
+            return
+        if not who.is_presenter:
+            _ask_code()
+            return
+        if leads:
+            st.button("Stop leading", icon=":material/stop:", on_click=_end)
+        elif shared.is_led:
+            st.button("Take over from the presenter who leads", on_click=_begin, args=(True,))
+        else:
+            st.button("Lead the room", type="primary", icon=":material/podium:", on_click=_begin)
+        _way_in()
+        if leads:
+            _count()
+
+
+def _way_in() -> None:
+    link = room_link()
+    st.markdown("Phones open this address:")
+    st.code(link, language=None, wrap_lines=True)
+    st.image(qr(link), width=260, alt="QR code of the room's address, as written above it")
+    if urlsplit(link).hostname in LOCAL:
+        st.caption(
+            "This address works on this computer alone. Start the app with `--server.address 0.0.0.0` and "
+            "open it by this computer's name or number in the network; then the code leads phones here."
+        )
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _count() -> None:
+    number = following.shared().num_followers
+    st.markdown(f"{number} follow{'s' * (number == 1)}.")
+
+
+def _ask_code() -> None:
+    with st.form("kdviz.lead", border=False, clear_on_submit=True):
+        given = st.text_input("Presenter's code", type="password", max_chars=200)
+        if st.form_submit_button("Unlock") and not give_code(visitor(), given):
+            time.sleep(WRONG_CODE_PAUSE_SECONDS)
+            st.error("This is not the presenter's code.")
+    if visitor().is_presenter:
+        st.rerun()
+
+
+def _begin(take_over: bool = False) -> None:
+    """Lead from the next drawing of this window on; the place itself is sent there."""
+    try:
+        current = frame.current()
+        params = current.to_params() | state.current().to_params()
+        following.shared().lead(visitor(), current.page or "start", params, take_over=take_over)
+    except RequestError as error:
+        st.toast(str(error))
+
+
+def _end() -> None:
+    try:
+        following.shared().end(visitor())
+    except RequestError as error:
+        st.toast(str(error))

@@ -1,0 +1,266 @@
+"""The Learn page, presenter mode and followers, without a browser."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kdviz.jobs import following
+from kdviz.jobs.permissions import Visitor
+from kdviz.share.lecture import SHIPPED, read_lecture
+
+ROOT = Path(__file__).parents[1]
+LECTURER = Visitor(owner="a" * 32, is_presenter=True)
+LECTURE = read_lecture(SHIPPED / "the-paper.toml")
+HOSTILE = """
+title = "<script>alert(1)</script>"
+[[steps]]
+title = "![x](http://evil.example/x.png) </script>"
+text = "<img src=x onerror=alert(1)> ![p](http://evil.example/p.png) [l](javascript:alert(1))"
+view = "layers?run=@soft"
+question = "<b>why</b>?"
+answer = "![a](http://evil.example/a.png)"
+try = "<script>alert(2)</script>"
+done_when = "step=@first"
+notes = "![n](http://evil.example/n.png)"
+"""
+
+
+@pytest.fixture(autouse=True)
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No own runs, no own lectures, a code, and an empty room."""
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setenv("KDVIZ_PRESENTER_CODE", "blue")
+    monkeypatch.delenv("KDVIZ_LECTURES", raising=False)
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    monkeypatch.setattr(following, "shared", lambda room=following.Following(): room)
+
+
+def open_app(**params: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, value in params.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def learn(**params: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    app.query_params.clear()
+    for name, value in params.items():
+        app.query_params[name] = value
+    return app.switch_page("pages/learn.py").run()
+
+
+def texts(app: AppTest) -> str:
+    elements = [*app.markdown, *app.info, *app.warning, *app.caption, *app.subheader, *app.error]
+    return "\n".join(str(element.value) for element in elements)
+
+
+def params(app: AppTest) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else value[0] for name, value in app.query_params.items()}
+
+
+@pytest.mark.parametrize("at", range(1, len(LECTURE.steps) + 1))
+def test_every_step_stands(at: int):
+    """A step that breaks would break in front of the room."""
+    app = open_app(present="the-paper", at=str(at))
+    assert not app.exception and not app.warning
+    step, found = LECTURE.steps[at - 1], params(app)
+    assert step.text.strip() in texts(app) and found["at"] == str(at)
+    assert found.get("page") == step.place.page
+    assert not [text for text in texts(app).split("\n") if "not recorded" in text]
+
+
+def test_a_link_of_a_step_opens_the_same_view_again():
+    """What is sent to a friend after the lecture must be what was on the wall, changed controls included."""
+    app = open_app(present="the-paper", at="4")
+    app.button(key="kdviz.forth").click().run()
+    moved = params(app)
+    assert moved["at"] == "4" and moved["step"] != "0"
+    again = open_app(**moved)
+    assert params(again) == moved
+    sums = [[line for line in texts(one).split("\n") if "**sum**" in line] for one in (app, again)]
+    assert sums[0] == sums[1] != []
+
+
+def test_keys_move_and_end_at_the_ends():
+    """A lecturer presses → once too often at the end of every lecture."""
+    app = open_app(present="the-paper", at="1")
+    assert app.button(key="kdviz.bar.back").disabled
+    app.button(key="kdviz.bar.next").click().run()
+    assert params(app)["at"] == "2" and LECTURE.steps[1].text.strip() in texts(app)
+    assert open_app(present="the-paper", at="999").button(key="kdviz.bar.next").disabled
+
+
+def test_notes_are_hidden_until_they_are_asked_for():
+    """Notes on the wall are read by the room."""
+    app = open_app(present="the-paper", at="2")
+    assert LECTURE.steps[1].notes not in texts(app) and LECTURE.steps[1].answer not in texts(app)
+    app.button(key="kdviz.bar.notes").click().run()
+    assert LECTURE.steps[1].notes in texts(app)
+
+
+def test_leaving_keeps_the_view():
+    """Esc that throws the view away makes a lecturer avoid Esc."""
+    app = open_app(present="the-paper", at="4")
+    app.button(key="kdviz.bar.leave").click().run()
+    assert not app.exception
+    found = params(app)
+    assert "present" not in found and "at" not in found and found["run"].startswith("demo-")
+
+
+def test_an_ordinary_view_can_be_presented():
+    """Not every demonstration has a lecture file."""
+    app = open_app(present="this", page="layers", run="demo-cola-sid-3l-s0")
+    assert not app.exception and params(app) == {
+        "present": "this", "page": "layers", "run": "demo-cola-sid-3l-s0",
+    }  # fmt: skip
+
+
+def test_the_tour_at_home_keeps_its_place_in_the_link():
+    """A student who reloads must not begin again."""
+    app = learn(at="3")
+    assert not app.exception and LECTURE.steps[2].text.strip() in texts(app)
+    next(button for button in app.button if button.label == "Next").click().run()
+    assert params(app)["at"] == "4" and LECTURE.steps[3].text.strip() in texts(app)
+    again = learn(**params(app))
+    assert params(again) == params(app)
+
+
+def test_a_task_is_ticked_off_by_doing_it():
+    """A box that never ticks is one more thing to ignore."""
+    app = learn(at="2")
+    assert "check_box_outline_blank" in texts(app)
+    while not app.button(key="kdviz.back").disabled:
+        app.button(key="kdviz.back").click().run()
+    assert "check_box: **Done:**" in texts(app)
+
+
+def test_losses_are_those_of_the_run():
+    """Numbers beside a formula that are not the run's teach a wrong formula."""
+    from kdviz.runs.reader import DEMO_RUNS, Run
+
+    app = learn(at="2")
+    run = Run(DEMO_RUNS / params(app)["run"])
+    line = run.train_lines[-1]
+    assert f"| **loss** | **{line['loss']:.3f}** |" in texts(app)
+    assert f"| soft labels | {line['losses']['soft']:.3f} |" in texts(app)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"at": "0"}, {"at": "x"}, {"at": "9" * 30}, {"page": "../x"}, {"lecture": "NO"}, {"mine": "../"}]
+)
+def test_bad_values_in_the_link_fall_back(bad):
+    """A mistyped link must open something, and say what it could not use."""
+    app = learn(**bad)
+    assert not app.exception and LECTURE.steps[0].text.strip() in texts(app)
+    assert "mine" in bad or "was ignored" in texts(app)
+
+
+def test_an_unknown_lecture_says_which_there_are():
+    for app in (open_app(present="physics"), learn(lecture="physics")):
+        assert not app.exception and "the\\-paper" in texts(app)
+
+
+def test_a_malformed_lecture_leaves_the_app_up(tmp_path, monkeypatch):
+    """The evening before, a mistake in a step: the line says where, and the shipped lecture still works."""
+    (tmp_path / "mine.toml").write_text(
+        'title = "Mine"\n[[steps]]\ntitle = "x"\ntext = "y"\nview = "nowhere"\n'
+    )
+    monkeypatch.setenv("KDVIZ_LECTURES", str(tmp_path))
+    app = learn()
+    said = texts(app).replace("\\", "")
+    assert not app.exception and "mine.toml, step 1, field view" in said
+    assert LECTURE.steps[0].text.strip() in texts(app)
+    shown = open_app(present="mine")
+    assert not shown.exception and "field view" in texts(shown).replace("\\", "")
+
+
+def test_a_hostile_lecture_stays_text(tmp_path, monkeypatch):
+    """A picture in a lecture from the internet would tell a stranger who watches."""
+    (tmp_path / "evil.toml").write_text(HOSTILE)
+    monkeypatch.setenv("KDVIZ_LECTURES", str(tmp_path))
+    app = open_app(present="evil")
+    app.button(key="kdviz.bar.notes").click().run()
+    app.button(key="kdviz.bar.answer").click().run()
+    assert not app.exception and "evil.example" in texts(app)
+    assert "![" not in texts(app).replace("\\!\\[", "")
+
+
+# ---- the room
+
+
+def test_a_follower_sees_what_the_presenter_shows():
+    """The whole point: same page, same view, same step."""
+    room = following.shared()
+    app = open_app(follow="1")
+    assert "has not begun" in texts(app)
+    room.lead(
+        LECTURER,
+        "layers",
+        {"present": "the-paper", "at": "7", "run": "demo-cola-pid-3l-s0", "show": "stages"},
+    )
+    app.run()
+    assert LECTURE.steps[6].text.strip() in texts(app) and "Stages of this run (`pid`)" in texts(app)
+    assert params(app) == {"follow": "1"}, "a reload follows again"
+    room.lead(
+        LECTURER,
+        "layers",
+        {"present": "the-paper", "at": "7", "run": "demo-cola-sid-3l-s0", "show": "stages"},
+    )
+    app.run()
+    assert "Stages of this run (`sid`)" in texts(app)
+
+
+def test_a_follower_may_let_go_and_come_back():
+    """Who looks something up must not be thrown off it, nor lose the lecture."""
+    room = following.shared()
+    room.lead(
+        LECTURER,
+        "layers",
+        {"present": "the-paper", "at": "7", "run": "demo-cola-sid-3l-s0", "show": "stages"},
+    )
+    app = open_app(follow="1")
+    next(button for button in app.button if button.label == "Let go").click().run()
+    room.lead(
+        LECTURER,
+        "layers",
+        {"present": "the-paper", "at": "7", "run": "demo-cola-pid-3l-s0", "show": "stages"},
+    )
+    app.run()
+    assert "Stages of this run (`sid`)" in texts(app)
+    next(button for button in app.button if button.label == "Follow the presenter").click().run()
+    assert "Stages of this run (`pid`)" in texts(app)
+
+
+def test_followers_have_no_notes_and_no_answer():
+    """The room would read the answer before it was asked."""
+    following.shared().lead(LECTURER, "attention", {"present": "the-paper", "at": "2"})
+    app = open_app(follow="1")
+    assert LECTURE.steps[1].notes not in texts(app) and LECTURE.steps[1].answer not in texts(app)
+
+
+def test_a_question_is_answered_and_then_revealed():
+    """Choice, counts and answer have to arrive in this order."""
+    room = following.shared()
+    room.lead(LECTURER, "attention", {"present": "the-paper", "at": "2"})
+    room.put(LECTURER, "the-paper/2", len(LECTURE.steps[1].choices))
+    app = open_app(follow="1")
+    app.radio[0].set_value(1).run()
+    assert not app.exception and room.counts("the-paper/2") == (0, 1)
+    room.reveal(LECTURER, "the-paper/2")
+    app.run()
+    assert LECTURE.steps[1].answer in texts(app) and "(your choice): **1** (100%)" in texts(app)
+
+
+def test_leading_is_offered_to_the_holder_of_the_code_alone():
+    """Two hundred phones with a button that takes the room over."""
+    app = open_app(present="the-paper")
+    assert "Lead the room" not in [button.label for button in app.button]
+    app.text_input[0].set_value("blue")
+    next(button for button in app.button if button.label == "Unlock").click().run()
+    app.run()
+    next(button for button in app.button if button.label == "Lead the room").click().run()
+    assert not app.exception and following.shared().shown.params["at"] == "1"
+    app.button(key="kdviz.bar.next").click().run()
+    assert following.shared().shown.params["at"] == "2" and following.shared().shown.page == "attention"
