@@ -3,13 +3,14 @@ user.
 """
 
 import argparse
+import contextlib
 import io
 import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--json", action="store_true", help="print JSON")
         return sub
 
-    run = add("run", "distil a student", _run)
+    run = add("run", "distil a student, or several at once: --strategy all,soft,sid", _run)
     _add_settings(run)
     run.add_argument("--run-id", help="name of the run's folder")
     run.add_argument("--threads", type=int, help="torch threads (default: as many as this process may use)")
@@ -158,8 +159,8 @@ def _value(kind: Kind) -> Callable[[str], object]:
     return convert
 
 
-def _config(asked: argparse.Namespace) -> RunConfig:
-    return RunConfig(**{item.name: getattr(asked, item.name) for item in fields(RunConfig)})
+def _config(asked: argparse.Namespace, **changes: object) -> RunConfig:
+    return RunConfig(**{item.name: getattr(asked, item.name) for item in fields(RunConfig)} | changes)
 
 
 def _run(asked: argparse.Namespace) -> int:
@@ -168,9 +169,12 @@ def _run(asked: argparse.Namespace) -> int:
 
     if asked.threads is not None and asked.threads < 1:
         raise RequestError(f"--threads: expected at least 1, got {asked.threads}")
-    config = _config(asked)
+    strategies = _names(asked.strategy)
+    config = _config(asked, strategy=strategies[0] if len(strategies) > 1 else asked.strategy)
     if note := readiness(config.teacher):
         print(f"{config.teacher}: {note}", file=sys.stderr)
+    if len(strategies) > 1:
+        return _run_together(config, strategies, asked)
     folder = create_run(config, asked.runs_dir, asked.run_id)
     run = Run(folder)
     print(f"run {run.id}: {run.config['data']['note']}")
@@ -184,21 +188,58 @@ def _carry_out(folder: Path, num_threads: int | None = None) -> int:
     from kdviz.jobs.launch import execute
     from kdviz.terminal import ProgressLine
 
-    stop = threading.Event()
-    previous = (
-        signal.signal(signal.SIGINT, lambda *_: stop.set())
-        if threading.current_thread() is threading.main_thread()
-        else None
-    )
-    line = ProgressLine(sys.stderr)
-    try:
-        execute(folder, stop=stop, progress=line.show, num_threads=num_threads)
-    finally:
-        line.end()
-        if previous is not None:
-            signal.signal(signal.SIGINT, previous)
+    stop, line = threading.Event(), ProgressLine(sys.stderr)
+    with _stopping_at_interrupt(stop):
+        try:
+            execute(folder, stop=stop, progress=line.show, num_threads=num_threads)
+        finally:
+            line.end()
     _print_scores(Run(folder))
     return 0
+
+
+def _run_together(config: RunConfig, strategies: tuple[str, ...], asked: argparse.Namespace) -> int:
+    """Several students of one teacher in one pass, a run folder each; 0 only where all of them finished."""
+    from kdviz.jobs.together import create_together, execute_together
+    from kdviz.terminal import ProgressLine, all_together
+
+    folders = create_together(config, strategies, asked.runs_dir, asked.run_id)
+    print(f"{Run(folders[0]).config['data']['note']}")
+    for folder in folders:
+        print(f"run {folder.name}: {'; then '.join(stage['name'] for stage in Run(folder).config['stages'])}")
+    stops = {folder.name: threading.Event() for folder in folders}
+    line, statuses = ProgressLine(sys.stderr), {}
+
+    def show(run_id: str, status: dict) -> None:
+        statuses[run_id] = status
+        line.show(all_together(statuses.values()))
+
+    with _stopping_at_interrupt(*stops.values()):
+        try:
+            ends = execute_together(folders, stops=stops, progress=show, num_threads=asked.threads)
+        finally:
+            line.end()
+    for folder in folders:
+        if (error := ends[folder.name]) is None:
+            _print_scores(Run(folder))
+        elif not isinstance(error, Stopped):
+            _say(f"kdviz: {folder.name}: {error}", 1)
+    failed = [error for error in ends.values() if isinstance(error, (RunFailed, RequestError))]
+    if not failed and any(ends.values()):
+        raise Stopped
+    return 1 if failed else 0
+
+
+@contextlib.contextmanager
+def _stopping_at_interrupt(*stops: threading.Event) -> Iterator[None]:
+    """The first Ctrl-C stops in an orderly way."""
+    is_main = threading.current_thread() is threading.main_thread()
+    previous = signal.signal(signal.SIGINT, lambda *_: [stop.set() for stop in stops]) if is_main else None
+    try:
+        yield
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGINT, previous)
 
 
 def _print_scores(run: Run) -> None:

@@ -2,6 +2,7 @@
 epoch.
 """
 
+from collections.abc import Iterable
 from typing import TextIO
 
 PHASES = {
@@ -71,6 +72,20 @@ class ProgressLine:
         if self._dirty:
             self._stream.write("\r\x1b[2K")
             self._stream.flush()
+
+
+def all_together(statuses: Iterable[dict]) -> dict:
+    """One status for several runs that are trained together: all their steps, and the run that is furthest
+    behind.
+    """
+    statuses = list(statuses)
+    last = min(statuses, key=lambda status: (status.get("epoch") or 0, status.get("step") or 0))
+    left = [status["seconds_left"] for status in statuses if status.get("seconds_left") is not None]
+    return last | {
+        "step": sum(status.get("step") or 0 for status in statuses),
+        "total_steps": sum(status.get("total_steps") or 0 for status in statuses),
+        "seconds_left": max(left, default=None),
+    }
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """Tokenised sets: ragged arrays on disk and in memory, padded only when a batch is made."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +121,26 @@ class EncodedSet:
             size = max(1, max_tokens // int(self.lengths[order[begin]]))
             yield order[begin : begin + size]
             begin += size
+
+
+class RecentBatches:
+    """Makes batches of a set on a device and remembers the last few, for students in the same order."""
+
+    def __init__(self, encoded: EncodedSet, device: torch.device, count: int):
+        self._encoded, self._device, self._count = encoded, device, count
+        self._made: dict[bytes, Batch] = {}
+        self._guard = threading.Lock()
+
+    def of(self, positions: np.ndarray) -> Batch:
+        """The batch of the examples at these positions."""
+        key = positions.tobytes()
+        with self._guard:
+            batch = self._made.get(key)
+            if batch is None:
+                batch = self._made[key] = self._encoded.batch(positions).to(self._device)
+            while len(self._made) > self._count:
+                self._made.pop(next(iter(self._made)))
+            return batch
 
 
 class Tokenizer:

@@ -8,9 +8,11 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from kdviz import __version__
 from kdviz.config import RunConfig
@@ -20,6 +22,9 @@ from kdviz.machine import cores_allowed
 from kdviz.runs.reader import FORMAT_VERSION, check_run_id
 from kdviz.runs.writer import RunWriter, now
 from kdviz.training.request import Request, recorded_request, resolve_request
+
+if TYPE_CHECKING:
+    from kdviz.training.prepare import Shared
 
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors")
 
@@ -43,7 +48,7 @@ def create_run(
         "created": now(),
         **(extra or {}),
     }
-    folder = _make_folder(runs_dir, run_id or _fresh_id(runs_dir, request.config))
+    folder = _make_folder(runs_dir, run_id or fresh_id(runs_dir, request.config, request.config.strategy))
     if request.data.source == "sample":
         write_json(
             folder / "phenomena.json",
@@ -63,6 +68,12 @@ def create_run(
     )
     write_json(folder / "config.json", record)
     return folder
+
+
+class Stop(Protocol):
+    """Says whether to stop."""
+
+    def is_set(self) -> bool: ...
 
 
 class StopSignal:
@@ -118,15 +129,16 @@ def execute(
                 f"run {folder.name!r} is being trained by another process; wait for it or stop it there",
                 field="run_id",
             )
-        _clear_litter(folder)
+        clear_litter(folder)
         writer = RunWriter(folder, on_status=progress)
         try:
-            _execute(writer, StopSignal(stop, folder), num_threads)
+            for _ in carry_out(writer, StopSignal(stop, folder), num_threads):
+                pass
         finally:
             writer.close()
 
 
-def _clear_litter(folder: Path) -> None:
+def clear_litter(folder: Path) -> None:
     """Remove what a killed process left half-written, files and whole checkpoints; the lock says that nobody
     writes.
     """
@@ -137,13 +149,29 @@ def _clear_litter(folder: Path) -> None:
             litter.unlink(missing_ok=True)
 
 
-def _execute(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None:
+class Turn(Enum):
+    """Why a run that is carried out hands over to others that are trained with it."""
+
+    BEGUN = "its state says running, nothing is loaded yet"
+    STEP = "a step, or an epoch with its evaluation, is done"
+    TRAINED = "all epochs are done; what is left measures times, and wants the machine for itself"
+
+
+def carry_out(
+    writer: RunWriter, stop: Stop, num_threads: int | None, shared: Shared | None = None
+) -> Iterator[Turn]:
+    """Carry out the run of `writer`, whose lock is held, handing over between steps; its end is written
+    however it ends. `shared`: see `kdviz.training.prepare.prepare`.
+
+    Raises Stopped, RunFailed or RequestError after having written that state.
+    """
     begin = time.monotonic()
     try:
         writer.update_status(
             force=True, state="running", phase="loading", error=None, started=now(), finished=None
         )
-        _train(writer, stop, num_threads)
+        yield Turn.BEGUN
+        yield from _train(writer, stop, num_threads, shared)
     except Stopped:
         _settle(writer, "stopped", None)
         raise
@@ -161,7 +189,7 @@ def _execute(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> No
         _settle(writer, "finished", None)
 
 
-def _train(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None:
+def _train(writer: RunWriter, stop: Stop, num_threads: int | None, shared: Shared | None) -> Iterator[Turn]:
     import torch
 
     from kdviz.training.distill import Distillation
@@ -178,12 +206,20 @@ def _train(writer: RunWriter, stop: StopSignal, num_threads: int | None) -> None
         if stop.is_set():
             raise Stopped
 
-    prepared = prepare(writer, request, check_stop)
+    check_stop()
+    if shared is not None and shared.num_threads:
+        torch.set_num_threads(shared.num_threads)
+    prepared = prepare(writer, request, check_stop, shared)
+    torch.set_num_threads(settled["num_threads"])
     writer.log.info("teacher outputs for training are %s", prepared.train_outputs.reason)
     writer.update_status(
         teacher_outputs=prepared.train_outputs.reason, num_truncated=prepared.train.num_truncated
     )
-    Distillation(prepared, writer, check_stop).run()
+    distillation = Distillation(prepared, writer, check_stop)
+    for _ in distillation.train():
+        yield Turn.STEP
+    yield Turn.TRAINED
+    distillation.finish()
 
 
 def _settle(writer: RunWriter, state: str, error: str | None) -> None:
@@ -252,8 +288,9 @@ def _make_folder(runs_dir: Path, run_id: str) -> Path:
         raise
 
 
-def _fresh_id(runs_dir: Path, config: RunConfig) -> str:
-    stem = f"{config.task}-{config.strategy}-{config.student_layers}l-{time.strftime('%m%d-%H%M%S')}"
+def fresh_id(runs_dir: Path, config: RunConfig, what: str) -> str:
+    """A run id that is free: task, what it is, depth and time."""
+    stem = f"{config.task}-{what}-{config.student_layers}l-{time.strftime('%m%d-%H%M%S')}"
     return stem if not (runs_dir / stem).exists() else f"{stem}-{secrets.token_hex(2)}"
 
 

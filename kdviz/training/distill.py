@@ -76,15 +76,10 @@ class Distillation:
     def checkpoints(self):
         return self.writer.folder / "checkpoints"
 
-    def run(self) -> None:
-        """Train to the end. Raises Stopped, or RunFailed where the loss is no number any more."""
-        for _ in self.train():
-            pass
-        self.finish()
-
     def train(self) -> Iterator[None]:
-        """All epochs that are left; hands over after every step and every epoch, so that several students can
-        take turns. Nothing that happens in between changes what is trained.
+        """All epochs that are left. Hands over after every step and every epoch, so that several students can
+        take turns; nothing that happens in between changes what is trained. Raises Stopped, or RunFailed
+        where the loss is no number any more.
         """
         score = self._score_teacher()
         if not self._resume():
@@ -154,7 +149,7 @@ class Distillation:
                 seed=derived_seed("order", self.config.seed),
                 epoch=self.epoch,
             ),
-            batch_of=prepared.batch_of,
+            batch_of=prepared.batches.of,
             terms_of=self._terms,
             first_step=self.step,
             before_step=lambda step: self.check_stop(),

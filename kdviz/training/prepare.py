@@ -2,18 +2,19 @@
 student.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import nn
 
 from kdviz.config import RunConfig
-from kdviz.data.encoded import Batch, EncodedSet, Tokenizer
+from kdviz.data.encoded import EncodedSet, RecentBatches, Tokenizer
+from kdviz.data.examples import fingerprint
 from kdviz.errors import RequestError
-from kdviz.method.targets import training_needs
+from kdviz.method.targets import Needs, training_needs
 from kdviz.method.terms import measured_terms
 from kdviz.models.answer import RunIn
 from kdviz.models.build import build_student, load_classifier
@@ -30,6 +31,24 @@ from kdviz.training.teacher import TeacherHooks, finetuned_teacher
 from kdviz.training.teacher_outputs import TeacherOutputs, teacher_outputs
 
 MEBIBYTE = 1 << 20
+RECENT_BATCHES = 4
+T = TypeVar("T")
+
+
+class Shared:
+    """What students that are trained together have in common, each thing made once: for the first that needs
+    it, with `num_threads` torch threads (default: the student's own).
+    """
+
+    def __init__(self, num_threads: int | None = None) -> None:
+        self.num_threads = num_threads
+        self._made: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` makes, at the first call with this key."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
 
 @dataclass(kw_only=True)
@@ -50,31 +69,28 @@ class Prepared:
     train_outputs: TeacherOutputs
     evaluation_outputs: dict[str, TeacherOutputs]
     probes: Probes
-
-    def batch_of(self, positions: np.ndarray) -> Batch:
-        """The training examples at these positions, on the run's device."""
-        return self.train.batch(positions).to(self.device)
+    batches: RecentBatches
 
     @property
     def num_teacher_layers(self) -> int:
         return self.teacher.config.num_hidden_layers
 
 
-def prepare(writer: RunWriter, request: Request, check_stop: Callable[[], None]) -> Prepared:
-    """Load and compute all that a run needs, telling phase and progress in status.json."""
+def prepare(
+    writer: RunWriter, request: Request, check_stop: Callable[[], None], shared: Shared | None = None
+) -> Prepared:
+    """Load and compute all that a run needs, telling phase and progress in status.json. `shared` holds what
+    other students that are trained with this one have made, and takes what this one makes.
+    """
     config, checkpoint, runs_dir = request.config, request.checkpoint, writer.folder.parent
-    tokenizer, cache = Tokenizer(checkpoint.folder, config.max_length), runs_dir / "teachers" / ".encoded"
-    train = tokenizer.encode_set(request.train, cache, tick=check_stop)
-    evaluations = {
-        name: tokenizer.encode_set(examples, cache, tick=check_stop)
-        for name, examples in request.evaluations.items()
-    }
-    if max(int(encoded.tokens.max()) for encoded in (train, *evaluations.values())) >= checkpoint.vocab_size:
-        raise RequestError(
-            f"teacher: the tokenizer in {checkpoint.folder} has tokens beyond the model's vocabulary of "
-            f"{checkpoint.vocab_size}; choose a checkpoint with its own tokenizer",
-            field="teacher",
-        )
+    is_alone, shared = shared is None, shared or Shared()
+    # What all that is shared is made from: students of another teacher or other data share nothing.
+    origin = (request.teacher_fingerprint, request.arithmetic.dtype, fingerprint(request.evaluation))
+    tokenizer, cache = (
+        shared.once((origin, "tokenizer"), lambda: Tokenizer(checkpoint.folder, config.max_length)),
+        runs_dir / "teachers" / ".encoded",
+    )
+    train, evaluations = shared.once((origin, "sets"), lambda: _encode(tokenizer, request, cache, check_stop))
     check_stop()
     device, _ = choose_device(config.device_choice)
     run_in = arithmetic(device, getattr(torch, request.arithmetic.dtype))
@@ -92,30 +108,34 @@ def prepare(writer: RunWriter, request: Request, check_stop: Callable[[], None])
         latest(writer.folder / "checkpoints") is None
     ):  # else the lines of this run are there already, whoever removed its teacher
         hooks = replace(hooks, begin=writer.keep_teacher_lines, line=writer.line)
-    teacher = finetuned_teacher(
-        config,
-        request.task,
-        checkpoint,
-        train,
-        folder=teacher_folder,
-        device=device,
-        run_in=run_in,
-        hooks=hooks,
+    teacher = shared.once(
+        (origin, "teacher", device),
+        lambda: finetuned_teacher(
+            config,
+            request.task,
+            checkpoint,
+            train,
+            folder=teacher_folder,
+            device=device,
+            run_in=run_in,
+            hooks=hooks,
+        ),
     )
     budget = dict(
         folder=teacher_folder / "outputs",
         memory_bytes=config.cache_memory_mb * MEBIBYTE,
         disk_bytes=config.cache_disk_mb * MEBIBYTE,
         mode=config.cache,
-        tick=tick("teacher_outputs"),
     )
-    train_outputs = teacher_outputs(
-        teacher,
-        train,
-        training_needs(config, request.pairs),
-        arithmetic=request.arithmetic.dtype,
-        run_in=run_in,
-        **budget,
+
+    def outputs(encoded: EncodedSet, needs: Needs, **how: Any) -> TeacherOutputs:
+        return shared.once(
+            (origin, "outputs", encoded.fingerprint, needs, *budget.values(), *how),
+            lambda: teacher_outputs(teacher, encoded, needs, tick=tick("teacher_outputs"), **budget, **how),
+        )
+
+    train_outputs = outputs(
+        train, training_needs(config, request.pairs), arithmetic=request.arithmetic.dtype, run_in=run_in
     )
     wanted = evaluation_needs(
         [layer for _, layer in request.pairs],
@@ -124,9 +144,7 @@ def prepare(writer: RunWriter, request: Request, check_stop: Callable[[], None])
     )
     # Whatever the arithmetic of training, what is measured is measured in float32: a stranger can recompute
     # it.
-    evaluation_outputs = {
-        name: teacher_outputs(teacher, encoded, wanted, **budget) for name, encoded in evaluations.items()
-    }
+    evaluation_outputs = {name: outputs(encoded, wanted) for name, encoded in evaluations.items()}
     return Prepared(
         config=config,
         task=request.task,
@@ -141,8 +159,31 @@ def prepare(writer: RunWriter, request: Request, check_stop: Callable[[], None])
         teacher_folder=teacher_folder,
         train_outputs=train_outputs,
         evaluation_outputs=evaluation_outputs,
-        probes=make_probes(config.task, tokenizer, teacher),
+        probes=shared.once((origin, "probes", device), lambda: make_probes(config.task, tokenizer, teacher)),
+        batches=shared.once(
+            (origin, "batches", device),
+            lambda: RecentBatches(train, device, 0 if is_alone else RECENT_BATCHES),
+        ),
     )
+
+
+def _encode(
+    tokenizer: Tokenizer, request: Request, cache: Path, check_stop: Callable[[], None]
+) -> tuple[EncodedSet, dict[str, EncodedSet]]:
+    """The training set, and the evaluation sets by name."""
+    train = tokenizer.encode_set(request.train, cache, tick=check_stop)
+    evaluations = {
+        name: tokenizer.encode_set(examples, cache, tick=check_stop)
+        for name, examples in request.evaluations.items()
+    }
+    vocab_size = request.checkpoint.vocab_size
+    if max(int(encoded.tokens.max()) for encoded in (train, *evaluations.values())) >= vocab_size:
+        raise RequestError(
+            f"teacher: the tokenizer in {request.checkpoint.folder} has tokens beyond the model's vocabulary "
+            f"of {vocab_size}; choose a checkpoint with its own tokenizer",
+            field="teacher",
+        )
+    return train, evaluations
 
 
 def make_student(prepared: Prepared) -> nn.Module:

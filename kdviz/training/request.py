@@ -103,6 +103,14 @@ class Request:
             self.config, self.checkpoint, fingerprint(self.train), dtype=self.arithmetic.dtype
         )
 
+    def with_strategy(self, strategy: str) -> Request:
+        """The same request for another strategy: same teacher, data, order and arithmetic."""
+        config = replace(self.config, strategy=strategy)
+        settled = {**vars(self.arithmetic), "teacher_fingerprint": self.teacher_fingerprint}
+        return replace(
+            self, config=config, stages=tuple(planned_stages(config)), recorded={**self.recorded, **settled}
+        )
+
     def kept_teacher(self, runs_dir: Path) -> Path | None:
         """The folder of this run's fine-tuned teacher, where an earlier run has left it; else None."""
         folder = Path(runs_dir) / "teachers" / self.teacher_fingerprint
