@@ -2,36 +2,30 @@
 
 import streamlit as st
 
-from kdviz.ui.attention.parts import bertviz_heads, bertviz_model, filters, maps, through_training
-from kdviz.ui.attention.sentence import choose_head, choose_pair, describe, sentence_inputs, shown_sentence
+from kdviz.ui.attention.explore import choose_beside, explore
+from kdviz.ui.attention.lines import bertviz
+from kdviz.ui.attention.sentence import describe, sentence_inputs
 from kdviz.ui.frame.controls import panels
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import heading
 from kdviz.ui.frame.strip import strip
 
-PARTS = {
-    "maps": ("Maps", maps),
-    "training": ("Through training", through_training),
-    "bertviz": ("BertViz heads", bertviz_heads),
-    "bertviz-model": ("BertViz model", bertviz_model),
-}
+PARTS = {"maps": ("Explorer", explore), "bertviz": ("BertViz", bertviz)}
 
-scene = strip(more=filters)
-heading("Where the teacher looks, and where the student does", "attention", "difference", "row_kl")
+scene = strip(moment=False)
+title, middle, right = st.columns([4, 1.5, 2], vertical_alignment="center")
+with title:
+    heading("Where the teacher looks, and where the student does", "attention", "difference", "row_kl")
+with middle:
+    chosen = "bertviz" if scene.view.panel == "bertviz-model" else scene.view.panel
+    part = panels({name: words for name, (words, _) in PARTS.items()}, chosen)
+if part == "maps":
+    with right:
+        choose_beside(scene)
 if not sentence_inputs(scene):
     st.stop()
-
-shown = None
-with guarded("The maps of this sentence"):
-    shown = shown_sentence(scene)
 with guarded("The sentence"):
-    describe(scene, shown)
-left, middle, right = st.columns([3, 1.3, 1], vertical_alignment="bottom")
-with left:
-    part = panels({name: title for name, (title, _) in PARTS.items()}, scene.view.panel)
-choose_pair(scene, middle)
-choose_head(scene, right)
-if shown:
-    title, draw = PARTS[part]
-    with guarded(title):
-        draw(scene, shown)
+    describe(scene)
+words, draw = PARTS[part]
+with guarded("The maps of this sentence"):
+    draw(scene)

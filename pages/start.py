@@ -1,18 +1,30 @@
-"""The first screen: what distillation is, a stored result, and two doors."""
+"""The first screen: the finding itself, moving; and two doors."""
 
 import streamlit as st
 
+from kdviz.explorer.telling import students_of, telling_probe
+from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.shell import through_app
 from kdviz.ui.frame.store import store, watchable
 from kdviz.ui.frame.strip import strip
-from kdviz.ui.start.parts import doors, meaning, result
+from kdviz.ui.start.parts import doors, finding, own_sentence, result, title
 
 through_app()
 text, buttons = st.columns([5, 2], vertical_alignment="center", gap="medium")
 runs = watchable(store().runs())
 with text:
-    meaning(bool(runs))
+    title(bool(runs))
 with buttons:
     doors(bool(runs))
 if runs:
-    result(strip(prefer_demo=True))
+    above = st.container()
+    scene = strip(
+        prefer_demo=True,
+        moment=False,
+        natural_probe=lambda run, others: telling_probe(students_of(run, others)),
+    )
+    with above:
+        with guarded("The maps of this sentence"):
+            finding(scene)
+        own_sentence(scene)
+    result(scene)

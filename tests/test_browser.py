@@ -34,6 +34,11 @@ OWN_PROBES = re.compile(
     r"_stcore/(health|host-config)$"
 )  # Streamlit's page asks for these below its own path first, and gets 404
 
+EXPLORER = (
+    "[...document.querySelectorAll('[data-testid=\"stBidiComponentIsolated\"]')].map(each => each.explorer)"
+    ".find(Boolean)"
+)
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium on the PATH"),
@@ -166,7 +171,8 @@ class Visitor:
         """Click at data coordinates of the chart that has a trace of this name (or name prefix)."""
         place = self.page.evaluate(
             """([has, x, y, axis]) => {
-                const chart = [...document.querySelectorAll('.js-plotly-plot')].find(each => each.data.some(trace => (trace.name || '').startsWith(has)))
+                const has_it = each => each.data.some(trace => (trace.name || '').startsWith(has))
+                const chart = [...document.querySelectorAll('.js-plotly-plot')].find(has_it)
                 chart.scrollIntoView({block: 'center'})
                 const box = chart.getBoundingClientRect(), layout = chart._fullLayout
                 const across = layout['xaxis' + axis], up = layout['yaxis' + axis]
@@ -179,13 +185,25 @@ class Visitor:
         self.page.wait_for_timeout(300)
         self.page.mouse.click(*place)
 
-    def heat(self, name: str) -> list:
-        """The values of the heat map of that name."""
+    def picture(self) -> dict:
+        """What the explorer is looking at, and how often it has drawn."""
+        self.until(lambda: self.page.evaluate(f"Boolean({EXPLORER}?.packs.length)"), "the picture")
         return self.page.evaluate(
-            "name => { for (const chart of document.querySelectorAll('.js-plotly-plot')) for (const trace "
-            "of chart.data) if (trace.type === 'heatmap' && trace.name === name) return trace.z }",
-            name,
+            f"""() => {{
+                const explorer = {EXPLORER}, {{ state, packs, drawn }} = explorer
+                const runs = packs.map(pack => pack.about.run)
+                return {{ ...state, step: packs[0].steps[state.moment], runs, drawn }}
+            }}"""
         )
+
+    def cell(self, who: str, query: int, key: int) -> float:
+        """The number of one cell of the map in sight, as the explorer shows it: who is teacher or student."""
+        self.picture()
+        self.page.evaluate(f"cell => {EXPLORER}.set({{ focus: cell }})", {"query": query, "key": key})
+        words = f"{who} "
+        self.until(lambda: words in self.page.locator(".kx-readout").inner_text(), "the numbers of the cell")
+        text = self.page.locator(".kx-readout").inner_text()
+        return float(text.split(words)[-1].split(",")[0].replace("−", "-"))
 
 
 @pytest.fixture
@@ -209,22 +227,14 @@ def test_the_first_visitor_may_come_by_a_deep_link(visitor: Visitor):
 def test_arrow_keys_scrub_through_training(visitor: Visitor, runs: Path):
     """Without it the keys, the map and the link could drift apart."""
     visitor.open("/attention?run=cola-soft&preset=negation&layer=1&head=1&step=8")
-    before = visitor.heat("student")
+    visitor.picture()
     visitor.page.locator("body").press("ArrowRight")
     visitor.params(step="12")
-    visitor.until(lambda: visitor.heat("student") != before, "another map")
     run = Run(runs / "cola-soft")
-    assert visitor.heat("student")[1][2] == pytest.approx(
-        float(run.student_maps(12, "negation")[0, 0, 1, 2]), abs=1e-4
+    assert visitor.picture()["step"] == 12
+    assert visitor.cell("student", 1, 2) == pytest.approx(
+        float(run.student_maps(12, "negation")[0, 0, 1, 2]), abs=6e-4
     )
-
-
-def test_a_click_in_the_matching_diagram_chooses_the_pair(visitor: Visitor):
-    """Without it the diagram would be a picture only: clicks on plotly reach Streamlit by markers alone."""
-    visitor.open("/attention?run=cola-soft")
-    visitor.click_chart("student", 1, 1)
-    visitor.params(layer="1")
-    assert visitor.page.get_by_text("layer 1 · mean of heads").count()
 
 
 def test_a_head_of_the_overview_opens_its_maps(visitor: Visitor):
@@ -233,7 +243,7 @@ def test_a_head_of_the_overview_opens_its_maps(visitor: Visitor):
     visitor.click_chart("heads", 2, 0)
     visitor.params(layer="1", head="3")
     assert "/attention" in visitor.page.url
-    assert visitor.heat("teacher")
+    assert (visitor.picture()["pair"], visitor.picture()["head"]) == (0, 2)
 
 
 def test_a_point_of_a_curve_opens_its_moment(visitor: Visitor, runs: Path):
@@ -261,7 +271,8 @@ def test_a_dot_of_the_stored_demo_opens_both_maps_and_answers(visitor: Visitor):
     visitor.open("/answers?run=demo-cola-all-3l-s0&show=inside&over=presets")
     dots = visitor.page.evaluate(
         """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(chart => chart.data)
-            .filter(trace => trace.customdata).map(trace => ({x: [...trace.x], y: [...trace.y], data: trace.customdata}))""",
+            .filter(trace => trace.customdata)
+            .map(trace => ({x: [...trace.x], y: [...trace.y], data: trace.customdata}))""",
     )
     assert [cloud["data"][0][0] for cloud in dots] == [0, 1]
     place = max(range(1, len(soft.probes)), key=lambda place: dots[0]["y"][place])
@@ -269,36 +280,27 @@ def test_a_dot_of_the_stored_demo_opens_both_maps_and_answers(visitor: Visitor):
     probe = soft.probes[dots[0]["data"][place][1]]
     visitor.params(run=soft.id, preset=probe.id)
     assert "/attention" in visitor.page.url
-    visitor.page.get_by_text(probe.text_a).first.wait_for()
+    visitor.until(lambda: visitor.picture()["runs"] == [soft.id], "the run of the dot")
+    assert visitor.page.locator(".kx-words span").all_inner_texts() == list(probe.tokens)
     last = soft.moments[-1].step
     student_layer, teacher_layer = soft.pairs[-1]
-    assert visitor.heat("teacher")[1][2] == pytest.approx(
-        float(soft.teacher_maps(probe.id)[teacher_layer, :, 1, 2].mean()), abs=1e-4
+    assert visitor.cell("teacher", 1, 2) == pytest.approx(
+        float(soft.teacher_maps(probe.id)[teacher_layer, :, 1, 2].mean()), abs=6e-4
     )
-    assert visitor.heat("student")[1][2] == pytest.approx(
-        float(soft.student_maps(last, probe.id)[student_layer, :, 1, 2].mean()), abs=1e-4
+    assert visitor.cell("student", 1, 2) == pytest.approx(
+        float(soft.student_maps(last, probe.id)[student_layer, :, 1, 2].mean()), abs=6e-4
     )
-    answers = visitor.page.get_by_text(re.compile(r"Teacher: .+ · Student: .+ · right answer: ")).first
-    answers.wait_for()
-
-
-def test_the_film_plays_without_the_server(visitor: Visitor):
-    """Without it every frame would cost a rerun, thirty viewers at a time."""
-    visitor.open("/attention?run=cola-soft&show=training&step=0")
-    before, sent = visitor.heat("student"), []
-    visitor.page.on("websocket", lambda _: sent.append("new socket"))
-    visitor.page.on("request", lambda request: sent.append(request.url))
-    visitor.page.get_by_text("▶ Play").click()
-    visitor.until(lambda: visitor.heat("student") != before, "the next frame")
-    assert sent == []
+    visitor.page.get_by_text(re.compile(r"Teacher: .+ · soft labels: .+ · right answer: ")).first.wait_for()
 
 
 def test_a_link_gives_the_same_view_in_a_private_window(browser, visitor: Visitor):
     """Without it a shared link would open something else."""
     visitor.open("/attention?run=cola-pid&preset=reflexive&step=12&layer=1&head=2&hide=1")
     other = Visitor(browser, visitor.url).open(visitor.page.url.removeprefix(visitor.url))
-    assert other.heat("difference") == visitor.heat("difference")
-    assert other.heat("student") == visitor.heat("student")
+    here, there = visitor.picture(), other.picture()
+    assert {**here, "drawn": 0} == {**there, "drawn": 0}
+    assert (here["pair"], here["head"], here["step"], here["hide"]) == (0, 1, 12, True)
+    assert other.cell("student", 2, 3) == visitor.cell("student", 2, 3)
     assert other.page.url == visitor.page.url
     other.page.context.close()
 
@@ -306,7 +308,7 @@ def test_a_link_gives_the_same_view_in_a_private_window(browser, visitor: Visito
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_both_themes_have_their_own_paper(browser, server: str, scheme: str):
     """Without it figures could be black on dark."""
-    visitor = Visitor(browser, server, color_scheme=scheme).open("/attention?run=cola-all")
+    visitor = Visitor(browser, server, color_scheme=scheme).open("/layers?run=cola-all")
     ink = visitor.page.evaluate("document.querySelector('.js-plotly-plot')._fullLayout.font.color")
     assert ink == {"light": "#1B1F24", "dark": "#E8EBEF"}[scheme]
     visitor.page.context.close()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kdviz.analysis import row_kl
+from kdviz.data.tokens import marked
 from kdviz.explorer import bundle, embed, header_of, page, scripts
 from kdviz.explorer import pack as packing
 from kdviz.explorer.source import preset_pack
@@ -166,6 +167,12 @@ def test_wrong_shapes_and_diverged_maps():
         epochs=[0],
     )
     assert header_of(broken)["pair_kl"] == [[None]]
+
+
+def test_special_tokens_are_those_of_the_tokenizer():
+    """A word that looks like [SEP] must not vanish with the special tokens, nor <s> stay."""
+    tokens = ["[BOS]", "[SEP]", "a", "[EOS]"]
+    assert header_of(a_pack(marked(tokens, {0, 3})))["special"] == [True, False, False, True]
 
 
 def test_no_text_of_a_sentence_becomes_markup():

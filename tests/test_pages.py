@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from folders import attention_kl, make_run, make_runs
+from packs import pictures
 from streamlit.testing.v1 import AppTest
 
 from kdviz.runs.reader import Run
@@ -17,6 +18,7 @@ from kdviz.ui.frame import store as ui_store
 ROOT = Path(__file__).parents[1]
 PAGES = ("start", "attention", "layers", "answers")
 PARTS = (
+    ("attention", "maps"),
     ("attention", "training"),
     ("attention", "bertviz"),
     ("attention", "bertviz-model"),
@@ -63,16 +65,6 @@ def texts(app: AppTest) -> str:
     return "\n".join(str(element.value) for element in elements)
 
 
-def figure(app: AppTest) -> dict:
-    """The figure of the page that has heat maps."""
-    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-    return next(spec for spec in specs if any(trace["type"] == "heatmap" for trace in spec["data"]))
-
-
-def heatmaps(spec: dict) -> dict[str, list]:
-    return {trace["name"]: trace["z"] for trace in spec["data"] if trace["type"] == "heatmap"}
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_stands_with_runs_and_without(page: str, runs: Path):
     """Without it an exception on a page would be seen by visitors first."""
@@ -89,7 +81,8 @@ def test_every_part_of_a_page_stands(page: str, part: str, runs: Path):
     app = open_page(page, run="cola-sid", show=part)
     assert not app.exception
     assert not app.warning
-    assert app.get("plotly_chart") or app.get("iframe")
+    drawn = [*app.get("plotly_chart"), *app.get("iframe")]
+    assert drawn or (page == "attention" and pictures(app)[1])
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -140,17 +133,20 @@ def test_bad_values_in_a_link_are_said(page: str, runs: Path):
 def test_maps_are_those_of_the_files(runs: Path):
     """Without it the page could show another layer, head, moment or sentence than it says."""
     run = Run(runs / "cola-soft")
-    spec = figure(open_page("attention", run="cola-soft", preset="negation", layer="1", head="2", step="8"))
-    student_layer, teacher_layer = run.pairs[0]
-    shown = heatmaps(spec)
+    app = open_page("attention", run="cola-soft", preset="negation", layer="1", head="2", step="8")
+    settings, (pack,) = pictures(app)
+    look = settings["look"]
+    assert (look["pair"], look["head"], look["step"]) == (0, 1, 8)
+    moment, (student_layer, teacher_layer) = pack.header["steps"].index(8), run.pairs[0]
     teacher, student = (
         run.teacher_maps("negation")[teacher_layer, 1],
         run.student_maps(8, "negation")[student_layer, 1],
     )
-    assert shown["teacher"] == pytest.approx(teacher, abs=1e-4)
-    assert shown["student"] == pytest.approx(student, abs=1e-4)
-    bars = next(trace["x"] for trace in spec["data"] if trace["type"] == "bar")
-    assert sum(bars) / len(bars) == pytest.approx(attention_kl(teacher[None], student[None]), abs=1e-3)
+    assert pack.map(None, 0, 1) == pytest.approx(teacher, abs=5e-5)
+    assert pack.map(moment, 0, 1) == pytest.approx(student, abs=5e-5)
+    assert pack.rows(moment, 0, 1).mean() == pytest.approx(
+        attention_kl(teacher[None], student[None]), abs=1e-5
+    )
 
 
 def test_the_average_head_has_the_recorded_number(runs: Path):
@@ -158,39 +154,44 @@ def test_the_average_head_has_the_recorded_number(runs: Path):
     one.
     """
     run = Run(runs / "cola-soft")
-    spec = figure(open_page("attention", run="cola-soft", preset="negation", layer="1", step="8"))
-    bars = next(trace["x"] for trace in spec["data"] if trace["type"] == "bar")
-    recorded = next(line for line in run.probe_lines if line["step"] == 8)["probes"]["negation"][
-        "attention_kl"
-    ][0]
-    assert sum(bars) / len(bars) == pytest.approx(recorded, abs=1e-3)
+    _, (pack,) = pictures(open_page("attention", run="cola-soft", preset="negation"))
+    for moment, line in enumerate(run.probe_lines):
+        recorded = line["probes"]["negation"]["attention_kl"]
+        assert pack.header["pair_kl"][moment] == recorded
+        for pair, number in enumerate(recorded):
+            assert pack.rows(moment, pair, None).mean() == pytest.approx(number, abs=1e-3)
 
 
 def test_a_perfect_student_differs_nowhere(runs: Path):
     """Without it a difference could be drawn where there is none."""
     make_run(runs, "perfect", closeness=1.0)
-    spec = figure(open_page("attention", run="perfect"))
-    assert max(abs(value) for row in heatmaps(spec)["teacher − student"] for value in row) < 1e-3
-    bars = next(trace["x"] for trace in spec["data"] if trace["type"] == "bar")
-    assert sum(bars) / len(bars) == pytest.approx(0, abs=1e-3)
+    _, (pack,) = pictures(open_page("attention", run="perfect"))
+    last = len(pack.header["steps"]) - 1
+    assert abs(pack.map(None, 1, None) - pack.map(last, 1, None)).max() < 1e-3
+    assert pack.rows(last, 1, None) == pytest.approx(0, abs=1e-3)
 
 
-def test_filters_are_in_the_link_and_said(runs: Path):
-    """Without it rows that no longer sum to 1 would pass for attention."""
-    app = open_page("attention", run="cola-all", hide="1", renormalise="1", weak="0.1")
-    spec = figure(app)
-    assert len(heatmaps(spec)["teacher"]) == len(Run(runs / "cola-all").probes[0].tokens) - 2
-    assert "scaled to sum to 1" in json.dumps(spec) and "0.1" in json.dumps(spec)
+def test_filters_go_from_the_link_into_the_picture(runs: Path):
+    """Without it a shared link would show rows that its sender had hidden."""
+    look = pictures(open_page("attention", run="cola-all", hide="1", renormalise="1", weak="0.1"))[0]["look"]
+    assert (look["hide"], look["renormalise"], look["weak"]) == (True, True, 0.1)
 
 
-def test_the_moment_moves_map_and_link_together(runs: Path):
+def test_two_students_stand_beside_one_teacher(runs: Path):
+    """Without it "same answer, different inside" would need two windows."""
+    settings, packs = pictures(open_page("attention", run="cola-all", **{"with": "cola-soft"}))
+    assert [pack.header["about"]["run"] for pack in packs] == ["cola-all", "cola-soft"]
+    _, alone = pictures(open_page("attention", run="cola-all", **{"with": "mrpc-all"}))
+    assert len(alone) == 1
+
+
+def test_bertviz_moves_through_the_moments(runs: Path):
     """Without it the link would send another moment of training than the one in sight."""
-    app = open_page("attention", run="cola-all")
-    before = heatmaps(figure(app))["student"]
+    pytest.importorskip("bertviz", reason="the BertViz views are optional")
+    app = open_page("attention", run="cola-all", show="bertviz")
     app.button(key="kdviz.back").click().run()
     assert not app.exception
     assert app.query_params["step"] == "20"
-    assert heatmaps(figure(app))["student"] != before
 
 
 def test_another_run_keeps_sentence_and_moment(runs: Path):

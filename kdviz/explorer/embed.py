@@ -28,11 +28,14 @@ def palette() -> dict:
     }
 
 
-def head() -> str:
-    """What goes once into the file's head: styles, and the page's colours as the app has them."""
+def head(*, follows_dark: bool = True) -> str:
+    """What goes once into the file's head: styles, and the page's colours as the app has them; light ones
+    only, unless the whole file follows the reader's dark theme.
+    """
     light, dark = (_variables(theme(is_dark)) for is_dark in (False, True))
-    dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
-    return f"<style>:root {{ color-scheme: light dark; {light} }}\n{dark}\n{style()}</style>"
+    dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}" if follows_dark else ""
+    scheme = "light dark" if follows_dark else "light"
+    return f"<style>:root {{ color-scheme: {scheme}; {light} }}\n{dark}\n{style()}</style>"
 
 
 def _variables(look: Theme) -> str:

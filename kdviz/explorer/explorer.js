@@ -132,10 +132,10 @@ export class Explorer {
     this.note = el("p", { class: "kx-note", role: "note" })
     const chrome = this.options.chrome
     this.root = el("section", { class: `kx${chrome ? "" : " kx-plain"}`, "aria-label": "Teacher and student attention, linked" },
-      this.headline, el("div", { class: "kx-top" }, this.sentence, this.answers), this.note,
+      this.headline, el("div", { class: "kx-top" }, this.sentence, this.answers), this.note, chrome ? this.bar : null,
       el("div", { class: "kx-main" }, chrome ? this.tower.root : null, el("div", { class: "kx-stage" }, this.figure),
         chrome ? null : el("div", { class: "kx-aside" }, this.bar, this.slider, this.readout, this.foot)),
-      ...(chrome ? [this.readout, this.bar, this.slider, this.strip, this.numbers, this.foot] : []), this.live)
+      ...(chrome ? [this.readout, this.slider, this.strip, this.numbers, this.foot] : []), this.live)
     this.parent.append(this.root)
     this.listen()
   }
@@ -328,7 +328,7 @@ export class Explorer {
 
   say(state) {
     const { packs } = this, first = packs[0]
-    write(this.headline, this.options.finding ? finding(packs, first.steps.length - 1) : "")
+    write(this.headline, this.options.finding && (packs.length > 1 || !this.options.chrome) ? finding(packs, first.steps.length - 1) : "")
     const right = first.about.labels?.[first.about.label]
     write(this.answers, [`Teacher: ${answerText(answerOf(first, null))}`, ...packs.map(pack =>
       `${pack.about.name}: ${answerText(answerOf(pack, sameMoment(first, state.moment, pack)))}`), right ? `right answer: ${right}` : ""].filter(Boolean).join(" · "))

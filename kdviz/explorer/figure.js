@@ -18,23 +18,25 @@ export function laidOut({ packs, state, width, maxSide, size, differences }) {
   let rows
   if (state.mode === "lines") rows = [packs.map((_, run) => ({ kind: "lines", run }))]
   else if (!differences) rows = [[{ kind: "teacher" }, ...students]]
-  else if (two) rows = [[{ kind: "teacher" }, ...students], [{ kind: "rows" }, ...apart]]
+  else if (two && narrow) rows = [[{ kind: "teacher" }, ...students], [{ kind: "rows" }, ...apart]]
+  else if (two) rows = [[{ kind: "teacher" }, ...students, { kind: "rows" }], [null, ...apart]]
   else if (narrow) rows = [[{ kind: "teacher" }, students[0]], [{ kind: "rows" }, apart[0]]]
   else rows = [[{ kind: "teacher" }, students[0], apart[0], { kind: "rows" }]]
   if (state.mode === "lines") return linesLaidOut({ rows, width, narrow, kept, k, size, head, gap, label })
   const gutter = narrow && !differences ? 0 : label, foot = label + Math.ceil(size * 2.8)
   const wide = rows[0].at(-1).kind === "rows"
-  const columns = wide ? 3.45 : rows[0].length
-  const side = Math.max(48, Math.floor(Math.min(two && differences ? maxSide * 0.9 : maxSide,
+  const columns = wide ? rows[0].length - 0.55 : rows[0].length
+  const side = Math.max(48, Math.floor(Math.min(two && differences ? maxSide * 0.92 : maxSide,
     (width - gutter - gap * (rows[0].length - 1) - (wide ? 8 : 0)) / columns)))
   const bars = Math.max(Math.round(side * 0.42), size * 8.6)
   const panels = []
   rows.forEach((row, line) => {
     const y = head + line * (side + head + foot)
     row.forEach((panel, column) => {
+      if (!panel) return
       const wideBars = panel.kind === "rows" && wide
       panels.push({ ...panel, x: gutter + column * (side + gap), y, width: wideBars ? bars : side, side,
-        labels: column === 0 && gutter > 0 })
+        labels: gutter > 0 && (column === 0 || !row[column - 1]) })
     })
   })
   return { panels, kept, cell: side / k, side, label, longest, gutter, width, height: rows.length * (side + head + foot), size, narrow, head }
@@ -85,11 +87,11 @@ function titles({ pen, layout, panel, packs, state, look, moments }) {
   const kl = klOf(pack, moment, state.pair, state.head)
   const says = {
     teacher: ["Teacher", `layer ${teacher + 1} of ${pack.about.teacher_layers} · ${headName(state.head)}`, answerText(answerOf(pack, null))],
-    student: [two ? pack.about.name : `Student: ${pack.about.name}`,
+    student: [`Student: ${pack.about.name}`,
       layout.compact ? `KL ${decimals(klOf(pack, moment, state.pair, state.head))} nats` : `layer ${student + 1} of ${pack.about.student_layers} · ${headName(state.head)}`,
       answerText(answerOf(pack, moment))],
     difference: [two ? "Teacher − this student" : "Teacher − student", `KL ${decimals(kl)} nats`, ""],
-    rows: ["KL of each row", two ? "in nats" : `mean ${decimals(kl)} nats`, ""],
+    rows: ["KL by row", two ? "in nats" : `mean ${decimals(kl)} nats`, ""],
     lines: [two ? `Teacher · ${pack.about.name}` : "Teacher · student", `layer ${teacher + 1} · layer ${student + 1}, ${headName(state.head)} · KL ${decimals(kl)} nats`,
       `${answerText(answerOf(pack, null))} · ${answerText(answerOf(pack, moment))}`],
   }[panel.kind]

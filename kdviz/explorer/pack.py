@@ -42,7 +42,7 @@ def pack(
     run recorded it; computed from the maps where it is not given (None). `about`: words for the picture,
     JSON. ValueError where the shapes do not fit each other.
     """
-    tokens = [str(token) for token in tokens]
+    special, tokens = are_special(tokens), [str(token) for token in tokens]
     students, teachers = ([pair[side] for pair in pairs] for side in (0, 1))
     teacher = _checked(teacher_maps, tokens)[teachers]
     if not len(student_maps) == len(steps) == len(epochs) or not len(steps):
@@ -69,7 +69,7 @@ def pack(
     }
     header = {
         "tokens": tokens,
-        "special": are_special(tokens),
+        "special": special,
         "pairs": [list(pair) for pair in pairs],
         "num_heads": teacher.shape[1] - 1,
         "steps": [int(steps[moment]) for moment in kept],

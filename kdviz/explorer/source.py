@@ -64,6 +64,7 @@ def answers_pack(
     text_a: str,
     text_b: str | None,
     label: int | None = None,
+    note: str = "",
 ) -> bytes:
     """The pack of a sentence put to both models, one answer a moment (its weights are kept at epoch ends)."""
     return pack(
@@ -79,11 +80,21 @@ def answers_pack(
             label=label,
             teacher_logits=answers[-1].teacher_logits,
             student_logits=[answer.student_logits for answer in answers],
+            note=note,
         ),
     )
 
 
-def _about(run: Run, *, text: str, label, teacher_logits, student_logits, title: str = "") -> dict:
+def _about(
+    run: Run,
+    *,
+    text: str,
+    label: int | None,
+    teacher_logits: Sequence[float],
+    student_logits: Sequence[Sequence[float]],
+    title: str = "",
+    note: str = "",
+) -> dict:
     """What the picture says in words: of the run, of the sentence, and both models' answers as
     probabilities.
     """
@@ -97,6 +108,7 @@ def _about(run: Run, *, text: str, label, teacher_logits, student_logits, title:
         "student_layers": run.num_layers,
         "text": text,
         "title": title,
+        "note": note,
         "labels": [str(name) for name in run.config.get("labels") or ()],
         "label": label,
         "teacher_answer": _shares(teacher_logits),

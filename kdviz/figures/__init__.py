@@ -6,13 +6,6 @@ Every function takes `dark: bool = False`, draws on a transparent background and
 `pairs` is always (student layer, teacher layer). Where a click means something, the points carry
 `customdata`, given in brackets.
 
-maps.py      attention_maps(teacher_map, student_map, tokens, *, teacher_title, student_title, row_kl)   three
-             maps + KL a row [query, key]
-             attention_map(attention, tokens, *, title, strategy=None, zmax=None) ·
-             difference_map(teacher_map, student_map, tokens, *, title) map_title(layer, num_layers, head) ->
-             "layer 2 of 6 · head 3"
-training.py  training_film(teacher_map, student_maps, tokens, *, epochs, steps, row_kl, attention_kl, pairs,
-             scores, …)   frames, slider, play
 curves.py    layer_curves([RunCurves], *, over)   attention KL and CLS distance by pair [run id, pair, step]
              score_curves([ScoreCurve], *, score_name, num_examples, teacher_score) · loss_curves(train_lines,
              pairs, *, strategy)
@@ -38,26 +31,20 @@ from kdviz.figures.cka import cka_film, cka_map
 from kdviz.figures.curves import RunCurves, ScoreCurve, layer_curves, loss_curves, pair_name, score_curves
 from kdviz.figures.diagram import matching_diagram, stage_film
 from kdviz.figures.heads import head_drift_chart, head_matching, heads_overview
-from kdviz.figures.maps import attention_map, attention_maps, difference_map, map_title
 from kdviz.figures.scores import Score, score_against_parameters, scores_with_intervals
-from kdviz.figures.training import training_film
 
 __all__ = [
     "RunCurves",
     "Score",
     "ScoreCurve",
-    "attention_map",
-    "attention_maps",
     "cka_film",
     "cka_map",
-    "difference_map",
     "head_drift_chart",
     "head_matching",
     "heads_overview",
     "inside_scatter",
     "layer_curves",
     "loss_curves",
-    "map_title",
     "matching_diagram",
     "pair_name",
     "phenomenon_dots",
@@ -66,5 +53,4 @@ __all__ = [
     "score_curves",
     "scores_with_intervals",
     "stage_film",
-    "training_film",
 ]

@@ -7,14 +7,14 @@ from html import escape
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from kdviz.analysis import head_average, row_kl
+from kdviz.errors import RequestError
+from kdviz.explorer import embed, head, scripts
+from kdviz.explorer.source import preset_pack
 from kdviz.figures import (
     RunCurves,
     Score,
     ScoreCurve,
-    attention_maps,
     layer_curves,
-    map_title,
     score_curves,
     scores_with_intervals,
 )
@@ -26,8 +26,9 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1B1F24; background: #FFFFFF; max-width: 1180px;
   margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; } td, th { padding: .25rem .9rem .25rem 0; text-align: left;
-  vertical-align: top; border-bottom: 1px solid #E3E6EA; }
+table { border-collapse: collapse; }
+td, th { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top;
+  border-bottom: 1px solid #E3E6EA; }
 .banner { background: #F5F6F8; padding: .6rem 1rem; border-radius: .4rem; } .sentence { font-style: italic; }
 """
 LEFT_OUT = {"data", "versions", "stages", "pairs", "labels", "metrics", "owner"}
@@ -44,22 +45,22 @@ def report(run: Run) -> str:
         f"<h1>{escape(task.title)}: a student of {run.num_layers} layers by "
         f"<code>{escape(run.strategy)}</code></h1>",
         f'<p class="banner">{escape(_banner(run))}</p>',
+        "<h2>Where teacher and student look</h2>",
+        *_pictures(run),
         "<h2>Scores</h2>",
         _scores(run),
         "<h2>Layer by layer, epoch by epoch</h2>",
         _figure(_layer_curves(run)),
         "<h2>Score over the epochs</h2>",
         _figure(_score_curve(run)),
-        "<h2>Where teacher and student look</h2>",
-        *_maps(run),
         "<h2>Settings</h2>",
         _settings(run),
     ]
-    head = (
+    top = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>kdviz: '
-        f"{escape(run.id)}</title><style>{STYLE}</style><script>{get_plotlyjs()}</script></head>"
+        f"{escape(run.id)}</title>{head(follows_dark=False)}<style>{STYLE}</style><script>{get_plotlyjs()}</script></head>"
     )
-    return f"{head}<body>{''.join(parts)}</body></html>\n"
+    return f"{top}<body>{''.join(parts)}</body></html>\n"
 
 
 def _banner(run: Run) -> str:
@@ -83,11 +84,7 @@ def _scores(run: Run) -> str:
         low, high = last["intervals"][name]
         rows.append(
             f"<tr><td>{METRIC_TITLES[name]}</td><td>{last['teacher_metrics'][name]:.3f}</td>"
-            f"<td>{value:.3f}</td><td>{low:.3f} "
-            ""
-            ""
-            ""
-            f"to {high:.3f}</td><td>{first['metrics'][name]:.3f}</td></tr>"
+            f"<td>{value:.3f}</td><td>{low:.3f} to {high:.3f}</td><td>{first['metrics'][name]:.3f}</td></tr>"
         )
     rows.append(
         "<tr><td>Agreement with the "
@@ -152,32 +149,17 @@ def _score_curve(run: Run) -> go.Figure:
     )
 
 
-def _maps(run: Run) -> list[str]:
-    """The head average of the highest pair for every probe, at the last moment whose maps are stored."""
-    moments = [moment for moment in run.moments if moment.has_maps]
-    if not moments:
-        return ["<p>No maps are stored for this run.</p>"]
-    moment, (student_layer, teacher_layer) = moments[-1], run.pairs[-1]
-    parts = [
-        f"<p>After epoch {moment.epoch:g}. Mean of the heads; the KL is the mean over heads, row by row.</p>"
-    ]
+def _pictures(run: Run) -> list[str]:
+    """The explorer with every preset: maps, curves, moments, as on the page."""
+    sentences = []
     for probe in run.probes:
-        teacher, student = run.teacher_maps(probe.id), run.student_maps(moment.step, probe.id)
-        figure = attention_maps(
-            head_average(teacher[teacher_layer]),
-            head_average(student[student_layer]),
-            probe.tokens,
-            strategy=run.strategy,
-            teacher_title=map_title(teacher_layer, len(teacher), None),
-            student_title=map_title(student_layer, len(student), None),
-            row_kl=row_kl(teacher[teacher_layer], student[student_layer]).mean(axis=0),
-        )
-        texts = " / ".join(escape(text) for text in (probe.text_a, probe.text_b) if text)
-        parts.append(
-            f'<h3>{escape(probe.title)}</h3><p><span class="sentence">{texts}</span> '
-            f"({escape(probe.reason)}). {escape(probe.look_for)}</p>{_figure(figure)}"
-        )
-    return parts
+        try:
+            sentences.append((f"{probe.title}: {probe.text_a}", [preset_pack(run, probe)]))
+        except (KeyError, RequestError):
+            continue  # not every preset need have maps
+    if not sentences:
+        return ["<p>No maps are stored for this run.</p>"]
+    return [embed(sentences), scripts()]
 
 
 def _settings(run: Run) -> str:

@@ -31,6 +31,7 @@ PANELS = (
     "mistakes",
     "runs",
 )
+DRAWN = ("maps", "lines")
 LINK_VERSION = 1
 """What `v` in a link says. It grows when a parameter gets another meaning."""
 CELLS = ("all", "both-right", "teacher-only", "student-only", "both-wrong")
@@ -43,7 +44,8 @@ class View:
 
     `others` None: the page's own choice of runs to compare with; () none. `text_a` set: an own sentence;
     `row` set: that evaluation example; else the preset `probe`. `panel` is the part of a page in sight (None:
-    its first). `threshold` is a probability: weaker links are not drawn.
+    its first). `threshold` is a probability: weaker links are not drawn. `drawn`: attention as maps, or as
+    lines between words.
     """
 
     run: str | None = None
@@ -59,6 +61,7 @@ class View:
     hide_special: bool = False
     renormalise: bool = False
     threshold: float = 0.0
+    drawn: str = "maps"
     over: str = "examples"
     axis: str = "epoch"
     cell: str = "all"
@@ -259,6 +262,7 @@ _PARAMS = {
     "hide": ("hide_special", _switch, lambda on: "1" if on else "0"),
     "renormalise": ("renormalise", _switch, lambda on: "1" if on else "0"),
     "weak": ("threshold", _share, lambda share: f"{share:g}"),
+    "as": ("drawn", _one_of(*DRAWN), str),
     "over": ("over", _one_of(*OVER), str),
     "axis": ("axis", _one_of(*AXES), str),
     "cell": ("cell", _one_of(*CELLS), str),

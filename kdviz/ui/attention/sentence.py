@@ -1,15 +1,13 @@
 """The sentence looked at, with the maps of both models: a preset, an evaluation example, or one's own."""
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from kdviz.errors import RequestError
-from kdviz.runs.reader import Run
+from kdviz.runs.reader import Moment, Run
 from kdviz.share.own_sentence import can_be_asked, epochs_with_weights
 from kdviz.share.view import MAX_TEXT_CHARACTERS, clean_text
 from kdviz.tasks import TASKS
@@ -19,36 +17,16 @@ from kdviz.ui.frame.examples import text_of, texts_of
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.shell import has_page, page_path
 from kdviz.ui.frame.strip import Scene
-from kdviz.ui.frame.words import WORDS, label_name
+from kdviz.ui.frame.words import WORDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """Maps of one sentence: (layers, heads, query, key) of both models, and both answers as logits.
-
-    `label` is the right class where it is known, `text` what was asked about where no box shows it; `notes`
-    say what the visitor should know about it.
-    """
+    """Maps of one sentence at one moment: (layers, heads, query, key) of both models."""
 
     tokens: tuple[str, ...]
     teacher_maps: np.ndarray
     student_maps: np.ndarray
-    teacher_logits: np.ndarray
-    student_logits: np.ndarray
-    label: int | None
-    text: str = ""
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Film:
-    """The student's maps of one sentence, each (layers, heads, query, key), at every moment they can be
-    had.
-    """
-
-    epochs: list[float]
-    steps: list[int]
-    student_maps: list[np.ndarray]
 
 
 def shown_sentence(scene: Scene) -> Shown:
@@ -70,53 +48,14 @@ def preset(scene: Scene) -> Shown:
         )
     if not any(moment.has_maps for moment in scene.run.moments):
         raise RequestError("Maps were not stored for this run, only its numbers; choose a run with maps.")
-    line = next(line for line in scene.run.probe_lines if int(line["step"]) == scene.step)
-    answers = line.get("probes", {}).get(scene.probe.id, {})
     return Shown(
         tokens=scene.probe.tokens,
         teacher_maps=scene.run.teacher_maps(scene.probe.id),
         student_maps=scene.run.student_maps(scene.step, scene.probe.id),
-        teacher_logits=np.asarray(scene.probe.teacher_logits),
-        student_logits=np.asarray(answers.get("student_logits", ())),
-        label=scene.probe.label,
     )
 
 
-def film_of(scene: Scene) -> Film:
-    """The sentence of the view through training: a preset at its snapshots, any other by the weights kept at
-    epoch ends.
-    """
-    run = scene.run
-    if not scene.is_own and scene.view.row is None:
-        moments = [moment for moment in run.moments if moment.has_maps]
-        maps = _snapshots(
-            run.folder,
-            str(run.config.get("created")),
-            scene.probe.id,
-            tuple(moment.step for moment in moments),
-        )
-        return Film(
-            epochs=[moment.epoch for moment in moments],
-            steps=[moment.step for moment in moments],
-            student_maps=list(maps),
-        )
-    text_a, text_b, _ = _texts(scene)
-    kept = epochs_with_weights(run)
-    lines = [line for line in run.evals if int(line["epoch"]) in kept]
-    return Film(
-        epochs=[float(line["epoch"]) for line in lines],
-        steps=[int(line["step"]) for line in lines],
-        student_maps=[ask_models(run, text_a, text_b, int(line["epoch"])).student_maps for line in lines],
-    )
-
-
-@lru_cache(maxsize=64)
-def _snapshots(folder: Path, created: str, probe_id: str, steps: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-    run = Run(folder)
-    return tuple(run.student_maps(step, probe_id) for step in steps)
-
-
-def _texts(scene: Scene) -> tuple[str, str | None, int | None]:
+def texts_of_view(scene: Scene) -> tuple[str, str | None, int | None]:
     """The texts that are to be asked about, and the right class where it is known."""
     if not scene.is_own:
         from kdviz.data import examples_of
@@ -138,41 +77,16 @@ def _texts(scene: Scene) -> tuple[str, str | None, int | None]:
 
 
 def _asked(scene: Scene) -> Shown:
-    text_a, text_b, label = _texts(scene)
-    epoch, note = _epoch_of_weights(scene)
+    text_a, text_b, _ = texts_of_view(scene)
+    epoch = nearest_epoch(scene.run, scene.moment)
     answer = ask_models(scene.run, text_a, text_b, epoch)
-    notes = [note] if note else []
-    if not text_a.strip() or text_b is not None and not text_b.strip():
-        notes.append(f"The {'second' if text_a.strip() else 'first'} text of this example is empty.")
-    if answer.truncated:
-        notes.append(
-            f"Too long for the models: only the first {len(answer.tokens)} tokens were read; the rest was "
-            "cut."
-        )
-    return Shown(
-        tokens=answer.tokens,
-        teacher_maps=answer.teacher_maps,
-        student_maps=answer.student_maps,
-        teacher_logits=answer.teacher_logits,
-        student_logits=answer.student_logits,
-        label=label,
-        text="" if scene.is_own else " ⟷ ".join(text for text in (text_a, text_b) if text),
-        notes=tuple(notes),
-    )
+    return Shown(tokens=answer.tokens, teacher_maps=answer.teacher_maps, student_maps=answer.student_maps)
 
 
-def _epoch_of_weights(scene: Scene) -> tuple[int, str]:
-    """The epoch whose weights answer at the view's moment, and a note where that is not the moment itself."""
-    epochs, wanted = epochs_with_weights(scene.run), scene.moment.epoch if scene.moment else 0.0
-    if not epochs:
-        return 0, ""
-    nearest = min(epochs, key=lambda epoch: abs(epoch - wanted))
-    return (
-        nearest,
-        ""
-        if nearest == wanted
-        else f"Weights are kept at the end of an epoch: the student after epoch {nearest} answers.",
-    )
+def nearest_epoch(run: Run, moment: Moment | None) -> int:
+    """The epoch whose kept weights answer at a moment of training; 0 where none are kept."""
+    wanted = moment.epoch if moment else 0.0
+    return min(epochs_with_weights(run), key=lambda epoch: abs(epoch - wanted), default=0)
 
 
 def is_pair_task(scene: Scene) -> bool:
@@ -239,34 +153,11 @@ def _has_weights(scene: Scene) -> bool:
     return False
 
 
-def describe(scene: Scene, shown: Shown | None) -> None:
-    """What is looked at in words: why this sentence, and what both models answer."""
+def describe(scene: Scene) -> None:
+    """Why this sentence is worth looking at."""
     if not scene.is_own and scene.view.row is None and scene.probe:
         probe = scene.probe
-        text = f"{plain(probe.text_a)} ⟷ {plain(probe.text_b)}" if probe.text_b else plain(probe.text_a)
-        st.markdown(f"“{text}” · *{plain(probe.reason)}*. {plain(probe.look_for)}")
-    if shown is None:
-        return
-    if shown.text:
-        st.markdown(f"“{plain(shown.text)}”")
-    parts = [
-        f"**{who}**: {answer(scene, logits)}"
-        for who, logits in (("Teacher", shown.teacher_logits), ("Student", shown.student_logits))
-        if len(logits)
-    ]
-    if shown.label is not None:
-        parts.append(f"right answer: {plain(label_name(scene.run, shown.label))}")
-    st.markdown(" · ".join(parts))
-    for note in shown.notes:
-        st.info(note, icon=":material/info:")
-
-
-def answer(scene: Scene, logits: np.ndarray) -> str:
-    """The predicted class in words, with its probability."""
-    shares = np.exp(logits - np.max(logits))
-    shares = shares / shares.sum()
-    best = int(shares.argmax())
-    return f"{plain(label_name(scene.run, best))} ({shares[best]:.0%})"
+        st.markdown(f":small[*{plain(probe.reason)}*. {plain(probe.look_for)}]")
 
 
 def choose_pair(scene: Scene, place: DeltaGenerator) -> None:
@@ -280,18 +171,4 @@ def choose_pair(scene: Scene, place: DeltaGenerator) -> None:
             scene.pair,
             format_func=names.__getitem__,
             help=WORDS["matching"],
-        )
-
-
-def choose_head(scene: Scene, place: DeltaGenerator) -> None:
-    """The head, or the average of all."""
-    with place:
-        choose(
-            "Head",
-            "head",
-            [-1, *range(scene.run.num_heads)],
-            -1 if scene.view.head is None else scene.view.head,
-            help=WORDS["head"],
-            format_func=lambda head: "mean of heads" if head < 0 else f"head {head + 1}",
-            take=lambda head: {"head": None if head < 0 else head},
         )

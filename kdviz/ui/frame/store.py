@@ -46,9 +46,20 @@ def default_run(runs: list[Run], prefer_demo: bool = False) -> Run:
         return own[0]
     ranked = sorted(
         demo,
-        key=lambda run: (run.task != "cola", run.strategy != "all", run.num_layers != 3, run.seed, run.id),
+        key=lambda run: (
+            -_teacher_layers(run),
+            run.task != "cola",
+            run.strategy != "all",
+            abs(2 * run.num_layers - _teacher_layers(run)),
+            run.seed,
+            run.id,
+        ),
     )
     return ranked[0]
+
+
+def _teacher_layers(run: Run) -> int:
+    return int(run.config.get("teacher_num_layers") or 0)
 
 
 def task_title(task: str) -> str:

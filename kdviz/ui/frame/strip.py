@@ -54,12 +54,14 @@ def strip(
     sentence: bool = True,
     moment: bool = True,
     prefer_demo: bool = False,
+    natural_probe: Callable[[Run, list[Run]], str | None] | None = None,
     more: Callable[[Scene], None] | None = None,
 ) -> Scene:
     """Read the link, draw the strip, and say what is being looked at. Stops the page where there is nothing
     to look at.
 
-    `prefer_demo`: where nothing was asked for, show the stored demo. `more` draws the page's further controls
+    `prefer_demo`: where nothing was asked for, show the stored demo. `natural_probe` names the preset to show
+    where none was asked for, of a run among others. `more` draws the page's further controls
     under *More*.
     """
     notices = state.read_link()
@@ -73,7 +75,7 @@ def strip(
         run=run,
         view=view,
         moment=_moment(run, view),
-        probe=_probe(run, view),
+        probe=_probe(run, view.probe or (natural_probe(run, runs) if natural_probe else None)),
         runs=tuple(runs),
         dark=is_dark(),
         narrow=is_narrow(),
@@ -134,9 +136,9 @@ def _moment(run: Run, view: View) -> Moment | None:
     return next((moment for moment in moments if moment.step == view.step), moments[-1] if moments else None)
 
 
-def _probe(run: Run, view: View) -> Probe | None:
+def _probe(run: Run, wanted: str | None) -> Probe | None:
     probes = run.probes
-    return next((probe for probe in probes if probe.id == view.probe), probes[0] if probes else None)
+    return next((probe for probe in probes if probe.id == wanted), probes[0] if probes else None)
 
 
 def _draw(

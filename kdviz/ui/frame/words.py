@@ -32,6 +32,8 @@ WORDS = {
     "moment": "Recorded moments of training, the first before any training. The arrow keys ← and → move too.",
     "run": "One training of one student. Own runs come first, then those of the stored demo.",
     "others": "Runs to lay over this one. Only runs of the same task can be compared.",
+    "beside": "A second student of the same teacher in the same picture, on the same scales: soft labels "
+    "beside an internal strategy shows how alike answers can be with another inside.",
     "sentence": "Presets are sentences written to show something; every run stores their maps. Or take an "
     "example of the evaluation set, or write your own.",
     "hide": "Takes the rows and columns of [CLS] and [SEP] out of sight. In many heads they take most of "

@@ -1,34 +1,35 @@
 """The parts of the Start page."""
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from kdviz.analysis.comparable import comparable
-from kdviz.figures import ScoreCurve, attention_map, score_curves
+from kdviz.explorer.telling import students_of
 from kdviz.runs.reader import Run
-from kdviz.ui.attention.parts import filtered
-from kdviz.ui.attention.sentence import preset
+from kdviz.share.own_sentence import can_be_asked
+from kdviz.share.view import MAX_TEXT_CHARACTERS, clean_text, same_moment
+from kdviz.ui.attention.explore import pack_of
+from kdviz.ui.attention.sentence import is_pair_task
+from kdviz.ui.frame.controls import bound
 from kdviz.ui.frame.guard import guarded
-from kdviz.ui.frame.look import chart
-from kdviz.ui.frame.remember import remembered
-from kdviz.ui.frame.scores import INTERNAL, by_strategy, score_text, spread_text, verdict
+from kdviz.ui.frame.picture import changes_of, look_of, picture
+from kdviz.ui.frame.scores import by_strategy, score_text, spread_text, verdict
 from kdviz.ui.frame.shell import has_page, page_path
+from kdviz.ui.frame.state import change
 from kdviz.ui.frame.strip import Scene
-from kdviz.ui.frame.words import WORDS, decimals, mean_of, metric_title, primary_metric
-
-FIGURE_PIXELS = 350
+from kdviz.ui.frame.words import WORDS, decimals, metric_title, primary_metric
 
 
-def meaning(has_runs: bool) -> None:
-    """What distillation is, in two sentences."""
-    st.markdown(
-        "**Knowledge distillation** lets a large trained model, the *teacher*, train a smaller one, the "
-        "*student*. "
-        "Copying its answers is not all there is: *internal* distillation also makes the student **look "
-        "where the teacher looks**, layer by layer.",
-        help=WORDS["distillation"],
+def title(has_runs: bool) -> None:
+    """The product's name, and what it is for."""
+    st.subheader(
+        "kdviz: see what a small model learns from a large one", anchor=False, help=WORDS["distillation"]
     )
     if not has_runs:
+        st.markdown(
+            "**Knowledge distillation** lets a large trained model, the *teacher*, train a smaller one, the "
+            "*student*. Copying its answers is not all there is: *internal* distillation also makes the "
+            "student **look where the teacher looks**, layer by layer."
+        )
         st.info(
             "Nothing has been trained here yet. *Run your own* trains a teacher and a student on this "
             "computer; the first numbers come within seconds."
@@ -44,80 +45,73 @@ def doors(has_runs: bool) -> None:
             st.switch_page(page_path("distil"))
 
 
-def result(scene: Scene) -> None:
-    """One stored result: both maps of a preset, the way the attention KL went, and the scores."""
-    family = comparable(scene.run, scene.runs)
-    metric = primary_metric(scene.run)
-    rows = by_strategy(family, metric)
-    st.markdown(
-        verdict(rows, metric)
-        or f"This is a run by `{scene.run.strategy}`. Compare it with other strategies by running them on "
-        "the same data."
+def finding(scene: Scene) -> None:
+    """The picture: one sentence, teacher, soft and internal student on one scale, playing by itself."""
+    runs = students_of(scene.run, scene.runs)
+    packs = [pack_of(scene, run) for run in runs]
+    look = look_of(scene.view, scene.run)
+    look["step"] = same_moment(runs[0], scene.run, look["step"])
+    picture(
+        packs,
+        look,
+        key="start.picture",
+        options={"differences": False, "chrome": False, "finding": True, "autoplay": look["step"] is None},
+        on_look=lambda look: _moved(scene.run, runs[0], look),
     )
-    maps_place, curve_place, score_place = st.columns([5, 3, 3], gap="small")
-    with maps_place, guarded("The maps of this sentence"):
-        _maps(scene)
-    with curve_place, guarded("The curves"):
-        _kl_curves(scene, family)
-    with score_place, guarded("The scores"):
-        _scores(scene, rows, metric)
 
 
-def _maps(scene: Scene) -> None:
-    shown = preset(scene)
-    student_layer, teacher_layer = scene.run.pairs[scene.pair]
-    part = filtered(scene, shown.teacher_maps[teacher_layer], shown.student_maps[student_layer], shown.tokens)
-    highest = float(max(part.teacher_map.max(), part.student_map.max()))
-    places = st.columns(2, gap="small")
-    for place, who, layer, layers, values, strategy in (
-        (places[0], "teacher", teacher_layer, len(shown.teacher_maps), part.teacher_map, None),
-        (places[1], "student", student_layer, len(shown.student_maps), part.student_map, scene.run.strategy),
-    ):
-        title = f"layer {layer + 1} of {layers}"
-        figure = remembered(
-            _small_map, values, part.tokens, title=title, strategy=strategy, zmax=highest, dark=scene.dark
-        )
-        with place:
-            chart(figure, f"start.{who}", f"Attention map of the {who}")
+def _moved(run: Run, first: Run, look: dict) -> None:
+    step = same_moment(run, first, look["step"])
+    change(**changes_of({**look, "step": step}, run))
 
 
-def _small_map(*values: object, **settings: object) -> go.Figure:
-    return attention_map(*values, **settings).update_layout(height=FIGURE_PIXELS)
-
-
-def _small_curves(curves: list[ScoreCurve], num_examples: int, **settings: object) -> go.Figure:
-    figure = score_curves(
-        curves, score_name="attention KL (nats)", num_examples=num_examples, **settings
-    ).update_layout(height=FIGURE_PIXELS)
-    figure.layout.annotations[0].text = f"<b>Attention KL</b>, nats · n = {num_examples:,}"
-    return figure
-
-
-def _kl_curves(scene: Scene, family: list[Run]) -> None:
-    """Soft labels against one internal strategy: the run looked at where it is one, else the first there
-    is.
+def own_sentence(scene: Scene) -> None:
+    """A box for a sentence (or pair) of one's own, answered in the same picture; none where the runs keep no
+    weights.
     """
-    same_seed = [run for run in family if run.seed == scene.run.seed and run.evals]
-    soft = next((run for run in same_seed if run.strategy == "soft"), None)
-    internal = (
-        scene.run
-        if scene.run.strategy in INTERNAL
-        else next((run for run in same_seed if run.strategy in INTERNAL), scene.run)
-    )
-    runs = list({run.id: run for run in (soft, internal) if run is not None}.values())
-    curves = [
-        ScoreCurve(
-            label=run.strategy,
-            strategy=run.strategy,
-            epochs=[line["epoch"] for line in run.evals],
-            values=[mean_of(line["mismatch"]["attention_kl"]) for line in run.evals],
+    if not all(can_be_asked(run) for run in students_of(scene.run, scene.runs)):
+        return
+    is_pair = is_pair_task(scene)
+    fields = [("text_a", "Try your own: first sentence" if is_pair else "Try your own sentence")]
+    if is_pair:
+        fields.append(("text_b", "Second sentence"))
+    for place, (field, label) in zip(st.columns(len(fields)), fields, strict=True):
+        with place:
+            bound(
+                st.text_input,
+                label,
+                field,
+                getattr(scene.view, field) or "",
+                key=f"start.{field}",
+                max_chars=MAX_TEXT_CHARACTERS,
+                placeholder="write and press Enter",
+                label_visibility="collapsed" if not is_pair else "visible",
+                take=lambda text, field=field: _asked(scene, field, clean_text(text)),
+            )
+
+
+def _asked(scene: Scene, field: str, text: str) -> dict:
+    texts = {"text_a": scene.view.text_a, "text_b": scene.view.text_b} | {field: text}
+    if not any(texts.values()):
+        return {"text_a": None, "text_b": None}
+    return {name: value or ("" if name == "text_a" else None) for name, value in texts.items()} | {
+        "row": None
+    }
+
+
+def result(scene: Scene) -> None:
+    """What the scores of these runs say, and the scores."""
+    metric = primary_metric(scene.run)
+    rows = by_strategy(comparable(scene.run, scene.runs), metric)
+    words, numbers = st.columns([3, 2], gap="large")
+    with words:
+        st.markdown(
+            verdict(rows, metric)
+            or f"This is a run by `{scene.run.strategy}`. Compare it with other strategies by running them "
+            "on the same data."
         )
-        for run in runs
-    ]
-    examples = int(internal.evals[-1].get("n", 0)) if internal.evals else 0
-    shown = scene.moment.epoch if scene.moment else None
-    figure = remembered(_small_curves, curves, examples, shown_epoch=shown, dark=scene.dark)
-    chart(figure, "start.kl", "Attention KL of soft labels and of internal distillation over the epochs")
+    with numbers, guarded("The scores"):
+        _scores(scene, rows, metric)
 
 
 def _scores(scene: Scene, rows: list, metric: str) -> None:

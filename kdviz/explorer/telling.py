@@ -1,0 +1,52 @@
+"""Which two students, and which sentence, show best what distillation does inside: from the numbers."""
+
+from collections.abc import Sequence
+
+from kdviz.analysis.comparable import comparable
+from kdviz.runs.reader import Run
+
+INTERNAL = ("all", "sid", "pid")
+
+
+def students_of(run: Run, runs: Sequence[Run]) -> list[Run]:
+    """Soft labels and an internal student that differ in nothing else, `run` being one of them;
+    `run` alone where the other is missing.
+    """
+    wanted = ("soft",) if run.strategy in INTERNAL else INTERNAL
+    alike = comparable(run, runs, apart_from=("strategy",))
+    found = {other.strategy: other for other in reversed(alike) if other.id != run.id and other.moments}
+    partner = next((found[strategy] for strategy in wanted if strategy in found), None)
+    if partner is None:
+        return [run]
+    return [partner, run] if run.strategy in INTERNAL else [run, partner]
+
+
+def telling_probe(runs: Sequence[Run]) -> str | None:
+    """The preset on which the students answer as the teacher does, and rightly, while they are furthest from
+    each other inside; the first preset where there is none.
+    """
+    best, found = 0.0, None
+    for probe in runs[0].probes:
+        lines = [_last_of(run, probe.id) for run in runs]
+        logits = [probe.teacher_logits, *(line.get("student_logits") or () for line in lines)]
+        if not all(logits) or any(_largest(each) != probe.label for each in logits):
+            continue
+        far = [_mean(line.get("attention_kl") or ()) for line in lines]
+        ratio = far[0] / far[-1] if far[-1] else 0.0
+        if ratio > best:
+            best, found = ratio, probe.id
+    return found or next((probe.id for probe in runs[0].probes), None)
+
+
+def _last_of(run: Run, probe_id: str) -> dict:
+    lines = run.probe_lines
+    return ((lines[-1].get("probes") or {}).get(probe_id) or {}) if lines else {}
+
+
+def _largest(values: Sequence[float]) -> int:
+    return max(range(len(values)), key=values.__getitem__)
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else 0.0

@@ -1,0 +1,163 @@
+"""The explorer on the Attention page: the run looked at, where wished with another one beside it."""
+
+import time
+
+import streamlit as st
+
+from kdviz.errors import RequestError
+from kdviz.explorer.pack import header_of
+from kdviz.explorer.source import answers_pack, preset_pack
+from kdviz.runs.reader import Run
+from kdviz.share.own_sentence import Answer, can_be_asked, epochs_with_weights
+from kdviz.ui.attention.ask import ask_models
+from kdviz.ui.attention.sentence import nearest_epoch, texts_of_view
+from kdviz.ui.frame.controls import bound
+from kdviz.ui.frame.picture import changes_of, look_of, picture
+from kdviz.ui.frame.state import change, current
+from kdviz.ui.frame.store import distinct_names
+from kdviz.ui.frame.strip import Scene
+from kdviz.ui.frame.words import WORDS
+
+ANSWER_SECONDS = 0.8
+"""So long the answers of earlier epochs may keep a visitor waiting; the rest come while they look."""
+
+REFRESH_SECONDS = 2
+_MOVED = "kdviz.picture.moved"
+
+
+def explore(scene: Scene) -> None:
+    """The picture; it grows by itself while its run trains, and while earlier epochs are still asked."""
+    packs, is_whole = packs_of(scene)
+    if is_whole:
+        _draw(scene, packs)
+    else:
+        st.fragment(_grow, run_every=REFRESH_SECONDS)(scene)
+
+
+def _grow(scene: Scene) -> None:
+    if st.session_state.pop(_MOVED, False):
+        st.rerun()
+    packs, is_whole = packs_of(scene)
+    _draw(scene, packs)
+    if is_whole:
+        st.rerun()
+
+
+def packs_of(scene: Scene) -> tuple[list[bytes], bool]:
+    """The sentence in the run looked at, then in the one beside it; and whether no moment is to come.
+
+    RequestError where the maps of the run looked at cannot be had.
+    """
+    runs = [scene.run, *beside(scene)[:1]]
+    packs = [pack_of(scene, run) for run in runs]
+    if len(packs) > 1 and header_of(packs[0])["tokens"] != header_of(packs[1])["tokens"]:
+        packs = packs[:1]
+    if not _is_asked(scene):
+        return packs, scene.run.state != "running"
+    counts = [len(header_of(packed)["steps"]) for packed in packs]
+    return packs, all(
+        count >= len(epochs_with_weights(run)) for count, run in zip(counts, runs, strict=False)
+    )
+
+
+def _draw(scene: Scene, packs: list[bytes]) -> None:
+    view, _ = current().but(run=scene.run.id).fit(scene.run)
+    picture(
+        packs,
+        look_of(view, scene.run),
+        key="attention.picture",
+        options={"finding": True},
+        on_look=lambda look: _moved(scene.run, look),
+    )
+
+
+def _moved(run: Run, look: dict) -> None:
+    change(**changes_of(look, run))
+    st.session_state[_MOVED] = True
+
+
+def can_stand_beside(run: Run, other: Run) -> bool:
+    """Whether both learn from the same teacher, layer for layer, so that one picture holds both."""
+    same = (run.task, run.pairs, run.config.get("teacher_fingerprint"))
+    return other.id != run.id and same == (
+        other.task,
+        other.pairs,
+        other.config.get("teacher_fingerprint"),
+    )
+
+
+def beside(scene: Scene) -> list[Run]:
+    """The runs of the view that can be shown beside the one looked at."""
+    known = {run.id: run for run in scene.runs}
+    asked = [known[name] for name in scene.view.others or () if name in known]
+    return [run for run in asked if can_stand_beside(scene.run, run)]
+
+
+def choose_beside(scene: Scene) -> None:
+    """The control for a second student of the same teacher."""
+    others = [run for run in scene.runs if can_stand_beside(scene.run, run)]
+    names = dict(zip((run.id for run in others), distinct_names(others), strict=True))
+    shown = beside(scene)
+    bound(
+        st.selectbox,
+        "Beside it",
+        "others",
+        shown[0].id if shown else None,
+        key="beside",
+        options=list(names),
+        format_func=names.__getitem__,
+        placeholder="another student of this teacher" if names else "no other student of this teacher",
+        disabled=not names,
+        help=WORDS["beside"],
+        label_visibility="collapsed",
+        take=lambda name: {"others": (name,) if name else None},
+    )
+
+
+def _is_asked(scene: Scene) -> bool:
+    """Whether the sentence is answered by the models rather than read from the run."""
+    return scene.is_own or scene.view.row is not None
+
+
+def pack_of(scene: Scene, run: Run) -> bytes:
+    """The sentence of the view in `run`. RequestError where its maps cannot be had."""
+    if not _is_asked(scene):
+        probe = next((probe for probe in run.probes if scene.probe and probe.id == scene.probe.id), None)
+        if probe is None or not run.moments:
+            raise RequestError(
+                "Maps were not stored for this run, only its numbers; choose a run with maps."
+                if run.state == "finished"
+                else "No maps yet: they come with the first recorded moment, in a few seconds."
+            )
+        return preset_pack(run, probe)
+    text_a, text_b, label = texts_of_view(scene)
+    if not can_be_asked(run):
+        raise RequestError(
+            f"The run {run.id} keeps no weights, so it cannot be asked about a new sentence; choose another "
+            "run, or a preset."
+        )
+    answers = _answers(run, text_a, text_b, nearest_epoch(run, scene.moment))
+    lines = {int(line["epoch"]): line for line in run.evals}
+    cut = any(answer.truncated for answer in answers.values())
+    return answers_pack(
+        run,
+        list(answers.values()),
+        steps=[int(lines[epoch]["step"]) for epoch in answers],
+        epochs=[float(epoch) for epoch in answers],
+        text_a=text_a,
+        text_b=text_b,
+        label=label,
+        note=f"Too long for the models: only the first {len(next(iter(answers.values())).tokens)} tokens "
+        "were read; the rest was cut."
+        if cut
+        else "",
+    )
+
+
+def _answers(run: Run, text_a: str, text_b: str | None, wanted: int) -> dict[int, Answer]:
+    """Answers by epoch, in order: that of `wanted` at once, the others as far as there is time."""
+    begin, found = time.monotonic(), {wanted: ask_models(run, text_a, text_b, wanted)}
+    for epoch in sorted(epochs_with_weights(run), reverse=True):
+        if epoch != wanted and time.monotonic() - begin < ANSWER_SECONDS:
+            found[epoch] = ask_models(run, text_a, text_b, epoch)
+    return dict(sorted(found.items()))
