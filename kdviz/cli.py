@@ -264,6 +264,7 @@ def _print_scores(run: Run) -> None:
 
 
 def _plan(asked: argparse.Namespace) -> None:
+    from kdviz.jobs.limits import in_words
     from kdviz.jobs.plan import plan
     from kdviz.training.request import resolve_request
 
@@ -289,6 +290,7 @@ def _plan(asked: argparse.Namespace) -> None:
         "its teacher is ready" if is_kept else f"{made.teacher_seconds:.0f} s before that for the teacher"
     )
     print(f"about {made.seconds:.0f} s; {teacher}")
+    print(f"at most {in_words(made.memory_bytes)} of memory and {in_words(made.disk_bytes)} of disk")
     for warning in made.warnings:
         print(f"warning: {warning}")
 

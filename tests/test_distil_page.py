@@ -215,7 +215,6 @@ def test_a_second_start_waits_with_its_place_and_can_be_stopped(trainer, tmp_pat
     """Two trainings at once would stall both; a place that is not shown looks like a lost run."""
     app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
     press(app, "distil.start")
-    app.session_state["distil.last_start"] = -1000.0
     app.session_state["distil.seed"] = 1
     press(app, "distil.start")
     assert any("waiting, place 1" in badge for badge in _badges(app))
@@ -234,6 +233,26 @@ def test_two_quick_clicks_start_one_run(trainer, tmp_path):
     app.button(key="distil.start").click().run()
     app.button(key="distil.start").click().run()
     only_run(tmp_path)
+    assert "one is enough" in app.toast[0].value, "not without a word"
+
+
+def test_a_start_with_other_settings_is_another_run_however_soon_it_comes(trainer, tmp_path):
+    """It was dropped without a word within three seconds: somebody waits for a run that never comes."""
+    app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
+    app.button(key="distil.start").click().run()
+    app.session_state["distil.seed"] = 1
+    app.run().button(key="distil.start").click().run()
+    made = [path for path in (tmp_path / "runs").iterdir() if (path / "config.json").exists()]
+    assert sorted(Run(folder).seed for folder in made) == [0, 1]
+    assert not app.toast
+
+
+def test_a_run_too_large_for_the_server_is_refused_beside_its_setting(trainer, tmp_path):
+    """The number has to be seen before Start, not in the log of a server that was killed."""
+    app = open_page(batch_size=1024, max_length=512)
+    assert any("GiB of memory, this server allows" in element.value for element in app.error)
+    app.button(key="distil.start").click().run()
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").glob("*/config.json"))
 
 
 def test_stop_resume_and_delete_of_ones_own_run(trainer, tmp_path):
@@ -372,7 +391,6 @@ def test_a_runs_folder_that_vanishes_under_a_run_costs_that_run_alone(trainer, t
     app.switch_page("pages/distil.py").run()
     trainer.go_on.clear()
     trainer.ending = None
-    app.session_state["distil.last_start"] = -1000.0
     press(app, "distil.start")
     assert only_run(tmp_path).state == "running" and not app.exception, (
         "the folder is made again for the next run"

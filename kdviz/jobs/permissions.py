@@ -1,12 +1,9 @@
-"""Who may do what in a shared room, and how large a run may be. Decided here, on the server side, for every
-action.
+"""Who may do what in a shared room. Decided here, on the server side, for every action.
 
 Settings come from the environment, read once per decision so that tests and servers need no global state:
 
 KDVIZ_READ_ONLY=1             nobody starts, stops or deletes anything.
 KDVIZ_PRESENTER_CODE=...      needed to start, stop or delete; who gave it may do so with every run.
-KDVIZ_MAX_STEPS, KDVIZ_MAX_EXAMPLES, KDVIZ_MAX_LAYERS, KDVIZ_MAX_CHECKPOINT_BYTES, KDVIZ_MAX_WAITING
-                              the most one run, and the queue, may ask for.
 """
 
 import hashlib
@@ -16,89 +13,13 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 
 log = logging.getLogger(__name__)
 
 _SHARED = "_kdviz_presenters"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """The most one run may ask for, and the most runs that may wait at once."""
-
-    steps: int = 20_000
-    examples: int = 400_000
-    layers: int = 24
-    checkpoint_bytes: int = 8_000_000_000
-    waiting: int = 12
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Limits":
-        """KDVIZ_MAX_<NAME> for each; a value that is no positive whole number is ignored with a line in the
-        log.
-        """
-        found = {}
-        for item in fields(cls):
-            name = f"KDVIZ_MAX_{item.name.upper()}"
-            value = environment.get(name, "").strip()
-            if not value:
-                continue
-            if value.isascii() and value.isdigit() and 0 < int(value) < 10**15:
-                found[item.name] = int(value)
-            else:
-                log.warning(
-                    "%s: expected a whole number above 0, got %r; using %d", name, value[:40], item.default
-                )
-        return cls(**found)
-
-    def check_run(
-        self, config: RunConfig, *, steps: int, examples: int, num_parameters: int, waiting: int
-    ) -> None:
-        """`check` for a run as planned: `steps` of the student, `examples` of both sets, `num_parameters` of
-        the student.
-        """
-        size = checkpoint_bytes(num_parameters, config)
-        self.check(
-            steps=steps,
-            examples=examples,
-            layers=config.student_layers,
-            checkpoint_bytes=size,
-            waiting=waiting,
-        )
-
-    def check(self, *, steps: int, examples: int, layers: int, checkpoint_bytes: int, waiting: int) -> None:
-        """RequestError naming the setting to lower where one run asks for more than this server allows."""
-        asked = (
-            (examples, self.examples, "examples", "train_size", "choose fewer training examples"),
-            (layers, self.layers, "student layers", "student_layers", "choose fewer layers"),
-            (steps, self.steps, "steps", "epochs", "choose fewer epochs or examples"),
-            (
-                checkpoint_bytes,
-                self.checkpoint_bytes,
-                "bytes of checkpoints",
-                "epochs",
-                "choose fewer epochs or layers, or keep no weights of earlier epochs",
-            ),
-            (waiting + 1, self.waiting, "waiting runs", None, "wait until some have ended"),
-        )
-        for got, most, what, field, advice in asked:
-            if got > most:
-                raise RequestError(
-                    f"this server allows {most:,} {what}, this would be {got:,}; {advice}", field=field
-                )
-
-
-def checkpoint_bytes(num_parameters: int, config: RunConfig) -> int:
-    """Bytes that a run's checkpoints take at most: float32 weights and two AdamW moments, twice while one
-    replaces the other, and the weights of earlier epochs as far as they are kept.
-    """
-    weights = 4 * num_parameters
-    kept = min(weights * config.epochs, config.checkpoints_mb << 20) if config.keep_checkpoints else 0
-    return weights * (3 * 2 + 1) + kept
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kdviz.config import RunConfig
+from kdviz.jobs.limits import footprint
 from kdviz.jobs.speed import estimated_seconds
 from kdviz.method.stages import Stage
 from kdviz.training.request import Request
@@ -21,6 +22,8 @@ class Plan:
     steps_per_epoch: int
     total_steps: int
     warnings: tuple[str, ...]
+    memory_bytes: int
+    disk_bytes: int
     seconds: float | None = None
     teacher_seconds: float | None = None
 
@@ -33,6 +36,8 @@ class Plan:
             "num_eval": self.num_eval,
             "steps_per_epoch": self.steps_per_epoch,
             "total_steps": self.total_steps,
+            "memory_bytes": self.memory_bytes,
+            "disk_bytes": self.disk_bytes,
             "seconds": self.seconds,
             "teacher_seconds": self.teacher_seconds,
             "warnings": list(self.warnings),
@@ -46,6 +51,7 @@ def plan(request: Request, *, num_threads: int | None = None, with_seconds: bool
     seconds = teacher_seconds = None
     if with_seconds:
         seconds, teacher_seconds = estimated_seconds(request, num_threads)
+    most = footprint(request)
     return Plan(
         stages=request.stages,
         pairs=request.pairs,
@@ -54,6 +60,8 @@ def plan(request: Request, *, num_threads: int | None = None, with_seconds: bool
         steps_per_epoch=request.steps_per_epoch,
         total_steps=request.total_steps,
         warnings=tuple(_warnings(request.config, request.stages)),
+        memory_bytes=most.memory_bytes,
+        disk_bytes=most.disk_bytes,
         seconds=seconds,
         teacher_seconds=teacher_seconds,
     )

@@ -72,12 +72,14 @@ class Request:
         return self.steps_per_epoch * self.config.epochs
 
     @property
+    def teacher_parameters(self) -> int:
+        """Parameters of the teacher with embeddings and pooler, from its shape."""
+        return _parameters(self.checkpoint, self.checkpoint.num_layers)
+
+    @property
     def student_parameters(self) -> int:
         """Parameters of the student with embeddings and pooler, from the shape of its checkpoint."""
-        checkpoint = self.student_checkpoint or self.checkpoint
-        width = checkpoint.hidden_size
-        embeddings = (checkpoint.vocab_size + checkpoint.max_positions + 4) * width
-        return embeddings + (12 * self.config.student_layers + 1) * width * (width + 1)
+        return _parameters(self.student_checkpoint or self.checkpoint, self.config.student_layers)
 
     @cached_property
     def arithmetic(self) -> Arithmetic:
@@ -220,3 +222,9 @@ def _settled(checkpoint: str) -> str:
     """A checkpoint's name that means the same from another working directory."""
     is_folder = checkpoint not in TEACHERS and os.path.isdir(checkpoint)
     return os.path.abspath(checkpoint) if is_folder else checkpoint
+
+
+def _parameters(checkpoint: Checkpoint, num_layers: int) -> int:
+    width = checkpoint.hidden_size
+    embeddings = (checkpoint.vocab_size + checkpoint.max_positions + 4) * width
+    return embeddings + (12 * num_layers + 1) * width * (width + 1)

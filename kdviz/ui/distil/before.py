@@ -12,7 +12,7 @@ from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.figures.diagram import matching_diagram, stage_film
 from kdviz.jobs.lazy_imports import is_imported
-from kdviz.jobs.permissions import Limits
+from kdviz.jobs.limits import Limits
 from kdviz.jobs.plan import Plan, plan
 from kdviz.jobs.queue import one_line, shared
 from kdviz.jobs.speed import speed_is_known
@@ -72,6 +72,7 @@ def preview_of(config: RunConfig) -> Preview:
     request = _request(json.dumps(config.to_dict(), sort_keys=True))
     idle = shared(runs_folder()).current is None
     is_known = speed_is_known(request, measure=idle, num_threads=APP_THREADS)
+    Limits.from_environment().check_run(request, runs_folder())
     return Preview(
         request=request,
         plan=plan(request, num_threads=APP_THREADS, with_seconds=is_known),
@@ -106,20 +107,18 @@ def start_box(wanted: Asked) -> None:
 
 def _start(config: RunConfig) -> None:
     """Everything that could be wrong is asked here, on the server, before a folder is made."""
-    if time.monotonic() - st.session_state.get(_LAST_START, -IMPATIENT_SECONDS) < IMPATIENT_SECONDS:
-        return  # the second click of an impatient hand
+    last, started = st.session_state.get(_LAST_START, (None, 0.0))
+    if config == last and time.monotonic() - started < IMPATIENT_SECONDS:
+        # The second click of an impatient hand. Other settings are another run, however soon they come.
+        st.toast("This run was started a moment ago: one is enough.", icon=":material/check:")
+        return
+    st.session_state[_LAST_START] = (config, time.monotonic())
     visitor, queue = room.visitor(), shared(runs_folder())
     try:
         room.room().require("start", visitor)
         with st.spinner("Checking data and teacher"):
             seen = preview_of(config)
-            Limits.from_environment().check_run(
-                config,
-                steps=seen.plan.total_steps,
-                examples=seen.plan.num_train + seen.plan.num_eval,
-                num_parameters=seen.request.student_parameters,
-                waiting=len(queue.waiting),
-            )
+            Limits.from_environment().check_waiting(len(queue.waiting))
             run_id = queue.submit(
                 seen.request,
                 extra={
@@ -128,9 +127,11 @@ def _start(config: RunConfig) -> None:
                 },
             )
     except RequestError as error:
+        st.session_state.pop(_LAST_START)
         st.session_state[_REFUSED] = (config, error)
         st.rerun()
     except OSError as error:
+        st.session_state.pop(_LAST_START)
         st.session_state[_REFUSED] = (
             config,
             RequestError(
@@ -139,7 +140,6 @@ def _start(config: RunConfig) -> None:
             ),
         )
         st.rerun()
-    st.session_state[_LAST_START] = time.monotonic()
     st.session_state.pop(_REFUSED, None)
     watch(run_id)
     forget_board()
