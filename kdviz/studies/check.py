@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
-from kdviz.jobs.permissions import checkpoint_bytes
+from kdviz.jobs.limits import checkpoint_bytes
 from kdviz.jobs.plan import plan
 from kdviz.jobs.speed import rough_mean_tokens
 from kdviz.studies.identity import differing, is_run_of
