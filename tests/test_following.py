@@ -89,7 +89,6 @@ def test_it_knows_no_names():
     room = Following()
     room.put(LECTURER, "q", 2)
     room.answer(guest(7), "q", 1)
-    room.seen(guest(7))
     assert "guest7" not in repr(vars(room)) + repr(vars(room._questions["q"]))
     other = Following()
     assert room._seat(guest(7)) != other._seat(guest(7)), "another server gives another digest"
@@ -101,9 +100,9 @@ def test_memory_is_bounded(monkeypatch):
     monkeypatch.setattr(following, "MAX_QUESTIONS", 3)
     room = Following()
     for number in range(20):
-        room.seen(guest(number))
+        room.seen(f"window{number}")
         room.put(LECTURER, f"q{number}", 2)
-    assert len(room._seats) == 5 and list(room._questions) == ["q17", "q18", "q19"]
+    assert len(room.windows) == 5 and list(room._questions) == ["q17", "q18", "q19"]
     for number in range(5):
         room.answer(guest(number), "q19", 0)
     with pytest.raises(RequestError, match="takes no more"):
@@ -118,12 +117,12 @@ def test_followers_who_left_are_not_counted(monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(following.time, "monotonic", lambda: clock[0])
     room = Following()
-    room.seen(guest(1))
-    clock[0] += 6
-    room.seen(guest(2))
-    assert room.num_followers == 2
-    clock[0] += 6
-    assert room.num_followers == 1
+    room.seen("one")
+    clock[0] += 9
+    room.seen("two")
+    assert room.windows == ("one", "two")
+    clock[0] += 9
+    assert room.windows == ("two",)
 
 
 def test_many_threads_lose_no_answer():

@@ -23,7 +23,7 @@ from kdviz.jobs.permissions import Visitor
 MAX_SEATS = 2000
 MAX_QUESTIONS = 100
 MAX_PARAMS, MAX_PARAM_CHARACTERS = 40, 6000
-PRESENT_SECONDS = 10.0
+PRESENT_SECONDS = 15.0
 """A follower who has not asked for that long has left."""
 
 _SHARED = "_kdviz_following"
@@ -56,7 +56,7 @@ class Following:
         self._leader: str | None = None
         self._shown: Shown | None = None
         self._questions: OrderedDict[str, _Question] = OrderedDict()
-        self._seats: OrderedDict[bytes, float] = OrderedDict()
+        self._windows: OrderedDict[str, float] = OrderedDict()
 
     # ---- the presenter
 
@@ -164,23 +164,22 @@ class Following:
                 counts[choice] += 1
             return tuple(counts)
 
-    def seen(self, visitor: Visitor) -> None:
-        """A follower is there."""
-        seat, now = self._seat(visitor), time.monotonic()
+    def seen(self, window: str) -> None:
+        """A follower's window is there. `window` is a name that only the server knows it by."""
         with self._lock:
-            self._seats[seat] = now
-            self._seats.move_to_end(seat)
-            while len(self._seats) > MAX_SEATS:
-                self._seats.popitem(last=False)
+            self._windows[window] = time.monotonic()
+            self._windows.move_to_end(window)
+            while len(self._windows) > MAX_SEATS:
+                self._windows.popitem(last=False)
 
     @property
-    def num_followers(self) -> int:
-        """Browsers that followed within the last seconds."""
+    def windows(self) -> tuple[str, ...]:
+        """The windows that followed within the last seconds."""
         since = time.monotonic() - PRESENT_SECONDS
         with self._lock:
-            while self._seats and next(iter(self._seats.values())) < since:
-                self._seats.popitem(last=False)
-            return len(self._seats)
+            while self._windows and next(iter(self._windows.values())) < since:
+                self._windows.popitem(last=False)
+            return tuple(self._windows)
 
     def _seat(self, visitor: Visitor) -> bytes:
         return hashlib.blake2b(visitor.owner.encode(), key=self._salt, digest_size=12).digest()
@@ -195,5 +194,8 @@ def _require_presenter(visitor: Visitor) -> None:
 
 def shared() -> Following:
     """The one object of this process; on `sys` for the reason given at `kdviz.jobs.queue.shared`."""
-    with _shared_guard:
-        return sys.__dict__.setdefault(_SHARED, Following())
+    found = sys.__dict__.get(_SHARED)
+    if found is None:
+        with _shared_guard:
+            found = sys.__dict__.setdefault(_SHARED, Following())
+    return found

@@ -127,13 +127,14 @@ class Viewer:
 class Server:
     """The app on a free port, with its memory as the kernel counts it."""
 
-    def __init__(self, runs_dir: Path):
+    def __init__(self, runs_dir: Path, **settings: str):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("KDVIZ_")} | {
             "KDVIZ_RUNS_DIR": str(runs_dir),
             "OMP_NUM_THREADS": "1",
+            **settings,
         }
         command = [
             sys.executable,
@@ -163,6 +164,12 @@ class Server:
     def memory_mb(self) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of the server so far, all its threads."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self) -> None:
         self.process.send_signal(signal.SIGTERM)

@@ -21,8 +21,10 @@ def bound(
     **options: object,
 ) -> None:
     """A streamlit control of any `kind` that shows `value` and on change sets `field` of the View (or what
-    `take` makes of the choice).
+    `take` makes of the choice). A window that follows the presenter has none.
     """
+    if state.is_following():
+        return
     name = PREFIX + (key or field)
     if (
         name not in st.session_state or st.session_state[name] != value

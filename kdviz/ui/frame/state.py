@@ -16,6 +16,7 @@ from kdviz.ui.frame.shell import page_path, through_app
 STALE_SECONDS = 2.0
 _VIEW, _WRITTEN, _CHANGED, _GO = "kdviz.share.view", "kdviz.written", "kdviz.changed", "kdviz.go"
 _FRAME, _MODE, _READ = "kdviz.frame.params", "kdviz.frame.mode", "kdviz.link.read"
+_HELD = "kdviz.follow.held"
 
 
 def read_link() -> list[str]:
@@ -82,6 +83,16 @@ def set_frame(mode: str, params: Mapping[str, str]) -> None:
 def mode() -> str:
     """The frame's mode: "" for an ordinary page, else learn, present, follow."""
     return st.session_state.get(_MODE, "")
+
+
+def follow_presenter(is_held: bool) -> None:
+    """Whether the window moves with the presenter (kdviz.ui.present.follower): its controls are put away."""
+    st.session_state[_HELD] = is_held
+
+
+def is_following() -> bool:
+    """Whether this window moves with the presenter now."""
+    return mode() == "follow" and st.session_state.get(_HELD, False)
 
 
 def settle(view: View) -> None:

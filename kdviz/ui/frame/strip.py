@@ -15,7 +15,6 @@ from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import default_run, long_name, store, task_title, watchable
 from kdviz.ui.frame.take_home import share
 from kdviz.ui.frame.words import WORDS, count
-from kdviz.ui.present.follower import is_following
 
 _REMARK = re.compile(r"\(([^()]*)\)$")
 """What a note adds in brackets at its end: that QQP of the stored demo is a part of the questions."""
@@ -85,7 +84,7 @@ def strip(
         with st.popover("Run, sentence, moment", icon=":material/tune:"):
             _draw(scene, sentence, moment, more, unreadable)
             banner(run)
-    elif not is_following():
+    elif not state.is_following():
         _draw(scene, sentence, moment, more, unreadable)
     for notice in notices + more_notices:
         st.info(notice, icon=":material/info:")

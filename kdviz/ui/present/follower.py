@@ -1,5 +1,6 @@
 """A follower's window: what the presenter shows, until one lets go."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
@@ -7,55 +8,74 @@ import streamlit as st
 from kdviz.errors import RequestError
 from kdviz.jobs import following
 from kdviz.jobs.following import Shown
+from kdviz.share.lecture import Lecture, Step
 from kdviz.share.roles import Place
 from kdviz.text import plain
 from kdviz.ui.frame import state
-from kdviz.ui.frame.identity import visitor
+from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.shell import draw_page
 from kdviz.ui.present import frame
 from kdviz.ui.present.parts import words
 from kdviz.ui.present.questions import follower_question
+from kdviz.ui.present.wire import can_wake, drawn_once, window_id
 
-POLL_SECONDS = 0.8
+ASK_SECONDS, LISTEN_SECONDS = 1.0, 5.0
+"""How often a window asks whether the presenter has gone on: where nobody can wake it, and else."""
+WIDTHS = (1, 2.4)
+MOVING = ("distil", "studies")
+"""Pages that are about what runs now, or take a form: every window draws them for itself."""
 _SEEN, _FREE = "kdviz.follow.version", "kdviz.follow.free"
 
 
 def follow() -> None:
-    """The whole window."""
+    """The whole window. What stands above the view is the same number of elements, whatever is shown."""
     room, session = following.shared(), st.session_state
-    shown, is_free = room.shown, session.get(_FREE, False)
-    version = room.version
+    room.seen(window_id())
+    shown, version, is_free = room.shown, room.version, session.get(_FREE, False)
     if not is_free and session.get(_SEEN) != version:
         session[_SEEN] = version
         if shown:
             _take(shown)
+    state.follow_presenter(not is_free)
     page = frame.take_page()
-    _head(shown, is_free)
-    if shown is None and not is_free:
-        _watch(version)
-        return
+    with st.container():
+        _head(shown, is_free)
     _watch(version)
+    if shown is None and not is_free:
+        return
+    found = _lecture()
+    if found is None:
+        view = st.container()
+    else:
+        text, view = st.columns(WIDTHS, gap="medium")
+        at, step = frame.step_of(found)
+        with text:
+            _once(("words", at, page, version), lambda: _words(step), is_free)
+            follower_question(found, step, at)
+    with view:
+        _once(("view", found is None, page, version), lambda: draw_page(page), is_free or page in MOVING)
+    state.settle(state.current())
+
+
+def _once(key: tuple, draw: Callable[[], None], is_own: bool) -> None:
+    """Draw what all followers see alike once for all of them; what is this window's own for itself."""
+    if is_own:
+        draw()
+    else:
+        drawn_once((*key, st.context.theme.type, is_narrow()), draw)
+
+
+def _words(step: Step) -> None:
+    runs = frame.all_runs()
+    words(step, frame.seen(runs), runs)
+
+
+def _lecture() -> Lecture | None:
     try:
-        found = frame.lecture()
+        return frame.lecture()
     except RequestError as error:
         st.warning(plain(str(error)), icon=":material/menu_book:")
-        found = None
-    if found is None:
-        draw_page(page)
-        return
-    at, step = frame.step_of(found)
-    runs = frame.all_runs()
-    text, view = st.columns((1, 2.4), gap="medium")
-    with text:
-        words(step, frame.seen(runs), runs)
-        follower_question(found, step, at)
-    with view:
-        draw_page(page)
-
-
-def is_following() -> bool:
-    """Whether this window moves with the presenter now: its own controls are put away."""
-    return state.mode() == frame.FOLLOW and not st.session_state.get(_FREE, False)
+        return None
 
 
 def _take(shown: Shown) -> None:
@@ -93,10 +113,14 @@ def _hold() -> None:
     st.session_state.pop(_SEEN, None)
 
 
-@st.fragment(run_every=POLL_SECONDS)
 def _watch(version: int) -> None:
     """Ask whether the presenter has gone on; the whole window is drawn again only then."""
+    pace = LISTEN_SECONDS if can_wake() else ASK_SECONDS
+    st.fragment(_ask, run_every=pace)(version)
+
+
+def _ask(version: int) -> None:
     room = following.shared()
-    room.seen(visitor())
+    room.seen(window_id())
     if room.version != version and not st.session_state.get(_FREE, False):
         st.rerun()

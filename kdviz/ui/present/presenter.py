@@ -17,6 +17,7 @@ from kdviz.ui.present.parts import Shown, whose, words
 from kdviz.ui.present.parts import task as task_of
 from kdviz.ui.present.questions import presenter_question
 from kdviz.ui.present.room import lead_controls
+from kdviz.ui.present.wire import wake
 
 WIDTHS = (1, 2.1)
 _NOTES, _ANSWER, _LEAVE = "kdviz.notes", "kdviz.answer", "kdviz.leave"
@@ -142,8 +143,10 @@ def _lead(page: str, shown: Shown) -> None:
     if not room.is_led_by(who):
         return
     params = shown[1].to_params() if shown else state.current().to_params()
-    current = frame.current()
-    room.lead(who, page, replace(current, page=page).to_params() | params)
+    before = room.version
+    room.lead(who, page, replace(frame.current(), page=page).to_params() | params)
+    if room.version != before:
+        wake(room.windows)
 
 
 def present_this(page: str) -> None:

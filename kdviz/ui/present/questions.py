@@ -7,6 +7,7 @@ from kdviz.jobs import following
 from kdviz.share.lecture import Lecture, Step, safe_markdown
 from kdviz.text import plain
 from kdviz.ui.frame.identity import visitor
+from kdviz.ui.present.wire import wake
 
 POLL_SECONDS = 1.0
 LETTERS = "ABCDEF"
@@ -94,6 +95,7 @@ def _answer(key: str) -> None:
 def _put(key: str, num_choices: int) -> None:
     try:
         following.shared().put(visitor(), key, num_choices)
+        wake(following.shared().windows)
     except RequestError as error:
         st.toast(str(error))
 
@@ -102,5 +104,6 @@ def _reveal(key: str) -> None:
     st.session_state["kdviz.answer"] = True
     try:
         following.shared().reveal(visitor(), key)
+        wake(following.shared().windows)
     except RequestError as error:
         st.toast(str(error))

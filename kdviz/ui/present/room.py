@@ -12,6 +12,7 @@ from kdviz.ui.frame import state
 from kdviz.ui.frame.identity import WRONG_CODE_PAUSE_SECONDS, room, visitor
 from kdviz.ui.frame.take_home import qr
 from kdviz.ui.present import frame
+from kdviz.ui.present.wire import wake
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 POLL_SECONDS = 2.0
@@ -27,7 +28,7 @@ def lead_controls() -> None:
     """The button with what the room needs: the code where it is wanted, the link, the QR code, the switch."""
     shared, who = following.shared(), visitor()
     leads = shared.is_led_by(who)
-    label = f"Room: {shared.num_followers}" if leads else "Room"
+    label = f"Room: {len(shared.windows)}" if leads else "Room"
     with st.popover(label, icon=":material/groups:", help="Let the room follow this window"):
         if not room().needs_code:
             st.markdown(
@@ -63,7 +64,7 @@ def _way_in() -> None:
 
 @st.fragment(run_every=POLL_SECONDS)
 def _count() -> None:
-    number = following.shared().num_followers
+    number = len(following.shared().windows)
     st.markdown(f"{number} follow{'s' * (number == 1)}.")
 
 
@@ -83,6 +84,7 @@ def _begin(take_over: bool = False) -> None:
         current = frame.current()
         params = current.to_params() | state.current().to_params()
         following.shared().lead(visitor(), current.page or "start", params, take_over=take_over)
+        wake(following.shared().windows)
     except RequestError as error:
         st.toast(str(error))
 
@@ -90,5 +92,6 @@ def _begin(take_over: bool = False) -> None:
 def _end() -> None:
     try:
         following.shared().end(visitor())
+        wake(following.shared().windows)
     except RequestError as error:
         st.toast(str(error))

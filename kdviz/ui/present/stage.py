@@ -19,9 +19,9 @@ def open_stage() -> bool:
         frame.keep(frame.Frame())
         return False
     hide_navigation()
-    for notice in notices:
-        st.info(notice, icon=":material/info:")
     if mode == frame.PRESENT:
+        for notice in notices:
+            st.info(notice, icon=":material/info:")
         from kdviz.ui.present.presenter import present
 
         present()
