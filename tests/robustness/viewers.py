@@ -147,7 +147,7 @@ class Server:
             "--server.port",
             str(self.port),
         ]
-        self.log = open(runs_dir.parent / "server.log", "w")
+        self.log = open(runs_dir.parent / "server.log", "w")  # noqa: SIM115
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self.log, stderr=self.log)
         for _ in range(480):
             try:
