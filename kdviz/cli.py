@@ -256,7 +256,7 @@ def _print_scores(run: Run) -> None:
         zip(run.pairs, last["mismatch"]["attention_kl"], last["mismatch"]["cls_distance"])
     ):
         before = first["mismatch"]["attention_kl"][number]
-        vectors = "of vectors of two widths: none" if distance is None else f"{distance:.5f}"
+        vectors = "– (two widths)" if distance is None else f"{distance:.5f}"
         print(
             f"  layer {student + 1} against teacher layer {teacher + 1}: attention KL {kl:.4f} nats "
             f"(before training {before:.4f}), CLS distance {vectors}"

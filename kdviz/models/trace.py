@@ -87,7 +87,7 @@ def trace(
     parts: Mapping[str, Collection[int]] | None = None,
     generator: torch.Generator | None = None,
 ) -> Trace:
-    """Run the embeddings and the first `num_layers` layers (default: all) of a BERT classifier; inputs
+    """Run the embeddings and the first `num_layers` layers (default: all) of a classifier; inputs
     (batch, seq).
 
     `record`: layers (0-based) whose attention is wanted; `parts`: those whose "queries", "keys" or "values"

@@ -36,10 +36,10 @@ WORDS = {
     "beside an internal strategy shows how alike answers can be with another inside.",
     "sentence": "Presets are sentences written to show something; every run stores their maps. Or take an "
     "example of the evaluation set, or write your own.",
-    "hide": "Takes the rows and columns of [CLS] and [SEP] out of sight. In many heads they take most of "
-    "the attention.",
+    "hide": "Takes the rows and columns of the tokens that stand for no word ([CLS] and [SEP], or <s> and "
+    "</s>) out of sight. In many heads they take most of the attention.",
     "renormalise": "Scales what is left of each row to sum to 1 again. Off: rows sum to less than 1, and the "
-    "missing part went to [CLS] and [SEP].",
+    "missing part went to the special tokens.",
     "threshold": "Weaker links are left blank. The KL is always computed on all of them.",
     "stages": "Stretches of training with other active layers: `pid` matches one layer after the other, "
     "`sid` adds one layer after the other, and both end with the labels alone. Lines mark where a "
