@@ -243,6 +243,20 @@ def test_a_run_of_every_strategy_ends_with_a_student_that_anyone_can_load(
     np.testing.assert_allclose(logits, stored, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["distilbert", "electra"])
+def test_a_student_may_come_from_another_family_with_the_same_words(checkpoints, glue, tiny_runs_dir, name):
+    """DistilBERT under a BERT teacher is what most people try first; heads, width and tokens agree."""
+    run = TinyRuns(checkpoints["bert"], glue, tiny_runs_dir).run(
+        student_checkpoint=str(checkpoints[name]), strategy="all", epochs=2
+    )
+    student = AutoModelForSequenceClassification.from_pretrained(run.folder / "student")
+    assert student.config.model_type == name
+    assert np.mean(run.evals[-1]["mismatch"]["attention_kl"]) < np.mean(
+        run.evals[0]["mismatch"]["attention_kl"]
+    )
+    assert ask(run, "The dog sees the cat.").student_maps.shape[0] == 2
+
+
 @pytest.mark.parametrize("name", FAMILY_NAMES)
 def test_biases_and_layer_norms_do_not_decay(models, name):
     """DistilBERT calls its norms by other names; decayed towards 0, they would shrink every layer."""

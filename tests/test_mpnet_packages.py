@@ -150,3 +150,53 @@ def test_the_requirements_name_the_five_packages_pinned():
     assert [line for line in lines if not line.startswith("#")] == [
         f"{package}==0.0.1" for package in mpnet_packages.PACKAGES
     ]
+
+
+@pytest.mark.slow
+def test_the_real_packages_give_the_papers_geometry_and_transformers_maps(tmp_path, monkeypatch):
+    """The tiny models have no trained position bias of ±11 and no twelve layers to add up a small fault."""
+    if not mpnet_packages.parts():
+        pytest.skip(f"the packages of mpnet-base are not installed: {mpnet_packages.INSTALL}")
+    import numpy as np
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from kdviz.data.encoded import Tokenizer
+    from kdviz.data.examples import Example
+    from kdviz.models.build import load_classifier
+    from kdviz.models.checkpoint import resolve
+    from kdviz.models.registry import TEACHERS
+    from kdviz.models.trace import classify, trace
+
+    monkeypatch.setenv("KDVIZ_CACHE_DIR", str(tmp_path))
+    mpnet_packages.mpnet_folder()
+    checkpoint, entry = resolve("mpnet-base"), TEACHERS["mpnet-base"]
+    assert checkpoint.weights_sha256 == mpnet_packages.MPNET_SHA256
+    assert (checkpoint.num_layers, checkpoint.num_heads, checkpoint.hidden_size) == (12, 12, 768)
+    assert (entry.num_layers, entry.num_heads, entry.hidden_size, entry.vocab_size) == (12, 12, 768, 30527)
+    assert checkpoint.max_positions == 512 and checkpoint.vocab_size == entry.vocab_size
+    texts = ("The dog sees the cat.", "Yes.", "Again and again the old horse likes what the doctor knows.")
+    examples = [Example(index=n, text_a=a, text_b=texts[n - 1], label=0) for n, a in enumerate(texts)]
+    model = load_classifier(checkpoint.folder, 2, torch.Generator().manual_seed(0))
+    batch = Tokenizer(checkpoint.folder, 64).encode_set(examples).batch(np.arange(3), min_length=40)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+    inputs = tokenizer(
+        [example.text_a for example in examples],
+        [example.text_b for example in examples],
+        padding="max_length",
+        max_length=40,
+        return_tensors="pt",
+    )
+    eager = AutoModelForSequenceClassification.from_pretrained(
+        checkpoint.folder, attn_implementation="eager"
+    ).eval()
+    eager.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        traced = trace(model, *batch.inputs, record=range(12))
+        expected = eager(**inputs, output_attentions=True)
+        rows = batch.attention_mask.bool()[:, None, :, None]
+        assert torch.equal(inputs["attention_mask"], batch.attention_mask)
+        for layer in range(12):
+            maps = traced.log_probs[layer].exp()
+            assert torch.allclose(maps * rows, expected.attentions[layer] * rows, atol=1e-5)
+        assert torch.allclose(classify(model, traced.last), expected.logits, atol=1e-5)
