@@ -1,11 +1,14 @@
 """Numbers of the comparison, against scipy, scikit-learn and plain definitions."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdviz import analysis as compare
+from kdviz.config import RunConfig
 
 RANDOM = np.random.default_rng(0)
 
@@ -279,3 +282,16 @@ def test_relative_progress_and_differing_settings():
     other_source = first | {"data": {"source": "folder", "fingerprint": "y"}}
     assert [row["setting"] for row in compare.differing_settings([first, other_source])] == ["data.source"]
     assert compare.differing_settings([first, first]) == []
+    kept_by_others = {
+        "owner": "c",
+        "study": "grid",
+        "planned": {"seconds": 3},
+        "num_threads": 1,
+        "data_dir": "/x",
+    }
+    assert compare.differing_settings([first, first | kept_by_others]) == []
+    # Whatever a run can be asked for is listed, also what is added to RunConfig tomorrow.
+    for item in fields(RunConfig):
+        if item.name not in ("source", "data_dir"):
+            rows = compare.differing_settings([first, first | {item.name: "other"}])
+            assert [row["setting"] for row in rows] == [item.name]

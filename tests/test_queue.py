@@ -20,7 +20,16 @@ def make_run(runs_dir: Path, run_id: str, state: str = "queued") -> Path:
     folder = runs_dir / run_id
     write_json(
         folder / "config.json",
-        {"format_version": 1, "task": "cola", "strategy": "sid", "seed": 0, "pairs": [[0, 1]]},
+        {
+            "format_version": 1,
+            "task": "cola",
+            "strategy": "sid",
+            "seed": 0,
+            "pairs": [[0, 1]],
+            "student_layers": 1,
+            "teacher_num_layers": 2,
+            "num_heads": 2,
+        },
     )
     write_json(folder / "status.json", {"state": state})
     return folder

@@ -53,21 +53,25 @@ def agreement(teacher_logits: np.ndarray, student_logits: np.ndarray) -> float:
 def output_kl(teacher_logits: np.ndarray, student_logits: np.ndarray) -> np.ndarray:
     """KL(teacher ‖ student) of the class probabilities at temperature 1, in nats, (n,)."""
     teacher, student = _log_softmax(teacher_logits), _log_softmax(student_logits)
-    return np.maximum((np.exp(teacher) * (teacher - student)).sum(axis=-1), 0.0)
+    with np.errstate(invalid="ignore"):
+        return np.maximum((np.exp(teacher) * (teacher - student)).sum(axis=-1), 0.0)
 
 
 def inside(
     index: Sequence[int], teacher_logits: np.ndarray, student_logits: np.ndarray, attention_kl: np.ndarray
 ) -> Inside:
     """Collects outside and inside of n examples. `attention_kl` has shape (n, pairs) in nats and is averaged
-    over pairs.
+    over pairs. Examples whose numbers are not finite (a diverged student) are left out.
     """
     kl = np.asarray(attention_kl, dtype=np.float64)
+    kl = kl.mean(axis=1) if kl.ndim == 2 else kl
+    outside = output_kl(teacher_logits, student_logits)
+    kept = np.isfinite(kl) & np.isfinite(outside)
     return Inside(
-        index=np.asarray(index),
-        output_kl=output_kl(teacher_logits, student_logits),
-        attention_kl=kl.mean(axis=1) if kl.ndim == 2 else kl,
-        agrees=predictions(teacher_logits) == predictions(student_logits),
+        index=np.asarray(index)[kept],
+        output_kl=outside[kept],
+        attention_kl=kl[kept],
+        agrees=(predictions(teacher_logits) == predictions(student_logits))[kept],
     )
 
 
@@ -158,5 +162,6 @@ def _row(run: Inside, place: int) -> dict:
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
     logits = np.asarray(logits, dtype=np.float64)
-    shifted = logits - logits.max(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", over="ignore"):
+        shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

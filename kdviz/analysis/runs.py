@@ -1,31 +1,29 @@
 """Run against run: a common axis, and only the settings that differ."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
 import numpy as np
 
-BOOKKEEPING = frozenset(
-    {
-        "run_id",
-        "id",
-        "created",
-        "updated",
-        "started",
-        "finished",
-        "versions",
-        "num_threads",
-        "data_dir",
-        "runs_dir",
-        "log",
-        "stages",
-        "teacher_fingerprint",
-        "dtype_reason",
-        "format_version",
-        "seconds",
-        "teacher_seconds",
-    }
+from kdviz.config import RunConfig
+
+_NOT_COMPARED = {"source", "data_dir"}
+"""Settings that say where data were looked for; `data.source` says where they were found."""
+
+COMPARED = (
+    *(item.name for item in fields(RunConfig) if item.name not in _NOT_COMPARED),
+    "data.source",
+    "data.num_train",
+    "data.num_eval",
+    "teacher_num_layers",
+    "num_heads",
+    "pairs",
+    "device",
+    "dtype",
 )
-"""Keys which differ between any two runs, or only say again what another key says."""
+"""What a run was asked for and what that came to. Everything else in a config.json (owner, plan, times,
+study, versions, whatever another program put there) is bookkeeping and no setting.
+"""
 
 
 def relative_progress(steps: Sequence[float], total: float | None = None) -> np.ndarray:
@@ -38,16 +36,15 @@ def relative_progress(steps: Sequence[float], total: float | None = None) -> np.
 
 
 def differing_settings(configs: Sequence[Mapping]) -> list[dict]:
-    """Rows {"setting", "values": [one per run]} for settings which are not the same in all runs, in the first
-    run's order.
+    """Rows {"setting", "values": [one per run]} for settings which are not the same in all runs, in the order
+    of COMPARED.
 
-    Nested settings are named "data.source". Ids, times, versions and the like are left out; the data
-    fingerprint is shown only when source and counts alike would hide that the data differ, and the teacher's
-    when its settings alone would. A setting a run does not have is None.
+    Nested settings are named "data.source". The data fingerprint is shown only when source and counts alike
+    would hide that the data differ, and the teacher's when its settings alone would. A setting a run does not
+    have is None.
     """
     flat = [_flatten(config) for config in configs]
-    keys = list(dict.fromkeys(key for config in flat for key in config))
-    rows = [{"setting": key, "values": [config.get(key) for config in flat]} for key in keys if _counts(key)]
+    rows = [{"setting": key, "values": [config.get(key) for config in flat]} for key in COMPARED]
     rows = [row for row in rows if any(value != row["values"][0] for value in row["values"][1:])]
     shown = {row["setting"] for row in rows}
     for key, telling in (
@@ -64,12 +61,6 @@ def differing_settings(configs: Sequence[Mapping]) -> list[dict]:
         if any(value != values[0] for value in values[1:]) and not shown.intersection(telling):
             rows.append({"setting": key, "values": values})
     return rows
-
-
-def _counts(key: str) -> bool:
-    return (
-        key.split(".")[0] not in BOOKKEEPING and key != "data.fingerprint" and not key.startswith("teacher.")
-    )
 
 
 def _flatten(config: Mapping, prefix: str = "") -> dict:

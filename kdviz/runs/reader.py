@@ -4,36 +4,37 @@ Nothing here imports torch, and nothing here writes. A folder that cannot be rea
 with its reason; it never hides the others.
 """
 
-import gzip
-import json
-import lzma
-import os
 import re
 import threading
-from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from kdviz.data.tokens import marked
 from kdviz.errors import RequestError
-from kdviz.files import is_locked, read_json
+from kdviz.files import is_locked
+from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps
+from kdviz.runs.bounded import MEBIBYTE, is_regular, read_json
+from kdviz.runs.lines import Lines
+from kdviz.runs.records import (
+    LINES,
+    Malformed,
+    ProbeRow,
+    Status,
+    Summary,
+    check_classes,
+    check_config,
+    check_sizes,
+    checked,
+)
 
 FORMAT_VERSION = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_EVALUATION = re.compile(r"epoch_(\d{4,9})\.safetensors(\.gz|\.xz)?")
 RESERVED_NAMES = {"teachers", "studies"}
 STATES = ("queued", "running", "finished", "stopped", "interrupted", "failed")
-_CONFIG_KINDS = {
-    "data": dict,
-    "planned": dict,
-    "created": str,
-    "labels": list,
-    "stages": list,
-    "student_layers": int,
-    "teacher_num_layers": int,
-    "num_heads": int,
-}
 DEMO_RUNS = Path(__file__).parents[1] / "demo" / "runs"
 
 
@@ -85,6 +86,25 @@ class Unreadable:
     reason: str
 
 
+def _probe(row: dict) -> Probe:
+    """The probe of a checked row; Malformed where its parts do not fit."""
+    if not row["tokens"]:
+        raise Malformed("tokens: at least one was expected")
+    if not 0 <= row["label"] < len(row["teacher_logits"]):
+        raise Malformed(f"label: one of {len(row['teacher_logits'])} classes was expected")
+    return Probe(
+        id=row["id"],
+        title=row["title"],
+        reason=row.get("reason") or "",
+        look_for=row.get("look_for") or "",
+        text_a=row["text_a"],
+        text_b=row.get("text_b"),
+        label=row["label"],
+        tokens=marked(row["tokens"], row.get("special", ())),
+        teacher_logits=tuple(row["teacher_logits"]),
+    )
+
+
 def check_run_id(run_id: str) -> str:
     """`run_id` if it can be a folder name of a run, else a RequestError."""
     if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id) or run_id in RESERVED_NAMES:
@@ -104,37 +124,66 @@ class Run:
         self.folder = Path(folder)
         self.id = self.folder.name
         try:
-            self.config = read_json(self.folder / "config.json")
-            if not isinstance(self.config, dict):
-                raise TypeError(f"an object was expected, got {type(self.config).__name__}")
-            version = self.config.get("format_version")
+            value = read_json(self.folder / "config.json")
+            version = value.get("format_version") if isinstance(value, dict) else FORMAT_VERSION
             if version != FORMAT_VERSION:
-                raise ValueError(f"format version {FORMAT_VERSION} was expected, got {version!r}")
-            for name, kind in _CONFIG_KINDS.items():
-                if not isinstance(self.config.get(name, kind()), kind):
-                    raise TypeError(
-                        f"{name}: expected {kind.__name__}, got {type(self.config[name]).__name__}"
-                    )
-            self.task: str = str(self.config["task"])
-            self.strategy: str = str(self.config["strategy"])
-            self.seed = int(self.config["seed"])
-            self.pairs = tuple((int(student), int(teacher)) for student, teacher in self.config["pairs"])
+                raise ValueError(f"format version {FORMAT_VERSION} was expected, got {str(version)[:80]}")
+            self.config = check_config(value)
         except FileNotFoundError:
             raise ValueError("it has no config.json, so it is not a run") from None
-        except KeyError as error:
-            raise ValueError(f"its config.json lacks {error}") from None
-        except (TypeError, ValueError, OverflowError, RecursionError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise ValueError(f"its config.json cannot be used: {error}") from None
-        self._lines = _Lines(self.folder / "metrics.jsonl")
+        self.task: str = self.config["task"]
+        self.strategy: str = self.config["strategy"]
+        self.seed: int = self.config["seed"]
+        self.pairs = tuple((student, teacher) for student, teacher in self.config["pairs"])
+        self._faults: dict[str, str] = {}
+        self._lines = Lines(self.folder / "metrics.jsonl", self._check_line)
+
+    def _check_line(self, value: object, dropped: list[str]) -> dict:
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if not isinstance(kind, str):
+            raise Malformed("an object with its kind was expected")
+        if kind not in LINES:
+            return value
+        line = checked(LINES[kind], value, dropped)
+        check_sizes(kind, line, self.config)
+        return line
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """One reason for each file that was asked for so far and cannot be used in full, by its name."""
+        lines = self._lines.fault()
+        return {**self._faults, **({"metrics.jsonl": lines} if lines else {})}
+
+    def _record(self, name: str, kind: type) -> dict:
+        """A JSON file of the run as a record of `kind`, without what cannot be used; {} where it is not
+        there.
+        """
+        dropped: list[str] = []
+        try:
+            found = checked(kind, read_json(self.folder / name, 4 * MEBIBYTE), dropped)
+        except FileNotFoundError:
+            found = {}
+        except (OSError, ValueError) as error:
+            found, dropped = {}, [str(error)]
+        self._remember(name, dropped)
+        return found
+
+    def _remember(self, name: str, faults: list[str]) -> None:
+        if faults:
+            self._faults[name] = faults[0]
+        else:
+            self._faults.pop(name, None)
 
     @property
     def num_layers(self) -> int:
         """Layers of the student."""
-        return int(self.config["student_layers"])
+        return self.config["student_layers"]
 
     @property
     def num_heads(self) -> int:
-        return int(self.config["num_heads"])
+        return self.config["num_heads"]
 
     @property
     def is_sample_data(self) -> bool:
@@ -148,17 +197,14 @@ class Run:
     @property
     def status(self) -> dict:
         """status.json as it stands now; {} where it is missing or unreadable."""
-        try:
-            status = read_json(self.folder / "status.json")
-        except (OSError, ValueError):
-            return {}
-        return status if isinstance(status, dict) else {}
+        return self._record("status.json", Status)
 
     @property
     def state(self) -> str:
         """One of STATES. A run that says running while nobody holds its lock was interrupted."""
         state = self.status.get("state")
-        if state == "running" and not is_locked(self.folder / "lock"):
+        lock = self.folder / "lock"
+        if state == "running" and not (is_regular(lock) and is_locked(lock)):
             return "interrupted"
         return state if state in STATES else "interrupted"
 
@@ -184,84 +230,128 @@ class Run:
 
     @property
     def probes(self) -> list[Probe]:
-        """The probes of this run; [] before they are written."""
+        """The probes of this run; [] before they are written. One that cannot be used is left out."""
+        path = self.folder / "probes.json"
         try:
-            rows = read_json(self.folder / "probes.json")
+            stamp = path.stat().st_mtime_ns
         except (OSError, ValueError):
             return []
-        return [_probe(row) for row in rows]
+        if self._probes is None or self._probes[0] != stamp:
+            self._probes = (stamp, self._read_probes(path))
+        return list(self._probes[1])
+
+    _probes: tuple[int, list[Probe]] | None = None
+
+    def _read_probes(self, path: Path) -> list[Probe]:
+        found, faults = {}, []
+        try:
+            rows = read_json(path, 16 * MEBIBYTE)
+            if not isinstance(rows, list):
+                raise Malformed("a list was expected")
+        except (OSError, ValueError) as error:
+            rows, faults = [], [str(error)]
+        for number, row in enumerate(rows):
+            try:
+                probe = _probe(checked(ProbeRow, row))
+                check_classes(probe.teacher_logits, self.config)
+                found.setdefault(probe.id, probe)
+            except ValueError as error:
+                faults.append(f"preset {number}: {error}")
+        self._remember(path.name, faults)
+        return list(found.values())
 
     @property
     def moments(self) -> list[Moment]:
         """Recorded moments in order of step."""
         found = {}
         for line in self.probe_lines:
-            step = int(line["step"])
-            found[step] = Moment(
-                step=step, epoch=float(line["epoch"]), has_maps=_exists(self._snapshot(step))
-            )
+            step = line["step"]
+            found[step] = Moment(step=step, epoch=line["epoch"], has_maps=exists(self._snapshot(step)))
         return [found[step] for step in sorted(found)]
 
     def _snapshot(self, step: int) -> Path:
         return self.folder / "snapshots" / f"step_{int(step):06d}.safetensors"
 
     def student_maps(self, step: int, probe_id: str) -> np.ndarray:
-        """Attention probabilities (student layers, heads, query, key), float32. KeyError where not
-        recorded.
+        """Attention probabilities (student layers, heads, query, key), float32. KeyError where not recorded,
+        Damaged where they cannot be used.
         """
-        return _read_maps(self._snapshot(step), probe_id)
+        return read_maps(self._snapshot(step), probe_id, self._map_shape(self.num_layers, probe_id))
 
     def teacher_maps(self, probe_id: str) -> np.ndarray:
-        """Attention probabilities (teacher layers, heads, query, key), float32. KeyError where not
-        recorded.
+        """Attention probabilities (teacher layers, heads, query, key), float32. KeyError where not recorded,
+        Damaged where they cannot be used.
         """
         own = self.folder / "snapshots" / "teacher.safetensors"
-        shared = (
-            self.folder.parent
-            / "teachers"
-            / str(self.config.get("teacher_fingerprint"))
-            / "probes.safetensors"
-        )
-        return _read_maps(own if _exists(own) else shared, probe_id)
+        fingerprint = self.config.get("teacher_fingerprint") or "none"
+        shared = self.folder.parent / "teachers" / fingerprint / "probes.safetensors"
+        shape = self._map_shape(self.config["teacher_num_layers"], probe_id)
+        return read_maps(own if exists(own) else shared, probe_id, shape)
+
+    def _map_shape(self, num_layers: int, probe_id: str) -> tuple[int, int, int]:
+        probe = next((probe for probe in self.probes if probe.id == probe_id), None)
+        if probe is None:
+            raise KeyError(f"this run has no preset {probe_id}")
+        return num_layers, self.num_heads, len(probe.tokens)
 
     @property
     def evaluated_epochs(self) -> list[int]:
         """Epochs whose per-example results are stored."""
-        return sorted(
-            int(path.name.split("_")[1].split(".")[0])
-            for path in (self.folder / "evaluations").glob("epoch_*.safetensors*")
-        )
+        try:
+            names = [path.name for path in (self.folder / "evaluations").iterdir()]
+        except OSError:
+            return []
+        return sorted({int(found[1]) for name in names if (found := _EVALUATION.fullmatch(name))})
 
     def evaluation(self, epoch: int) -> Evaluation:
-        """Per-example results of one epoch. KeyError where not stored."""
-        arrays = _read_arrays(self.folder / "evaluations" / f"epoch_{int(epoch):04d}.safetensors")
-        as_float = {
-            name: array.astype(np.float32) for name, array in arrays.items() if name not in ("index", "label")
-        }
-        return Evaluation(index=arrays["index"].astype(int), label=arrays["label"].astype(int), **as_float)
+        """Per-example results of one epoch. KeyError where not stored, Damaged where they cannot be used."""
+        path = self.folder / "evaluations" / f"epoch_{int(epoch):04d}.safetensors"
+        arrays = read_arrays(path)
+        num, classes = len(arrays.get("index", ())), len(self.config.get("labels") or ()) or None
+        shapes = {"index": (num,), "label": (num,), "teacher_logits": (num, classes)}
+        shapes |= {"student_logits": (num, classes), "attention_kl": (num, len(self.pairs))}
+        shapes |= {"cls_distance": (num, len(self.pairs))}
+        found = {}
+        for name, wanted in shapes.items():
+            array = arrays.get(name)
+            shape = () if array is None else array.shape
+            fits = len(shape) == len(wanted) and all(a == b or b is None for a, b in zip(shape, wanted))
+            whole = name in ("index", "label")
+            if not num or not fits or array.dtype.kind not in ("iu" if whole else "fiu"):
+                raise Damaged(f"{path.name}: {name} of shape {wanted} was expected, got {shape}")
+            found[name] = array.astype(int if whole else np.float32)
+        if found["index"].min() < 0 or len(np.unique(found["index"])) != num:
+            raise Damaged(f"{path.name}: each row once was expected")
+        num_classes = found["teacher_logits"].shape[1]
+        if num_classes < 2 or not 0 <= found["label"].min() <= found["label"].max() < num_classes:
+            raise Damaged(f"{path.name}: labels of {num_classes} classes were expected")
+        if found["student_logits"].shape[1] != num_classes:
+            raise Damaged(f"{path.name}: as many classes for the student as for the teacher were expected")
+        return Evaluation(**found)
 
     @cached_property
     def phenomena(self) -> dict[int, str]:
         """Phenomenon by example index, for sample data; {} else."""
+        path, found = self.folder / "phenomena.json", {}
         try:
-            return {
-                int(index): str(name) for index, name in read_json(self.folder / "phenomena.json").items()
-            }
-        except (OSError, ValueError):
+            for index, name in read_json(path, 64 * MEBIBYTE).items():
+                found[int(index)] = str(name)[:100]
+        except FileNotFoundError:
             return {}
+        except (OSError, ValueError, AttributeError) as error:
+            self._remember(path.name, [str(error)])
+            return {}
+        return found
 
     @property
     def summary(self) -> dict:
         """summary.json; {} before the run's first evaluation."""
-        try:
-            return read_json(self.folder / "summary.json")
-        except (OSError, ValueError):
-            return {}
+        return self._record("summary.json", Summary)
 
     def checkpoint_folder(self, epoch: int) -> Path | None:
         """A folder with the student's weights after `epoch`, where they were kept."""
         folder = self.folder / "checkpoints" / f"epoch_{int(epoch):04d}" / "student"
-        return folder if (folder / "model.safetensors").exists() else None
+        return folder if is_regular(folder / "model.safetensors") else None
 
 
 class Store:
@@ -317,7 +407,7 @@ class Store:
             return Unreadable(folder.name, folder, "its name is no run id (1 to 64 of a-z 0-9 . _ -)")
         try:
             stamp = (folder / "config.json").stat().st_mtime_ns
-        except OSError:
+        except (OSError, ValueError):
             return Unreadable(folder.name, folder, "it has no config.json, so it is not a run")
         with self._lock:
             known = self._known.get(folder)
@@ -330,100 +420,3 @@ class Store:
         with self._lock:
             self._known[folder] = (stamp, run)
         return run
-
-
-_KIND = re.compile(rb'\{"kind": ?"(\w+)"')
-
-
-class _Lines:
-    """An append-only JSON-lines file, read once; read anew when it was replaced (resume does that).
-
-    A line is parsed when its kind is first asked for: a table of a thousand runs needs their few eval lines
-    alone.
-    """
-
-    def __init__(self, path: Path):
-        self._path, self._offset, self._inode = path, 0, None
-        self._by_kind: dict[str, list[dict]] = {}
-        self._unparsed: dict[str | None, list[bytes]] = {}
-        self._lock = threading.Lock()
-
-    def of(self, kind: str) -> list[dict]:
-        with self._lock:
-            self._read_more()
-            for line in (*self._unparsed.pop(kind, ()), *self._unparsed.pop(None, ())):
-                try:
-                    record = json.loads(line)
-                    self._by_kind.setdefault(record["kind"], []).append(record)
-                except (ValueError, KeyError, TypeError):
-                    continue  # a damaged line costs that line, not the run
-            return list(self._by_kind.get(kind, ()))
-
-    def _read_more(self) -> None:
-        try:
-            with open(self._path, "rb") as file:
-                stat = os.fstat(file.fileno())
-                if stat.st_ino != self._inode or stat.st_size < self._offset:
-                    self._inode, self._offset, self._by_kind, self._unparsed = stat.st_ino, 0, {}, {}
-                if stat.st_size == self._offset:
-                    return
-                file.seek(self._offset)
-                content = file.read()
-        except OSError:
-            return
-        whole, newline, _ = content.rpartition(b"\n")
-        self._offset += len(whole) + len(newline)
-        for line in whole.split(b"\n"):
-            kind = _KIND.match(line)
-            self._unparsed.setdefault(kind[1].decode() if kind else None, []).append(line)
-
-
-COMPRESSED = {".gz": gzip.decompress, ".xz": lzma.decompress}
-"""A file may be stored compressed, under its name and this ending."""
-
-
-def _exists(path: Path) -> bool:
-    return path.exists() or any(path.with_name(path.name + ending).exists() for ending in COMPRESSED)
-
-
-def _read_maps(path: Path, probe_id: str) -> np.ndarray:
-    maps = _read_arrays(path, probe_id)[probe_id]
-    if maps.dtype != np.uint8:
-        return maps.astype(np.float32)
-    # The stored demo keeps square roots in 127 steps: small probabilities keep their digits, and so does the
-    # KL.
-    maps = np.square(maps.astype(np.float32))
-    return maps / np.maximum(maps.sum(axis=-1, keepdims=True), 1.0)
-
-
-def _read_arrays(path: Path, only: str | None = None) -> dict[str, np.ndarray]:
-    """Arrays of a safetensors file or of its compressed form. KeyError where file or array is missing or
-    damaged.
-    """
-    from safetensors import SafetensorError, safe_open
-    from safetensors.numpy import load
-
-    try:
-        if path.exists():
-            with safe_open(path, framework="numpy") as file:
-                return {name: file.get_tensor(name) for name in ([only] if only else file.keys())}
-        ending = next((ending for ending in COMPRESSED if path.with_name(path.name + ending).exists()), ".gz")
-        compressed = path.with_name(path.name + ending)
-        arrays = load(_decompressed(compressed, compressed.stat().st_mtime_ns))
-        return {only: arrays[only]} if only else arrays
-    except (OSError, EOFError, SafetensorError, lzma.LZMAError) as error:
-        raise KeyError(f"{path.name} has no readable {only or 'content'}: {error}") from None
-
-
-@lru_cache(maxsize=48)
-def _decompressed(path: Path, mtime_ns: int) -> bytes:
-    """The content of a compressed file, remembered: a page asks for one preset after the other, and each
-    needs the whole file.
-    """
-    return COMPRESSED[path.suffix](path.read_bytes())
-
-
-def _probe(row: dict) -> Probe:
-    known = {item.name: row[item.name] for item in fields(Probe)}
-    tokens = marked(row["tokens"], row.get("special", ()))
-    return Probe(**{**known, "tokens": tokens, "teacher_logits": tuple(row["teacher_logits"])})

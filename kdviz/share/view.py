@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from kdviz.runs.reader import RUN_ID, Run
+from kdviz.text import plain
 
 MAX_TEXT_CHARACTERS = 5000
 MAX_OTHERS = 5
@@ -243,8 +244,8 @@ def _switch(text: str) -> bool:
 
 def _short(text: str) -> str:
     """What came, short and harmless inside a notice."""
-    plain = "".join(letter for letter in text[:30] if letter.isalnum() or letter in " .,_-+")
-    return f"“{plain}{'…' if len(text) > 30 else ''}”"
+    kept = "".join(letter for letter in text[:30] if letter.isalnum() or letter in " .,_-+")
+    return f"“{plain(kept)}{'…' if len(text) > 30 else ''}”"
 
 
 _PARAMS = {

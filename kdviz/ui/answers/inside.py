@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from kdviz.analysis import Inside, inside, rank_inside
+from kdviz.errors import RequestError
 from kdviz.figures import inside_scatter
 from kdviz.runs.reader import Evaluation, Run
 from kdviz.share.view import same_moment
@@ -54,6 +55,7 @@ def _examples(scene: Scene, runs: list[Run]) -> None:
         (name, run.strategy, inside(each.index, each.teacher_logits, each.student_logits, each.attention_kl))
         for name, run, each in zip(names, runs, answers, strict=True)
     ]
+    _need_numbers(drawn)
     st.markdown(WORDS["inside"])
     figure = remembered(inside_scatter, drawn, chosen=scene.view.row, dark=scene.dark)
     chart(
@@ -75,9 +77,18 @@ def _examples(scene: Scene, runs: list[Run]) -> None:
     say_missing_texts(scene.run)
 
 
+def _need_numbers(drawn: list[tuple[str, str, Inside]]) -> None:
+    """RequestError where a run has no finite number to draw."""
+    for name, _, each in drawn:
+        if not len(each.index):
+            raise RequestError(f"{name}: no example has finite numbers at this moment; choose an earlier one")
+
+
 def _presets(scene: Scene, runs: list[Run]) -> None:
     """The same with the presets as dots: their maps are stored, so a click opens them."""
     probes = scene.run.probes
+    if not probes:
+        raise KeyError("no presets")
     drawn, names = [], distinct_names(runs)
     for name, run in zip(names, runs, strict=True):
         line = _probe_line(run, scene)
@@ -91,6 +102,7 @@ def _presets(scene: Scene, runs: list[Run]) -> None:
             np.array([row["attention_kl"] for row in rows], dtype=float),
         )
         drawn.append((name, run.strategy, inside(np.arange(len(probes)), teacher, student, kl)))
+    _need_numbers(drawn)
     st.markdown(WORDS["inside"].replace("evaluation example", "preset"))
     figure = remembered(inside_scatter, drawn, dark=scene.dark)
     chart(
@@ -112,6 +124,8 @@ def _presets(scene: Scene, runs: list[Run]) -> None:
 def _probe_line(run: Run, scene: Scene) -> dict:
     step = scene.step if run.id == scene.run.id else same_moment(run, scene.run, scene.view.step)
     lines = run.probe_lines
+    if not lines:
+        raise KeyError("no moment yet")
     return next((line for line in lines if int(line["step"]) == step), lines[-1])
 
 

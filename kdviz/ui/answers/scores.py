@@ -11,6 +11,7 @@ from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_cur
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS, epoch_at, same_moment
 from kdviz.tasks import TASKS, score_intervals, scores
+from kdviz.text import plain
 from kdviz.ui.frame.look import chart, heading
 from kdviz.ui.frame.others import choose_others, other_depths, other_runs, say
 from kdviz.ui.frame.remember import remembered
@@ -66,7 +67,7 @@ def score_part(scene: Scene) -> None:
     epochs = {names[run.id]: int(lines[run.id]["epoch"]) for run in runs}
     st.caption(
         f"Evaluation set, n = {count(num_examples)}; after epoch "
-        f"{', '.join(f'{epoch} ({name})' for name, epoch in epochs.items())}. "
+        f"{', '.join(f'{epoch} ({plain(name)})' for name, epoch in epochs.items())}. "
         f"{WORDS['interval']} {WORDS['cost']}"
     )
 
@@ -88,6 +89,8 @@ def _models(scene: Scene, runs: list[Run], lines: dict, names: dict, metric: str
             )
         )
     for run in runs:
+        if lines[run.id]["metrics"].get(metric) is None:  # a diverged run may have none
+            continue
         low, high = (lines[run.id].get("intervals") or {}).get(metric) or (None, None)
         parameters = run.summary.get("cost", {}).get("student_parameters")
         found.append(

@@ -12,7 +12,7 @@ from kdviz.data import Example, examples_of
 from kdviz.errors import RequestError
 from kdviz.runs.reader import Evaluation, Run
 from kdviz.share.own_sentence import can_be_asked
-from kdviz.ui.frame.look import plain
+from kdviz.text import plain
 from kdviz.ui.frame.state import change, go_to
 from kdviz.ui.frame.words import label_name
 
@@ -82,7 +82,7 @@ def example_box(row: int, runs: list[tuple[str, Run, Evaluation]]) -> None:
         with st.container(horizontal=True):
             for name, run in askable:
                 st.button(
-                    f"Show its maps ({name})",
+                    f"Show its maps ({plain(name)})",
                     key=f"kdviz.maps.{run.id}",
                     icon=":material/grid_on:",
                     on_click=_to_maps,

@@ -5,6 +5,7 @@ import streamlit as st
 from kdviz.analysis.comparable import comparable
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS
+from kdviz.text import code
 from kdviz.ui.frame.controls import bound
 from kdviz.ui.frame.scores import INTERNAL
 from kdviz.ui.frame.store import counterparts, long_name, task_title
@@ -24,10 +25,10 @@ def other_runs(scene: Scene, most: int = 1) -> tuple[list[Run], list[str]]:
     for name in scene.view.others:
         run = known.get(name)
         if run is None:
-            notices.append(f"There is no run `{name}` to compare with.")
+            notices.append(f"There is no run {code(name)} to compare with.")
         elif run.task != scene.run.task:
             notices.append(
-                f"`{name}` is about {task_title(run.task)}, this run about {task_title(scene.run.task)}: "
+                f"{code(name)} is about {task_title(run.task)}, this run about {task_title(scene.run.task)}: "
                 "other task, other sentences, so their numbers cannot be laid over each other."
             )
         elif run.id != scene.run.id:

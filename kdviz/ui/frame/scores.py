@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kdviz.method.stages import STRATEGIES
 from kdviz.runs.reader import Run
+from kdviz.text import code
 from kdviz.ui.frame.words import mean_of, metric_title
 
 INTERNAL = ("all", "pid", "sid")
@@ -132,14 +133,14 @@ def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str
     if value is None or other is None:
         return ""
     if value == other:
-        return f"`{names[first.id]}` and `{names[second.id]}` score the same here."
+        return f"{code(names[first.id])} and {code(names[second.id])} score the same here."
     high, low = (first, second) if value > other else (second, first)
     lower_end, upper_end = (
         (interval[0], other_interval[1]) if value > other else (other_interval[0], interval[1])
     )
     if lower_end is not None and upper_end is not None and lower_end <= upper_end:
         return (
-            f"`{names[high.id]}` scores higher than `{names[low.id]}`, but **the intervals overlap**: "
-            "these examples cannot tell them apart."
+            f"{code(names[high.id])} scores higher than {code(names[low.id])}, but "
+            "**the intervals overlap**: these examples cannot tell them apart."
         )
-    return f"`{names[high.id]}` scores higher than `{names[low.id]}`; this is one seed each."
+    return f"{code(names[high.id])} scores higher than {code(names[low.id])}; this is one seed each."

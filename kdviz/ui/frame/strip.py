@@ -8,9 +8,10 @@ import streamlit as st
 
 from kdviz.runs.reader import Moment, Probe, Run, Unreadable
 from kdviz.share.view import View, same_moment
+from kdviz.text import code, plain
 from kdviz.ui.frame import state
 from kdviz.ui.frame.controls import choose, moment_slider
-from kdviz.ui.frame.look import is_dark, plain
+from kdviz.ui.frame.look import is_dark
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import default_run, long_name, store, task_title, watchable
 from kdviz.ui.frame.take_home import share
@@ -109,14 +110,16 @@ def _run_asked_for(runs: list[Run], entries: list, prefer_demo: bool) -> Run:
     entry = next((entry for entry in entries if entry.id == asked), None)
     if entry is None:
         st.warning(
-            f"There is no run `{asked}` here. It may have been deleted, or belong to another computer.",
+            f"There is no run {code(asked)} here. It may have been deleted, or belong to another computer.",
             icon=":material/search_off:",
         )
     elif isinstance(entry, Unreadable):
-        st.warning(f"The run `{asked}` cannot be read: {entry.reason}.", icon=":material/search_off:")
+        st.warning(
+            f"The run {code(asked)} cannot be read: {plain(entry.reason)}.", icon=":material/search_off:"
+        )
     else:
         st.info(
-            f"The run `{asked}` ({entry.state}) has nothing to show on this page yet.",
+            f"The run {code(asked)} ({entry.state}) has nothing to show on this page yet.",
             icon=":material/hourglass_empty:",
         )
     if runs:
@@ -178,7 +181,7 @@ def _draw(
                 if more:
                     more(scene)
                 for entry in unreadable:
-                    st.caption(f"`{entry.id}` cannot be read: {entry.reason}.")
+                    st.caption(f"{plain(entry.id)} cannot be read: {plain(entry.reason)}.")
         with st.popover("Share", icon=":material/ios_share:", help="Link, presenting, report, numbers"):
             share(scene.run, scene.view)
 
@@ -239,26 +242,28 @@ def moment_names(run: Run) -> dict[int, str]:
 def banner(run: Run) -> None:
     """One honest line: whose numbers these are, and how many examples and epochs stand behind them."""
     config, data = run.config, run.config.get("data", {})
-    note = str(data.get("note", ""))
+    note = data.get("note") or ""
     parts = [
         f"**{task_title(run.task)}**",
         ":orange-badge[sample data, not GLUE]" if run.is_sample_data else "real data",
         "" if run.is_sample_data else plain(remark[1] if (remark := _REMARK.search(note)) else ""),
         f"{_of(data, 'train')} training and {_of(data, 'eval')} evaluation examples"
-        if "num_train" in data and "num_eval" in data
+        if data.get("num_train") is not None and data.get("num_eval") is not None
         else "",
         plain(_skipped(data)),
-        f"teacher {plain(str(config.get('teacher', '')))} with {config.get('teacher_num_layers', '?')} "
-        "layers",
+        f"teacher {plain(config.get('teacher') or '?')} with {config.get('teacher_num_layers', '?')} layers",
         f"student with {run.num_layers} by `{run.strategy}`",
         f"{config.get('epochs', '?')} epochs",
         f"seed {run.seed}, one run",
         "" if run.state == "finished" else f"**{run.state}**",
     ]
     st.markdown(":small[" + " · ".join(part for part in parts if part) + "]", help=WORDS["strategy"])
+    if faults := run.faults:
+        parts = "; ".join(f"{name}: {reason}" for name, reason in faults.items())
+        st.warning(f"Not everything of this run can be read. {plain(parts)}.", icon=":material/broken_image:")
     if run.state == "failed":
         st.warning(
-            f"This run failed: {run.status.get('error') or 'no reason was written'}. What it recorded "
+            f"This run failed: {plain(run.status.get('error') or 'no reason was written')}. What it recorded "
             "until then can be looked at."
         )
 

@@ -171,7 +171,7 @@ def partners(scene: Scene) -> None:
         "**best partners**, so the best assignment lies on the diagonal."
     )
     steps = tuple(moment.step for moment in run.moments if moment.has_maps)
-    if not steps or scene.step not in steps:
+    if not steps or scene.step not in steps or not run.probes:
         raise RequestError("Maps were not stored for this run, only its numbers; choose a run with maps.")
     pair = run.pairs[scene.pair]
     matrices = _head_matrices(
@@ -222,6 +222,8 @@ def _head_matrices(
     teacher = [run.teacher_maps(probe)[pair[1]] for probe in probe_ids]
     for step in steps:
         matrix = head_kl_matrix(teacher, [run.student_maps(step, probe)[pair[0]] for probe in probe_ids])
+        if not np.isfinite(matrix).all():
+            raise RequestError(f"The maps of step {step} are not finite, so no partners can be found there.")
         found.append((matrix, match_heads(matrix)))
     return tuple(found)
 

@@ -1,0 +1,219 @@
+"""Every page over runs that a crash, another program or somebody who means harm left behind: no page breaks,
+and no text of theirs becomes markup, a link or a request.
+"""
+
+import os
+import re
+import resource
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from folders import make_run
+from hostile import DAMAGES, ELSEWHERE, MARKUP, UNREADABLE, ZEROS, make_damaged, make_marked_up
+from streamlit.testing.v1 import AppTest
+
+from kdviz.analysis.runs import differing_settings
+from kdviz.cli import main
+from kdviz.runs.reader import Run, Store, Unreadable
+from kdviz.share.report import report
+from kdviz.ui.frame import store as ui_store
+
+ROOT = Path(__file__).parents[2]
+VIEWS = (
+    ("start", {}),
+    ("distil", {}),
+    ("attention", {}),
+    ("attention", {"show": "training"}),
+    ("layers", {"show": "curves", "over": "presets"}),
+    ("layers", {"show": "heads"}),
+    ("layers", {"show": "partners"}),
+    ("layers", {"show": "cka"}),
+    ("answers", {"show": "scores", "with": "good"}),
+    ("answers", {"show": "inside", "with": "good"}),
+    ("answers", {"show": "inside", "over": "presets"}),
+    ("answers", {"show": "mistakes", "with": "good", "row": "3"}),
+    ("answers", {"show": "runs", "with": "good"}),
+)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runs folder with one good run, and no stored demo."""
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr(ui_store, "DEMO_RUNS", tmp_path / "demo")
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    make_run(tmp_path / "runs", "good", num_eval=6, epochs=1, strategy="soft")
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def app(runs: Path) -> AppTest:
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+
+
+def visit(app: AppTest, page: str, **params: str) -> AppTest:
+    """The page with that link, as a visitor's browser asks for it."""
+    app.query_params.clear()
+    for key, value in params.items():
+        app.query_params[key] = value
+    app.session_state["kdviz.written"] = []
+    return app.switch_page(f"pages/{page}.py").run()
+
+
+def words(app: AppTest) -> str:
+    elements = [*app.markdown, *app.info, *app.warning, *app.caption, *app.error]
+    return "\n".join(str(element.value) for element in elements)
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_every_page_stands_over_a_damaged_run(name: str, runs: Path, app: AppTest):
+    """One foreign folder among a hundred runs took the Start page with it: files were checked half way, and
+    what was found there raised in the middle of a page. "cannot be shown (" is what the guard says to a fault
+    of ours: a damaged file has to be recognised as one before.
+    """
+    make_damaged(runs, name)
+    for page, params in VIEWS:
+        visit(app, page, run=name, **params)
+        assert not app.exception, (page, params, [each.message for each in app.exception])
+        assert "cannot be shown (" not in words(app), (page, params, words(app))
+    visit(app, "answers", run="good", show="runs", **{"with": name})
+    assert not app.exception and "cannot be shown (" not in words(app)
+
+
+def test_every_page_stands_beside_folders_that_are_no_runs(runs: Path, app: AppTest):
+    """They are listed with their reasons, and the rest works."""
+    for name in UNREADABLE:
+        make_damaged(runs, name)
+    (runs / "Not A Run").mkdir()
+    entries = Store(runs).list()
+    bad = {entry.id: entry.reason for entry in entries if isinstance(entry, Unreadable)}
+    assert set(bad) == {*UNREADABLE, "Not A Run"} and all(bad.values())
+    for page, params in VIEWS:
+        visit(app, page, **params)
+        assert not app.exception and "cannot be shown (" not in words(app), (page, params)
+    visit(app, "attention", run="bad-pairs")
+    assert not app.exception and "cannot be read" in words(app)
+
+
+@pytest.mark.parametrize("name", ["deep-line", "no-step", "probes-lacking", "status-types", "snapshots-torn"])
+def test_what_cannot_be_read_is_said_once(name: str, runs: Path, app: AppTest):
+    """A part that is left out in silence looks like a run that never recorded it."""
+    make_damaged(runs, name)
+    visit(app, "attention", run=name)
+    assert "cannot be read" in words(app) or "can be read" in words(app)
+
+
+def test_a_small_file_does_not_fill_the_memory(runs: Path):
+    """64 kB of gzip hold 64 MiB of zeros, and a thousand times that as easily; the reader stops at the first
+    bytes.
+    """
+    assert len(ZEROS) < 100_000
+    run = Run(make_damaged(runs, "snapshots-gz-zeros"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(KeyError, match="it holds no arrays"):
+        run.student_maps(run.moments[-1].step, run.probes[0].id)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # KiB
+
+
+def test_the_command_line_stands_over_damaged_runs(runs: Path, capfd: pytest.CaptureFixture):
+    """`list` is what a person turns to when the page shows something odd."""
+    for name in (*DAMAGES, *UNREADABLE):
+        make_damaged(runs, name)
+    assert main(["list", "--runs-dir", str(runs)]) == 0
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def strings(message) -> list[str]:
+    """Every text in a protobuf message."""
+    found = []
+    for descriptor, value in message.ListFields():
+        is_many = not isinstance(value, (str, bytes)) and hasattr(value, "__len__")
+        for item in value if is_many else [value]:
+            if isinstance(item, str):
+                found.append((descriptor.name, item))
+            elif hasattr(item, "ListFields"):
+                found += strings(item)
+    return found
+
+
+READ_AS_MARKUP = ("body", "label", "help", "caption", "text", "delta", "content")
+"""The fields of Streamlit's messages that the browser reads as Markdown."""
+
+RAW = (
+    "![x](",
+    "](http",
+    f"http://{ELSEWHERE}",
+    f"https://{ELSEWHERE}",
+    f"www.{ELSEWHERE}",
+    f"a@{ELSEWHERE}",
+    ":material/home:",
+    ":smile:",
+    ":streamlit:",
+    ":red[",
+    "$x^2$",
+    "**b**",
+)
+
+
+def elements(block) -> list:
+    """Every element of a page, those without a name in AppTest among them."""
+    children = getattr(block, "children", None)
+    return [each for child in children.values() for each in elements(child)] if children else [block]
+
+
+def test_no_text_of_a_run_becomes_markup(runs: Path, app: AppTest):
+    """A status, a label or a preset with an image link makes every viewer's browser ask another host, and a
+    :material/…: draws what looks like the app's own sign.
+    """
+    make_marked_up(runs)
+    seen = ""
+    for page, params in (
+        *VIEWS,
+        ("attention", {"text": MARKUP}),
+        ("start", {"run": "www.elsewhere.example"}),
+    ):
+        visit(app, page, **{"run": "marked-up", **params})
+        assert not app.exception and "cannot be shown (" not in words(app), (page, params, words(app))
+        for element in elements(app._tree):
+            proto = getattr(element, "proto", None)
+            if proto is None or not hasattr(proto, "ListFields"):
+                continue
+            for field, text in strings(proto):
+                if field in READ_AS_MARKUP:
+                    seen += text
+                    outside = re.sub(r"`[^`]*`", "", text)  # what is shown as code is shown as it is
+                    assert not any(mark in outside for mark in RAW), (
+                        page,
+                        params,
+                        field,
+                        text,
+                    )
+                if field == "spec":
+                    assert "<a href" not in text and "<img" not in text, (page, params)
+    assert "\\!\\[x\\]" in seen
+
+
+def test_no_text_of_a_run_becomes_markup_in_its_report(runs: Path):
+    """The report is opened from disk, where nothing stops it from asking any host."""
+    html = report(Run(make_marked_up(runs)))
+    body = html[html.index("<body>") :]
+    assert "<a href='http" not in body and "<img src=http" not in body and "elsewhere.example" in body
+
+
+def test_settings_of_strangers_are_not_settings(runs: Path):
+    """Only what a run was asked for is compared: foreign keys would put their texts into the table."""
+    rows = differing_settings([Run(make_marked_up(runs)).config, Run(runs / "good").config])
+    assert MARKUP not in [row["setting"] for row in rows]
+
+
+def test_reading_writes_nothing(runs: Path):
+    """A viewer of a foreign folder must leave it as it was."""
+    run = make_damaged(runs, "deep-line")
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    read = Run(run)
+    assert read.evals and read.faults and read.status and read.probes
+    assert before == {path: os.stat(path).st_mtime_ns for path in run.rglob("*")}
