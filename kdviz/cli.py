@@ -15,6 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from kdviz import bench
+from kdviz.analysis.divergence import divergence
 from kdviz.config import Kind, RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.paths import runs_folder, user_path
@@ -301,11 +302,8 @@ def _list(asked: argparse.Namespace) -> None:
         print(json.dumps(rows))
         return
     for row in rows:
-        print(
-            "  ".join(
-                str(row.get(key, "")) for key in ("id", "state", "task", "strategy", "epoch", "reason")
-            ).rstrip()
-        )
+        words = [str(row.get(key, "")) for key in ("id", "state", "task", "strategy", "epoch", "reason")]
+        print("  ".join([*words, *(["diverged"] if row.get("diverged") else [])]).rstrip())
 
 
 def _row(entry: Run | Unreadable) -> dict:
@@ -321,6 +319,7 @@ def _row(entry: Run | Unreadable) -> dict:
         "epoch": status.get("epoch"),
         "created": entry.config.get("created"),
         "error": status.get("error"),
+        "diverged": divergence(entry),
     }
 
 
@@ -332,6 +331,7 @@ def _show(asked: argparse.Namespace) -> None:
                 {
                     "id": run.id,
                     "state": run.state,
+                    "diverged": divergence(run),
                     "config": run.config,
                     "status": run.status,
                     "summary": run.summary,
@@ -340,6 +340,8 @@ def _show(asked: argparse.Namespace) -> None:
         )
         return
     print(f"{run.id}: {run.state}, {run.task}, {run.strategy}, {run.config['data']['note']}")
+    if reason := divergence(run):
+        print(f"  diverged: {reason}")
     if run.status.get("error"):
         print(f"  {run.status['error']}")
     if run.evals:

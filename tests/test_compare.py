@@ -163,6 +163,51 @@ def test_cka_ignores_rotation_scale_and_shift(num, wide, narrow, seed, scale):
     assert compare.linear_cka(second, first) == pytest.approx(value, abs=1e-9)
 
 
+@pytest.mark.parametrize("sizes", [[50], [1] * 50, [7] * 7 + [1], [1024, 1024, 76], [30, 2000, 1]])
+def test_running_cka_is_that_of_all_examples_at_once(sizes):
+    """Whole-set features of a large model do not fit into memory; sums over chunks that lose the mean, or the
+    digits, would shift every cell a little.
+    """
+    rng, num = np.random.default_rng(1), sum(sizes)
+    base = rng.normal(size=(num, 12)) * 3 + 40  # far from zero: [CLS] vectors have a large common part
+    students = [base[:, :8] @ rng.normal(size=(8, 6)) + rng.normal(size=(num, 6)) for _ in range(2)]
+    teachers = [base @ rng.normal(size=(12, 9)) + rng.normal(size=(num, 9)) for _ in range(3)]
+    running, begin = compare.cka.RunningCka(), 0
+    for size in sizes:
+        part = slice(begin, begin + size)
+        running.add(*([layer[part].astype(np.float32) for layer in side] for side in (students, teachers)))
+        begin += size
+
+    def by_definition(first, second):
+        first, second = first - first.mean(0), second - second.mean(0)
+        own = np.linalg.norm(first.T @ first) * np.linalg.norm(second.T @ second)
+        return np.linalg.norm(second.T @ first) ** 2 / own
+
+    expected = [[by_definition(student, teacher) for teacher in teachers] for student in students]
+    assert running.matrix() == pytest.approx(np.array(expected), abs=2e-5)
+    assert running.matrix() == pytest.approx(np.array(expected), abs=2e-5), "asking changes nothing"
+
+
+def test_running_cka_keeps_no_examples():
+    """All of QQP with twelve layers was 2.2 GB: the memory must not grow with the number of examples."""
+    running = compare.cka.RunningCka()
+    for _ in range(40):
+        batch = np.random.default_rng(0).normal(size=(500, 16)).astype(np.float32)
+        running.add([batch], [batch])
+    held = [
+        array for name, value in vars(running).items() if name != "_waiting" for array in _arrays_in(value)
+    ]
+    waiting = _arrays_in(running._waiting)
+    assert sum(array.nbytes for array in held) < 10_000
+    assert sum(len(array) for array in waiting) <= 2 * running.CHUNK
+
+
+def _arrays_in(value):
+    if isinstance(value, np.ndarray):
+        return [value]
+    return [array for each in value for array in _arrays_in(each)] if isinstance(value, list) else []
+
+
 def test_cka_is_the_normalised_hsic_of_linear_kernels():
     """The shortcut through cross-products has to equal the definition with centred kernels."""
     first, second = RANDOM.normal(size=(20, 5)), RANDOM.normal(size=(20, 7))

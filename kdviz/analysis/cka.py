@@ -25,29 +25,88 @@ def cka_matrix(student_features: Sequence[np.ndarray], teacher_features: Sequenc
 
     Worked out in the precision of what is given, at least float32.
     """
-    students, teachers = _centred(student_features), _centred(teacher_features)
-    if len({len(layer) for layer in (*students, *teachers)}) != 1:
-        raise ValueError(
-            "expected features (n, d) over the same n examples, got "
-            f"{[layer.shape for layer in (*students, *teachers)]}"
-        )
-    own_student, own_teacher = (
-        [float(np.linalg.norm(layer.T @ layer)) for layer in layers] for layers in (students, teachers)
-    )
-    table = np.zeros((len(students), len(teachers)))
-    for row, student in enumerate(students):
-        for column, teacher in enumerate(teachers):
-            own = own_student[row] * own_teacher[column]
-            if own > np.finfo(np.float64).tiny:
-                table[row, column] = np.clip(np.linalg.norm(teacher.T @ student) ** 2 / own, 0.0, 1.0)
-    return table
-
-
-def _centred(features: Sequence[np.ndarray]) -> list[np.ndarray]:
-    layers = [np.asarray(layer) for layer in features]
-    if any(layer.ndim != 2 for layer in layers):
+    layers = [np.asarray(layer) for layer in (*student_features, *teacher_features)]
+    if any(layer.ndim != 2 for layer in layers) or len({len(layer) for layer in layers}) != 1:
         raise ValueError(
             f"expected features (n, d) over the same n examples, got {[layer.shape for layer in layers]}"
         )
-    layers = [layer.astype(np.result_type(layer.dtype, np.float32), copy=False) for layer in layers]
-    return [layer - layer.mean(axis=0, dtype=np.float64).astype(layer.dtype) for layer in layers]
+    running = RunningCka()
+    running.add(layers[: len(student_features)], layers[len(student_features) :])
+    return running.matrix()
+
+
+class RunningCka:
+    """`cka_matrix` over examples that come in batches, in any order, without keeping them.
+
+    Linear CKA needs the features only through the products XᵀX, YᵀY and XᵀY of the centred features. These
+    are summed as examples come, CHUNK of them at a time, so the memory depends on the layers' widths and not
+    on the number of examples: of all of QQP's 40,430 questions with 12 + 6 layers of 768, some 0.3 GB instead
+    of 2.2. Features are taken relative to the mean of the first chunk, so that subtracting the means at the
+    end costs no precision.
+    """
+
+    CHUNK = 1024
+
+    def __init__(self):
+        self._waiting: list[list[np.ndarray]] = []
+        self._num_waiting = self._num = 0
+        self._shift: list[np.ndarray] = []
+        self._sums: list[np.ndarray] = []
+        self._own: list[np.ndarray] = []
+        self._cross: list[list[np.ndarray]] = []
+        self._num_students = 0
+
+    def add(self, student_features: Sequence[np.ndarray], teacher_features: Sequence[np.ndarray]) -> None:
+        """Take in a batch: (batch, d) of every student layer and of every teacher layer."""
+        self._num_students = len(student_features)
+        layers = [np.asarray(layer) for layer in (*student_features, *teacher_features)]
+        layers = [layer.astype(np.result_type(layer.dtype, np.float32), copy=False) for layer in layers]
+        self._waiting.append(layers)
+        self._num_waiting += len(layers[0])
+        if self._num_waiting >= self.CHUNK:
+            self._take_in()
+
+    def matrix(self) -> np.ndarray:
+        """The table of everything that came: (student layers, teacher layers). A side that does not vary over
+        the examples has no direction to compare: 0.
+        """
+        self._take_in()
+        num, students = self._num, self._num_students
+        own = [
+            float(np.linalg.norm(product - np.outer(total, total / num)))
+            for product, total in zip(self._own, self._sums)
+        ]
+        table = np.zeros((students, len(own) - students))
+        for row, products in enumerate(self._cross):
+            for column, product in enumerate(products):
+                scale = own[row] * own[students + column]
+                if scale > np.finfo(np.float64).tiny:
+                    centred = product - np.outer(self._sums[row], self._sums[students + column] / num)
+                    table[row, column] = np.clip(np.linalg.norm(centred) ** 2 / scale, 0.0, 1.0)
+        return table
+
+    def _take_in(self) -> None:
+        """Add the waiting examples to the sums."""
+        if not self._waiting:
+            return
+        layers = [np.concatenate(parts) for parts in zip(*self._waiting)]
+        self._waiting, self._num_waiting = [], 0
+        if not self._shift:
+            self._shift = [layer.mean(axis=0, dtype=np.float64).astype(layer.dtype) for layer in layers]
+            self._sums = [np.zeros(layer.shape[1]) for layer in layers]
+            self._own = [np.zeros((layer.shape[1],) * 2, layer.dtype) for layer in layers]
+            self._cross = [
+                [
+                    np.zeros((student.shape[1], teacher.shape[1]), np.result_type(student, teacher))
+                    for teacher in layers[self._num_students :]
+                ]
+                for student in layers[: self._num_students]
+            ]
+        layers = [layer - shift for layer, shift in zip(layers, self._shift)]
+        self._num += len(layers[0])
+        for total, product, layer in zip(self._sums, self._own, layers):
+            total += layer.sum(axis=0, dtype=np.float64)
+            product += layer.T @ layer
+        for row, products in enumerate(self._cross):
+            for column, product in enumerate(products):
+                product += layers[row].T @ layers[self._num_students + column]

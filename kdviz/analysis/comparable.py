@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from weakref import WeakKeyDictionary
 
+from kdviz.analysis.divergence import divergence
 from kdviz.config import RunConfig, has_effect
 from kdviz.runs.reader import Run
 
@@ -39,12 +40,12 @@ def comparable(
     run: Run, runs: Iterable[Run], *, apart_from: Collection[str] = ("strategy", "seed")
 ) -> list[Run]:
     """The finished runs of which any two, and `run` with each, differ in the settings `apart_from` alone; in
-    the order of `runs`, `run` among them where it has finished.
+    the order of `runs`, `run` among them where it has finished. Runs that diverged are left out.
 
     A setting without effect on one of two runs (the layers' epochs beside soft labels alone) does not part
     them. Runs of the stored demo and runs made here are kept apart: another machine fine-tuned their teacher.
     """
-    chosen = {run.id} if run.state == "finished" else set()
+    chosen = {run.id} if run.state == "finished" and not divergence(run) else set()
     # Many runs share their settings: of each kind one is looked at. Who is refused once stays so, because the
     # family only grows.
     family, refused = {_kind(run, apart_from): run}, set()
@@ -58,7 +59,7 @@ def comparable(
             differences(other, one, apart_from=apart_from) for one in family.values()
         ):
             refused.add(kind)
-        elif other.state == "finished":
+        elif other.state == "finished" and not divergence(other):
             family.setdefault(kind, other)
             chosen.add(other.id)
     return [one for one in dict.fromkeys((*runs, run)) if one.id in chosen]

@@ -7,6 +7,7 @@ from html import escape
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.explorer import embed, head, scripts
 from kdviz.explorer.source import preset_pack
@@ -31,7 +32,7 @@ td, th { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid #E3E6EA; }
 .banner { background: #F5F6F8; padding: .6rem 1rem; border-radius: .4rem; } .sentence { font-style: italic; }
 """
-LEFT_OUT = {"data", "versions", "stages", "pairs", "labels", "metrics", "owner"}
+LEFT_OUT = {"data", "data_dir", "versions", "stages", "pairs", "labels", "metrics", "owner", "planned"}
 
 
 def report(run: Run) -> str:
@@ -45,6 +46,7 @@ def report(run: Run) -> str:
         f"<h1>{escape(task.title)}: a student of {run.num_layers} layers by "
         f"<code>{escape(run.strategy)}</code></h1>",
         f'<p class="banner">{escape(_banner(run))}</p>',
+        *_diverged(run),
         "<h2>Where teacher and student look</h2>",
         *_pictures(run),
         "<h2>Scores</h2>",
@@ -72,6 +74,12 @@ def _banner(run: Run) -> str:
         f"one seed ({run.seed}), run {run.state}, begun {run.config.get('created')}. Intervals are 95 % "
         "bootstrap intervals over the evaluation examples."
     )
+
+
+def _diverged(run: Run) -> list[str]:
+    reason = divergence(run)
+    words = f"This training diverged: {reason}. Its numbers are no result." if reason else ""
+    return [f'<p class="banner"><strong>{escape(words)}</strong></p>'] if reason else []
 
 
 def _scores(run: Run) -> str:

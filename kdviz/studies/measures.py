@@ -8,12 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from kdviz.analysis import right_wrong
+from kdviz.analysis.divergence import divergence
 from kdviz.runs.reader import Run
-
-DIVERGED_TIMES = 20.0
-"""An attention KL this many times that before training is no training any more (a copied layer begins
-near 1).
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,19 +38,10 @@ def why_left_out(run: Run) -> str | None:
     evals = run.evals
     if not evals:
         return "it has no evaluation"
-    first, last = evals[0], evals[-1]
-    mismatch = last["mismatch"]
-    numbers = [
-        *mismatch["attention_kl"],
-        *mismatch["cls_distance"],
-        last["logit_kl"],
-        *last["metrics"].values(),
-    ]
-    if not all(_is_number(value) for value in numbers):
-        return "it diverged: some of its numbers are not finite"
-    before, after = mean(first["mismatch"]["attention_kl"]), mean(mismatch["attention_kl"])
-    if _is_number(before) and after > DIVERGED_TIMES * max(before, 0.1):
-        return f"it diverged: an attention KL of {after:.3g} nats, {before:.3g} before training"
+    if reason := divergence(run):
+        return f"it diverged: {reason}"
+    if not all(_is_number(value) for value in evals[-1]["metrics"].values()):
+        return "it diverged: some of its scores are not finite"
     return None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from kdviz.analysis import cka_matrix
+from kdviz.analysis.cka import RunningCka
 from kdviz.data.encoded import EncodedSet
 from kdviz.method import losses
 from kdviz.method.targets import Answers, Needs, Pairs
@@ -139,7 +139,7 @@ def evaluate(
         )
         for term in terms
     }
-    cls: list[np.ndarray] = []
+    cka = RunningCka() if with_cka else None
     was_training = student.training
     student.eval()
     try:
@@ -153,11 +153,8 @@ def evaluate(
             logits[0, positions], logits[1, positions] = _numpy(teacher.logits), _numpy(own.logits)
             for key, value in found.items():
                 values[key][positions] = _numpy(value)
-            if with_cka:
-                vectors = [_vectors(own, len(pairs)), _vectors(teacher, num_teacher_layers)]
-                cls = cls or [np.zeros((len(part), num, part.shape[2]), dtype=np.float32) for part in vectors]
-                for kept, part in zip(cls, vectors, strict=True):
-                    kept[:, positions] = part
+            if cka:
+                cka.add(_vectors(own, len(pairs)), _vectors(teacher, num_teacher_layers))
     finally:
         student.train(was_training)
     return Evaluated(
@@ -166,7 +163,7 @@ def evaluate(
         teacher_logits=logits[0],
         student_logits=logits[1],
         terms=values,
-        cka=cka_matrix(*cls) if with_cka else None,
+        cka=cka.matrix() if cka else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from kdviz.analysis.divergence import divergence
 from kdviz.jobs.queue import CAN_BE_TAKEN_UP, shared
 from kdviz.paths import runs_folder
 from kdviz.share.live import Board, Row
@@ -54,6 +55,8 @@ def _entry(row: Row) -> None:
     run = row.run
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"distil.row.{run.id}"):
         state_badge(row)
+        if divergence(run):
+            st.badge("diverged", icon=":material/trending_up:", color="red")
         created = str(run.config.get("created") or "")[:16].replace("T", " ")
         st.markdown(
             f"**{plain(task_title(run.task))}**, {plain(short_name(run))} :gray[· "
@@ -71,6 +74,8 @@ def _entry(row: Row) -> None:
                 help="Teacher's and student's attention maps",
             )
         _actions(row)
+    if diverged := divergence(run):
+        st.caption(f"It diverged: {plain(diverged)}. No mean and no verdict counts it.")
     reason = row.note or row.run.status.get("error")
     if row.state == "failed" and reason:
         st.caption(f"It ended early: {plain(str(reason)[:300])}")
@@ -106,7 +111,7 @@ def _actions(row: Row) -> None:
             st.button(
                 "Delete for good",
                 key=f"distil.delete.{run.id}",
-                type="primary",
+                icon=":material/delete_forever:",
                 on_click=_delete,
                 args=(run.id,),
             )

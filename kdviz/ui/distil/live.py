@@ -7,6 +7,7 @@ from functools import lru_cache
 import plotly.graph_objects as go
 import streamlit as st
 
+from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.figures.curves import RunCurves, layer_curves, loss_curves
 from kdviz.figures.diagram import matching_diagram
@@ -224,6 +225,12 @@ def _ending(row: Row, status: dict) -> None:
             f"This run ended early: {plain(str(reason or 'no reason was written'))}. What it recorded "
             "until then can be looked at.",
             icon=":material/error:",
+        )
+    if diverged := divergence(row.run):
+        st.warning(
+            f"This training **diverged**: {plain(diverged)}. A lower learning rate keeps it together; no "
+            "mean and no verdict counts this run.",
+            icon=":material/trending_up:",
         )
     if row.run.probe_lines:
         with st.container(horizontal=True, gap="small"):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kdviz.analysis.divergence import divergence
 from kdviz.method.stages import STRATEGIES
 from kdviz.runs.reader import Run
 from kdviz.text import code
@@ -124,6 +125,9 @@ def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str
     if len(runs) < 2:
         return ""
     (first, second), values = runs[:2], []
+    for run in runs[:2]:
+        if divergence(run):
+            return f"{code(names[run.id])} diverged: its score is no result, so there is no verdict."
     for run in (first, second):
         line = lines[run.id]
         values.append(

@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from kdviz.analysis.comparable import comparable
+from kdviz.analysis.divergence import divergence
 from kdviz.method.stages import STRATEGIES
 from kdviz.paths import runs_folder
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
@@ -75,7 +76,8 @@ def long_name(run: Run) -> str:
     """The run in a list of all runs."""
     source = "sample data, not GLUE" if run.is_sample_data else "real data"
     place = "stored demo" if run.is_demo else run.id
-    return " · ".join(part for part in (task_title(run.task), short_name(run), source, place) if part)
+    mark = "diverged" if divergence(run) else ""
+    return " · ".join(part for part in (task_title(run.task), short_name(run), mark, source, place) if part)
 
 
 def distinct_names(runs: list[Run]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from kdviz.analysis.divergence import divergence
 from kdviz.runs.reader import Moment, Probe, Run, Unreadable
 from kdviz.share.view import View, same_moment
 from kdviz.text import code, plain
@@ -258,6 +259,12 @@ def banner(run: Run) -> None:
         "" if run.state == "finished" else f"**{run.state}**",
     ]
     st.markdown(":small[" + " · ".join(part for part in parts if part) + "]", help=WORDS["strategy"])
+    if reason := divergence(run):
+        st.warning(
+            f"This training **diverged**: {plain(reason)}. It can be looked at; no mean and no verdict "
+            "counts it.",
+            icon=":material/trending_up:",
+        )
     if faults := run.faults:
         parts = "; ".join(f"{name}: {reason}" for name, reason in faults.items())
         st.warning(f"Not everything of this run can be read. {plain(parts)}.", icon=":material/broken_image:")
