@@ -27,4 +27,5 @@ if runs:
         with guarded("The maps of this sentence"):
             finding(scene)
         own_sentence(scene)
-    result(scene)
+    with guarded("The scores"):
+        result(scene)

@@ -12,9 +12,11 @@ runs.py     relative_progress · differing_settings
 """
 
 from kdviz.analysis.answers import (
+    Farther,
     Inside,
     RightWrong,
     agreement,
+    farther,
     inside,
     output_kl,
     predictions,
@@ -38,6 +40,8 @@ from kdviz.analysis.maps import (
 from kdviz.analysis.runs import differing_settings, relative_progress
 
 __all__ = [
+    "Farther",
+    "farther",
     "HeadMatch",
     "Inside",
     "RightWrong",

@@ -75,6 +75,55 @@ def inside(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Farther:
+    """How many times as far inside one run is as the other: the ratio of the median attention KL over the
+    `num_examples` on which both give the teacher's answer, 1 or more.
+
+    `place` (0 or 1) is the farther run; `low` and `high` are its 95 % bootstrap interval, both runs drawn
+    together because they answer the same examples.
+    """
+
+    place: int
+    times: float
+    low: float
+    high: float
+    num_examples: int
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether the examples tell which run is farther."""
+        return self.low > 1
+
+
+FEWEST_EXAMPLES, DRAWN_NUMBERS = 6, 2_000_000
+
+
+def farther(first: Inside, second: Inside) -> Farther | None:
+    """Which of two runs is farther from the teacher inside; None where too few examples are shared to say."""
+    shared = np.intersect1d(first.index[first.agrees], second.index[second.agrees])
+    sides = []
+    for run in (first, second):
+        order = np.argsort(run.index)
+        sides.append(run.attention_kl[order[np.searchsorted(run.index, shared, sorter=order)]])
+    medians = [float(np.median(side)) for side in sides] if len(shared) else [0.0]
+    if len(shared) < FEWEST_EXAMPLES or min(medians) <= 0:
+        return None
+    place = int(medians[1] > medians[0])
+    far, near = sides[place], sides[1 - place]
+    draws = int(np.clip(DRAWN_NUMBERS // len(shared), 100, 1000))
+    rows = np.random.default_rng(0).integers(0, len(shared), (draws, len(shared)))
+    ratios = np.median(far[rows], axis=1) / np.maximum(np.median(near[rows], axis=1), np.finfo(float).tiny)
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return Farther(
+        place=place,
+        times=medians[place] / medians[1 - place],
+        low=float(low),
+        high=float(high),
+        num_examples=len(shared),
+    )
+
+
 def rank_inside(first: Inside, second: Inside | None = None) -> list[dict]:
     """Examples which give the teacher's answer, most different inside first.
 

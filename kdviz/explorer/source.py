@@ -9,6 +9,7 @@ import numpy as np
 from kdviz.errors import RequestError
 from kdviz.explorer.pack import pack
 from kdviz.palette import STRATEGY_WORDS, strategy_style
+from kdviz.runs.arrays import Damaged
 from kdviz.runs.reader import Probe, Run
 from kdviz.share.own_sentence import Answer
 
@@ -27,14 +28,16 @@ def preset_pack(run: Run, probe: Probe) -> bytes:
 def _preset_pack(folder: Path, created: str, probe: Probe, steps: tuple[int, ...]) -> bytes:
     run = Run(folder)
     lines = {int(line["step"]): line for line in run.probe_lines}
-    found = {}
+    found, damaged = {}, None
     for step in steps:
         try:
             found[step] = run.student_maps(step, probe.id)
+        except Damaged as error:  # a damaged snapshot costs its moment, not the picture
+            damaged = error
         except KeyError:
-            continue  # a damaged snapshot costs its moment, not the picture
+            continue
     if not found:
-        raise RequestError(NO_MAPS)
+        raise damaged or RequestError(NO_MAPS)
     recorded = [(lines[step].get("probes") or {}).get(probe.id) or {} for step in found]
     return pack(
         tokens=probe.tokens,

@@ -43,8 +43,9 @@ def _last_of(run: Run, probe_id: str) -> dict:
     return ((lines[-1].get("probes") or {}).get(probe_id) or {}) if lines else {}
 
 
-def _largest(values: Sequence[float]) -> int:
-    return max(range(len(values)), key=values.__getitem__)
+def _largest(values: Sequence[float | None]) -> int:
+    """The place of the largest; -1 where a diverged student has numbers that are not finite."""
+    return -1 if None in values else max(range(len(values)), key=values.__getitem__)
 
 
 def _mean(values: Sequence[float | None]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from kdviz.analysis.answers import Inside, RightWrong
+from kdviz.analysis.answers import Inside, RightWrong, farther
 from kdviz.figures.base import SMALL, badge, click_layer, heatmap, log_axis, numbers, safe, scatter
 from kdviz.figures.panels import Panels, side_by_side
 from kdviz.palette import TEACHER_COLOUR, Style, colour_scale, run_styles, strategy_style, theme, transparent
@@ -261,14 +261,17 @@ def _story(runs: Sequence[tuple[str, str, Inside]], shared: np.ndarray) -> tuple
     )
     if not len(shared):
         return "<b>No example on which all give the teacher's answer</b>", f"n = {total:,} examples"
-    if len(runs) == 2 and min(values) > 0:
-        far, near = (0, 1) if values[0] >= values[1] else (1, 0)
+    found = farther(runs[0][2], runs[1][2]) if len(runs) == 2 else None
+    if found is None:
+        return "<b>Outside and inside, example by example</b>", base
+    base += f"; ratio {found.times:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    if found.is_told_apart:
         return (
-            f"<b>Same answer. Inside, “{safe(runs[far][0], 30)}” is {values[far] / values[near]:.1f} times "
-            "as far from the teacher.</b>",
+            f"<b>Same answer. Inside, “{safe(runs[found.place][0], 30)}” is {found.times:.1f} times as far "
+            "from the teacher.</b>",
             base,
         )
-    return "<b>Same answer, different inside</b>", base
+    return "<b>Same answer, and inside these examples do not tell the two apart.</b>", base
 
 
 def _cloud(place: int, label: str, run: Inside, style: Style, x: np.ndarray, y: np.ndarray) -> dict:
