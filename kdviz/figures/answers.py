@@ -118,7 +118,8 @@ def right_wrong_table(
                 hoverinfo="skip",
                 text=[
                     [
-                        f"<b>{counts[t, s]:,}</b><br>{counts[t, s] / total:.1%}<br>{CELL_NAMES[t][s].split(':')[0]}"
+                        f"<b>{counts[t, s]:,}</b><br>{counts[t, s] / total:.1%}<br>"
+                        f"{CELL_NAMES[t][s].split(':')[0]}"
                         for s in (0, 1)
                     ]
                     for t in (0, 1)
