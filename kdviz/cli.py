@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kdviz import bench
 from kdviz.analysis.divergence import divergence
@@ -24,6 +25,9 @@ from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
 from kdviz.studies.command import STUDY_HELP, study_command
 from kdviz.studies.command import add_arguments as add_study_arguments
 from kdviz.tasks import METRIC_TITLES, TASKS
+
+if TYPE_CHECKING:
+    from kdviz.training.request import Request
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -104,13 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     tasks = add("tasks", "the tasks, and where their data can be had", _tasks, runs_dir=False, as_json=True)
     tasks.add_argument("--data-dir", help="folder in the GLUE release layout")
     bench.add_arguments(add("bench", "speed figures as JSON", bench.main, runs_dir=False))
-    add(
+    teachers = add(
         "teachers",
         "the teacher checkpoints, and where they can be had",
         _teachers,
         runs_dir=False,
         as_json=True,
     )
+    teachers.add_argument("--download", metavar="TEACHER", help="bring this one to this machine, and end")
     return parser
 
 
@@ -167,6 +172,8 @@ def _config(asked: argparse.Namespace, **changes: object) -> RunConfig:
 def _run(asked: argparse.Namespace) -> int:
     from kdviz.jobs.launch import create_run
     from kdviz.models.registry import readiness
+    from kdviz.terminal import downloads
+    from kdviz.training.request import resolve_request
 
     if asked.threads is not None and asked.threads < 1:
         raise RequestError(f"--threads: expected at least 1, got {asked.threads}")
@@ -174,9 +181,12 @@ def _run(asked: argparse.Namespace) -> int:
     config = _config(asked, strategy=strategies[0] if len(strategies) > 1 else asked.strategy)
     if note := readiness(config.teacher):
         print(f"{config.teacher}: {note}", file=sys.stderr)
+    request = resolve_request(config, downloads=downloads())
+    if request.already_answers:
+        print(f"note: {request.already_answers}; --teacher-epochs 0 uses it as it is", file=sys.stderr)
     if len(strategies) > 1:
-        return _run_together(config, strategies, asked)
-    folder = create_run(config, asked.runs_dir, asked.run_id)
+        return _run_together(request, strategies, asked)
+    folder = create_run(request, asked.runs_dir, asked.run_id)
     run = Run(folder)
     print(f"run {run.id}: {run.config['data']['note']}")
     for number, stage in enumerate(run.config["stages"], start=1):
@@ -199,12 +209,12 @@ def _carry_out(folder: Path, num_threads: int | None = None) -> int:
     return 0
 
 
-def _run_together(config: RunConfig, strategies: tuple[str, ...], asked: argparse.Namespace) -> int:
+def _run_together(request: "Request", strategies: tuple[str, ...], asked: argparse.Namespace) -> int:
     """Several students of one teacher in one pass, a run folder each; 0 only where all of them finished."""
     from kdviz.jobs.together import create_together, execute_together
     from kdviz.terminal import ProgressLine, all_together
 
-    folders = create_together(config, strategies, asked.runs_dir, asked.run_id)
+    folders = create_together(request, strategies, asked.runs_dir, asked.run_id)
     print(f"{Run(folders[0]).config['data']['note']}")
     for folder in folders:
         print(f"run {folder.name}: {'; then '.join(stage['name'] for stage in Run(folder).config['stages'])}")
@@ -252,6 +262,8 @@ def _print_scores(run: Run) -> None:
             f"  {METRIC_TITLES[name]}: student {value:.4f} [{low:.4f}, {high:.4f}], before training "
             f"{first['metrics'][name]:.4f}, teacher {last['teacher_metrics'][name]:.4f}"
         )
+    if order := run.config.get("teacher_labels"):
+        print(f"  {order['message']}")
     print(f"  agreement with the teacher {last['agreement']:.4f}, logit KL {last['logit_kl']:.4f} nats")
     for number, ((student, teacher), kl, distance) in enumerate(
         zip(run.pairs, last["mismatch"]["attention_kl"], last["mismatch"]["cls_distance"])
@@ -419,6 +431,9 @@ def _teachers(asked: argparse.Namespace) -> None:
     from kdviz.models.families import known_families
     from kdviz.models.registry import TEACHERS, readiness
 
+    if asked.download is not None:
+        _bring(asked.download)
+        return
     rows = [
         {
             "teacher": entry.name,
@@ -440,6 +455,18 @@ def _teachers(asked: argparse.Namespace) -> None:
             f"{row['hidden_size']:3d}, from {row['from']}. {row['note']}".rstrip()
         )
     print(f"any local folder or hub id of a checkpoint of {known_families()}")
+
+
+def _bring(name: str) -> None:
+    """Have a teacher on this machine, checked."""
+    from kdviz.models.checkpoint import resolve
+    from kdviz.terminal import downloads
+
+    found = resolve(name, downloads=downloads())
+    print(
+        f"{found.name} is on this machine: {found.num_layers} layers × {found.num_heads} heads × "
+        f"{found.hidden_size}, in {found.folder}"
+    )
 
 
 def _say(text: str, status: int) -> int:

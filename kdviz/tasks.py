@@ -18,6 +18,7 @@ class Task:
     hub split). `label_names` are the texts of the labels in the release's files ("0"/"1" unless the files
     spell them out). `damage` names what is wrong with rows of the release itself, which every loader skips:
     "broken off" (too few columns: a line end within a question) and "unlabelled" (label "-": no agreement).
+    `synonyms`: what else checkpoints of this task call each class.
     """
 
     name: str
@@ -33,6 +34,14 @@ class Task:
     num_columns: int | None = None
     damage: tuple[str, ...] = ()
     dev_splits: tuple[tuple[str, str, str], ...] = (("dev", "dev.tsv", "validation"),)
+    synonyms: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def all_names(self) -> tuple[tuple[str, ...], ...]:
+        """Every name of each class that says more than a number: label, text in the files, synonyms."""
+        extra = self.synonyms or ((),) * self.num_labels
+        names = zip(self.labels, self.label_names, extra, strict=True)
+        return tuple((label, *(() if text.isdigit() else (text,)), *others) for label, text, others in names)
 
     @property
     def is_pair(self) -> bool:
@@ -61,6 +70,10 @@ TASKS: dict[str, Task] = {
             label_column=1,
             num_columns=4,
             hub_columns=("sentence",),
+            synonyms=(
+                ("unacceptable", "ungrammatical", "incorrect"),
+                ("acceptable", "grammatical", "correct"),
+            ),
         ),
         Task(
             name="qqp",
@@ -73,6 +86,10 @@ TASKS: dict[str, Task] = {
             label_column="is_duplicate",
             damage=("broken off",),
             hub_columns=("question1", "question2"),
+            synonyms=(
+                ("not duplicate", "different"),
+                ("is duplicate", "duplicates", "same", "paraphrase", "equivalent"),
+            ),
         ),
         Task(
             name="mrpc",
@@ -84,6 +101,10 @@ TASKS: dict[str, Task] = {
             folder_columns=("#1 String", "#2 String"),
             label_column="Quality",
             hub_columns=("sentence1", "sentence2"),
+            synonyms=(
+                ("not equivalent", "different"),
+                ("equivalent", "paraphrase", "semantically equivalent", "same", "duplicate"),
+            ),
         ),
         Task(
             name="rte",
@@ -96,6 +117,10 @@ TASKS: dict[str, Task] = {
             label_column="label",
             label_names=("entailment", "not_entailment"),
             hub_columns=("sentence1", "sentence2"),
+            synonyms=(
+                ("entailment", "entailed", "entails"),
+                ("not entailment"),
+            ),
         ),
         Task(
             name="sst2",
@@ -107,6 +132,7 @@ TASKS: dict[str, Task] = {
             folder_columns=("sentence",),
             label_column="label",
             hub_columns=("sentence",),
+            synonyms=(("negative", "neg", "bad"), ("positive", "pos", "good")),
         ),
         Task(
             name="mnli",
@@ -124,6 +150,7 @@ TASKS: dict[str, Task] = {
                 ("matched", "dev_matched.tsv", "validation_matched"),
                 ("mismatched", "dev_mismatched.tsv", "validation_mismatched"),
             ),
+            synonyms=(("entails", "entailed"), ("neutrality",), ("contradictory", "contradicts")),
         ),
         Task(
             name="qnli",
@@ -136,6 +163,10 @@ TASKS: dict[str, Task] = {
             label_column="label",
             label_names=("entailment", "not_entailment"),
             hub_columns=("question", "sentence"),
+            synonyms=(
+                ("entailment", "entailed", "answer", "answerable"),
+                ("not entailment"),
+            ),
         ),
         Task(
             name="wnli",
@@ -147,6 +178,10 @@ TASKS: dict[str, Task] = {
             folder_columns=("sentence1", "sentence2"),
             label_column="label",
             hub_columns=("sentence1", "sentence2"),
+            synonyms=(
+                ("not entailment"),
+                ("entailment", "entailed", "entails"),
+            ),
         ),
     )
 }

@@ -2,8 +2,14 @@
 epoch.
 """
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Iterable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from kdviz.models.hub import Downloads
 
 PHASES = {
     "loading": "loading",
@@ -86,6 +92,28 @@ def all_together(statuses: Iterable[dict]) -> dict:
         "total_steps": sum(status.get("total_steps") or 0 for status in statuses),
         "seconds_left": max(left, default=None),
     }
+
+
+def downloads() -> Downloads:
+    """The leave to download of whoever typed the command, within the limits of the environment; its progress
+    is shown.
+    """
+    from kdviz.jobs.limits import Limits
+    from kdviz.models.hub import Downloads
+
+    shown = -1
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        tenths = 10 * done // max(1, total)
+        moving = sys.stderr.isatty()
+        if moving or tenths > shown:
+            shown = tenths
+            text = f"downloading, {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
+            end = "\n" if not moving or done >= total else ""
+            print(f"\r\x1b[2K{text}" if moving else text, end=end, file=sys.stderr, flush=True)
+
+    return Downloads(most_bytes=Limits.from_environment().download_bytes, progress=show)
 
 
 def duration(seconds: float) -> str:

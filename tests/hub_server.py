@@ -1,5 +1,5 @@
-"""A loopback server that speaks as much of the hub's protocol as loading `nyu-mll/glue` needs, and its ways
-to fail.
+"""A loopback server that speaks as much of the hub's protocol as loading `nyu-mll/glue`, and fetching models,
+need, and its ways to fail.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ FILES = "/datasets/nyu-mll/glue/resolve/"
 TREE = "/api/datasets/nyu-mll/glue/tree/"
 
 Tables = dict[str, dict[str, dict[str, list]]]
+Models = dict[str, dict[str, bytes]]
 
 
 def repository(tables: Tables) -> dict[str, bytes]:
@@ -40,9 +41,18 @@ def repository(tables: Tables) -> dict[str, bytes]:
 
 @contextmanager
 def hub_server(
-    tables: Tables, *, silent_after: int | None = None, status: int | None = None
+    tables: Tables,
+    *,
+    models: Models | None = None,
+    said_sizes: dict[str, int] | None = None,
+    seconds_a_piece: float = 0.0,
+    silent_after: int | None = None,
+    status: int | None = None,
 ) -> Iterator[tuple[str, list[str]]]:
     """The endpoint's address, and the requests it got so far ("HEAD /path").
+
+    `models` is {hub id: {file: content}}; of a file in `said_sizes` the list says that size. Models' files
+    are sent in pieces of 64 KiB, each after `seconds_a_piece`.
 
     From request number `silent_after` on, the server takes requests and never answers; with `status` it
     answers that alone.
@@ -77,6 +87,11 @@ def hub_server(
                 return self.answer(
                     _tree(files, path[len(TREE) :].partition("/")[2]), Content_Type="application/json"
                 )
+            if path.startswith("/api/models/"):
+                repo = "/".join(path.split("/")[3:5])
+                return self.answer(*_about_model(repo, (models or {}).get(repo), said_sizes or {}))
+            if path.count("/") >= 5 and path.split("/")[3] == "resolve":
+                return self.answer_file((models or {}).get("/".join(path.split("/")[1:3]), {}), path)
             if path.startswith("/api/datasets/nyu-mll/glue"):
                 about = {
                     "id": "nyu-mll/glue",
@@ -87,6 +102,24 @@ def hub_server(
                 }
                 return self.answer(json.dumps(about).encode(), Content_Type="application/json")
             return self.answer(b"{}", 404)
+
+        def answer_file(self, found: dict[str, bytes], path: str) -> None:
+            name = "/".join(path.split("/")[5:])
+            if name not in found:
+                return self.answer(b"", 404, X_Error_Code="EntryNotFound", X_Repo_Commit=COMMIT)
+            body = found[name]
+            begin = int((self.headers.get("Range") or "bytes=0-")[6:].split("-")[0])
+            self.send_response(206 if begin else 200)
+            headers = {"ETag": f'"{_sha(body)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+            if begin:
+                headers["Content-Range"] = f"bytes {begin}-{len(body) - 1}/{len(body)}"
+            for key, value in {**headers, "Content-Length": str(len(body) - begin)}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            for place in range(begin, len(body) if self.command != "HEAD" else 0, 1 << 16):
+                ended.wait(seconds_a_piece)
+                self.wfile.write(body[place : place + (1 << 16)])
+            return None
 
         def answer(self, body: bytes, status: int = 200, **headers: str) -> None:
             self.send_response(status)
@@ -105,6 +138,18 @@ def hub_server(
         ended.set()
         server.shutdown()
         server.server_close()
+
+
+def _about_model(repo: str, files: dict[str, bytes] | None, said_sizes: dict[str, int]) -> tuple:
+    """(body, status) of what the hub says about a model."""
+    if files is None:
+        return json.dumps({"error": "Repository not found"}).encode(), 401
+    siblings = [
+        {"rfilename": name, "size": said_sizes.get(name, len(content)), "blobId": _sha(content)}
+        for name, content in files.items()
+    ]
+    about = {"id": repo, "sha": COMMIT, "siblings": siblings, "private": False, "tags": [], "downloads": 0}
+    return json.dumps(about).encode(), 200
 
 
 def _sha(content: bytes) -> str:

@@ -286,9 +286,7 @@ def test_a_checkpoint_already_fine_tuned_is_used_as_it_is(tiny, tmp_path):
 def test_a_tokenizer_with_words_beyond_the_vocabulary_is_refused(tiny, tmp_path, minilm_folder):
     """An index beyond the table is a crash on a CPU, and on a GPU an error that names another line."""
     small = write_tiny_checkpoint(tmp_path / "small", minilm_folder, vocab_size=500)
-    folder = tiny.create(teacher=str(small), runs_dir=tmp_path / "runs")
-    with pytest.raises(RequestError, match="tokens beyond the model's vocabulary of 500"):
-        execute(folder, num_threads=1)
+    refused(tiny, tmp_path, "tokens beyond the model's vocabulary of 500", "teacher", teacher=str(small))
 
 
 def test_the_same_weights_under_another_config_are_another_teacher(tiny, tmp_path):

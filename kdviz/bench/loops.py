@@ -105,7 +105,7 @@ class TrainerLoop:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         self._own, self._folder = own, folder
-        save_model(own.distillation.student, own.prepared.checkpoint.folder, folder)
+        save_model(own.distillation.student, own.prepared.checkpoint.folder, folder, own.prepared.task.labels)
         self._model = AutoModelForSequenceClassification.from_pretrained(folder)
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         train = own.prepared.train
@@ -200,6 +200,7 @@ def place_teacher(config: RunConfig, folder: Path) -> None:
             ),
             checkpoint.folder,
             folder,
+            TASKS[config.task].labels,
         )
 
 

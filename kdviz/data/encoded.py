@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from kdviz.data.examples import Example
+from kdviz.data.tokenizer_files import tokenizer_files
 from kdviz.data.tokens import marked, readable
-from kdviz.files import write_arrays
+from kdviz.errors import RequestError
+from kdviz.files import read_json, write_arrays
 
 WINDOW_BATCHES = 50
 T = TypeVar("T")
@@ -57,7 +59,8 @@ class EncodedSet:
     """Tokenised examples, unpadded and end to end.
 
     `tokens` and `types` (total tokens,), `offsets` (n + 1,), `labels` and `index` (n,); `index` is the
-    example's row in its split. `fingerprint` names the content: tokenizer, length and texts.
+    example's row in its split. `fingerprint` names the content: tokenizer, length and texts. `pad_id` fills
+    batches up.
     """
 
     tokens: np.ndarray
@@ -67,6 +70,7 @@ class EncodedSet:
     index: np.ndarray
     num_truncated: int
     fingerprint: str
+    pad_id: int = 0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -75,11 +79,16 @@ class EncodedSet:
     def lengths(self) -> np.ndarray:
         return np.diff(self.offsets)
 
+    @property
+    def ids_in_batches(self) -> np.ndarray:
+        """Every token id that a batch can hold: those of the texts, and the padding."""
+        return np.union1d(self.tokens, [self.pad_id])
+
     def batch(self, positions: np.ndarray, *, min_length: int = 0) -> Batch:
-        """The examples at `positions`, padded with 0 to the longest of them (or `min_length`)."""
+        """The examples at `positions`, padded to the longest of them (or `min_length`)."""
         lengths = self.lengths[positions]
         width = max(int(lengths.max()), min_length)
-        input_ids = np.zeros((len(positions), width), dtype=np.int64)
+        input_ids = np.full((len(positions), width), self.pad_id, dtype=np.int64)
         token_type_ids = np.zeros_like(input_ids)
         for row, (position, length) in enumerate(zip(positions, lengths)):
             begin = self.offsets[position]
@@ -144,37 +153,54 @@ class RecentBatches:
 
 
 class Tokenizer:
-    """The checkpoint's own tokenizer, for encoding sets and single texts."""
+    """The checkpoint's own tokenizer, for encoding sets and single texts.
 
-    def __init__(self, folder: Path, max_length: int):
-        from transformers import AutoTokenizer
+    `pad_id`: what batches are filled up with. `num_segments`: how many token types the model has; those of a
+    pair are 0 and 1 only where it has both and the tokenizer tells them apart. RequestError where the
+    tokenizer cannot be built.
+    """
 
-        self._tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, use_fast=True, trust_remote_code=False
-        )
-        self.max_length = max_length
-        digest = hashlib.sha256(f"{max_length}|".encode())
-        for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json"):
-            if (folder / name).exists():
-                digest.update((folder / name).read_bytes())
+    def __init__(self, folder: Path, max_length: int, *, field: str = "teacher"):
+        self._tokenizer = _built(folder, field)
+        self.max_length, self.folder = max_length, folder
+        config = _config_beside(folder)
+        self.num_segments = config.get("type_vocab_size", 2)
+        pads = (self._tokenizer.pad_token_id, config.get("pad_token_id"), 0)
+        self.pad_id = next(pad for pad in pads if isinstance(pad, int) and pad >= 0)
+        digest = hashlib.sha256(f"{max_length}|{self.num_segments}|{self.pad_id}|".encode())
+        for path in tokenizer_files(folder):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
         self.fingerprint = digest.hexdigest()[:16]
+
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """Every token with its id, added ones too."""
+        return self._tokenizer.get_vocab()
 
     def encode(self, text_a: str, text_b: str | None = None) -> tuple[list[int], list[int], bool]:
         """Token ids, token types, and whether the text was cut to `max_length`."""
-        encoded = self._tokenizer(
-            text_a,
-            text_b,
+        encoded = self._encoded(text_a, text_b)
+        ids = encoded["input_ids"]
+        several = len(ids) > 0 and isinstance(ids[0], list)
+        ids, cut = (ids[0], len(ids) > 1) if several else (ids, False)
+        types = encoded.get("token_type_ids")
+        return ids, self._types(types[0] if types and several else types, len(ids)), cut
+
+    def _encoded(self, texts_a: str | list[str], texts_b: str | list[str] | None) -> dict:
+        return self._tokenizer(
+            texts_a,
+            texts_b,
             truncation=True,
             max_length=self.max_length,
             return_overflowing_tokens=True,
             verbose=False,
         )
-        ids = encoded["input_ids"]
-        types = encoded.get("token_type_ids") or [
-            [0] * len(part) if isinstance(part, list) else 0 for part in ids
-        ]
-        several = len(ids) > 0 and isinstance(ids[0], list)
-        return (ids[0], types[0], len(ids) > 1) if several else (ids, types, False)
+
+    def _types(self, types: Sequence[int] | None, length: int) -> list[int]:
+        """Token types that the model has: 0 everywhere where it or the tokenizer knows one segment only."""
+        if not types or max(types) >= self.num_segments:
+            return [0] * length
+        return list(types)
 
     def tokens(self, ids: Sequence[int]) -> tuple[str, ...]:
         """The tokens as people read them, special ones marked (`kdviz.data.tokens`)."""
@@ -207,7 +233,7 @@ class Tokenizer:
             )
         fingerprint = digest.hexdigest()[:16]
         path = cache_folder / f"{fingerprint}.safetensors" if cache_folder else None
-        kept = _read_set(path, fingerprint) if path else None
+        kept = _read_set(path, fingerprint, self.pad_id) if path else None
         if kept is not None and len(kept) == len(examples):
             return kept
         encoded = self._encode_all(examples, fingerprint, tick)
@@ -234,21 +260,15 @@ class Tokenizer:
             part = examples[begin : begin + 4096]
             texts_b = [example.text_b for example in part] if part[0].text_b is not None else None
             texts_a = [example.text_a for example in part]
-            encoded = self._tokenizer(
-                texts_a,
-                texts_b,
-                truncation=True,
-                max_length=self.max_length,
-                return_overflowing_tokens=True,
-                verbose=False,
-            )
+            encoded = self._encoded(texts_a, texts_b)
+            type_ids = encoded.get("token_type_ids")
             owner = np.asarray(encoded["overflow_to_sample_mapping"])
             firsts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
             num_truncated += int((np.bincount(owner) > 1).sum())
-            type_ids = encoded.get("token_type_ids")  # None in families that tell no sentence from another
             for row in firsts:
                 tokens.append(np.asarray(encoded["input_ids"][row], dtype=np.int32))
-                types.append(np.asarray(type_ids[row] if type_ids else [0] * len(tokens[-1]), dtype=np.uint8))
+                of_row = self._types(type_ids[row] if type_ids else None, len(tokens[-1]))
+                types.append(np.asarray(of_row, dtype=np.uint8))
                 lengths.append(len(tokens[-1]))
         return EncodedSet(
             tokens=np.concatenate(tokens),
@@ -258,10 +278,11 @@ class Tokenizer:
             index=np.array([example.index for example in examples], dtype=np.int32),
             num_truncated=num_truncated,
             fingerprint=fingerprint,
+            pad_id=self.pad_id,
         )
 
 
-def _read_set(path: Path, fingerprint: str) -> EncodedSet | None:
+def _read_set(path: Path, fingerprint: str, pad_id: int) -> EncodedSet | None:
     """The set in a file; None where there is none or a damaged one (it is then encoded again)."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -269,7 +290,9 @@ def _read_set(path: Path, fingerprint: str) -> EncodedSet | None:
     try:
         arrays = load_file(path)
         kept = EncodedSet(
-            **{**arrays, "num_truncated": int(arrays["num_truncated"][0])}, fingerprint=fingerprint
+            **{**arrays, "num_truncated": int(arrays["num_truncated"][0])},
+            fingerprint=fingerprint,
+            pad_id=pad_id,
         )
     except (OSError, SafetensorError, KeyError, TypeError):
         return None
@@ -278,3 +301,36 @@ def _read_set(path: Path, fingerprint: str) -> EncodedSet | None:
         if len(kept.offsets) == len(kept) + 1 and kept.offsets[-1] == len(kept.tokens) == len(kept.types)
         else None
     )
+
+
+def _built(folder: Path, field: str):
+    """The tokenizer as transformers builds it from `folder`, without code that lies there."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, use_fast=True, trust_remote_code=False
+        )
+    except Exception as error:  # a file of any kind may be wrong, or a package missing
+        missing = getattr(error, "name", None) if isinstance(error, ImportError) else None
+        why = f"it needs the package {missing}" if missing else " ".join(str(error).split())[:160]
+        raise RequestError(
+            f"{field}: the tokenizer in {folder} cannot be built ({type(error).__name__}: {why}); choose a "
+            "checkpoint with a tokenizer.json",
+            field=field,
+        ) from None
+    if not tokenizer.is_fast:
+        raise RequestError(
+            f"{field}: the tokenizer in {folder} ({type(tokenizer).__name__}) has no fast form, which is "
+            "needed; choose a checkpoint with a tokenizer.json",
+            field=field,
+        )
+    return tokenizer
+
+
+def _config_beside(folder: Path) -> dict:
+    try:
+        config = read_json(folder / "config.json")
+    except (OSError, ValueError):
+        return {}
+    return config if isinstance(config, dict) else {}

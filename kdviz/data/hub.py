@@ -47,12 +47,12 @@ def read_hub(task: Task, *, network: bool = True) -> Splits:
     Without a network this takes a few seconds at most; with `network` False no request is sent.
     """
     with _one_at_a_time:
-        return _read_hub(task.name, _endpoint(), _folders(), network)
+        return _read_hub(task.name, _endpoint(), cache_folders(), network)
 
 
 def cached(task: Task) -> str | None:
     """The cache folder that seems to hold the task; None where none does. No network."""
-    datasets_cache, hub_cache = (Path(folder) for folder in _folders())
+    datasets_cache, hub_cache = (Path(folder) for folder in cache_folders())
     if any((datasets_cache / HUB_ID.replace("/", "___") / task.name).glob("*/*/dataset_info.json")):
         return str(datasets_cache)
     return str(hub_cache) if _snapshot(hub_cache, task.name) else None
@@ -70,7 +70,7 @@ def _read_hub(task_name: str, endpoint: str, folders: tuple[str, str], network: 
     if not network:
         raise HubUnavailable(task_name, missing)
     try:
-        if name := _forbidden():
+        if name := forbidding_variable():
             raise ValueError(f"{name} forbids the network")
         if silence := _ask(endpoint):
             raise ValueError(f"{endpoint} {silence}")
@@ -81,12 +81,12 @@ def _read_hub(task_name: str, endpoint: str, folders: tuple[str, str], network: 
 
 def hub_is_reachable() -> bool:
     """Whether the hub may be asked and answers anything within SECONDS_TO_ANSWER."""
-    return not _forbidden() and _ask(_endpoint()) is None
+    return not forbidding_variable() and _ask(_endpoint()) is None
 
 
-def _forbidden() -> str | None:
+def forbidding_variable() -> str | None:
     """The variable that forbids the network, where one does."""
-    names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
     return next(
         (name for name in names if os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"}), None
     )
@@ -122,7 +122,7 @@ def _ask(endpoint: str) -> str | None:
 def _from_child(task: Task, *, offline: bool) -> Splits:
     """The splits as the child process reads them; ValueError with its reason."""
     splits = ["train", *(split for _, _, split in task.dev_splits)]
-    snapshot = _snapshot(Path(_folders()[1]), task.name) if offline else None
+    snapshot = _snapshot(Path(cache_folders()[1]), task.name) if offline else None
     question = {
         "dataset": HUB_ID,
         "task": task.name,
@@ -136,7 +136,7 @@ def _from_child(task: Task, *, offline: bool) -> Splits:
             input=json.dumps(question).encode(),
             capture_output=True,
             timeout=SECONDS_TO_LOAD,
-            env=_environment(offline),
+            env=child_environment(offline),
             check=False,
         )
         answer = json.loads(child.stdout)
@@ -175,7 +175,7 @@ def _examples(task: Task, split: str, columns: dict) -> tuple[Example, ...]:
     )
 
 
-def _environment(offline: bool) -> dict[str, str]:
+def child_environment(offline: bool) -> dict[str, str]:
     """The child's environment: quiet, without telemetry, and finding this very kdviz."""
     package_root = str(Path(__file__).parents[2])
     python_path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
@@ -197,7 +197,7 @@ def _endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
-def _folders() -> tuple[str, str]:
+def cache_folders() -> tuple[str, str]:
     """The caches of datasets and of the hub, by the rules of those libraries."""
     cache_home = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
     home = os.environ.get("HF_HOME", os.path.join(cache_home, "huggingface"))

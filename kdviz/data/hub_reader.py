@@ -40,7 +40,7 @@ def main() -> None:
         json.dump(answer, output)
 
 
-def no_endless_retries() -> None:
+def no_endless_retries(most_tries: int = MOST_TRIES) -> None:
     """Bound how long the hub's library waits for an answer, and how often it asks the same thing.
 
     Left alone it tries a request six times and waits up to a minute for each, so a link that goes dead costs
@@ -56,8 +56,8 @@ def no_endless_retries() -> None:
         )
         asked = (request.method, str(request.url))
         tries[asked] += 1
-        if tries[asked] > MOST_TRIES:
-            raise GaveUp(f"{request.url.host} stopped answering, or refused {MOST_TRIES} times")
+        if tries[asked] > most_tries:
+            raise GaveUp(f"{request.url.host} stopped answering, or refused {most_tries} times")
 
     session = get_session()
     session.event_hooks = {**session.event_hooks, "request": [*session.event_hooks["request"], before]}

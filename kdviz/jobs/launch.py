@@ -19,6 +19,7 @@ from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import exclusive, is_locked, read_json, write_json
 from kdviz.machine import cores_allowed
+from kdviz.models.hub import Downloads
 from kdviz.runs.reader import FORMAT_VERSION, check_run_id
 from kdviz.runs.writer import RunWriter, now
 from kdviz.training.request import Request, recorded_request, resolve_request
@@ -30,16 +31,22 @@ PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "safeten
 
 
 def create_run(
-    config: RunConfig | Request, runs_dir: Path | str, run_id: str | None = None, *, extra: dict | None = None
+    config: RunConfig | Request,
+    runs_dir: Path | str,
+    run_id: str | None = None,
+    *,
+    extra: dict | None = None,
+    downloads: Downloads | None = None,
 ) -> Path:
     """Check everything that can be checked before training, and make the run's folder, state queued.
 
     `config` may be a request that a preview resolved before. Returns the folder. RequestError, and no folder,
-    where the request cannot be carried out. `extra` is added to config.json.
+    where the request cannot be carried out. `extra` is added to config.json. `downloads`: leave to fetch what
+    is not on this machine.
     """
     if run_id is not None:
         check_run_id(run_id)
-    request = config if isinstance(config, Request) else resolve_request(config)
+    request = config if isinstance(config, Request) else resolve_request(config, downloads=downloads)
     runs_dir = Path(runs_dir)
     record = {
         "format_version": FORMAT_VERSION,

@@ -5,6 +5,7 @@ Settings come from the environment, read once per decision:
 KDVIZ_MAX_STEPS, KDVIZ_MAX_EXAMPLES, KDVIZ_MAX_LAYERS, KDVIZ_MAX_SNAPSHOTS, KDVIZ_MAX_CHECKPOINT_BYTES,
 KDVIZ_MAX_MEMORY_BYTES (default: nine tenths of what this process may use), KDVIZ_MAX_DISK_BYTES,
 KDVIZ_MAX_WAITING             the most one run, and the queue, may ask for.
+KDVIZ_MAX_DOWNLOAD_BYTES      the largest model that is fetched from the hub.
 """
 
 import logging
@@ -18,6 +19,7 @@ from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.machine import memory_allowed
 from kdviz.models.checkpoint import Checkpoint
+from kdviz.models.hub import MOST_DOWNLOAD_BYTES
 from kdviz.training.request import Request
 
 log = logging.getLogger(__name__)
@@ -125,7 +127,7 @@ def _most_memory() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The most one run may ask for, and the most runs that may wait at once."""
+    """The most one run may ask for, the most runs that may wait at once, and the largest download."""
 
     steps: int = 20_000
     examples: int = 400_000
@@ -135,6 +137,7 @@ class Limits:
     memory_bytes: int = field(default_factory=_most_memory)
     disk_bytes: int = 50 * GIBIBYTE
     waiting: int = 12
+    download_bytes: int = MOST_DOWNLOAD_BYTES
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Limits":

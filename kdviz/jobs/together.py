@@ -21,14 +21,14 @@ from kdviz.jobs.launch import StopSignal, Turn, carry_out, clear_litter, create_
 from kdviz.machine import cores_allowed
 from kdviz.runs.reader import check_run_id
 from kdviz.runs.writer import RunWriter
-from kdviz.training.request import resolve_request
+from kdviz.training.request import Request, resolve_request
 
 if TYPE_CHECKING:
     from kdviz.training.prepare import Shared
 
 
 def create_together(
-    config: RunConfig,
+    config: RunConfig | Request,
     strategies: Sequence[str],
     runs_dir: Path | str,
     run_id: str | None = None,
@@ -43,9 +43,9 @@ def create_together(
             f"strategy: expected different strategies to train together, got {','.join(strategies)}",
             field="strategy",
         )
-    request = resolve_request(config)
+    request = config if isinstance(config, Request) else resolve_request(config)
     requests = {strategy: request.with_strategy(strategy) for strategy in strategies}
-    group = run_id or fresh_id(Path(runs_dir), config, "together")
+    group = run_id or fresh_id(Path(runs_dir), request.config, "together")
     names = {strategy: check_run_id(f"{group}-{strategy}") for strategy in strategies}
     folders: list[Path] = []
     try:

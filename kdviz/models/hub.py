@@ -1,41 +1,252 @@
-"""A model of the hub: from the cache, else downloaded."""
+"""A model of the hub: found in the cache, or fetched into it by who has leave to.
+
+Looking never downloads. With `Downloads` (the leave: who gives it has asked for permission) the order is
+config.json and the sizes of all files, then, where the model can be used and is not too large, its tokenizer
+and weights. The hub's library runs in a child process (`hub_child`), which can be ended at any moment; what
+it has fetched by then is continued the next time.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from kdviz.data.hub import cache_folders, child_environment, forbidding_variable, hub_is_reachable
+from kdviz.data.tokenizer_files import TOKENIZERS, is_tokenizer_file
 from kdviz.errors import RequestError
+from kdviz.models.names import Place
+from kdviz.models.refusals import MOST_JSON_BYTES, Unusable, read_json_object
+from kdviz.models.weights_files import PICKLED, SAFETENSORS
+
+MOST_DOWNLOAD_BYTES = 2_000_000_000
+SMALL_FILE_BYTES = 64 << 20
+SECONDS_WITHOUT_A_SIGN = 60.0
+DISK_RESERVE_BYTES = 256 << 20
 
 
-def hub_folder(hub_id: str, field: str) -> Path:
-    """The local snapshot of a hub model: from the cache, else downloaded; gives up within seconds without a
-    network.
+class NotHere(RequestError):
+    """A model of the hub that is not on this machine; `place` says which. It can be fetched with leave."""
+
+    def __init__(self, message: str, *, field: str, place: Place):
+        super().__init__(message, field=field)
+        self.place = place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Downloads:
+    """Leave to fetch a model: at most `most_bytes` of it. `progress` is told (bytes so far, bytes in all);
+    `check_stop` is called several times a second and may raise.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
 
-    from kdviz.data.hub import hub_is_reachable
-    from kdviz.models.checkpoint import TOKENIZER_FILES
+    most_bytes: int = MOST_DOWNLOAD_BYTES
+    progress: Callable[[int, int], None] = lambda done, total: None
+    check_stop: Callable[[], None] = lambda: None
 
-    disable_progress_bars()
-    wanted = ["config.json", "model.safetensors", *TOKENIZER_FILES]
-    try:
-        folder = Path(snapshot_download(hub_id, allow_patterns=wanted, local_files_only=True))
-        if (folder / "model.safetensors").exists():
-            return folder
-    except Exception:
-        pass
-    if not hub_is_reachable():
+
+def hub_folder(place: Place, *, field: str, downloads: Downloads | None = None) -> Path:
+    """The local snapshot of a hub model, fetched where `downloads` allows it. NotHere where it is not in the
+    cache and may not be fetched; RequestError where it cannot be had.
+    """
+    found = cached_folder(place)
+    if found:
+        return found
+    name = place.name if place.name == place.hub_id else f"{place.name} ({place.hub_id})"
+    if downloads is None:
+        raise NotHere(
+            f"{field}: {name} is not in the local cache of this machine ({cache_folders()[1]})"
+            f"{_no_folder(place)}; download it ('kdviz teachers --download {place.name}'), or use minilm-l6 "
+            "or a local folder",
+            field=field,
+            place=place,
+        )
+    forbidden = forbidding_variable()
+    if forbidden or not hub_is_reachable():
+        why = f"{forbidden} forbids the network" if forbidden else "the model hub cannot be reached"
         raise RequestError(
-            f"{field}: {hub_id} is not in the local cache and the model hub cannot be reached; use "
-            "minilm-l6 or a local folder",
+            f"{field}: {name} is not in the local cache ({cache_folders()[1]}) and {why}"
+            f"{_no_folder(place)}; use minilm-l6 or a local folder",
             field=field,
         )
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=wanted, etag_timeout=5))
-    except Exception as error:
+        return _fetched(place, downloads)
+    except Unusable as error:
         raise RequestError(
-            f"{field}: {hub_id} cannot be had from the model hub ({type(error).__name__}); check the id, "
-            "or use minilm-l6",
+            f"{field}: {name} cannot be had from the model hub: {error}; check the id, or use minilm-l6",
             field=field,
         ) from None
+
+
+def cached_folder(place: Place) -> Path | None:
+    """The snapshot in the hub's cache that holds config, weights and tokenizer; no network, no library."""
+    for name in place.hub_names:
+        repository = Path(cache_folders()[1]) / f"models--{name.replace('/', '--')}"
+        for snapshot in _snapshots(repository, place.revision):
+            if (
+                (snapshot / "config.json").exists()
+                and any((snapshot / file).exists() for file in _WEIGHTS)
+                and any((snapshot / file).exists() for file in TOKENIZERS)
+            ):
+                return snapshot
+    return None
+
+
+_WEIGHTS = tuple(f"{name}{end}" for name in (SAFETENSORS, PICKLED) for end in ("", ".index.json"))
+
+
+def _snapshots(repository: Path, revision: str) -> Iterator[Path]:
+    """Where a revision may lie: what its reference names, its own folder, or the only snapshot there is."""
+    with suppress(OSError, ValueError):
+        yield repository / "snapshots" / (repository / "refs" / revision).read_text(encoding="ascii").strip()
+    yield repository / "snapshots" / revision
+    if revision == "main":
+        try:
+            there = sorted((repository / "snapshots").iterdir())
+        except OSError:
+            return
+        if len(there) == 1:
+            yield there[0]
+
+
+def _no_folder(place: Place) -> str:
+    """A hub id may have been meant as a path: said where it was typed and not taken from the registry."""
+    return f", nor is there a folder {place.name[:80]!r}" if place.name == place.hub_id else ""
+
+
+def _fetched(place: Place, downloads: Downloads) -> Path:
+    """Fetch a model: first what tells whether it can be used, then the rest. Unusable with the reason."""
+    from kdviz.models.checkpoint import check_config
+
+    with _child(place, downloads) as fetch:
+        sizes = fetch.sizes
+        if "config.json" not in sizes:
+            raise Unusable("it has no config.json, so it is no model that transformers reads")
+        if _size(sizes, ["config.json"]) > MOST_JSON_BYTES:
+            raise Unusable("its config.json is larger than any should be")
+        folder = fetch(["config.json"], _size(sizes, ["config.json"]))
+        check_config(read_json_object(folder / "config.json"))
+        wanted = _weights_among(sizes, fetch)
+        wanted += [
+            name for name in sizes if is_tokenizer_file(name) and (sizes[name] or 0) <= SMALL_FILE_BYTES
+        ]
+        total = _size(sizes, wanted)
+        if total > downloads.most_bytes:
+            raise Unusable(
+                f"it is {total / 1e6:,.0f} MB, and at most {downloads.most_bytes / 1e6:,.0f} MB may be "
+                "fetched (KDVIZ_MAX_DOWNLOAD_BYTES)"
+            )
+        cache = next(path for path in (folder, *folder.parents) if path.exists())
+        free = shutil.disk_usage(cache).free - DISK_RESERVE_BYTES
+        if total > free:
+            raise Unusable(
+                f"it is {total / 1e6:,.0f} MB, and the disk has room for {max(0, free) / 1e6:,.0f}"
+            )
+        downloads.progress(0, total)
+        folder = fetch(wanted, total, report=True)
+        downloads.progress(total, total)
+        return folder
+
+
+def _size(sizes: dict[str, int | None], names: list[str]) -> int:
+    if any(not isinstance(sizes[name], int) or sizes[name] < 0 for name in names):
+        raise Unusable("the hub does not say how large its files are")
+    return sum(sizes[name] for name in names)
+
+
+def _weights_among(sizes: dict[str, int | None], fetch) -> list[str]:
+    """The weights to take, safetensors first; shards as their index lists them."""
+    for name in (SAFETENSORS, PICKLED):
+        index = f"{name}.index.json"
+        if name in sizes:
+            return [name]
+        if index in sizes:
+            folder = fetch([index], min(_size(sizes, [index]), SMALL_FILE_BYTES))
+            listed = read_json_object(folder / index).get("weight_map")
+            files = sorted({str(file) for file in listed.values()}) if isinstance(listed, dict) else []
+            missing = [file for file in files if file not in sizes]
+            if missing or not files:
+                raise Unusable(f"its {index} lists files that it does not have")
+            return [index, *files]
+    others = [name for name in sizes if name.endswith((".h5", ".msgpack", ".onnx", ".gguf"))]
+    hint = f" (only {others[0][:60]})" if others else ""
+    raise Unusable(f"it has neither {SAFETENSORS} nor {PICKLED}{hint}")
+
+
+class _Fetch:
+    """The conversation with one child."""
+
+    def __init__(self, process: subprocess.Popen, place: Place, downloads: Downloads):
+        self._process, self._downloads = process, downloads
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self._send({"repo": place.hub_id, "revision": place.revision})
+        self.sizes: dict[str, int | None] = self._answer("files")
+
+    def __call__(self, names: list[str], num_bytes: int, *, report: bool = False) -> Path:
+        """Fetch `names`, which are said to have `num_bytes`; the snapshot folder they lie in."""
+        self._send({"get": names, "most_bytes": num_bytes})
+        told = (lambda done: self._downloads.progress(min(done, num_bytes), num_bytes)) if report else None
+        return Path(self._answer("folder", told))
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
+
+    def _send(self, message: dict) -> None:
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise Unusable("the download ended by itself") from None
+
+    def _answer(self, key: str, progress: Callable[[int], None] | None = None):
+        """The value of `key` in the child's next answer; progress lines on the way are told."""
+        heard = time.monotonic()
+        while True:
+            self._downloads.check_stop()
+            try:
+                line = self._lines.get(timeout=0.2)
+            except queue.Empty:
+                if time.monotonic() - heard > SECONDS_WITHOUT_A_SIGN:
+                    raise Unusable(f"nothing came for {SECONDS_WITHOUT_A_SIGN:.0f} s") from None
+                continue
+            heard = time.monotonic()
+            if not line:
+                raise Unusable("the download ended by itself")
+            answer = json.loads(line)
+            if "error" in answer:
+                raise Unusable(str(answer["error"]))
+            if "bytes" in answer and progress:
+                progress(answer["bytes"])
+            if key in answer:
+                return answer[key]
+
+
+@contextmanager
+def _child(place: Place, downloads: Downloads) -> Iterator[_Fetch]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kdviz.models.hub_child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=child_environment(offline=False),
+        text=True,
+        encoding="utf-8",
+        cwd=os.getcwd(),
+    )
+    try:
+        yield _Fetch(process, place, downloads)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kdviz.data.tokenizer_files import copy_tokenizer
 from kdviz.files import json_line, read_json, write_arrays, write_bytes, write_json
-from kdviz.models.checkpoint import copy_tokenizer
 
 if TYPE_CHECKING:
     from kdviz.training.evaluate import Evaluated
@@ -85,6 +85,12 @@ class RunWriter:
             self._last_status = time.monotonic()
             if self._on_status:
                 self._on_status(dict(self.status))
+
+    def add_to_config(self, found: dict) -> None:
+        """Add to config.json what was found out when the run began."""
+        config = read_json(self.folder / "config.json")
+        if not found.items() <= config.items():
+            write_json(self.folder / "config.json", {**config, **found})
 
     def line(self, record: dict) -> None:
         """Append one record to metrics.jsonl."""

@@ -125,7 +125,7 @@ def seconds_left(run: Run, status: dict, now: datetime) -> float | None:
 @dataclass(frozen=True, kw_only=True)
 class Scores:
     """`student` and `teacher` by metric as far as known, of how many examples, after which epoch; the
-    teacher's `warning`.
+    teacher's `warning`; `labels`: how the classes of a checkpoint that was used as it is were put in order.
     """
 
     student: dict
@@ -135,6 +135,7 @@ class Scores:
     epoch: int | None
     majority: float | None
     warning: str | None
+    labels: str | None
 
 
 def latest_scores(run: Run) -> Scores:
@@ -149,7 +150,13 @@ def latest_scores(run: Run) -> Scores:
         epoch=last.get("epoch"),
         majority=teacher.get("majority"),
         warning=teacher.get("warning"),
+        labels=_message(run.config.get("teacher_labels")),
     )
+
+
+def _message(order: object) -> str | None:
+    message = order.get("message") if isinstance(order, dict) else None
+    return message if isinstance(message, str) else None
 
 
 def how_it_runs(run: Run) -> list[str]:

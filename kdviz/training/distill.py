@@ -22,6 +22,7 @@ from kdviz.training.epoch import Recipe, train_epoch_of
 from kdviz.training.eta import Clock, Stopwatch
 from kdviz.training.evaluate import evaluate
 from kdviz.training.events import Event, MomentDue, StageBegun, StepDone
+from kdviz.training.export_check import check_export
 from kdviz.training.listeners import LossLines, NewestDistance
 from kdviz.training.optimise import derived_seed, make_optimizer
 from kdviz.training.prepare import Prepared, make_student
@@ -42,7 +43,7 @@ class Distillation:
         self.generator = torch.Generator(device=prepared.device)
         self.student: nn.Module = make_student(prepared)
         seed_dropout(self.student, self.generator)
-        train_used_rows(self.student, prepared.train.tokens)
+        train_used_rows(self.student, prepared.train.ids_in_batches)
         self.optimizer = make_optimizer(
             self.student, learning_rate=self.config.learning_rate, weight_decay=self.config.weight_decay
         )
@@ -276,7 +277,9 @@ class Distillation:
         folder = latest(self.checkpoints)
         self.writer.predictions(self.epoch)
         self.writer.student(
-            folder / "model.safetensors", config_of(self.student), self.prepared.checkpoint.folder
+            folder / "model.safetensors",
+            config_of(self.student, self.prepared.task.labels),
+            self.prepared.teacher_folder,
         )
         keep_weights(self.writer.folder, folder / "model.safetensors", self.epoch, self.config)
         if record:
@@ -299,6 +302,7 @@ class Distillation:
             main,
             tick=self.check_stop,
         )
+        check_export(self.writer.folder, self.epoch, self.prepared.samples, self.config.max_length)
         self.writer.summary(self.prepared.task.primary_metric, {"seconds": self.seconds, "cost": cost})
 
     def _tell_step(self, event: Event) -> None:

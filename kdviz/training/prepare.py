@@ -12,8 +12,7 @@ from torch import nn
 
 from kdviz.config import RunConfig
 from kdviz.data.encoded import EncodedSet, RecentBatches, Tokenizer
-from kdviz.data.examples import fingerprint
-from kdviz.errors import RequestError
+from kdviz.data.examples import Example, fingerprint
 from kdviz.method.targets import Needs, training_needs
 from kdviz.method.terms import measured_terms
 from kdviz.models.answer import RunIn
@@ -24,10 +23,11 @@ from kdviz.runs.writer import RunWriter
 from kdviz.tasks import Task
 from kdviz.training.device import arithmetic, choose_device
 from kdviz.training.evaluate import evaluation_needs
+from kdviz.training.export_check import sample_rows
 from kdviz.training.optimise import derived_seed
 from kdviz.training.probes import Probes, make_probes
 from kdviz.training.request import Request
-from kdviz.training.teacher import TeacherHooks, finetuned_teacher
+from kdviz.training.teacher import TeacherHooks, finetuned_teacher, label_order
 from kdviz.training.teacher_outputs import TeacherOutputs, teacher_outputs
 
 MEBIBYTE = 1 << 20
@@ -53,7 +53,9 @@ class Shared:
 
 @dataclass(kw_only=True)
 class Prepared:
-    """Everything the loop reads. `evaluations` by name, the main one first."""
+    """Everything the loop reads. `evaluations` by name, the main one first; `samples`, a few of its examples
+    as text by their position.
+    """
 
     config: RunConfig
     task: Task
@@ -64,6 +66,7 @@ class Prepared:
     student_checkpoint: Checkpoint
     train: EncodedSet
     evaluations: dict[str, EncodedSet]
+    samples: dict[int, Example]
     teacher: nn.Module
     teacher_folder: Path
     train_outputs: TeacherOutputs
@@ -119,8 +122,13 @@ def prepare(
             device=device,
             run_in=run_in,
             hooks=hooks,
+            evaluation=next(iter(evaluations.values())),
+            label_rows=request.label_rows,
         ),
     )
+    if order := label_order(teacher_folder):
+        writer.log.info("%s", order["message"])
+        writer.add_to_config({"teacher_labels": order})
     budget = dict(
         folder=teacher_folder / "outputs",
         memory_bytes=config.cache_memory_mb * MEBIBYTE,
@@ -155,6 +163,7 @@ def prepare(
         student_checkpoint=request.student_checkpoint or checkpoint,
         train=train,
         evaluations=evaluations,
+        samples=sample_rows(request.evaluation),
         teacher=teacher,
         teacher_folder=teacher_folder,
         train_outputs=train_outputs,
@@ -176,13 +185,6 @@ def _encode(
         name: tokenizer.encode_set(examples, cache, tick=check_stop)
         for name, examples in request.evaluations.items()
     }
-    vocab_size = request.checkpoint.vocab_size
-    if max(int(encoded.tokens.max()) for encoded in (train, *evaluations.values())) >= vocab_size:
-        raise RequestError(
-            f"teacher: the tokenizer in {request.checkpoint.folder} has tokens beyond the model's vocabulary "
-            f"of {vocab_size}; choose a checkpoint with its own tokenizer",
-            field="teacher",
-        )
     return train, evaluations
 
 

@@ -18,10 +18,10 @@ from kdviz.data.examples import Example, fingerprint
 from kdviz.data.sources import Loaded
 from kdviz.errors import RequestError
 from kdviz.method.stages import Stage, planned_stages
-from kdviz.method.targets import compares_vectors
-from kdviz.models.checkpoint import Checkpoint, check_fit, resolve
+from kdviz.models.check import check_models
+from kdviz.models.checkpoint import Checkpoint
+from kdviz.models.hub import Downloads
 from kdviz.models.matching import match_layers
-from kdviz.models.registry import TEACHERS
 from kdviz.paths import user_path
 from kdviz.tasks import TASKS, Task
 from kdviz.training.teacher_fingerprint import teacher_fingerprint
@@ -42,6 +42,7 @@ class Request:
     """What a run is asked to do, and with what.
 
     `config` names its folders absolutely, so that it means the same from another working directory.
+    `label_rows`: see `kdviz.models.check.Models`.
     `student_checkpoint` is None where the student starts from the teacher's. `pairs` are (student layer,
     teacher layer), 0-based. `train` and `evaluations` (by name, the main set first) are the subsets that the
     run uses. `recorded` is the config.json of a run that exists already: what was settled then holds.
@@ -50,6 +51,7 @@ class Request:
     config: RunConfig
     task: Task
     checkpoint: Checkpoint
+    label_rows: tuple[int, ...] | None
     student_checkpoint: Checkpoint | None
     pairs: tuple[tuple[int, int], ...]
     stages: tuple[Stage, ...]
@@ -62,6 +64,14 @@ class Request:
     def evaluation(self) -> tuple[Example, ...]:
         """The examples that the run's scores are of."""
         return next(iter(self.evaluations.values()))
+
+    @property
+    def already_answers(self) -> str | None:
+        """Says so where a teacher that is to be fine-tuned names the task's classes as its own."""
+        if self.label_rows is None or self.config.teacher_epochs == 0:
+            return None
+        names = ", ".join(self.checkpoint.label_names)
+        return f"{self.checkpoint.name} already answers {self.task.title} (its classes are {names})"
 
     @property
     def steps_per_epoch(self) -> int:
@@ -140,29 +150,31 @@ class Request:
         }
 
 
-def resolve_request(config: RunConfig) -> Request:
+def resolve_request(
+    config: RunConfig, *, downloads: Downloads | None = None, thorough: bool = True
+) -> Request:
     """Find everything a run needs and check that it fits together. RequestError naming the setting where it
-    does not; nothing is written.
+    does not.
+
+    Nothing is written, and nothing fetched but with `downloads`, the leave to do so (then a model of the hub
+    goes to the hub's cache). `thorough`: see `check_models`; a request that a run is made of is.
     """
-    task, checkpoint = TASKS[config.task], resolve(config.teacher)
-    student = (
-        resolve(config.student_checkpoint, field="student_checkpoint") if config.student_checkpoint else None
-    )
+    models = check_models(config, downloads=downloads, thorough=thorough)
+    checkpoint, student = models.teacher, models.student
     pairs = match_layers(config.matching, config.student_layers, checkpoint.num_layers)
-    check_fit(checkpoint, student or checkpoint, config.max_length, compares_vectors=compares_vectors(config))
     if student:
         match_layers("uniform", config.student_layers, student.num_layers)
-    _check_classes(config, task, checkpoint)
     data = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
     return Request(
         config=replace(
             config,
-            teacher=_settled(config.teacher),
-            student_checkpoint=config.student_checkpoint and _settled(config.student_checkpoint),
             data_dir=config.data_dir and str(user_path(config.data_dir, field="data_dir")),
+            teacher=checkpoint.name,
+            student_checkpoint=student.name if student else None,
         ),
-        task=task,
+        task=TASKS[config.task],
         checkpoint=checkpoint,
+        label_rows=models.label_rows,
         student_checkpoint=student,
         pairs=pairs,
         stages=tuple(planned_stages(config)),
@@ -206,22 +218,6 @@ def recorded_request(record: Mapping) -> Request:
             field="data_dir",
         )
     return replace(request, recorded=record)
-
-
-def _check_classes(config: RunConfig, task: Task, checkpoint: Checkpoint) -> None:
-    if config.teacher_epochs == 0 and checkpoint.num_labels != task.num_labels:
-        raise RequestError(
-            f"teacher_epochs: 0 needs a checkpoint already fine-tuned for the {task.num_labels} classes of "
-            f"{task.title}, got {checkpoint.name} with "
-            f"{checkpoint.num_labels or 'no'} classes; give at least 1 epoch",
-            field="teacher_epochs",
-        )
-
-
-def _settled(checkpoint: str) -> str:
-    """A checkpoint's name that means the same from another working directory."""
-    is_folder = checkpoint not in TEACHERS and os.path.isdir(checkpoint)
-    return os.path.abspath(checkpoint) if is_folder else checkpoint
 
 
 def _parameters(checkpoint: Checkpoint, num_layers: int) -> int:

@@ -20,8 +20,9 @@ from kdviz.method import losses
 from kdviz.method.objective import Terms
 from kdviz.method.targets import Needs
 from kdviz.models.answer import RunIn, answer
-from kdviz.models.build import load_classifier, save_model
+from kdviz.models.build import load_classifier, reorder_classes, save_model
 from kdviz.models.checkpoint import Checkpoint
+from kdviz.models.labels import LabelOrder, measured_order, order_by_names
 from kdviz.models.trace import seed_dropout
 from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.tasks import Task, majority_share, score_intervals, scores
@@ -56,13 +57,16 @@ def finetuned_teacher(
     folder: Path,
     device: torch.device,
     run_in: RunIn = nullcontext,
+    evaluation: EncodedSet,
+    label_rows: tuple[int, ...] | None = None,
     hooks: TeacherHooks = TeacherHooks(),
 ) -> nn.Module:
     """The teacher of that fingerprint (`folder`'s name): loaded where it exists, else fine-tuned, resuming
     after a break.
 
     In eval mode, without gradients; nothing here or later updates it. Another run that needs the same teacher
-    waits.
+    waits. `label_rows`: the classifier's row of each class, where the checkpoint names them; where it does
+    not and is used as it is, the order is measured on `evaluation`.
     """
     while not (folder / "model.safetensors").exists():
         with exclusive(folder.with_name(f".{folder.name}.lock")) as ours:
@@ -71,7 +75,9 @@ def finetuned_teacher(
                 hooks.tick(0.0)
                 time.sleep(0.2)
             elif not (folder / "model.safetensors").exists():
-                _finetune(config, task, checkpoint, train, folder, device, run_in, hooks)
+                _finetune(
+                    config, task, checkpoint, train, folder, device, run_in, hooks, label_rows, evaluation
+                )
     try:
         teacher = load_classifier(folder, task.num_labels).to(device)
     except (OSError, SafetensorError, RequestError) as error:
@@ -93,6 +99,8 @@ def _finetune(
     device: torch.device,
     run_in: RunIn,
     hooks: TeacherHooks,
+    label_rows: tuple[int, ...] | None,
+    evaluation: EncodedSet,
 ) -> None:
     """Plain fine-tuning with hard labels; a checkpoint after every epoch in a hidden folder beside the final
     one.
@@ -101,9 +109,10 @@ def _finetune(
     model = load_classifier(checkpoint.folder, task.num_labels, torch.Generator().manual_seed(seed)).to(
         device
     )
+    order = _class_order(model, config, task, checkpoint, label_rows, evaluation)
     generator = torch.Generator(device=device)
     seed_dropout(model, generator)
-    train_used_rows(model, train.tokens)
+    train_used_rows(model, train.ids_in_batches)
     optimizer = make_optimizer(
         model, learning_rate=config.teacher_learning_rate, weight_decay=config.weight_decay
     )
@@ -163,7 +172,7 @@ def _finetune(
     model.eval()
     whole = folder.with_name(f".{folder.name}.whole")
     shutil.rmtree(whole, ignore_errors=True)
-    save_model(model, checkpoint.folder, whole)
+    save_model(model, checkpoint.folder, whole, task.labels)
     write_json(
         whole / "teacher.json",
         {
@@ -177,10 +186,40 @@ def _finetune(
             "batch_size": config.batch_size,
             "seed": config.data_seed,
             "seconds": time.perf_counter() - begin,
+            "labels": order.record() if order else None,
         },
     )
     _install(whole, folder)
     shutil.rmtree(partial, ignore_errors=True)
+
+
+def _class_order(
+    model: nn.Module,
+    config: RunConfig,
+    task: Task,
+    checkpoint: Checkpoint,
+    label_rows: tuple[int, ...] | None,
+    evaluation: EncodedSet,
+) -> LabelOrder | None:
+    """Put the classes of a classifier that came with the checkpoint in the task's order; None where there is
+    nothing to order, because the classifier is trained from here on.
+    """
+    if label_rows is not None:
+        order = order_by_names(checkpoint.label_names, label_rows, task)
+    elif config.teacher_epochs == 0:
+        order = measured_order(predict(model, evaluation), evaluation.labels.astype(np.int64), task)
+    else:
+        return None
+    reorder_classes(model, order.rows)
+    return order
+
+
+def label_order(folder: Path) -> dict | None:
+    """How the classes of the teacher in `folder` were put in order, and why; None where it was trained."""
+    try:
+        return read_json(folder / "teacher.json").get("labels")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _install(whole: Path, folder: Path) -> None:

@@ -49,6 +49,8 @@ def make_teacher(
             tokenizer.encode_set(request.train, teachers / ".encoded", tick=check_stop),
             folder=folder,
             device=device,
+            evaluation=tokenizer.encode_set(request.evaluation, teachers / ".encoded", tick=check_stop),
+            label_rows=request.label_rows,
             run_in=arithmetic(device, getattr(torch, request.arithmetic.dtype)),
             hooks=TeacherHooks(tick=tick),
         )

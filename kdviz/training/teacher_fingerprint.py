@@ -4,9 +4,11 @@ import hashlib
 import json
 
 from kdviz.config import RunConfig
-from kdviz.models.checkpoint import TOKENIZER_FILES, Checkpoint, file_sha256
+from kdviz.data.tokenizer_files import tokenizer_files
+from kdviz.models.checkpoint import Checkpoint
+from kdviz.models.weights_files import file_sha256
 
-RECIPE = 4  # raise it when the fine-tuning changes, so that older teachers are not taken for new ones
+RECIPE = 5  # raise it when the fine-tuning changes, so that older teachers are not taken for new ones
 
 
 def teacher_fingerprint(
@@ -37,9 +39,7 @@ def teacher_fingerprint(
 def _hashes_beside_weights(checkpoint: Checkpoint) -> dict[str, str]:
     """sha256 of every file that decides what the same weights mean, by name."""
     found = {}
-    for name in ("config.json", *TOKENIZER_FILES):
-        path = checkpoint.folder / name
-        if path.exists():
-            stat = path.stat()
-            found[name] = file_sha256(path, stat.st_mtime_ns, stat.st_size)
+    for path in (checkpoint.folder / "config.json", *tokenizer_files(checkpoint.folder)):
+        stat = path.stat()
+        found[path.name] = file_sha256(path, stat.st_mtime_ns, stat.st_size)
     return found

@@ -1,6 +1,5 @@
 """A BERT of a million random weights with a real tokenizer: a whole run of it takes seconds."""
 
-import shutil
 from pathlib import Path
 
 SETTINGS = {
@@ -26,7 +25,8 @@ def make_teacher(folder: Path, num_layers: int = 4, hidden_size: int = 32) -> Pa
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
-    from kdviz.models.checkpoint import TOKENIZER_FILES, resolve
+    from kdviz.data.tokenizer_files import copy_tokenizer
+    from kdviz.models.checkpoint import resolve
 
     torch.manual_seed(0)
     source = resolve("minilm-l6").folder
@@ -40,8 +40,6 @@ def make_teacher(folder: Path, num_layers: int = 4, hidden_size: int = 32) -> Pa
         initializer_range=0.3,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    for name in TOKENIZER_FILES:
-        if (source / name).exists():
-            shutil.copyfile(source / name, folder / name)
+    copy_tokenizer(source, folder)
     BertForSequenceClassification(config).save_pretrained(folder, safe_serialization=True)
     return folder

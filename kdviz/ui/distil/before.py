@@ -11,15 +11,17 @@ import streamlit as st
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.figures.diagram import matching_diagram, stage_film
-from kdviz.jobs.lazy_imports import is_imported
+from kdviz.jobs.lazy_imports import import_heavy, is_imported
 from kdviz.jobs.limits import Limits
 from kdviz.jobs.plan import Plan, plan
 from kdviz.jobs.queue import one_line, shared
 from kdviz.jobs.speed import speed_is_known
+from kdviz.models.hub import NotHere
 from kdviz.paths import runs_folder
 from kdviz.share.live import duration_words
 from kdviz.training.request import Request, resolve_request
-from kdviz.ui.distil.form import Asked, read_controls
+from kdviz.ui.distil.bring import bring_box
+from kdviz.ui.distil.form import Asked, key_of, read_controls
 from kdviz.ui.distil.live import board, forget_board, watch
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame import state
@@ -68,8 +70,11 @@ def asked() -> Asked:
 
 
 def preview_of(config: RunConfig) -> Preview:
-    """The plan and the data of a run. RequestError where it cannot be done."""
-    request = _request(json.dumps(config.to_dict(), sort_keys=True))
+    """The plan and the data of a run. RequestError where it cannot be done.
+
+    Nothing is downloaded. While transformers is still being imported, the tokenizer is not looked at yet.
+    """
+    request = _request(json.dumps(config.to_dict(), sort_keys=True), is_imported())
     idle = shared(runs_folder()).current is None
     is_known = speed_is_known(request, measure=idle, num_threads=APP_THREADS)
     Limits.from_environment().check_run(request, runs_folder())
@@ -81,8 +86,8 @@ def preview_of(config: RunConfig) -> Preview:
 
 
 @st.cache_resource(ttl=PREVIEW_SECONDS, max_entries=64, show_spinner="Looking at data and teacher")
-def _request(config_json: str) -> Request:
-    return resolve_request(RunConfig.from_dict(json.loads(config_json)))
+def _request(config_json: str, thorough: bool) -> Request:
+    return resolve_request(RunConfig.from_dict(json.loads(config_json)), thorough=thorough)
 
 
 def start_box(wanted: Asked) -> None:
@@ -117,6 +122,7 @@ def _start(config: RunConfig) -> None:
     try:
         room.room().require("start", visitor)
         with st.spinner("Checking data and teacher"):
+            import_heavy()
             seen = preview_of(config)
             Limits.from_environment().check_waiting(len(queue.waiting))
             run_id = queue.submit(
@@ -151,12 +157,16 @@ def preview(wanted: Asked) -> None:
     """What Start would do, in words and in a picture. Looks again by itself until this machine's speed is
     known.
     """
+    if isinstance(wanted.error, NotHere):
+        bring_box(wanted.error)
+        return
     if wanted.config is None or wanted.error is not None:
         st.caption("What the run will do stands here once its settings fit together.")
         return
     waits = preview_of(wanted.config).seconds is None and shared(runs_folder()).current is None
     st.fragment(_estimate, run_every=1.0 if waits else None)(wanted.config)
     seen = preview_of(wanted.config)
+    _offer_as_it_is(seen.request)
     _picture(wanted.config, seen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if seen.request.data.source == "sample":
@@ -172,10 +182,23 @@ def preview(wanted: Asked) -> None:
         st.warning(plain(warning), icon=":material/warning:")
 
 
+def _offer_as_it_is(request: Request) -> None:
+    """A checkpoint that says it answers this task needs no fine-tuning: one button sets that."""
+    if request.already_answers:
+        st.info(plain(f"{request.already_answers}."), icon=":material/school:")
+        st.button("Use it without fine-tuning", key="distil.as_it_is", on_click=_no_fine_tuning)
+
+
+def _no_fine_tuning() -> None:
+    st.session_state[key_of("teacher_epochs")] = 0
+
+
 def _estimate(config: RunConfig) -> None:
     seen = preview_of(config)
     steps = f"{seen.plan.total_steps:,} steps in {config.epochs} epochs"
-    if seen.has_teacher is None:
+    if config.teacher_epochs == 0:
+        teacher = "its teacher is used as it is"
+    elif seen.has_teacher is None:
         teacher = f"a teacher fine-tuned for {config.teacher_epochs} epochs"
     elif seen.has_teacher:
         teacher = "its teacher is ready, kept from an earlier run"

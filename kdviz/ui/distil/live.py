@@ -296,6 +296,8 @@ def _numbers(run: Run) -> None:
     )
     if seen.warning:
         st.warning(plain(seen.warning), icon=":material/warning:")
+    if seen.labels:
+        st.caption(plain(seen.labels))
 
 
 def _shown(value: float | None) -> str:

@@ -1,0 +1,55 @@
+"""The files a tokenizer is made of, whatever its kind: found, hashed and copied whole.
+
+One that is left behind changes token ids without an error (added_tokens.json beside vocab.txt), so the list
+is of everything that transformers' tokenizers of encoders read.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from kdviz.files import read_json, write_json
+
+TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tokenizer.model",
+)
+_OTHERS = (
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+    "bpe.codes",
+    "dict.txt",
+    "emoji_tokenizer.json",
+)
+_VERSIONED = re.compile(r"tokenizer\.[0-9][0-9.]*\.json")
+
+
+def is_tokenizer_file(name: str) -> bool:
+    """Whether a checkpoint's file of that name belongs to its tokenizer."""
+    return name in TOKENIZERS or name in _OTHERS or bool(_VERSIONED.fullmatch(name))
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The tokenizer's files in `folder`, by name."""
+    return [path for path in sorted(folder.iterdir()) if is_tokenizer_file(path.name) and path.is_file()]
+
+
+def copy_tokenizer(origin: Path, folder: Path, *, token_types: bool = True) -> None:
+    """Copy the tokenizer's files that `folder` lacks. Without `token_types` the copy is told to make none:
+    the model it lies beside would not take them, or fail on a second one.
+    """
+    for path in tokenizer_files(origin):
+        if not (folder / path.name).exists():
+            shutil.copyfile(path, folder / path.name)
+    settings = folder / "tokenizer_config.json"
+    if not token_types:
+        value = read_json(settings) if settings.exists() else {}
+        write_json(settings, {**value, "model_input_names": ["input_ids", "attention_mask"]})

@@ -1,0 +1,77 @@
+"""Models that a page asked for are brought to this machine in a thread of their own: one at a time of each
+name, seen by every viewer, stopped by whoever may start runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass, field
+
+from kdviz.errors import RequestError, Stopped
+from kdviz.models.hub import Downloads
+
+_SHARED = "_kdviz_fetching"
+_guard = threading.Lock()
+
+
+@dataclass
+class Fetch:
+    """One model on its way: bytes so far and in all (0 until they are known), and how it ended."""
+
+    name: str
+    done: int = 0
+    total: int = 0
+    is_over: bool = False
+    error: str | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+def begin_fetch(name: str, *, most_bytes: int) -> Fetch:
+    """Start bringing the model called `name` here, where nobody does already. The caller has asked for
+    permission.
+    """
+    with _guard:
+        known = _all().get(name)
+        if known and not known.is_over:
+            return known
+        fetch = _all()[name] = Fetch(name)
+    threading.Thread(target=_fetch, args=(fetch, most_bytes), name="kdviz-fetch", daemon=True).start()
+    return fetch
+
+
+def fetch_of(name: str) -> Fetch | None:
+    """The newest attempt to bring that model here."""
+    return _all().get(name)
+
+
+def _fetch(fetch: Fetch, most_bytes: int) -> None:
+    from kdviz.models.checkpoint import resolve
+
+    def progress(done: int, total: int) -> None:
+        fetch.done, fetch.total = done, total
+
+    def check_stop() -> None:
+        if fetch.stop.is_set():
+            raise Stopped
+
+    try:
+        resolve(
+            fetch.name,
+            downloads=Downloads(most_bytes=most_bytes, progress=progress, check_stop=check_stop),
+        )
+    except Stopped:
+        fetch.error = "the download was stopped; what came is kept and continued the next time"
+    except (RequestError, OSError) as error:
+        fetch.error = str(error)
+    finally:
+        fetch.is_over = True
+
+
+def _all() -> dict[str, Fetch]:
+    """On `sys` for the reason given at `kdviz.jobs.queue.shared`."""
+    return sys.__dict__.setdefault(_SHARED, {})

@@ -1,0 +1,157 @@
+"""The check of a run's checkpoints that page, plan and run share: made before anything is made.
+
+It ends where a run would otherwise fail late, or go on with other words than it says: the tokenizer is built
+and encodes a text (or a pair), none of its tokens lies beyond the model's table, every parameter of the
+encoder is in the weights, a student's own checkpoint has the teacher's words, and the classes of a
+fine-tuned teacher are those of the task.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from kdviz.config import RunConfig
+from kdviz.data.tokenizer_files import tokenizer_files
+from kdviz.errors import RequestError
+from kdviz.method.targets import compares_vectors
+from kdviz.models.checkpoint import Checkpoint, check_fit, resolve
+from kdviz.models.hub import Downloads
+from kdviz.models.labels import rows_by_name
+from kdviz.models.parameters import match_parameters
+from kdviz.models.refusals import Unusable
+from kdviz.tasks import TASKS, Task
+
+_TEXTS = ("The dog sees the cat.", "A cat is seen by the dog.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """The checkpoints of a run. `student` is None where the student starts from the teacher's.
+
+    `label_rows`: by the names in its config.json, the classifier's row of each class of the task; None where
+    it has no classifier of the task, or does not name its classes (with no epochs of fine-tuning their order
+    is then measured when the run begins).
+    """
+
+    teacher: Checkpoint
+    student: Checkpoint | None
+    label_rows: tuple[int, ...] | None
+
+    @property
+    def is_fine_tuned(self) -> bool:
+        """Whether the teacher's checkpoint says of itself that it answers this task."""
+        return self.label_rows is not None
+
+
+def check_models(config: RunConfig, *, downloads: Downloads | None = None, thorough: bool = True) -> Models:
+    """Find the checkpoints that `config` names, and check them.
+
+    `downloads`: see `checkpoint.resolve`; without it nothing is fetched and nothing written. `thorough`
+    imports transformers (seconds, the first time); without it the tokenizer and the single parameters are
+    left unchecked, which is enough to draw a page while the libraries are being imported, never to start a
+    run. RequestError naming the setting at fault.
+    """
+    task = TASKS[config.task]
+    teacher = resolve(config.teacher, downloads=downloads)
+    student = None
+    if config.student_checkpoint:
+        student = resolve(config.student_checkpoint, field="student_checkpoint", downloads=downloads)
+    check_fit(teacher, student or teacher, config.max_length, compares_vectors=compares_vectors(config))
+    rows = rows_by_name(teacher.label_names, task)
+    if config.teacher_epochs == 0:
+        _check_classes(teacher, task, rows)
+    if thorough:
+        words = _check_loads(teacher, task, "teacher")
+        if student and _check_loads(student, task, "student_checkpoint") != words:
+            raise RequestError(
+                f"student_checkpoint: its vocabulary must be the teacher's; {student.name} and "
+                f"{teacher.name} have {student.vocab_size} tokens each, but not the same ones",
+                field="student_checkpoint",
+            )
+    return Models(teacher=teacher, student=student, label_rows=rows)
+
+
+def _check_classes(teacher: Checkpoint, task: Task, rows: tuple[int, ...] | None) -> None:
+    """RequestError where a checkpoint that is to be used as it is does not answer the task."""
+    wanted = f"teacher_epochs: 0 needs a checkpoint already fine-tuned for the {task.num_labels} classes of "
+    if teacher.num_labels != task.num_labels:
+        raise RequestError(
+            f"{wanted}{task.title}, got {teacher.name} with {teacher.num_labels or 'no'} classes; give at "
+            "least 1 epoch",
+            field="teacher_epochs",
+        )
+    kind = teacher.config.get("problem_type")
+    if kind not in (None, "single_label_classification"):
+        raise RequestError(
+            f"{wanted}{task.title}, got {teacher.name}, whose problem_type is {str(kind)[:40]}; give at "
+            "least 1 epoch",
+            field="teacher_epochs",
+        )
+    if teacher.label_names and rows is None:
+        raise RequestError(
+            f"{wanted}{task.title} ({', '.join(task.labels)}), got {teacher.name} with the classes "
+            f"{', '.join(teacher.label_names)[:120]}; give at least 1 epoch",
+            field="teacher_epochs",
+        )
+
+
+def _check_loads(checkpoint: Checkpoint, task: Task, field: str) -> str:
+    """A digest of the vocabulary. RequestError where tokenizer or parameters cannot be used."""
+    stamps = tuple(
+        (path.name, path.stat().st_mtime_ns, path.stat().st_size)
+        for path in (*tokenizer_files(checkpoint.folder), checkpoint.folder / "config.json")
+    )
+    try:
+        digest = _tokenizer_words(checkpoint.folder, checkpoint.vocab_size, task.is_pair, stamps)
+        _check_parameters(checkpoint.folder, checkpoint.weights_sha256, stamps)
+    except Unusable as error:
+        raise RequestError(f"{field}: {checkpoint.folder}: {error}", field=field) from None
+    except RequestError as error:
+        raise RequestError(f"{field}: {str(error).partition(': ')[2]}", field=field) from None
+    return digest
+
+
+@lru_cache(maxsize=64)
+def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: tuple) -> str:
+    """Build the tokenizer and encode a text or a pair; a digest of its words and their ids."""
+    from kdviz.data.encoded import Tokenizer
+
+    tokenizer = Tokenizer(folder, 32)
+    words = tokenizer.vocabulary
+    beyond = sorted((number, word) for word, number in words.items() if number >= vocab_size)
+    if beyond:
+        more = f" and {len(beyond) - 1} more tokens" if len(beyond) > 1 else ""
+        raise Unusable(
+            f"the tokenizer has tokens beyond the model's vocabulary of {vocab_size}: {beyond[0][1]!r} is "
+            f"number {beyond[0][0]}{more}; choose a checkpoint with its own tokenizer"
+        )
+    if tokenizer.pad_id >= vocab_size:
+        raise Unusable(
+            f"its padding token is number {tokenizer.pad_id}, beyond the model's vocabulary of {vocab_size}"
+        )
+    try:
+        ids, types, _ = tokenizer.encode(*(_TEXTS if is_pair else _TEXTS[:1]))
+    except Exception as error:  # a template or a model of the tokenizer's that does not fit its words
+        raise Unusable(
+            f"the tokenizer cannot encode a {'pair' if is_pair else 'text'} ({type(error).__name__}: "
+            f"{str(error)[:120]})"
+        ) from None
+    if len(ids) < 3 or len(ids) != len(types):
+        raise Unusable(
+            f"the tokenizer makes {len(ids)} tokens of {_TEXTS[0]!r}; choose one of the model's own"
+        )
+    digest = hashlib.sha256(repr(sorted(words.items())).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _check_parameters(folder: Path, weights_sha256: str, stamps: tuple) -> None:
+    from kdviz.models.build import parameter_shapes, transformers_config
+    from kdviz.models.checkpoint import inspect
+
+    checkpoint = inspect(str(folder), folder)
+    shapes = parameter_shapes(transformers_config(folder, checkpoint.num_labels or 2))
+    match_parameters(checkpoint.family, shapes, checkpoint.weights, checkpoint.encoder_prefix)

@@ -1,0 +1,99 @@
+"""The child process of `hub`: fetches files of one model into the hub's cache, as its parent tells it to.
+
+One JSON object a line. In: {"repo", "revision"}, then any number of {"get": [names], "most_bytes"}. Out:
+{"files": {name: bytes}} first, then for each get {"bytes": so far} now and then and {"folder": snapshot}; or
+{"error": one line} and the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+from kdviz.data.hub_reader import GaveUp, no_endless_retries
+
+CHUNK_BYTES = 1 << 18
+MOST_TRIES = 6
+SECONDS_BETWEEN_LINES = 0.2
+
+
+class TooLarge(Exception):
+    """More bytes came than the files were said to have."""
+
+
+def main() -> None:
+    """Answer the lines on standard input; whatever libraries print goes to standard error."""
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def tell(answer: dict) -> None:
+        print(json.dumps(answer), file=output, flush=True)
+
+    try:
+        from huggingface_hub import HfApi, constants
+
+        constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES  # a slow line shows progress, too
+        no_endless_retries(MOST_TRIES)
+        asked = json.loads(sys.stdin.readline())
+        about = HfApi().model_info(asked["repo"], revision=asked["revision"], files_metadata=True, timeout=10)
+        tell({"files": {file.rfilename: file.size for file in about.siblings or ()}})
+        for line in sys.stdin:
+            tell({"folder": _fetch(asked["repo"], asked["revision"], tell=tell, **json.loads(line))})
+    except BaseException as error:  # the parent needs one line of whatever happened
+        tell({"error": _reason(error)})
+
+
+def _fetch(repo: str, revision: str, *, get: list[str], most_bytes: int, tell) -> str:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import tqdm
+
+    counted, told = 0, time.monotonic()
+
+    class Counter(tqdm):
+        """The library's progress bar, never shown: it is told of every piece."""
+
+        def __init__(self, *args: object, **options: object):
+            super().__init__(*args, **{**options, "disable": True})
+            add(int(options.get("initial") or 0))
+
+        def update(self, n: float | None = 1) -> None:
+            add(int(n or 0))
+
+    def add(num_bytes: int) -> None:
+        nonlocal counted, told
+        counted += num_bytes
+        if counted > most_bytes:
+            raise TooLarge
+        if time.monotonic() - told > SECONDS_BETWEEN_LINES:
+            told = time.monotonic()
+            tell({"bytes": counted})
+
+    folder = ""
+    for name in get:
+        before = counted
+        path = hf_hub_download(repo, name, revision=revision, etag_timeout=5, tqdm_class=Counter)
+        folder = path[: -len(name)].rstrip("/\\")
+        if counted == before:  # it was in the cache
+            add(os.path.getsize(path))
+    return folder
+
+
+def _reason(error: BaseException) -> str:
+    kind = type(error).__name__
+    if isinstance(error, GaveUp):
+        return str(error)
+    if isinstance(error, TooLarge):
+        return "it sends more than it said it would"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if kind in ("RepositoryNotFoundError", "GatedRepoError") or status in (401, 403):
+        return "there is no such model, or it is private or gated (then log in with 'hf auth login' first)"
+    if kind in ("RevisionNotFoundError", "EntryNotFoundError", "RemoteEntryNotFoundError"):
+        return "there is no such revision or file"
+    text = " ".join(str(error).split())
+    return f"{kind}: {text[:160]}" if text else kind
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What a fine-tuned checkpoint's classes mean: which of them is which class of the task.
+
+The order of a classifier's rows is a convention of whoever trained it: RTE's entailment is class 0 on the
+hub's data set and class 1 in many checkpoints. It is read from the names in config.json's `id2label`, and
+where these say nothing (LABEL_0, LABEL_1) it is measured on the evaluation set.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdviz.tasks import Task, scores
+
+NAMES, MEASURED, TRAINED = "names", "measured", "trained"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelOrder:
+    """Where the task's classes are in a classifier: class `k` of the task is its row `rows[k]`.
+
+    `source`: NAMES (id2label says so), MEASURED (the order with the best score), TRAINED (the classifier was
+    trained by kdviz). `message` says it in one sentence, `scores` what each order measured reached.
+    """
+
+    rows: tuple[int, ...]
+    source: str
+    message: str
+    scores: dict[str, float]
+
+    def record(self) -> dict:
+        """JSON-ready."""
+        return {
+            "rows": list(self.rows),
+            "source": self.source,
+            "message": self.message,
+            "scores": self.scores,
+        }
+
+
+def label_names(config: dict, num_labels: int | None) -> tuple[str, ...] | None:
+    """The names of a classifier's classes in config.json; None where they say nothing or contradict
+    themselves.
+    """
+    named = config.get("id2label")
+    if not num_labels or not isinstance(named, dict) or len(named) != num_labels:
+        return None
+    try:
+        by_row = {int(row): str(name) for row, name in named.items()}
+        names = tuple(by_row[row] for row in range(num_labels))
+    except (KeyError, TypeError, ValueError):
+        return None
+    if len({_plain(name) for name in names}) < num_labels or any(_says_nothing(name) for name in names):
+        return None
+    backwards = config.get("label2id")
+    contradicted = (
+        isinstance(backwards, dict)
+        and set(backwards) == set(names)
+        and any(str(backwards[name]) != str(row) for row, name in enumerate(names))
+    )
+    return None if contradicted else names
+
+
+def rows_by_name(names: Sequence[str] | None, task: Task) -> tuple[int, ...] | None:
+    """The row of each of the task's classes; None where the names are not those of the task."""
+    if names is None or len(names) != task.num_labels:
+        return None
+    meant = [_class_meant(name, task) for name in names]
+    if sorted(number for number in meant if number is not None) != list(range(task.num_labels)):
+        return None
+    return tuple(meant.index(number) for number in range(task.num_labels))
+
+
+def order_by_names(names: Sequence[str], rows: tuple[int, ...], task: Task) -> LabelOrder:
+    listed = ", ".join(f"{number} = {name}" for number, name in enumerate(names))
+    same = rows == tuple(range(task.num_labels))
+    return LabelOrder(
+        rows=rows,
+        source=NAMES,
+        message=f"The teacher's classes are taken by their names ({listed}), "
+        + ("which is the task's own order." if same else "which is another order than the task's."),
+        scores={},
+    )
+
+
+def measured_order(logits: np.ndarray, labels: np.ndarray, task: Task) -> LabelOrder:
+    """The order of the classes under which a classifier without names answers best.
+
+    `logits` (n, classes) and `labels` (n,) of the evaluation set. The order as stored stands unless another
+    one is better by more than chance (three standard errors of the difference of two shares), because a
+    teacher that has learnt nothing must not be reversed by luck.
+    """
+    primary = task.primary_metric
+    orders = list(itertools.permutations(range(task.num_labels)))
+    found = {rows: scores(task, labels, logits[:, rows].argmax(-1)) for rows in orders}
+    right = {rows: float((logits[:, rows].argmax(-1) == labels).mean()) for rows in orders}
+    stored = orders[0]
+    best = max(orders, key=lambda rows: (right[rows], rows == stored))
+    margin = 3 * float(np.sqrt(0.5 / len(labels)))
+    chosen = best if right[best] - right[stored] > margin else stored
+    shown = {_order_name(rows, task): round(found[rows][primary], 4) for rows in orders}
+    listed = "; ".join(f"{name}: {score:.3f}" for name, score in shown.items())
+    others = [right[rows] for rows in orders if rows != chosen]
+    unclear = right[chosen] - max(others) <= margin
+    message = (
+        f"The checkpoint does not name its classes, so each order was measured on {len(labels)} evaluation "
+        f"examples ({primary}: {listed}). Taken: {_order_name(chosen, task)}, "
+    )
+    if unclear:
+        message += (
+            "as stored, though no order is better by more than chance: is this checkpoint fine-tuned for "
+            f"{task.title}?"
+        )
+    else:
+        message += "because it answers best" + (", as stored." if chosen == stored else ".")
+    return LabelOrder(rows=chosen, source=MEASURED, message=message, scores=shown)
+
+
+def _order_name(rows: tuple[int, ...], task: Task) -> str:
+    """The classes in the order of the classifier's rows."""
+    return ", ".join(f"{row} = {task.labels[rows.index(row)]}" for row in range(task.num_labels))
+
+
+def _plain(name: str) -> str:
+    """A name without case, camel case, underscores and hyphens."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return " ".join(re.sub(r"[\W_]+", " ", spaced.casefold()).split())
+
+
+def _says_nothing(name: str) -> bool:
+    """Whether a name is a number, or an answer to a question that it does not tell."""
+    return bool(re.fullmatch(r"(label|class|output)? ?\d*|yes|no|true|false|on|off", _plain(name)))
+
+
+def _class_meant(name: str, task: Task) -> int | None:
+    """The task's class that a name means, by the task's own words for it."""
+    plain = _plain(name)
+    for number, words in enumerate(task.all_names):
+        if plain in {_plain(word) for word in words}:
+            return number
+    if task.num_labels == 2:
+        for negation in ("not ", "non ", "no ", "un", "in", "dis"):
+            if plain.startswith(negation):
+                opposite = plain.removeprefix(negation)
+                for number, words in enumerate(task.all_names):
+                    if opposite in {_plain(word) for word in words}:
+                        return 1 - number
+    return None

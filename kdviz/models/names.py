@@ -1,0 +1,133 @@
+"""From what somebody typed or pasted to a checkpoint's place: a registry name, a folder, or a hub id."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdviz.errors import RequestError
+from kdviz.models.registry import TEACHERS
+
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb\u201e"
+_INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060\u202a\u202c"
+_HUB_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
+_HUB_ID = re.compile(rf"({_HUB_PART})/({_HUB_PART})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{{0,99}}))?")
+_HUB_URL = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(.*)", re.IGNORECASE)
+
+# Before 2024 these models had no owner in their name; caches still hold them under the short one.
+_OWNERS = (
+    ("distilbert-", "distilbert"),
+    ("distilroberta-", "distilbert"),
+    ("xlm-roberta-", "FacebookAI"),
+    ("roberta-", "FacebookAI"),
+    ("bert-base-", "google-bert"),
+    ("bert-large-", "google-bert"),
+    ("camembert-base", "almanach"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a checkpoint is: `folder`, or `hub_id` at `revision`. `name` is the text that means the same from
+    every working directory, as runs record it.
+    """
+
+    name: str
+    folder: Path | None = None
+    hub_id: str | None = None
+    revision: str = "main"
+
+    @property
+    def hub_names(self) -> tuple[str, ...]:
+        """The hub id, and the shorter one that it had before owners were part of every name."""
+        owner, _, short = (self.hub_id or "").partition("/")
+        if any(short.startswith(begin) and owner == known for begin, known in _OWNERS):
+            return (self.hub_id, short)
+        return (self.hub_id,)
+
+
+def place_of(text: str, *, field: str = "teacher") -> Place:
+    """The place that `text` means. Blanks, quotation marks, `~`, a file instead of its folder, a hub page's
+    address, `owner/name@revision` and names without their owner are understood. RequestError where nothing
+    of the kind is meant; no network, no look into the folder.
+    """
+    clean = text.strip().strip(_INVISIBLE).strip().strip(_QUOTES).strip()
+    if clean.lower() in TEACHERS:
+        return _registered(clean.lower())
+    if found := _HUB_URL.fullmatch(clean):
+        return _from_address(found[1], field, text)
+    if folder := _folder(clean):
+        return Place(name=str(folder), folder=folder)
+    if (found := _HUB_ID.fullmatch(clean)) and "--" not in clean and ".." not in clean:
+        return _on_hub(f"{found[1]}/{found[2]}", found[3])
+    owner = next((owner for begin, owner in _OWNERS if clean.lower().startswith(begin)), None)
+    if owner and (found := _HUB_ID.fullmatch(f"{owner}/{clean}")):
+        return _on_hub(f"{owner}/{found[2]}", found[3])
+    raise RequestError(f"{field}: {_not_a_place(clean, text)}", field=field)
+
+
+def _registered(name: str) -> Place:
+    return Place(name=name, hub_id=TEACHERS[name].location)
+
+
+def _on_hub(hub_id: str, revision: str | None) -> Place:
+    if revision in (None, "main"):
+        return Place(name=hub_id, hub_id=hub_id)
+    return Place(name=f"{hub_id}@{revision}", hub_id=hub_id, revision=revision)
+
+
+def _from_address(rest: str, field: str, text: str) -> Place:
+    """The model of a hub page: owner/name, then perhaps tree/REVISION, blob/REVISION/FILE, a query."""
+    parts = urllib.parse.unquote(rest.partition("?")[0].partition("#")[0]).strip("/").split("/")
+    if parts[0] in ("datasets", "spaces", "papers", "docs", "collections"):
+        raise RequestError(
+            f"{field}: expected the page of a model, got that of {parts[0]}: {text.strip()[:100]!r}",
+            field=field,
+        )
+    if len(parts) == 1:
+        return place_of(parts[0], field=field)
+    revision = parts[3] if len(parts) > 3 and parts[2] in ("tree", "blob", "resolve", "raw", "commit") else ""
+    return place_of("/".join(parts[:2]) + (f"@{revision}" if revision else ""), field=field)
+
+
+def _folder(clean: str) -> Path | None:
+    """The folder meant by a path, absolute; that of a file is the one it lies in."""
+    if not clean or "\0" in clean:
+        return None
+    if clean.startswith("file://"):
+        clean = urllib.parse.unquote(urllib.parse.urlsplit(clean).path)
+    for spelled in (clean, clean.replace("\\ ", " ")):
+        path = os.path.abspath(os.path.expanduser(spelled))
+        try:
+            if os.path.isdir(path):
+                return Path(path)
+            if os.path.isfile(path):
+                return Path(os.path.dirname(path))
+        except (OSError, ValueError):
+            return None
+    return None
+
+
+def _not_a_place(clean: str, text: str) -> str:
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", clean):
+        hint = "; that is a path of Windows, and this machine has no such folder"
+    elif clean.startswith(("/", "./", "../", "~", "file:")) or clean.count("/") > 1:
+        hint = _how_far(clean)
+    else:
+        close = difflib.get_close_matches(clean.lower(), TEACHERS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+    return (
+        f"expected one of {', '.join(TEACHERS)}, a local folder or a hub id owner/name, got "
+        f"{text.strip()[:100]!r}{hint}"
+    )
+
+
+def _how_far(clean: str) -> str:
+    """The part of a path that exists."""
+    path = Path(os.path.abspath(os.path.expanduser(clean.removeprefix("file://"))))
+    here = next((parent for parent in path.parents if parent.is_dir()), None)
+    return f"; there is {here}, but no {path.relative_to(here).parts[0][:60]!r} in it" if here else ""

@@ -1,0 +1,110 @@
+"""Files and folders that are not what they should be, told apart by what they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from pathlib import Path
+
+MOST_JSON_BYTES = 32 << 20
+_LFS = b"version https://git-lfs"
+
+
+class Unusable(ValueError):
+    """Why a file or folder cannot be used, in one line without a setting's name in front."""
+
+
+def read_json_object(path: Path) -> dict:
+    """The JSON object in a file. Unusable, with the cause, where it is none."""
+    check_file(path)
+    if path.stat().st_size > MOST_JSON_BYTES:
+        raise Unusable(f"{path} is larger than any {path.name} should be; get the checkpoint again")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise Unusable(
+            f"expected a readable {path.name}, got {type(error).__name__} in {path}; get the checkpoint again"
+        ) from None
+    if not isinstance(value, dict):
+        raise Unusable(f"expected an object in {path}, got {type(value).__name__}; get the checkpoint again")
+    return value
+
+
+def check_file(path: Path) -> None:
+    """Unusable where `path` is not the file it should be: a git-lfs pointer, a web page, a pipe, nothing."""
+    try:
+        kind = os.stat(path)
+        if not stat.S_ISREG(kind.st_mode):
+            raise Unusable(f"{path} is not a file; choose a complete checkpoint")
+        with open(path, "rb") as file:
+            begin = file.read(512)
+    except OSError as error:
+        raise Unusable(f"{path} cannot be read ({error.strerror}); choose a complete checkpoint") from None
+    if begin.startswith(_LFS):
+        raise Unusable(f"{path} is a git-lfs pointer, not the file itself: run 'git lfs pull' in its folder")
+    if begin.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        raise Unusable(f"{path} is a web page that was saved under this name; download the file itself")
+
+
+def one_line(error: object) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def what_is_there_instead(folder: Path) -> str:
+    """Why there are no weights to read, by what lies there."""
+    names = [name for name in _names_in(folder) if name not in _BESIDE_WEIGHTS]
+    expected = f"expected model.safetensors or pytorch_model.bin in {folder}, found none"
+    for ends, what in _OTHERS:
+        found = next((name for name in names if name.endswith(ends)), None)
+        if found:
+            return f"{expected} but {found[:100]}: {what}"
+    return f"{expected}; choose a folder with an encoder's weights"
+
+
+def what_folder_is_this(folder: Path) -> str:
+    """Why a folder without config.json is no checkpoint, and which one below it is."""
+    names = _names_in(folder)
+    begin = f"expected a readable config.json in {folder}, found none"
+    if "adapter_config.json" in names:
+        return f"{begin} but adapter_config.json: {_ADAPTER}"
+    if "snapshots" in names:
+        inside = [folder / "snapshots" / name for name in _names_in(folder / "snapshots")]
+        better = next((path for path in inside if (path / "config.json").exists()), folder / "snapshots")
+        return f"{begin}: this is the top folder of a hub cache; choose {better}"
+    below = [name for name in names if (folder / name / "config.json").exists()]
+    steps = [name for name in below if re.fullmatch(r"checkpoint-\d+", name)]
+    if steps:
+        last = max(steps, key=lambda name: int(name.split("-")[1]))
+        return f"{begin}: this is a Trainer's output folder; choose {folder / last}"
+    if below:
+        return f"{begin}; did you mean {folder / below[0]}?"
+    if not names:
+        return f"{begin}: the folder is empty"
+    return f"{begin}; choose a folder with an encoder's checkpoint"
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise Unusable(f"{folder} cannot be read ({error.strerror}); choose another folder") from None
+
+
+_ADAPTER = "an adapter (LoRA), which is no model by itself; merge it into its base model and save that"
+_BESIDE_WEIGHTS = {"training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "rng_state.pth"}
+_SAVE = "save them with transformers' save_pretrained"
+_OTHERS = (
+    (("adapter_model.safetensors", "adapter_model.bin", "adapter_config.json"), _ADAPTER),
+    ((".incomplete", ".part", ".crdownload"), "an unfinished download; get it again"),
+    (
+        tuple(f"-of-{number:05d}{end}" for number in range(1, 100) for end in (".safetensors", ".bin")),
+        "shards without their index (model.safetensors.index.json); get the checkpoint again",
+    ),
+    ((".h5", ".ckpt.index", ".ckpt"), f"TensorFlow's or Lightning's weights; {_SAVE}"),
+    ((".msgpack",), f"Flax's weights; {_SAVE}"),
+    ((".onnx", ".gguf", ".tflite"), "an exported model; choose the checkpoint it was made from"),
+    (("zero_to_fp32.py", ".distcp"), "the state of a distributed training; make one model of it first"),
+    ((".safetensors", ".bin", ".pt", ".pth"), "weights under another name; call them model.safetensors"),
+)

@@ -1,0 +1,58 @@
+"""A teacher that is not on this machine: brought here when somebody who may asks for it, never by itself."""
+
+import streamlit as st
+
+from kdviz.errors import RequestError
+from kdviz.jobs.fetching import Fetch, begin_fetch, fetch_of
+from kdviz.jobs.limits import Limits
+from kdviz.models.hub import NotHere
+from kdviz.ui.frame import identity as room
+from kdviz.ui.frame.look import plain
+
+_REFUSED = "distil.bring.refused"
+
+
+def bring_box(missing: NotHere) -> None:
+    """The button that brings the model, and while it comes a bar that moves by itself."""
+    fetch = fetch_of(missing.place.name)
+    under_way = fetch is not None and not fetch.is_over
+    st.fragment(_bar, run_every=1.0 if under_way else None)(missing, under_way)
+
+
+def _bar(missing: NotHere, was_under_way: bool) -> None:
+    name, fetch = missing.place.name, fetch_of(missing.place.name)
+    refusal = room.room().refusal("start", room.visitor())
+    if fetch is not None and not fetch.is_over:
+        st.progress(fetch.share, text=_words(fetch))
+        if st.button("Stop the download", key="distil.bring.stop", disabled=bool(refusal)):
+            fetch.stop.set()
+        return
+    if was_under_way:
+        st.rerun()  # it is here, or it is clear why not
+    if fetch is not None and fetch.error:
+        st.error(plain(fetch.error), icon=":material/cloud_off:")
+    most = Limits.from_environment().download_bytes
+    if st.button(
+        f"Download {plain(name)} to this machine",
+        icon=":material/download:",
+        key="distil.bring.start",
+        disabled=bool(refusal),
+        help=f"Its size is asked first; at most {most / 1e9:.1f} GB are fetched.",
+    ):
+        try:
+            room.room().require("start", room.visitor())
+        except RequestError as error:
+            st.session_state[_REFUSED] = str(error)
+        else:
+            begin_fetch(name, most_bytes=most)
+        st.rerun()
+    if refusal:
+        st.caption(f":material/lock: {refusal}")
+    elif refused := st.session_state.pop(_REFUSED, None):
+        st.error(plain(refused))
+
+
+def _words(fetch: Fetch) -> str:
+    if not fetch.total:
+        return f"Asking for the size of {plain(fetch.name)} …"
+    return f"Downloading {plain(fetch.name)}: {fetch.done / 1e6:,.0f} of {fetch.total / 1e6:,.0f} MB"

@@ -1,0 +1,382 @@
+"""Checkpoints as people have them: read where they can be, refused in one line where not, and never run."""
+
+import json
+import os
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import write_tiny_checkpoint
+from safetensors.torch import load_file, save_file
+
+from kdviz.config import RunConfig
+from kdviz.errors import RequestError
+from kdviz.models.build import load_classifier
+from kdviz.models.check import check_models
+from kdviz.models.weights_files import find_weights
+
+
+@pytest.fixture
+def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+
+
+def change_json(path: Path, **changes: object) -> None:
+    """Replace keys; those that become ... are removed."""
+    value = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({key: item for key, item in value.items() if item is not ...}))
+
+
+def change_weights(folder: Path, change) -> None:
+    path = folder / "model.safetensors"
+    tensors = {name: tensor.contiguous().clone() for name, tensor in change(load_file(path)).items()}
+    save_file(tensors, path, {"format": "pt"})
+
+
+def check(folder: Path, **settings: object):
+    return check_models(RunConfig(teacher=str(folder), max_length=32, **settings))
+
+
+def refused(folder: Path, match: str, **settings: object) -> str:
+    """The check refuses in one line, and leaves the folder as it was."""
+    before = sorted(folder.rglob("*")) if folder.is_dir() else None
+    with pytest.raises(RequestError, match=match) as caught:
+        check(folder, **settings)
+    assert "\n" not in str(caught.value) and caught.value.field in ("teacher", "teacher_epochs")
+    assert before is None or sorted(folder.rglob("*")) == before
+    return str(caught.value)
+
+
+def shards(folder: Path, suffix: str, write, num: int = 3) -> dict[str, str]:
+    """Cut model.safetensors in shards with an index; the index' weight_map."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    stem = "model" if suffix == "safetensors" else "pytorch_model"
+    weight_map = {}
+    for number in range(num):
+        name = f"{stem}-{number + 1:05d}-of-{num:05d}.{suffix}"
+        part = {key: value for place, (key, value) in enumerate(tensors.items()) if place % num == number}
+        write(part, folder / name)
+        weight_map |= dict.fromkeys(part, name)
+    index = {"metadata": {"total_size": 1}, "weight_map": weight_map}
+    (folder / f"{stem}.{suffix}.index.json").write_text(json.dumps(index))
+    return weight_map
+
+
+def as_bin(folder: Path, **options: object) -> None:
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin", **options)
+    (folder / "model.safetensors").unlink()
+
+
+def old_names(tensors: dict) -> dict:
+    return {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
+        for name, value in tensors.items()
+    }
+
+
+def with_heads(tensors: dict) -> dict:
+    """As the pre-training checkpoints of the hub: prefix, masked-word and next-sentence heads, counters."""
+    return {
+        **{f"bert.{name}": value for name, value in tensors.items()},
+        "bert.embeddings.position_ids": torch.arange(64)[None],
+        "cls.predictions.bias": torch.zeros(30522),
+        "cls.predictions.transform.dense.weight": torch.zeros(32, 32),
+        "cls.seq_relationship.weight": torch.zeros(2, 32),
+    }
+
+
+FORMS = {
+    "old names": lambda folder: change_weights(folder, old_names),
+    "prefix and other heads": lambda folder: change_weights(folder, with_heads),
+    "data parallel": lambda folder: change_weights(
+        folder, lambda tensors: {f"module.bert.{name}": value for name, value in tensors.items()}
+    ),
+    "compiled": lambda folder: change_weights(
+        folder, lambda tensors: {f"_orig_mod.module.{name}": value for name, value in tensors.items()}
+    ),
+    "an outer model's prefix": lambda folder: change_weights(
+        folder, lambda tensors: {f"model.bert.{name}": value for name, value in tensors.items()}
+    ),
+    "shards": lambda folder: shards(folder, "safetensors", save_file),
+    "bin": as_bin,
+    "bin of before 2020": lambda folder: as_bin(folder, _use_new_zipfile_serialization=False),
+    "bin in shards": lambda folder: shards(folder, "bin", torch.save),
+    "bin with old names and heads": lambda folder: (
+        change_weights(folder, lambda tensors: with_heads(old_names(tensors))),
+        as_bin(folder),
+    ),
+    "float64": lambda folder: change_weights(
+        folder, lambda tensors: {name: value.double() for name, value in tensors.items()}
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_weights_in_every_form_are_the_same_model(copy, tiny_checkpoint, form):
+    """A tensor not found under its name would be drawn at random, with a warning that nobody reads."""
+    FORMS[form](copy)
+    models = check(copy)
+    assert models.teacher.num_layers == 4 and models.teacher.num_labels is None
+    original = load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0))
+    loaded = load_classifier(copy, 2, torch.Generator().manual_seed(0))
+    for name, tensor in original.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("form", ["safetensors", "bin"])
+def test_half_precision_is_read_into_float32(copy, tiny_checkpoint, dtype, form):
+    """Half precision that stayed half would change every number of the run."""
+    change_weights(copy, lambda tensors: {name: value.to(dtype) for name, value in tensors.items()})
+    change_json(copy / "config.json", dtype=str(dtype).removeprefix("torch."))
+    if form == "bin":
+        as_bin(copy)
+    check(copy)
+    loaded, original = (load_classifier(folder, 2).state_dict() for folder in (copy, tiny_checkpoint))
+    for name, tensor in original.items():
+        if not name.startswith("classifier"):
+            assert loaded[name].dtype == torch.float32
+            assert torch.equal(loaded[name], tensor.to(dtype).float()), name
+
+
+def test_a_vocabulary_padded_beyond_the_tokenizers_is_used(minilm_folder, tmp_path):
+    """Tables are rounded up to a multiple of 8 or 64 for speed; the rows are never asked for."""
+    folder = write_tiny_checkpoint(tmp_path / "padded", minilm_folder, vocab_size=30528)
+    assert check(folder).teacher.vocab_size == 30528
+
+
+def test_safetensors_come_before_the_pickle_beside_them(copy):
+    """Most repositories hold both; the pickle need not even be opened."""
+    torch.save({"nonsense": torch.zeros(1)}, copy / "pytorch_model.bin")
+    assert [path.name for path in find_weights(copy).files] == ["model.safetensors"]
+    check(copy)
+
+
+def test_a_folder_anywhere_and_a_cache_of_links(copy, tmp_path):
+    """Blanks and letters of any script in a path, and the hub's cache, which is made of symbolic links."""
+    far = tmp_path / "my models ü" / "модель 模型"
+    far.mkdir(parents=True)
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    for number, path in enumerate(sorted(copy.iterdir())):
+        path.rename(blobs / str(number))
+        (far / path.name).symlink_to(os.path.relpath(blobs / str(number), far))
+    assert check(far).teacher.folder == far
+    load_classifier(far, 2)
+
+
+class Bomb:
+    """Code that runs when it is unpickled by anything that unpickles."""
+
+    def __init__(self, target: Path):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.target),)
+
+
+def cut(path: Path, keep: float) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+
+
+def point_elsewhere(folder: Path) -> None:
+    weight_map = shards(folder, "safetensors", save_file)
+    first, second = sorted(set(weight_map.values()))[:2]
+    moved = {name: second if file == first else file for name, file in weight_map.items()}
+    change_json(folder / "model.safetensors.index.json", weight_map=moved)
+
+
+def outside(folder: Path) -> None:
+    weight_map = shards(folder, "safetensors", save_file)
+    change_json(
+        folder / "model.safetensors.index.json",
+        weight_map={name: f"../{folder.name}/{file}" for name, file in weight_map.items()},
+    )
+
+
+def lose_a_shard(folder: Path) -> None:
+    shards(folder, "safetensors", save_file)
+    (folder / "model-00002-of-00003.safetensors").unlink()
+
+
+def bomb(folder: Path, **options: object) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"a": torch.zeros(1), "b": Bomb(folder / "exploded")}, folder / "pytorch_model.bin", **options)
+
+
+def bare_bomb(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(folder / "exploded")))
+
+
+def compressed(folder: Path) -> None:
+    as_bin(folder)
+    packed = folder / "packed.zip"
+    with (
+        zipfile.ZipFile(folder / "pytorch_model.bin") as old,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry))
+    packed.replace(folder / "pytorch_model.bin")
+
+
+def training_state(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save({"epoch": 3, "state_dict": tensors}, folder / "pytorch_model.bin")
+
+
+def a_nan(folder: Path, value: float = float("nan"), dtype: torch.dtype = torch.float32) -> None:
+    def change(tensors: dict) -> dict:
+        tensors["encoder.layer.1.output.dense.bias"][3] = value
+        return {name: tensor.to(dtype) for name, tensor in tensors.items()}
+
+    change_weights(folder, change)
+
+
+def only(folder: Path, files: dict[str, str]) -> None:
+    """Nothing but these files."""
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_text(content)
+
+
+def into(folder: Path, below: str) -> None:
+    """Move the checkpoint below its own folder."""
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    (folder / below).parent.mkdir(parents=True)
+    aside.rename(folder / below)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "ab" * 32 + "\nsize 440449768\n"
+HOSTILE = {
+    "cut in the middle": (lambda f: cut(f / "model.safetensors", 0.5), "damaged"),
+    "cut header": (lambda f: cut(f / "model.safetensors", 0.001), "damaged"),
+    "empty": (lambda f: cut(f / "model.safetensors", 0), "damaged"),
+    "cut bin": (lambda f: (as_bin(f), cut(f / "pytorch_model.bin", 0.5)), "damaged"),
+    "cut old bin": (
+        lambda f: (as_bin(f, _use_new_zipfile_serialization=False), cut(f / "pytorch_model.bin", 0.5)),
+        "damaged",
+    ),
+    "code": (bomb, "asks for (posix|nt).mkdir; none of its code was run"),
+    "code of before 2020": (lambda f: bomb(f, _use_new_zipfile_serialization=False), "asks for .*mkdir"),
+    "nothing but code": (bare_bomb, "pickled weights are not read where they are more than tensors"),
+    "a compressed bin": (compressed, "not as torch writes it"),
+    "a training state": (training_state, "training state, its weights under 'state_dict'"),
+    "an index that is wrong": (point_elsewhere, "index .* which does not have it"),
+    "an index that leads outside": (outside, "files of the same folder"),
+    "a lost shard": (lose_a_shard, "come in 3 files, 'model-00002-of-00003.safetensors' is missing"),
+    "shards without an index": (
+        lambda f: (shards(f, "safetensors", save_file), (f / "model.safetensors.index.json").unlink()),
+        "shards without their index",
+    ),
+    "a pointer for weights": (lambda f: (f / "model.safetensors").write_text(POINTER), "git-lfs pointer"),
+    "a pointer for the tokenizer": (lambda f: (f / "tokenizer.json").write_text(POINTER), "git-lfs pointer"),
+    "a pointer for the config": (lambda f: (f / "config.json").write_text(POINTER), "git-lfs pointer"),
+    "a web page": (lambda f: (f / "model.safetensors").write_text("<!DOCTYPE html><p>404"), "web page"),
+    "a pipe": (
+        lambda f: ((f / "model.safetensors").unlink(), os.mkfifo(f / "model.safetensors")),
+        "is not a file",
+    ),
+    "a dangling link": (
+        lambda f: ((f / "model.safetensors").unlink(), (f / "model.safetensors").symlink_to("nowhere")),
+        "cannot be read",
+    ),
+    "a deep config": (lambda f: (f / "config.json").write_text("[" * 100_000), "readable config.json"),
+    "a config that is a list": (lambda f: (f / "config.json").write_text("[]"), "expected an object"),
+    "no model_type": (lambda f: change_json(f / "config.json", model_type=...), "key model_type is missing"),
+    "another family": (lambda f: change_json(f / "config.json", model_type="gpt2"), "known encoder family"),
+    "a million layers": (lambda f: change_json(f / "config.json", num_hidden_layers=10**6), "layers"),
+    "fewer layers": (lambda f: change_json(f / "config.json", num_hidden_layers=2), "2 layers, and the .* 4"),
+    "a decoder": (lambda f: change_json(f / "config.json", is_decoder=True), "is_decoder"),
+    "relative positions": (
+        lambda f: change_json(f / "config.json", position_embedding_type="relative_key_query"),
+        "position_embedding_type",
+    ),
+    "relative positions, silently": (
+        lambda f: change_weights(
+            f,
+            lambda t: t | {"encoder.layer.0.attention.self.distance_embedding.weight": torch.randn(127, 8)},
+        ),
+        "distance_embedding.weight, which BERT .* does not have",
+    ),
+    "quantised": (
+        lambda f: change_json(f / "config.json", quantization_config={"load_in_8bit": True}),
+        "quantised",
+    ),
+    "quantised weights": (
+        lambda f: change_weights(
+            f,
+            lambda t: {
+                name: (value * 100).to(torch.int8) if name.endswith("query.weight") else value
+                for name, value in t.items()
+            },
+        ),
+        "quantised",
+    ),
+    "pruned": (lambda f: change_json(f / "config.json", pruned_heads={"0": [1]}), "pruned_heads"),
+    "an activation nobody knows": (lambda f: change_json(f / "config.json", hidden_act="nope"), "nope"),
+    "NaN": (a_nan, "layer.1.output.dense.bias holds numbers that are not finite"),
+    "infinity in half precision": (lambda f: a_nan(f, float("inf"), torch.bfloat16), "not finite"),
+    "NaN in a bin": (lambda f: (a_nan(f), as_bin(f)), "not finite"),
+    "a missing parameter": (
+        lambda f: change_weights(
+            f, lambda t: {n: v for n, v in t.items() if n != "encoder.layer.2.output.dense.weight"}
+        ),
+        "layer.2.output.dense.weight .*none",
+    ),
+    "an intermediate size that is not the weights'": (
+        lambda f: change_json(f / "config.json", intermediate_size=128),
+        r"\[128, 32\], got \[64, 32\]",
+    ),
+    "an adapter": (
+        lambda f: only(f, {"adapter_config.json": "{}", "adapter_model.safetensors": ""}),
+        r"adapter \(LoRA\)",
+    ),
+    "an adapter that is not merged": (
+        lambda f: change_weights(
+            f, lambda t: {n.replace("query.weight", "query.base_layer.weight"): v for n, v in t.items()}
+        ),
+        "not merged",
+    ),
+    "the top of a hub cache": (lambda f: into(f, "snapshots/abc"), "choose .*snapshots/abc"),
+    "a Trainer's output": (lambda f: into(f, "checkpoint-500"), "choose .*checkpoint-500"),
+    "one folder too high": (lambda f: into(f, "0_Transformer"), "did you mean .*0_Transformer"),
+    "an empty folder": (lambda f: (shutil.rmtree(f), f.mkdir()), "the folder is empty"),
+    "other weights": (
+        lambda f: (f / "model.safetensors").rename(f / "tf_model.h5"),
+        "TensorFlow",
+    ),
+    "no tokenizer": (
+        lambda f: [(f / name).unlink() for name in ("tokenizer.json", "vocab.txt")],
+        "expected tokenizer.json or vocab.txt",
+    ),
+    "a broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "tokenizer .*cannot be built"),
+    "a tokenizer that needs a package": (
+        lambda f: (
+            (f / "tokenizer.json").unlink(),
+            (f / "tokenizer_config.json").write_text(
+                '{"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mecab"}'
+            ),
+        ),
+        "cannot be built .*needs the package|cannot be built",
+    ),
+    "no token types": (lambda f: change_json(f / "config.json", type_vocab_size=0), "type_vocab_size"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_what_cannot_be_used_is_refused_in_one_line_that_names_the_cause(copy, case):
+    """Each of these folders is one that people have; a line about another cause sends them the wrong way."""
+    change, match = HOSTILE[case]
+    change(copy)
+    refused(copy, match)
+    assert not (copy / "exploded").exists()

@@ -1,0 +1,274 @@
+"""Models of the hub: laid out as their repositories are, fetched only with leave, and found in the cache."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from hub_server import hub_server
+from safetensors.torch import load_file, save
+
+from kdviz.errors import RequestError
+from kdviz.models.build import load_classifier
+from kdviz.models.checkpoint import resolve
+from kdviz.models.hub import Downloads, NotHere
+from kdviz.models.registry import TEACHERS
+
+BERT_BASE = "google-bert/bert-base-uncased"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    """Every test starts with an empty cache, and finds no endpoint unless it sets one."""
+    for name in (
+        "HF_HUB_CACHE",
+        "HUGGINGFACE_HUB_CACHE",
+        "HF_HUB_OFFLINE",
+        "TRANSFORMERS_OFFLINE",
+        "HF_TOKEN",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    return tmp_path / "hf" / "hub"
+
+
+@pytest.fixture(scope="module")
+def files(tiny_checkpoint) -> dict[str, bytes]:
+    """A checkpoint's files by name."""
+    return {path.name: path.read_bytes() for path in tiny_checkpoint.iterdir()}
+
+
+def pickled(tensors: dict, **options: object) -> bytes:
+    import io
+
+    content = io.BytesIO()
+    torch.save(tensors, content, **options)
+    return content.getvalue()
+
+
+def as_published(name: str, files: dict[str, bytes], tiny_checkpoint: Path) -> dict[str, bytes]:
+    """The files of a registry teacher's repository on its main branch: which kinds, under which names.
+
+    Google's small BERTs and MiniLM-L12 were published before safetensors: a pickle of the format of before
+    2020, old LayerNorm names, the pre-training heads, a vocabulary and no tokenizer.json. BERT-base has
+    everything, once in each framework's format.
+    """
+    tensors = load_file(tiny_checkpoint / "model.safetensors")
+    names = (("LayerNorm.weight", "LayerNorm.gamma"), ("LayerNorm.bias", "LayerNorm.beta"))
+    old = {}
+    for key, value in tensors.items():
+        for new_name, old_name in names:
+            key = key.replace(new_name, old_name)
+        old[f"bert.{key}"] = value
+    old |= {"cls.predictions.bias": torch.zeros(30522), "cls.seq_relationship.weight": torch.zeros(2, 32)}
+    small = {"config.json": files["config.json"], "vocab.txt": files["vocab.txt"], "README.md": b"# about"}
+    if name == "bert-base":
+        return {
+            **small,
+            "tokenizer.json": files["tokenizer.json"],
+            "tokenizer_config.json": files["tokenizer_config.json"],
+            "model.safetensors": save(old, {"format": "pt"}),
+            "pytorch_model.bin": b"x" * 5_000_000,
+            "tf_model.h5": b"x" * 5_000_000,
+            "coreml/fill-mask/model.mlmodel": b"x" * 1000,
+        }
+    return {
+        **small,
+        "pytorch_model.bin": pickled(old, _use_new_zipfile_serialization=False),
+        "flax_model.msgpack": b"x" * 5_000_000,
+    }
+
+
+@pytest.mark.parametrize("name", [name for name, entry in TEACHERS.items() if entry.location])
+def test_every_hub_teacher_of_the_registry_loads_as_it_is_published(
+    monkeypatch, own_cache, files, tiny_checkpoint, name
+):
+    """Four of them have no safetensors: a registry that offers what does not load is found out in class."""
+    repository = as_published(name, files, tiny_checkpoint)
+    told = []
+    with hub_server({}, models={TEACHERS[name].location: repository}) as (endpoint, requests):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        found = resolve(name, downloads=Downloads(progress=lambda *each: told.append(each)))
+        asked = [request for request in requests if request.startswith("GET") and "/resolve/" in request]
+        assert not any(end in request for request in asked for end in ("h5", "msgpack", "mlmodel", "README"))
+        assert ("safetensors" in "".join(asked)) == (name == "bert-base")
+    fetched = {Path(request).name for request in asked} - {"config.json"}
+    total = sum(len(repository[file]) for file in fetched)
+    assert told[0] == (0, total) and told[-1] == (total, total)
+    own = load_classifier(found.folder, 2, torch.Generator().manual_seed(0)).state_dict()
+    original = load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0)).state_dict()
+    assert all(torch.equal(own[key], value) for key, value in original.items())
+    # The server is gone: from the cache alone, and without leave.
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert resolve(name).folder == found.folder
+    assert found.folder.is_relative_to(own_cache)
+
+
+def test_without_leave_nothing_is_asked_of_anybody(monkeypatch, own_cache, files):
+    """A page's preview resolves what somebody types: that alone must not start a download."""
+    with hub_server({}, models={"somebody/model": files}) as (endpoint, requests):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        for name in ("somebody/model", "bert-base", "somebody/model@main"):
+            with pytest.raises(NotHere, match="not in the local cache of this machine") as caught:
+                resolve(name)
+            assert caught.value.field == "teacher"
+        assert requests == [] and not own_cache.exists()
+
+
+def test_config_and_sizes_come_before_weights(monkeypatch, own_cache, files):
+    """Half a gigabyte of a model that cannot be used, or of one that is too large, is not fetched first."""
+    gpt = {**files, "config.json": json.dumps({"model_type": "gpt2"}).encode()}
+    models = {
+        "a/gpt": gpt,
+        "a/large": files,
+        "a/none": {"README.md": b"#"},
+        "a/tf": {**files, "tf_model.h5": b""},
+    }
+    del models["a/tf"]["model.safetensors"]
+    with hub_server({}, models=models) as (endpoint, requests):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        for name, match in (
+            ("a/gpt", "known encoder family .*'gpt2'"),
+            ("a/large", "MB, and at most 1 MB may be fetched .KDVIZ_MAX_DOWNLOAD_BYTES"),
+            ("a/none", "no config.json"),
+            ("a/tf", "neither model.safetensors nor pytorch_model.bin .only tf_model.h5"),
+            ("a/missing", "no such model, or it is private"),
+            ("a/large@v9", "fetched"),
+        ):
+            with pytest.raises(RequestError, match=match) as caught:
+                resolve(name, downloads=Downloads(most_bytes=1_000_000))
+            assert "\n" not in str(caught.value)
+        assert not [request for request in requests if "safetensors" in request or "bin" in request]
+
+
+def test_a_hub_that_sends_more_than_it_says_is_left(monkeypatch, own_cache, files):
+    """Its sizes are what the limit was checked against."""
+    models = {"a/liar": files}
+    with hub_server({}, models=models, said_sizes={"model.safetensors": 1000}) as (endpoint, _):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(RequestError, match="sends more than it said"):
+            resolve("a/liar", downloads=Downloads(most_bytes=10_000_000))
+
+
+def test_a_download_can_be_stopped_and_is_continued(monkeypatch, own_cache, files):
+    """Whoever stops a download of minutes wants it to end now, and not to begin again the next time."""
+    told, begin = [], time.monotonic()
+
+    class Enough(Exception):
+        """Stop."""
+
+    def stop() -> None:
+        if told and told[-1][0] > 500_000:
+            raise Enough
+
+    with hub_server({}, models={"a/slow": files}, seconds_a_piece=0.02) as (endpoint, requests):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(Enough):
+            resolve("a/slow", downloads=Downloads(progress=lambda *each: told.append(each), check_stop=stop))
+        assert time.monotonic() - begin < 30 and told[-1][0] < told[-1][1]
+    with hub_server({}, models={"a/slow": files}) as (endpoint, requests):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        assert resolve("a/slow", downloads=Downloads()).num_layers == 4
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_who_forbids_the_network_is_named_and_obeyed(monkeypatch, files, variable):
+    """Either variable is how clusters say it; both are the ones in transformers' documentation."""
+    monkeypatch.setenv(variable, "1")
+    with hub_server({}, models={"a/model": files}) as (endpoint, requests):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(RequestError, match=f"{variable} forbids the network"):
+            resolve("a/model", downloads=Downloads())
+        assert requests == []
+
+
+def put_in_cache(cache: Path, name: str, checkpoint: Path, *, revision: str | None = "main") -> Path:
+    repository = cache / f"models--{name.replace('/', '--')}"
+    snapshot = Path(shutil.copytree(checkpoint, repository / "snapshots" / ("c" * 40)))
+    if revision:
+        (repository / "refs").mkdir()
+        (repository / "refs" / revision).write_text("c" * 40)
+    return snapshot
+
+
+@pytest.mark.parametrize(
+    ("cached", "asked"),
+    [
+        (BERT_BASE, "bert-base"),
+        ("bert-base-uncased", "bert-base"),
+        ("bert-base-uncased", BERT_BASE),
+        ("bert-base-uncased", "bert-base-uncased"),
+        (BERT_BASE, "bert-base-uncased"),
+        (BERT_BASE, f"https://huggingface.co/{BERT_BASE}"),
+        (BERT_BASE, f"huggingface.co/{BERT_BASE}/tree/main"),
+        (BERT_BASE, f" '{BERT_BASE}@main' "),
+        ("distilbert-base-cased", "distilbert/distilbert-base-cased"),
+        ("roberta-base", "FacebookAI/roberta-base"),
+    ],
+)
+def test_the_cache_is_found_by_every_name_a_model_has_had(own_cache, tiny_checkpoint, cached, asked):
+    """Caches of years ago hold models without an owner in their name; people type what they remember."""
+    snapshot = put_in_cache(own_cache, cached, tiny_checkpoint)
+    assert resolve(asked).folder == snapshot
+
+
+def test_a_revision_is_found_by_its_name_or_its_commit(own_cache, tiny_checkpoint):
+    """A pinned revision that fell back to main would be another model."""
+    snapshot = put_in_cache(own_cache, "a/model", tiny_checkpoint, revision="v2")
+    assert resolve("a/model@v2").folder == snapshot == resolve(f"a/model@{'c' * 40}").folder
+    assert resolve("https://huggingface.co/a/model/blob/v2/config.json").name == "a/model@v2"
+    with pytest.raises(NotHere):
+        resolve("a/model@v1")
+
+
+def test_a_cache_with_one_snapshot_and_no_reference_is_used(own_cache, tiny_checkpoint):
+    """A cache that was copied without its small files still holds the model."""
+    snapshot = put_in_cache(own_cache, "a/model", tiny_checkpoint, revision=None)
+    assert resolve("a/model").folder == snapshot
+
+
+def test_paths_as_they_are_pasted(monkeypatch, tmp_path, tiny_checkpoint):
+    """Blanks, quotation marks, a file instead of its folder, a tilde that no shell expanded."""
+    home = tmp_path / "home"
+    folder = Path(shutil.copytree(tiny_checkpoint, home / "my models" / "bert"))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    for text in (
+        f"  {folder}\t",
+        f'"{folder}"',
+        f"'{folder}/'",
+        f"\u201c{folder}\u201d",
+        f"{folder}/config.json",
+        f"{folder}/model.safetensors",
+        "~/my models/bert",
+        "my models/bert",
+        str(folder).replace(" ", "\\ "),
+        folder.as_uri(),
+    ):
+        assert resolve(text).folder == folder, text
+        assert resolve(text).name == str(folder), "a run is resumed from another working directory"
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("C:\\models\\bert", "path of Windows"),
+        ("~/nowhere/bert", "no 'nowhere' in it"),
+        ("minilm", "did you mean minilm-l6"),
+        ("https://huggingface.co/datasets/nyu-mll/glue", "that of datasets"),
+        ("a/b/c", "a local folder or a hub id"),
+        ("", "expected one of minilm-l6"),
+        ("../..//../..", "readable config.json"),
+        ("a--b/c", "expected one of"),
+        ("x\x00y", "expected one of"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_with_a_hint(monkeypatch, tmp_path, text, match):
+    """A list of seven registry names does not help whoever mistyped the eighth letter of a path."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError, match=match) as caught:
+        resolve(text)
+    assert "\n" not in str(caught.value)
