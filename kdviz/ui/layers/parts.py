@@ -49,6 +49,11 @@ def curves(scene: Scene) -> None:
     drawn = [
         _curves_of(run, name, scene.view.over) for run, name in zip(runs, distinct_names(runs), strict=True)
     ]
+    if any(each.cls_distance.size and np.isnan(each.cls_distance).all() for each in drawn if each):
+        st.caption(
+            "CLS distance is missing where teacher and student hand on vectors of different widths: between "
+            "those there is no angle."
+        )
     figure = remembered(
         layer_curves,
         [each for each in drawn if each is not None],
