@@ -1,6 +1,9 @@
 """Cached teacher outputs against the live teacher, their budgets, and files that are stale or damaged."""
 
 import os
+import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -162,6 +165,79 @@ def test_what_exceeds_the_budget_is_asked_live_and_the_reason_says_so(teacher, e
     assert isinstance(live, LiveOutputs) and "exceed the disk budget" in live.reason and not folder.exists()
 
 
+def files_of(folder: Path) -> dict[str, int]:
+    """Every stored array under `folder`'s teachers, with the time it was written."""
+    return {str(path): path.stat().st_mtime_ns for path in folder.parent.rglob("*.npy")}
+
+
+@pytest.mark.parametrize("disk", [NOTHING, 5000])
+def test_without_room_on_disk_nothing_is_written_and_nobodys_outputs_go(teacher, encoded, folder, disk):
+    """With cache_disk_mb 0 everything was written all the same, and another teacher's outputs deleted."""
+    outputs(teacher, encoded, folder.with_name("fedcba9876543210"))
+    before = files_of(folder)
+    kept = outputs(teacher, encoded, folder, disk=disk)
+    assert kept.is_kept and "in memory" in kept.reason and files_of(folder) == before and before
+    batch = encoded.batch(np.arange(9))
+    live = LiveOutputs(teacher, "live").gather(batch, NEEDS)
+    assert differences(kept.gather(batch, NEEDS), live, batch) < ROUNDING
+    more = Needs.of(cls={0, 1, 3}, maps={0, 3})
+    first = outputs(teacher, encoded, folder.with_name("fedcba9876543210"), needs=more, disk=disk)
+    assert files_of(folder) == before and set(first.gather(batch, more).readings["cls"]) == {0, 1, 3}, (
+        "what is stored is used, and the rest computed"
+    )
+
+
+def test_only_as_many_outputs_go_as_are_in_the_way(teacher, encoded, folder, monkeypatch):
+    """Every output that goes is minutes of somebody's next run; the one unused for longest goes first."""
+    others = [folder.with_name(f"{number}" * 16) for number in range(3)]
+    for age, other in enumerate(others):
+        outputs(teacher, encoded, other)
+        os.utime(next((other / "outputs").iterdir()), (1000 + age, 1000 + age))
+    size = sum(path.stat().st_size for path in others[0].rglob("*.npy"))
+    monkeypatch.setattr("kdviz.training.outputs_room._in_use", {})
+    outputs(teacher, encoded, folder, disk=4 * size + 10_000)
+    assert all(list(other.rglob("*.npy")) for other in others), "there is room for four"
+    shutil.rmtree(folder)
+    outputs(teacher, encoded, folder, disk=3 * size + 10_000)
+    assert [bool(list(other.rglob("*.npy"))) for other in (*others, folder)] == [False, True, True, True]
+
+
+def test_what_another_process_fills_is_not_removed_nor_waited_for_in_vain(teacher, encoded, folder):
+    """A run that makes room while another fills would take the ground from under it."""
+    other = folder.with_name("fedcba9876543210")
+    outputs(teacher, encoded, other)
+    place = next((other / "outputs").iterdir())
+    size = sum(path.stat().st_size for path in place.iterdir())
+    code = (
+        "import sys; from pathlib import Path; from kdviz.training.outputs_room import filling\n"
+        "with filling(Path(sys.argv[1]), print):\n    print('filling', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(place)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    ) as process:
+        try:
+            assert process.stdout.readline() == "filling\n"
+            kept = outputs(teacher, encoded, folder, disk=size + 4096)
+            assert place.exists() and kept.is_kept and not list(folder.rglob("*.npy"))
+
+            class Stop(Exception):
+                pass
+
+            def tick(share: float) -> None:
+                raise Stop
+
+            more = Needs.of(cls={0, 1, 3}, maps={0, 3})
+            with pytest.raises(Stop):
+                outputs(teacher, encoded, other, needs=more, tick=tick)
+        finally:
+            process.kill()
+    assert outputs(teacher, encoded, other, needs=more).is_kept, "the lock ends with the process"
+
+
 def test_a_strategy_that_needs_no_teacher_stores_nothing(teacher, encoded, folder):
     """The baseline must not depend on the teacher's outputs, nor report a disk that could not be written."""
     found = outputs(teacher, encoded, folder, needs=Needs(logits=False))
@@ -248,7 +324,7 @@ def test_sets_do_not_share_files(teacher, encoded, folder, tiny_checkpoint):
     )
 
 
-def test_outputs_stay_readable_when_another_run_makes_room(teacher, encoded, folder):
+def test_outputs_stay_readable_when_another_run_makes_room(teacher, encoded, folder, monkeypatch):
     """Files are removed under a tight budget; a run that began with them must reach its last stage."""
     mapped = outputs(teacher, encoded, folder, memory=0)
     batch = encoded.batch(np.arange(5))
@@ -257,7 +333,10 @@ def test_outputs_stay_readable_when_another_run_makes_room(teacher, encoded, fol
     size = sum(path.stat().st_size for path in place.iterdir())
     other = folder.with_name("fedcba9876543210")
     outputs(teacher, encoded, other, disk=size + 4096)
-    assert not place.exists(), "the oldest went"
+    assert place.exists() and not (other / "outputs").exists(), "used in this process: there is no room"
+    monkeypatch.setattr("kdviz.training.outputs_room._in_use", {})  # as another process sees it
+    outputs(teacher, encoded, other, disk=size + 4096)
+    assert not place.exists() and (other / "outputs").exists(), "the oldest went"
     assert differences(mapped.gather(batch, NEEDS), expected, batch) == 0
 
 

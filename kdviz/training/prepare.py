@@ -129,30 +129,37 @@ def prepare(
     if order := label_order(teacher_folder):
         writer.log.info("%s", order["message"])
         writer.add_to_config({"teacher_labels": order})
-    budget = dict(
-        folder=teacher_folder / "outputs",
-        memory_bytes=config.cache_memory_mb * MEBIBYTE,
-        disk_bytes=config.cache_disk_mb * MEBIBYTE,
-        mode=config.cache,
-    )
 
-    def outputs(encoded: EncodedSet, needs: Needs, **how: Any) -> TeacherOutputs:
+    def outputs(encoded: EncodedSet, needs: Needs, memory_bytes: int, **how: Any) -> TeacherOutputs:
+        budget = dict(
+            folder=teacher_folder / "outputs",
+            memory_bytes=memory_bytes,
+            disk_bytes=config.cache_disk_mb * MEBIBYTE,
+            mode=config.cache,
+        )
         return shared.once(
             (origin, "outputs", encoded.fingerprint, needs, *budget.values(), *how),
             lambda: teacher_outputs(teacher, encoded, needs, tick=tick("teacher_outputs"), **budget, **how),
         )
 
-    train_outputs = outputs(
-        train, training_needs(config, request.pairs), arithmetic=request.arithmetic.dtype, run_in=run_in
-    )
     wanted = evaluation_needs(
         [layer for _, layer in request.pairs],
         range(checkpoint.num_layers),
         measured_terms(config.terms if config.uses_internal_terms else ()),
     )
-    # Whatever the arithmetic of training, what is measured is measured in float32: a stranger can recompute
-    # it.
-    evaluation_outputs = {name: outputs(encoded, wanted) for name, encoded in evaluations.items()}
+    # One budget of memory for all sets of a run. Whatever the arithmetic of training, what is measured is
+    # measured in float32: a stranger can recompute it.
+    memory_left, evaluation_outputs = config.cache_memory_mb * MEBIBYTE, {}
+    for name, encoded in evaluations.items():
+        evaluation_outputs[name] = outputs(encoded, wanted, memory_left)
+        memory_left -= evaluation_outputs[name].memory_bytes
+    train_outputs = outputs(
+        train,
+        training_needs(config, request.pairs),
+        memory_left,
+        arithmetic=request.arithmetic.dtype,
+        run_in=run_in,
+    )
     return Prepared(
         config=config,
         task=request.task,

@@ -3,14 +3,15 @@
 A teacher never changes during distillation, so its logits, [CLS] vectors and attention log-probabilities of a
 set are computed once, in one fixed order whatever the run, and gathered by position: shuffling stays, and
 several runs share the files. Training's are computed in the arithmetic of the training steps, as a live
-teacher's would be, evaluation's in float32; each has its own files. Where they would not fit the budget the
-teacher is asked live. `TeacherOutputs.reason` says which and why.
+teacher's would be, evaluation's in float32; each has its own files. What fits the memory's budget is held
+there, and stored for the next run as far as the disk's budget has room; else it is mapped from files; where
+neither has room the teacher is asked live. `TeacherOutputs.reason` says which and why.
 """
 
 import os
-import shutil
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -22,15 +23,21 @@ from kdviz.data.encoded import Batch, EncodedSet
 from kdviz.method.targets import Answers, Needs
 from kdviz.method.terms import READINGS
 from kdviz.models.answer import RunIn, answer
+from kdviz.training.outputs_room import filling, make_room, now_in_use
 
 MEBIBYTE = 1 << 20
+Form = tuple[tuple[int, ...], type]
+"""(shape, dtype) of a file's array."""
 
 
 class TeacherOutputs(Protocol):
-    """Where a teacher's answers to a set come from. `reason` says which way and why."""
+    """Where a teacher's answers to a set come from. `reason` says which way and why, `memory_bytes` what they
+    take of the memory's budget.
+    """
 
     reason: str
     is_kept: bool
+    memory_bytes: int
 
     @property
     def logits(self) -> np.ndarray | None:
@@ -47,6 +54,7 @@ class LiveOutputs:
 
     is_kept = False
     logits = None
+    memory_bytes = 0
 
     def __init__(self, teacher: nn.Module, reason: str, run_in: RunIn = nullcontext):
         self.teacher, self.reason, self._run_in = teacher, reason, run_in
@@ -76,8 +84,17 @@ class KeptOutputs:
 
     is_kept = True
 
-    def __init__(self, arrays: dict[str, np.ndarray], encoded: EncodedSet, num_heads: int, *, reason: str):
+    def __init__(
+        self,
+        arrays: dict[str, np.ndarray],
+        encoded: EncodedSet,
+        num_heads: int,
+        *,
+        reason: str,
+        memory_bytes: int,
+    ):
         self._arrays, self.encoded, self.num_heads, self.reason = arrays, encoded, num_heads, reason
+        self.memory_bytes = memory_bytes
         self._map_offsets, self._lengths = _map_offsets(encoded, num_heads), encoded.lengths
 
     @property
@@ -153,53 +170,142 @@ def teacher_outputs(
     if not needs.logits and not needs.readings:
         return LiveOutputs(teacher, "none: this strategy asks the teacher nothing", run_in)
     config = teacher.config
-    shape = dict(
+    shape: dict[str, int] = dict(
         num_heads=config.num_attention_heads,
         hidden_size=config.hidden_size,
         num_map_layers=sum(READINGS[name].form == "map" for name, _ in needs.readings),
         num_cls_layers=sum(READINGS[name].form == "vector" for name, _ in needs.readings),
     )
     full, half = estimate_bytes(encoded, **shape), estimate_bytes(encoded, **shape, bytes_per_number=2)
+    asked = _Asked(teacher, encoded, needs, folder, arithmetic, run_in, tick)
     if full <= memory_bytes:
-        dtype, in_memory, size = np.float32, True, full
-    elif half <= disk_bytes:
-        dtype, in_memory, size = (
-            (np.float32, False, full) if full <= disk_bytes else (np.float16, False, half)
-        )
-    else:
-        return LiveOutputs(
-            teacher,
-            f"live: {half / MEBIBYTE:,.0f} MiB of outputs exceed the disk budget of "
-            f"{disk_bytes / MEBIBYTE:,.0f} MiB",
-            run_in,
-        )
-    place = folder / f"{encoded.fingerprint}-{arithmetic}-kept-{np.dtype(dtype).name}"
-    forms = _forms(teacher, encoded, needs, dtype)
-    names = list(forms)
-    try:
-        arrays = {name: _stored(place / f"{name}.npy", *forms[name], in_memory=in_memory) for name in names}
-        missing = [name for name in names if arrays[name] is None]
-        if missing:
-            _prune(folder.parent.parent, keep=place, budget_bytes=disk_bytes - size)
-            _compute(teacher, encoded, _missing(needs, missing), forms, place, run_in, tick)
-            arrays |= {
-                name: np.load(place / f"{name}.npy", mmap_mode=None if in_memory else "r", allow_pickle=False)
-                for name in missing
-            }
-        os.utime(place)
-    except OSError as error:
-        return LiveOutputs(teacher, f"live: the outputs could not be stored ({error.strerror})", run_in)
-    where = "in memory" if in_memory else "mapped from disk"
-    return KeptOutputs(
-        arrays,
-        encoded,
-        config.num_attention_heads,
-        reason=f"cached {where}: {size / MEBIBYTE:,.1f} MiB, {np.dtype(dtype).name}",
+        return asked.in_memory(disk_bytes)
+    for dtype, size in ((np.float32, full), (np.float16, half)):
+        if size <= disk_bytes and (kept := asked.mapped(dtype, disk_bytes)):
+            return kept
+    return LiveOutputs(
+        teacher,
+        f"live: {half / MEBIBYTE:,.0f} MiB of outputs exceed the disk budget of "
+        f"{disk_bytes / MEBIBYTE:,.0f} MiB, or what runs that go on leave of it",
+        run_in,
     )
 
 
-Form = tuple[tuple[int, ...], type]
-"""(shape, dtype) of a file's array."""
+@dataclass(frozen=True)
+class _Asked:
+    """Outputs that are wanted, and how they are had: from files, else computed."""
+
+    teacher: nn.Module
+    encoded: EncodedSet
+    needs: Needs
+    folder: Path
+    arithmetic: str
+    run_in: RunIn
+    tick: Callable[[float], None]
+
+    def in_memory(self, disk_bytes: int) -> TeacherOutputs:
+        """In memory; stored as well, for the next run, where the disk's budget has room."""
+        forms, place = self._forms(np.float32), self._place(np.float32)
+        arrays, why = self._stored(place, forms, in_memory=True), ""
+        missing = [name for name in forms if name not in arrays]
+        if missing and _bytes_of(forms, missing) <= disk_bytes:
+            try:
+                self._fill(place, forms, disk_bytes, in_memory=True)
+                arrays = self._stored(place, forms, in_memory=True)
+            except OSError as error:
+                why = f", not stored ({error.strerror})"
+            missing = [name for name in forms if name not in arrays]
+        if missing:
+            fresh = {name: np.empty(*forms[name]) for name in missing}
+            self._compute(fresh)
+            arrays |= fresh
+        return self._kept(arrays, place, f"in memory{why}", np.float32)
+
+    def mapped(self, dtype: type, disk_bytes: int) -> TeacherOutputs | None:
+        """Mapped from files; None where the disk's budget has no room, because others use it."""
+        forms, place = self._forms(dtype), self._place(dtype)
+        try:
+            arrays = self._stored(place, forms, in_memory=False)
+            if len(arrays) < len(forms):
+                self._fill(place, forms, disk_bytes, in_memory=False)
+                arrays = self._stored(place, forms, in_memory=False)
+        except OSError as error:
+            reason = f"live: the outputs could not be stored ({error.strerror})"
+            return LiveOutputs(self.teacher, reason, self.run_in)
+        if len(arrays) < len(forms):
+            return None
+        return self._kept(arrays, place, "mapped from disk", dtype)
+
+    def _place(self, dtype: type) -> Path:
+        return self.folder / f"{self.encoded.fingerprint}-{self.arithmetic}-kept-{np.dtype(dtype).name}"
+
+    def _forms(self, dtype: type) -> dict[str, Form]:
+        return _forms(self.teacher, self.encoded, self.needs, dtype)
+
+    def _stored(self, place: Path, forms: dict[str, Form], *, in_memory: bool) -> dict[str, np.ndarray]:
+        """The arrays that lie in `place` whole and in the form wanted."""
+        found = {name: _stored(place / f"{name}.npy", *forms[name], in_memory=in_memory) for name in forms}
+        return {name: array for name, array in found.items() if array is not None}
+
+    def _fill(self, place: Path, forms: dict[str, Form], disk_bytes: int, *, in_memory: bool) -> None:
+        """Compute and store what is missing in `place`, where there is room for it."""
+        with filling(place, self.tick):
+            there = self._stored(place, forms, in_memory=in_memory)
+            missing = [name for name in forms if name not in there]
+            new_bytes = _bytes_of(forms, missing)
+            teachers = self.folder.parent.parent
+            if not missing or not make_room(teachers, place, new_bytes=new_bytes, budget_bytes=disk_bytes):
+                return
+            place.mkdir(parents=True, exist_ok=True)
+            temporary = {name: place / f".{name}.{os.getpid()}.{id(missing)}.tmp" for name in missing}
+            try:
+                arrays = {
+                    name: np.lib.format.open_memmap(
+                        path, mode="w+", dtype=forms[name][1], shape=forms[name][0]
+                    )
+                    for name, path in temporary.items()
+                }
+                self._compute(arrays)
+                for name, array in arrays.items():
+                    array.flush()
+                    os.replace(temporary[name], place / f"{name}.npy")
+            finally:
+                for path in temporary.values():
+                    path.unlink(missing_ok=True)
+
+    def _compute(self, arrays: dict[str, np.ndarray]) -> None:
+        """Fill the named arrays in one pass over the set, from long to short."""
+        encoded, device = self.encoded, next(self.teacher.parameters()).device
+        map_offsets, done = _map_offsets(encoded, self.teacher.config.num_attention_heads), 0
+        needs = _missing(self.needs, list(arrays))
+        for positions in encoded.evaluation_batches():
+            with torch.no_grad():
+                # What is stored does not depend on what was stored before.
+                batch = encoded.batch(positions).to(device)
+                found = answer(self.teacher, batch.inputs, needs, record_all=True, run_in=self.run_in)
+            if found.logits is not None:
+                arrays["logits"][positions] = found.logits.float().cpu().numpy()
+            for name, layer in needs.readings:
+                values, file = found.readings[name][layer].float().cpu().numpy(), _file_name(name, layer)
+                if READINGS[name].form == "map":
+                    _store_maps(arrays[file], values, positions, encoded.lengths, map_offsets)
+                else:
+                    arrays[file][positions] = values
+            done += len(positions)
+            self.tick(done / len(encoded))
+
+    def _kept(self, arrays: dict[str, np.ndarray], place: Path, where: str, dtype: type) -> KeptOutputs:
+        size = sum(array.nbytes for array in arrays.values())
+        kept = KeptOutputs(
+            arrays,
+            self.encoded,
+            self.teacher.config.num_attention_heads,
+            reason=f"cached {where}: {size / MEBIBYTE:,.1f} MiB, {np.dtype(dtype).name}",
+            memory_bytes=0 if where.startswith("mapped") else size,
+        )
+        with suppress(OSError):
+            now_in_use(place, kept)
+        return kept
 
 
 def _forms(teacher: nn.Module, encoded: EncodedSet, needs: Needs, dtype: type) -> dict[str, Form]:
@@ -234,71 +340,12 @@ def _stored(path: Path, shape: tuple[int, ...], dtype: type, *, in_memory: bool)
     return array if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == dtype else None
 
 
-def _compute(
-    teacher: nn.Module,
-    encoded: EncodedSet,
-    needs: Needs,
-    forms: dict[str, Form],
-    place: Path,
-    run_in: RunIn,
-    tick: Callable[[float], None],
-) -> None:
-    """One pass over the set, from long to short, writing what is needed; the files appear only when whole."""
-    place.mkdir(parents=True, exist_ok=True)
-    names, map_offsets = _names_of(needs), _map_offsets(encoded, teacher.config.num_attention_heads)
-    temporary = {name: place / f".{name}.{os.getpid()}.{id(names)}.tmp" for name in names}
-    arrays = {
-        name: np.lib.format.open_memmap(path, mode="w+", dtype=forms[name][1], shape=forms[name][0])
-        for name, path in temporary.items()
-    }
-    device, done = next(teacher.parameters()).device, 0
-    try:
-        for positions in encoded.evaluation_batches():
-            with torch.no_grad():
-                # What is stored does not depend on what was stored before.
-                batch = encoded.batch(positions).to(device)
-                found = answer(teacher, batch.inputs, needs, record_all=True, run_in=run_in)
-            if found.logits is not None:
-                arrays["logits"][positions] = found.logits.float().cpu().numpy()
-            for name, layer in needs.readings:
-                values, file = found.readings[name][layer].float().cpu().numpy(), _file_name(name, layer)
-                if READINGS[name].form == "map":
-                    _store_maps(arrays[file], values, positions, encoded.lengths, map_offsets)
-                else:
-                    arrays[file][positions] = values
-            done += len(positions)
-            tick(done / len(encoded))
-        for name, array in arrays.items():
-            array.flush()
-            os.replace(temporary[name], place / f"{name}.npy")
-    finally:
-        for path in temporary.values():
-            path.unlink(missing_ok=True)
-
-
 def _store_maps(
     flat: np.ndarray, log_probs: np.ndarray, positions: np.ndarray, lengths: np.ndarray, offsets: np.ndarray
 ) -> None:
     for row, position in enumerate(positions):
         length = lengths[position]
         flat[offsets[position] : offsets[position + 1]] = log_probs[row, :, :length, :length].reshape(-1)
-
-
-def _prune(teachers: Path, *, keep: Path, budget_bytes: int) -> None:
-    """Remove the outputs unused for longest until what is left fits the budget. A run that has them open
-    keeps them.
-    """
-    places = sorted(
-        (path for path in teachers.glob("*/outputs/*") if path.is_dir() and path != keep),
-        key=lambda path: path.stat().st_mtime,
-    )
-    sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in places}
-    total = sum(sizes.values())
-    for path in places:
-        if total <= max(budget_bytes, 0):
-            return
-        shutil.rmtree(path, ignore_errors=True)
-        total -= sizes[path]
 
 
 def _map_offsets(encoded: EncodedSet, num_heads: int) -> np.ndarray:
@@ -309,5 +356,5 @@ def _file_name(reading: str, layer: int) -> str:
     return f"{reading}_{layer:02d}"
 
 
-def _names_of(needs: Needs) -> list[str]:
-    return ["logits"] * needs.logits + [_file_name(*pair) for pair in sorted(needs.readings)]
+def _bytes_of(forms: dict[str, Form], names: list[str]) -> int:
+    return sum(int(np.prod(forms[name][0])) * np.dtype(forms[name][1]).itemsize for name in names)
