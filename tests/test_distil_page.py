@@ -16,6 +16,7 @@ from kdviz.config import RunConfig
 from kdviz.errors import RunFailed, Stopped
 from kdviz.files import exclusive, json_line, read_json, write_json
 from kdviz.jobs.queue import Queue
+from kdviz.models.registry import TEACHERS, TeacherEntry
 from kdviz.runs.reader import Run
 from kdviz.ui.frame import store as ui_store
 
@@ -221,6 +222,40 @@ def test_a_second_start_waits_with_its_place_and_can_be_stopped(trainer, tmp_pat
     waiting = next(run_id for run_id in sys.__dict__["_kdviz_queues"][str(tmp_path / "runs")].waiting)
     press(app, f"distil.stop.{waiting}")
     assert Run(tmp_path / "runs" / waiting).state == "stopped"
+
+
+def test_all_five_strategies_are_one_button_and_end_in_the_comparison(
+    trainer, tmp_path, tiny_checkpoint, monkeypatch
+):
+    """Comparing strategies is what people come for; five forms and five turns would keep them from it."""
+    entry = dict(title="Tiny", location="own/tiny", num_layers=4, num_heads=4, hidden_size=32)
+    monkeypatch.setitem(TEACHERS, "tiny", TeacherEntry(name="tiny", **entry))
+    monkeypatch.setattr("kdviz.models.checkpoint.hub_folder", lambda *_: tiny_checkpoint)
+    small = dict(
+        teacher="tiny",
+        student_layers=2,
+        epochs=3,
+        train_size=48,
+        eval_size=32,
+        teacher_epochs=1,
+        max_length=32,
+    )
+    app = press(open_page(**small), "distil.compare")
+    folders = [path for path in (tmp_path / "runs").iterdir() if (path / "config.json").exists()]
+    runs = {run.strategy: run for run in map(Run, folders)}
+    assert set(runs) == {"hard", "soft", "all", "pid", "sid"} and len(folders) == 5
+    assert "5 strategies on one teacher" in said(app) and "| `sid` |" in said(app)
+    until(lambda: all(run.state == "finished" for run in runs.values()), 120)
+    time.sleep(0.6)
+    app.run()
+    assert not app.exception and not app.get("progress")
+    figure = json.loads(
+        next(at.proto.spec for at in app.get("plotly_chart") if "Matthews correlation" in at.proto.spec)
+    )
+    names = [trace["name"] for trace in figure["data"] if trace["xaxis"] == "x"]
+    assert names[:5] == ["hard", "soft", "all", "pid", "sid"] and names[5].startswith("teacher ")
+    app.button(key="distil.compare.layers").click().run()
+    assert not app.exception, "the comparison opens"
 
 
 def _badges(app: AppTest) -> list[str]:

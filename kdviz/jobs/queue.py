@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class _Ticket:
     """One run in this process's queue, from joining it until its training ends."""
 
     run_id: str
+    group: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     claim: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -60,7 +61,7 @@ class Queue:
         self._execute, self._create, self._num_threads = execute, create, num_threads
         self._changed = threading.Condition()
         self._waiting: list[_Ticket] = []
-        self._current: _Ticket | None = None
+        self._current: list[_Ticket] = []
         self._notes: dict[str, str] = {}
         self._worker: threading.Thread | None = None
         self._closed = False
@@ -69,9 +70,14 @@ class Queue:
 
     @property
     def current(self) -> str | None:
-        """The run being trained by this process."""
+        """The run being trained by this process, the first of those that are trained together."""
+        return next(iter(self.training), None)
+
+    @property
+    def training(self) -> tuple[str, ...]:
+        """The runs being trained by this process: one, or several students of one teacher."""
         with self._changed:
-            return self._current.run_id if self._current else None
+            return tuple(ticket.run_id for ticket in self._current)
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -87,7 +93,7 @@ class Queue:
     def is_stopping(self, run_id: str) -> bool:
         """Whether the run was asked to stop and has not ended yet."""
         with self._changed:
-            return bool(self._current and self._current.run_id == run_id and self._current.stop.is_set())
+            return any(ticket.run_id == run_id and ticket.stop.is_set() for ticket in self._current)
 
     def note(self, run_id: str) -> str | None:
         """One line on why the run ended badly in this process; kept here because a full disk keeps
@@ -99,7 +105,7 @@ class Queue:
         """Whether the run is in the queue of another process."""
         return (
             self.place(run_id) is None
-            and self.current != run_id
+            and run_id not in self.training
             and is_locked(self.runs_dir / check_run_id(run_id) / "waiting.lock")
         )
 
@@ -111,6 +117,16 @@ class Queue:
         folder = create(config, self.runs_dir, run_id, extra=extra)
         self._append(self._claim(folder.name))
         return folder.name
+
+    def submit_together(
+        self, config: object, strategies: Sequence[str], *, extra: dict | None = None
+    ) -> tuple[str, ...]:
+        """The same for several strategies of one teacher: a run each, trained in one pass when it is their
+        turn.
+        """
+        folders = _together().create_together(config, strategies, self.runs_dir, extra=extra)
+        self._append(*(self._claim(folder.name) for folder in folders))
+        return tuple(folder.name for folder in folders)
 
     def take_up(self, run_id: str) -> None:
         """Let a run that is left over, stopped, interrupted or failed wait for its turn; it goes on where it
@@ -142,9 +158,10 @@ class Queue:
         RequestError where it neither runs nor waits.
         """
         with self._changed:
-            if self._current and self._current.run_id == run_id:
-                self._current.stop.set()
-                return
+            for ticket in self._current:
+                if ticket.run_id == run_id:
+                    ticket.stop.set()
+                    return
             ticket = next((one for one in self._waiting if one.run_id == run_id), None)
             if ticket is not None:
                 self._waiting.remove(ticket)
@@ -160,7 +177,7 @@ class Queue:
 
     def delete(self, run_id: str) -> None:
         """Remove the folder of a run that neither runs nor waits. RequestError where it is anything else."""
-        if run_id == self.current or self.place(run_id) or self.waits_elsewhere(run_id):
+        if run_id in self.training or self.place(run_id) or self.waits_elsewhere(run_id):
             raise RequestError(f"run {run_id!r} runs or waits; stop it first")
         delete_run(self.runs_dir, run_id)
         self._notes.pop(run_id, None)
@@ -169,8 +186,8 @@ class Queue:
         """Stop what runs, leave what waits as it is on disk, end the worker. For tests and orderly ends."""
         with self._changed:
             self._closed = True
-            if self._current:
-                self._current.stop.set()
+            for ticket in self._current:
+                ticket.stop.set()
             left, self._waiting = self._waiting, []
             self._changed.notify_all()
         for ticket in left:
@@ -182,19 +199,20 @@ class Queue:
 
     def _claim(self, run_id: str) -> _Ticket:
         """Hold the run's `waiting.lock`, so that it is in no other queue."""
-        ticket = _Ticket(check_run_id(run_id))
+        ticket = _Ticket(check_run_id(run_id), group=_group_of(self.runs_dir / run_id))
         if not ticket.claim.enter_context(exclusive(self.runs_dir / run_id / "waiting.lock")):
             ticket.claim.close()
             raise RequestError(f"run {run_id!r} already waits or runs; there is nothing to do")
         return ticket
 
-    def _append(self, ticket: _Ticket) -> None:
-        """Put the run at the end of the queue and wake the worker (made at the first run)."""
+    def _append(self, *tickets: _Ticket) -> None:
+        """Put runs at the end of the queue and wake the worker (made at the first run)."""
         with self._changed:
             if self._closed:
                 raise RequestError("the queue of this server is closed; start the app again")
-            self._notes.pop(ticket.run_id, None)
-            self._waiting.append(ticket)
+            for ticket in tickets:
+                self._notes.pop(ticket.run_id, None)
+            self._waiting.extend(tickets)
             if self._worker is None or not self._worker.is_alive():
                 self._worker = threading.Thread(target=self._work, name="kdviz-worker", daemon=True)
                 self._worker.start()
@@ -207,14 +225,55 @@ class Queue:
                     self._changed.wait()
                 if self._closed:
                     return
-                self._current = self._waiting.pop(0)
+                first = self._waiting[0]
+                self._current = [
+                    ticket
+                    for ticket in self._waiting
+                    if ticket is first or (first.group and ticket.group == first.group)
+                ]
+                self._waiting = [ticket for ticket in self._waiting if ticket not in self._current]
             try:
-                self._train(self._current)
+                startable = [ticket for ticket in self._current if self._is_queued(ticket)]
+                if len(startable) > 1:
+                    self._train_together(startable)
+                else:
+                    for ticket in startable:
+                        self._train(ticket)
             finally:
                 with self._changed:
-                    done, self._current = self._current, None
-                done.claim.close()
+                    done, self._current = self._current, []
+                for ticket in done:
+                    ticket.claim.close()
                 give_back_memory()
+
+    def _is_queued(self, ticket: _Ticket) -> bool:
+        """Whether the run still waits on disk; that one has gone, or cannot be read, is told to the page."""
+        try:
+            state = Run(self.runs_dir / ticket.run_id).state
+        except ValueError as error:
+            self._remember(ticket.run_id, one_line(error))
+            return False
+        if state != "queued":
+            log.info("run %s is %s by now, so it is not started", ticket.run_id, state)
+        return state == "queued"
+
+    def _train_together(self, tickets: list[_Ticket]) -> None:
+        """Train several students of one teacher in one pass; each ends in its own way."""
+        import_heavy()
+        stops = {ticket.run_id: ticket.stop for ticket in tickets}
+        try:
+            ends = _together().execute_together(
+                [self.runs_dir / run_id for run_id in stops],
+                stops=stops,
+                num_threads=self._num_threads,
+                num_cores=self._num_threads,
+            )
+        except Exception as error:
+            log.exception("runs %s broke", ", ".join(stops))
+            ends = dict.fromkeys(stops, error)
+        for run_id, error in ends.items():
+            if error is not None and not isinstance(error, Stopped):
+                self._remember(run_id, str(error))
 
     def _train(self, ticket: _Ticket) -> None:
         """Train one run to its end. Whatever goes wrong is one line kept for the page; the next run
@@ -222,10 +281,6 @@ class Queue:
         """
         folder = self.runs_dir / ticket.run_id
         try:
-            state = Run(folder).state
-            if state != "queued":
-                log.info("run %s is %s by now, so it is not started", ticket.run_id, state)
-                return
             if self._execute is None:
                 import_heavy()
             execute = self._execute or _launch().execute
@@ -312,6 +367,21 @@ def _set_state(folder: Path, state: str, **more: object) -> None:
         folder / "status.json",
         {**(status if isinstance(status, dict) else {}), "error": None, "state": state, **more},
     )
+
+
+def _group_of(folder: Path) -> str | None:
+    """What the runs that were asked for together have in common, from config.json."""
+    try:
+        group = read_json(folder / "config.json").get("together")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return group if isinstance(group, str) else None
+
+
+def _together():
+    from kdviz.jobs import together
+
+    return together
 
 
 def _launch():

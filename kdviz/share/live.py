@@ -249,13 +249,14 @@ def board_of(store: Store, queue: Queue) -> Board:
         elif not entry.is_demo:
             rows.append(_row(entry, queue))
     return Board(
-        rows=tuple(sorted(rows, key=lambda row: row.run.id != queue.current)), unreadable=tuple(unreadable)
+        rows=tuple(sorted(rows, key=lambda row: row.run.id not in queue.training)),
+        unreadable=tuple(unreadable),
     )
 
 
 def _row(run: Run, queue: Queue) -> Row:
     state, place = run.state, queue.place(run.id)
-    if queue.current == run.id and state not in ("running", "finished", "failed"):
+    if run.id in queue.training and state not in ("running", "finished", "failed"):
         state = "running"  # taken from the queue a moment ago; its files will say so soon
     if queue.is_stopping(run.id):
         state = "stopping"

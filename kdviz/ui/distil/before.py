@@ -16,6 +16,7 @@ from kdviz.jobs.limits import Limits
 from kdviz.jobs.plan import Plan, plan
 from kdviz.jobs.queue import one_line, shared
 from kdviz.jobs.speed import speed_is_known
+from kdviz.method.stages import STRATEGIES
 from kdviz.models.hub import NotHere
 from kdviz.paths import runs_folder
 from kdviz.share.live import duration_words
@@ -93,7 +94,8 @@ def _request(config_json: str, thorough: bool) -> Request:
 def start_box(wanted: Asked) -> None:
     """The button, and why it cannot be pressed where it cannot."""
     refusal = room.room().refusal("start", room.visitor())
-    waiting = sum(row.is_active for row in board().rows)
+    active = [row.run for row in board().rows if row.is_active]
+    waiting = len({run.config.get("together") or run.id for run in active})  # a group takes one turn
     label = "Start" if not waiting else f"Add to the queue, place {waiting}"
     if st.button(
         label,
@@ -104,34 +106,47 @@ def start_box(wanted: Asked) -> None:
         disabled=bool(refusal) or wanted.config is None,
     ):
         _start(wanted.config)
+    if st.button(
+        "Compare all five strategies",
+        icon=":material/stacked_line_chart:",
+        key="distil.compare",
+        width="stretch",
+        disabled=bool(refusal) or wanted.config is None,
+        help=f"Trains {', '.join(STRATEGIES)} on the same teacher in one pass, a run each. Their curves grow "
+        "side by side, and end in the comparison.",
+    ):
+        _start(wanted.config, STRATEGIES)
     if refusal:
         st.caption(f":material/lock: {refusal}")
     elif wanted.error is not None:
         st.error(plain(str(wanted.error)), icon=":material/error:")
 
 
-def _start(config: RunConfig) -> None:
-    """Everything that could be wrong is asked here, on the server, before a folder is made."""
+def _start(config: RunConfig, strategies: tuple[str, ...] = ()) -> None:
+    """Everything that could be wrong is asked here, on the server, before a folder is made. `strategies`:
+    several that are trained together.
+    """
     last, started = st.session_state.get(_LAST_START, (None, 0.0))
-    if config == last and time.monotonic() - started < IMPATIENT_SECONDS:
+    if (config, strategies) == last and time.monotonic() - started < IMPATIENT_SECONDS:
         # The second click of an impatient hand. Other settings are another run, however soon they come.
         st.toast("This run was started a moment ago: one is enough.", icon=":material/check:")
         return
-    st.session_state[_LAST_START] = (config, time.monotonic())
+    st.session_state[_LAST_START] = ((config, strategies), time.monotonic())
     visitor, queue = room.visitor(), shared(runs_folder())
     try:
         room.room().require("start", visitor)
         with st.spinner("Checking data and teacher"):
             import_heavy()
             seen = preview_of(config)
-            Limits.from_environment().check_waiting(len(queue.waiting))
-            run_id = queue.submit(
-                seen.request,
-                extra={
-                    "owner": visitor.owner,
-                    "planned": {"seconds": seen.plan.seconds, "teacher_seconds": seen.plan.teacher_seconds},
-                },
-            )
+            Limits.from_environment().check_waiting(len(queue.waiting) + max(0, len(strategies) - 1))
+            extra = {
+                "owner": visitor.owner,
+                "planned": {"seconds": seen.plan.seconds, "teacher_seconds": seen.plan.teacher_seconds},
+            }
+            if strategies:
+                run_id = queue.submit_together(seen.request, strategies, extra=extra)[0]
+            else:
+                run_id = queue.submit(seen.request, extra=extra)
     except RequestError as error:
         st.session_state.pop(_LAST_START)
         st.session_state[_REFUSED] = (config, error)

@@ -29,6 +29,7 @@ from kdviz.share.live import (
     stage_starts,
     thinned,
 )
+from kdviz.ui.distil.together import group_head, group_links, group_numbers, group_of, group_progress
 from kdviz.ui.distil.words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame import state
@@ -96,8 +97,43 @@ def _refresh(signature: tuple, run_id: str | None) -> None:
         st.rerun()
     row = now.row(run_id)
     if row is not None:
+        group = group_of(row, now.rows)
         with guarded("The live view"):
-            _panel(row, now)
+            _panel(row, now) if len(group) == 1 else _group_panel(group, now)
+
+
+def _group_panel(group: list[Row], now: Board) -> None:
+    """Students that are trained together, all of them at once."""
+    setting, visitor = room.room(), room.visitor()
+    going = [
+        row.run
+        for row in group
+        if row.state == "running" and not setting.refusal("stop", visitor, row.run.config)
+    ]
+    with st.container(border=True):
+        left, right = st.columns([5, 1.2], vertical_alignment="center")
+        with left, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            group_head(group)
+        with right:
+            if going:
+                st.button(
+                    "Stop all",
+                    icon=":material/stop:",
+                    key="distil.stop",
+                    width="stretch",
+                    on_click=_stop_all,
+                    args=([run.id for run in going],),
+                )
+        group_progress(group)
+        _next_ones(now)
+        group_links(group)
+        with guarded("The curves"):
+            group_numbers(group)
+
+
+def _stop_all(run_ids: list[str]) -> None:
+    for run_id in run_ids:
+        ask_to_stop(run_id)
 
 
 def _panel(row: Row, now: Board) -> None:
