@@ -102,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     add("resume", "continue a run that was stopped or interrupted", _resume, run_id=True)
     add("stop", "stop a run that another process trains", _stop, run_id=True)
     add("delete", "remove a run's folder", _delete, run_id=True)
-    report = add("report", "one run as one HTML file", _report, run_id=True)
+    report = add("report", "one run, or several side by side, as one HTML file", _report)
+    report.add_argument("run_ids", metavar="RUN_ID", nargs="+")
     report.add_argument("--out", type=user_path, help="file to write (default: RUN_ID.html)")
     add_study_arguments(add("study", STUDY_HELP, study_command))
     tasks = add("tasks", "the tasks, and where their data can be had", _tasks, runs_dir=False, as_json=True)
@@ -391,15 +392,14 @@ def _report(asked: argparse.Namespace) -> None:
     from kdviz.files import write_bytes
     from kdviz.share.report import report
 
-    run, target = (
-        Store(asked.runs_dir, DEMO_RUNS).open(asked.run_id),
-        asked.out or Path(f"{asked.run_id}.html"),
-    )
+    store = Store(asked.runs_dir, DEMO_RUNS)
+    runs = [store.open(run_id) for run_id in dict.fromkeys(asked.run_ids)]
+    target = asked.out or Path(f"{'-and-'.join(run.id for run in runs)[:120]}.html")
+    content = report(*runs).encode()
     try:
-        content = report(run).encode()
         write_bytes(target, content)
-    except (ValueError, OSError) as error:
-        raise RequestError(f"report: {error}") from None
+    except OSError as error:
+        raise RequestError(f"report: {target} cannot be written: {error.strerror or error}") from None
     print(f"{target}: {len(content) / 1e6:.1f} MB")
 
 

@@ -1,10 +1,13 @@
 """The report: one file that needs nothing else and lets nobody's text become markup."""
 
+import json
 import re
+import shutil
 
 import pytest
 from folders import make_run
 
+from kdviz.errors import RequestError
 from kdviz.runs.reader import Run
 from kdviz.share.report import report
 
@@ -48,3 +51,75 @@ def test_a_run_without_evaluation_is_refused(tmp_path):
     (folder / "metrics.jsonl").write_text("")
     with pytest.raises(ValueError, match="at least one evaluation"):
         report(Run(folder))
+
+
+def test_two_runs_stand_side_by_side(tmp_path):
+    """Numbers of one run under the name of the other would be believed."""
+    runs = [Run(make_run(tmp_path, name, strategy=name)) for name in ("soft", "sid")]
+    html = report(*runs)
+    for name in ("matthews", "accuracy"):
+        first, second = (run.evals[-1] for run in runs)
+        low, high = first["intervals"][name]
+        cells = f"<td>{first['teacher_metrics'][name]:.3f}</td><td>{first['metrics'][name]:.3f}</td>"
+        assert f"{cells}<td>{low:.3f} to {high:.3f}</td>" in html
+        low, high = second["intervals"][name]
+        assert f"<td>{second['metrics'][name]:.3f}</td><td>{low:.3f} to {high:.3f}</td>" in html
+    assert html.count("data-kdviz-explorer") >= 1 and "What differs" in html
+    assert "--strategy soft" in html and "--strategy sid" in html
+
+
+def test_runs_of_different_tasks_are_refused(tmp_path):
+    """Scores of two tasks in one table compare nothing."""
+    runs = [Run(make_run(tmp_path, "a")), Run(make_run(tmp_path, "b", task="mrpc"))]
+    with pytest.raises(RequestError, match="one task"):
+        report(*runs)
+    with pytest.raises(RequestError, match="1 to"):
+        report()
+
+
+def test_it_tells_no_folder_and_no_owner(tmp_path):
+    """The file is mailed around: whose machine trained, and where, is nobody's business."""
+    folder = make_run(tmp_path, "one")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"data_dir": "/home/ann/glue", "teacher": "/home/ann/models/mine", "owner": "0badc0de"}
+    (folder / "config.json").write_text(json.dumps(config))
+    html = report(Run(folder))
+    assert "0badc0de" not in html and "/home/ann" not in html and "TEACHER_FOLDER" in html
+
+
+def test_a_run_of_the_papers_size_stays_below_ten_megabytes(tmp_path):
+    """A mail server refuses what is larger; 12 layers × 12 heads, 12 moments, eight sentences."""
+    words = " ".join(f"word{number}" for number in range(18))
+    probes = tuple((f"p{number}", "Title", "reason", words, None, 1) for number in range(8))
+    folder = make_run(
+        tmp_path, "one", student_layers=6, teacher_layers=12, num_heads=12, epochs=6, probes=probes
+    )
+    run = Run(folder)
+    assert len(run.moments) >= 12
+    assert len(report(run).encode()) < 10_000_000
+
+
+@pytest.mark.slow
+def test_it_moves_without_a_network(tmp_path):
+    """Thirty people open the file at home: a figure that stays empty there is not seen here."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Debian's chromium on the PATH")
+    hostile = Run(
+        make_run(tmp_path, "one", probes=(HOSTILE, ("plain", "Plain", "no", "a plain one", None, 1)))
+    )
+    file = tmp_path / "report.html"
+    file.write_text(report(hostile, Run(make_run(tmp_path, "two", strategy="soft"))), encoding="utf-8")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_context(offline=True).new_page()
+        faults, asked = [], []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        page.on("request", lambda request: request.url.startswith("http") and asked.append(request.url))
+        page.goto(file.as_uri())
+        page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 6", timeout=60_000)
+        assert page.locator("[data-picture] svg, [data-picture] canvas").count() > 0
+        assert faults == [] and asked == []
+        browser.close()

@@ -34,8 +34,9 @@ def pack(
     epochs: Sequence[float],
     pair_kl: Sequence[Sequence[float] | None] | None = None,
     about: Mapping[str, object] | None = None,
+    fine: bool = True,
 ) -> bytes:
-    """The bytes that the explorer draws from.
+    """The bytes that the explorer draws from. `fine`: refined where there is room.
 
     `teacher_maps` (teacher layers, heads, query, key) and one (student layers, heads, query, key) a moment,
     probabilities; `pairs` (student layer, teacher layer), 0-based. `pair_kl` (moments, pairs) in nats as the
@@ -61,7 +62,7 @@ def pack(
     teacher, student = _with_mean(teacher), np.stack([_with_mean(each) for each in student])
     if not with_heads:
         teacher, student, rows = teacher[:, -1:], student[:, :, -1:], rows[:, :, -1:]
-    refined = 2 * (teacher.size + student.size) <= REFINED_UP_TO_BYTES
+    refined = fine and 2 * (teacher.size + student.size) <= REFINED_UP_TO_BYTES
     sections = {
         **_coded("teacher", teacher, refined),
         **_coded("student", student, refined),

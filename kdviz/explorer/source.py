@@ -16,16 +16,23 @@ from kdviz.share.own_sentence import Answer
 NO_MAPS = "Maps were not stored for this run, only its numbers; choose a run with maps."
 
 
-def preset_pack(run: Run, probe: Probe) -> bytes:
-    """The pack of a preset of `run`: every recorded moment that has maps. RequestError where none has."""
+def preset_pack(run: Run, probe: Probe, *, fine: bool = True, most_moments: int | None = None) -> bytes:
+    """The pack of a preset of `run`: every recorded moment that has maps. RequestError where none has.
+
+    For a file that has to stay small: `fine` False leaves it at 8 bits, and of more than `most_moments` only
+    as many are taken, evenly, the first and the last among them.
+    """
     steps = tuple(moment.step for moment in run.moments if moment.has_maps)
     if not steps:
         raise RequestError(NO_MAPS)
-    return _preset_pack(run.folder, str(run.config.get("created")), probe, steps)
+    if most_moments is not None and len(steps) > most_moments:
+        places = np.linspace(0, len(steps) - 1, most_moments).round().astype(int)
+        steps = tuple(steps[place] for place in places)
+    return _preset_pack(run.folder, str(run.config.get("created")), probe, steps, fine)
 
 
 @lru_cache(maxsize=64)
-def _preset_pack(folder: Path, created: str, probe: Probe, steps: tuple[int, ...]) -> bytes:
+def _preset_pack(folder: Path, created: str, probe: Probe, steps: tuple[int, ...], fine: bool) -> bytes:
     run = Run(folder)
     lines = {int(line["step"]): line for line in run.probe_lines}
     found, damaged = {}, None
@@ -55,6 +62,7 @@ def _preset_pack(folder: Path, created: str, probe: Probe, steps: tuple[int, ...
             student_logits=[each.get("student_logits") or () for each in recorded],
             title=probe.title,
         ),
+        fine=fine,
     )
 
 

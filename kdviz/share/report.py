@@ -1,196 +1,375 @@
-"""One run as one HTML file that needs nothing else: maps, curves, scores, settings. Every text in it is
-escaped.
+"""One run, or several side by side, as one HTML file that still moves and needs nothing else. Every text in
+it is escaped; nothing in it asks another host for anything.
 """
 
+from collections.abc import Sequence
 from html import escape
 
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
-
+from kdviz import __version__
+from kdviz.analysis import differing_settings
 from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.explorer import embed, head, scripts
 from kdviz.explorer.source import preset_pack
-from kdviz.figures import (
-    RunCurves,
-    Score,
-    ScoreCurve,
-    layer_curves,
-    score_curves,
-    scores_with_intervals,
+from kdviz.runs.command import command_of, is_path
+from kdviz.runs.reader import Probe, Run
+from kdviz.share.report_figures import (
+    curves_figure,
+    drawing_scripts,
+    figure_html,
+    inside_figure,
+    interval,
+    names_of,
+    score_curve_figure,
+    score_figure,
+    stages_figure,
 )
-from kdviz.figures.curves import further_terms
-from kdviz.runs.reader import Run
 from kdviz.tasks import METRIC_TITLES, TASKS
 
+MOST_RUNS = 5
+MOST_PICTURE_BYTES = 7_300_000
+"""Of the ten megabytes that a mail server takes, what the pictures may have."""
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1B1F24; background: #FFFFFF; max-width: 1180px;
   margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; scroll-margin-top: 1rem; }
+nav a { margin-right: 1.2rem; } a { color: #005F99; }
+table { border-collapse: collapse; } caption { text-align: left; color: #4A5159; }
 td, th { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid #E3E6EA; }
-.banner { background: #F5F6F8; padding: .6rem 1rem; border-radius: .4rem; } .sentence { font-style: italic; }
+.banner { background: #F5F6F8; padding: .6rem 1rem; border-radius: .4rem; }
+pre { background: #F5F6F8; padding: .6rem 1rem; border-radius: .4rem; white-space: pre-wrap;
+  overflow-wrap: anywhere; }
+figure { margin: 1rem 0; } figcaption { color: #4A5159; font-size: .9rem; }
+.wide { overflow-x: auto; } .wide td, .wide th { white-space: normal; overflow-wrap: anywhere; }
+@media print {
+  body { max-width: none; margin: 0; font-size: 11pt; } nav, details > summary { display: none; }
+  h2 { break-after: avoid; } figure, tr, pre { break-inside: avoid; } .banner, pre { border: 1px solid #999; }
+}
 """
-LEFT_OUT = {"data", "data_dir", "versions", "stages", "pairs", "labels", "metrics", "owner", "planned"}
+PAPER = (
+    "G. Aguilar, Y. Ling, Y. Zhang, B. Yao, X. Fan, C. Guo: Knowledge Distillation from Internal "
+    "Representations. AAAI 2020, pp. 7350-7357 (arXiv 1910.03723)."
+)
+PRIVATE = {"data_dir", "owner"}
+FIRST = (
+    "strategy",
+    "terms",
+    "teacher",
+    "student_layers",
+    "init",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "seed",
+)
+LEFT_OUT = {"data", "versions", "stages", "pairs", "labels", "metrics", "probes", "planned", *PRIVATE}
+PARTS = {
+    "maps": "Where teacher and student look",
+    "scores": "Scores",
+    "inside": "Same answer, different inside",
+    "curves": "Through training",
+    "stages": "Stages",
+    "settings": "Settings",
+    "again": "Make it again",
+    "cite": "Cite",
+}
 
 
-def report(run: Run) -> str:
-    """The report of `run` as HTML. ValueError where the run has no evaluation yet."""
-    if not run.evals:
-        raise ValueError(
-            f"a run with at least one evaluation was expected, got {run.id!r} without; let it run longer"
-        )
-    task = TASKS[run.task]
-    parts = [
-        f"<h1>{escape(task.title)}: a student of {run.num_layers} layers by "
-        f"<code>{escape(run.strategy)}</code></h1>",
-        f'<p class="banner">{escape(_banner(run))}</p>',
-        *_diverged(run),
-        "<h2>Where teacher and student look</h2>",
-        *_pictures(run),
-        "<h2>Scores</h2>",
-        _scores(run),
-        "<h2>Layer by layer, epoch by epoch</h2>",
-        _figure(_layer_curves(run)),
-        "<h2>Score over the epochs</h2>",
-        _figure(_score_curve(run)),
-        "<h2>Settings</h2>",
-        _settings(run),
-    ]
-    top = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>kdviz: '
-        f"{escape(run.id)}</title>{head(follows_dark=False)}<style>{STYLE}</style><script>{get_plotlyjs()}</script></head>"
+def report(*runs: Run) -> str:
+    """The report of one run, or of several of one task, as HTML. RequestError where a run has no evaluation
+    yet, there are too many, or they are of different tasks.
+    """
+    check_runs(runs)
+    sections = {
+        "maps": _pictures(runs),
+        "scores": _scores(runs) + figure_html(score_figure(runs), _score_words(runs)),
+        "inside": _inside(runs),
+        "curves": _curves(runs),
+        "stages": _stages(runs),
+        "settings": _settings(runs),
+        "again": _again(runs),
+        "cite": f"<p>The method: {escape(PAPER)}</p><p>The program: kdviz {escape(__version__)}, "
+        f"{_plural(runs, 'run')} {escape(', '.join(run.id for run in runs))}.</p>",
+    }
+    contents = "".join(f'<a href="#{key}">{title}</a>' for key, title in PARTS.items())
+    title = f"{TASKS[runs[0].task].title}: {_who(runs)}"
+    body = "".join(f'<h2 id="{key}">{PARTS[key]}</h2>{content}' for key, content in sections.items())
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width, initial-scale=1"><title>kdviz: {escape(title)}</title>'
+        f"{head(follows_dark=False)}<style>{STYLE}</style></head><body><main><h1>{escape(title)}</h1>"
+        f'{"".join(_banner(run) for run in runs)}<nav aria-label="Contents">{contents}</nav>{body}</main>'
+        f"{scripts()}{drawing_scripts()}</body></html>\n"
     )
-    return f"{top}<body>{''.join(parts)}</body></html>\n"
+
+
+def check_runs(runs: Sequence[Run]) -> None:
+    """RequestError where these runs make no report."""
+    if not 1 <= len(runs) <= MOST_RUNS:
+        raise RequestError(f"report: expected 1 to {MOST_RUNS} runs, got {len(runs)}; name fewer")
+    for run in runs:
+        if not run.evals:
+            raise RequestError(
+                f"report: a run with at least one evaluation was expected, got {run.id!r} without; let it "
+                "run longer"
+            )
+        if run.task not in TASKS:
+            raise RequestError(f"report: expected a task of this version, got {run.task!r}")
+    tasks = [run.task for run in runs]
+    if len(set(tasks)) > 1:
+        raise RequestError(
+            f"report: runs of one task were expected, got {' and '.join(tasks)}; other sentences cannot "
+            "be laid side by side"
+        )
+
+
+def _who(runs: Sequence[Run]) -> str:
+    return " and ".join(f"a student of {run.num_layers} layers by {run.strategy}" for run in runs)
+
+
+def _plural(runs: Sequence[Run], word: str) -> str:
+    return word + "s" * (len(runs) != 1)
 
 
 def _banner(run: Run) -> str:
-    data, last = run.config["data"], run.evals[-1]
+    data, last = run.config.get("data", {}), run.evals[-1]
     source = "sample data, not GLUE" if run.is_sample_data else str(data.get("note") or data.get("source"))
-    return (
-        f"{source}. {data['num_train']:,} training and {data['num_eval']:,} evaluation examples, "
-        f"{last['epoch']} of {run.config['epochs']} epochs, {last['step']:,} steps, "
-        f"one seed ({run.seed}), run {run.state}, begun {run.config.get('created')}. Intervals are 95 % "
-        "bootstrap intervals over the evaluation examples."
+    text = (
+        f"{source}. {_whole(data.get('num_train'))} training and {_whole(data.get('num_eval'))} evaluation "
+        f"examples, {last['epoch']} of {run.config.get('epochs')} epochs, {last['step']:,} steps, one seed "
+        f"({run.seed}), run {run.state}, begun {run.config.get('created')}. Intervals are 95 % bootstrap "
+        "intervals over the evaluation examples; they say nothing about other seeds."
     )
-
-
-def _diverged(run: Run) -> list[str]:
     reason = divergence(run)
-    words = f"This training diverged: {reason}. Its numbers are no result." if reason else ""
-    return [f'<p class="banner"><strong>{escape(words)}</strong></p>'] if reason else []
-
-
-def _scores(run: Run) -> str:
-    first, last = run.evals[0], run.evals[-1]
-    rows = [
-        "<tr><th></th><th>teacher</th><th>student</th><th>95 % interval</th><th>student before "
-        "training</th></tr>"
-    ]
-    for name, value in last["metrics"].items():
-        low, high = last["intervals"][name]
-        rows.append(
-            f"<tr><td>{METRIC_TITLES[name]}</td><td>{last['teacher_metrics'][name]:.3f}</td>"
-            f"<td>{value:.3f}</td><td>{low:.3f} to {high:.3f}</td><td>{first['metrics'][name]:.3f}</td></tr>"
-        )
-    rows.append(
-        "<tr><td>Agreement with the "
-        f"teacher</td><td></td><td>{last['agreement']:.3f}</td><td></td><td>{first['agreement']:.3f}</td></tr>"
-    )
-    cost = run.summary.get("cost")
-    if cost:
-        rows.append(
-            f"<tr><td>Parameters</td><td>{cost['teacher_parameters']:,}</td><td>{cost['student_parameters']:,}</td><td></td><td></td></tr>"
-        )
-        rows.append(
-            "<tr><td>Milliseconds for a sentence, where it was "
-            f"trained</td><td>{cost['teacher_ms_per_sentence']:.1f}</td><td>{cost['student_ms_per_sentence']:.1f}</td><td></td><td></td></tr>"
-        )
-    metric = TASKS[run.task].primary_metric
-    low, high = last["intervals"][metric]
-    figure = scores_with_intervals(
-        [
-            Score(label="teacher", strategy="teacher", value=last["teacher_metrics"][metric]),
-            Score(
-                label=run.strategy, strategy=run.strategy, value=last["metrics"][metric], low=low, high=high
-            ),
-        ],
-        score_name=METRIC_TITLES[metric],
-        num_examples=last["n"],
-    )
-    return f"<table>{''.join(rows)}</table>{_figure(figure)}"
-
-
-def _layer_curves(run: Run) -> go.Figure:
-    evals = run.evals
-    curves = RunCurves(
-        run_id=run.id,
-        label=run.strategy,
-        strategy=run.strategy,
-        epochs=[line["epoch"] for line in evals],
-        steps=[line["step"] for line in evals],
-        pairs=run.pairs,
-        attention_kl=[line["mismatch"]["attention_kl"] for line in evals],
-        cls_distance=[line["mismatch"]["cls_distance"] for line in evals],
-        others=further_terms(evals, len(run.pairs)),
-        stages=[(line["epoch"], line["stage"]["name"]) for line in run.stage_lines],
-    )
-    return layer_curves([curves], over=f"{evals[-1]['n']:,} evaluation examples")
-
-
-def _score_curve(run: Run) -> go.Figure:
-    metric, evals = TASKS[run.task].primary_metric, run.evals
-    curve = ScoreCurve(
-        label=run.strategy,
-        strategy=run.strategy,
-        epochs=[line["epoch"] for line in evals],
-        values=[line["metrics"][metric] for line in evals],
-        low=[line["intervals"][metric][0] for line in evals],
-        high=[line["intervals"][metric][1] for line in evals],
-    )
-    return score_curves(
-        [curve],
-        score_name=METRIC_TITLES[metric],
-        num_examples=evals[-1]["n"],
-        teacher_score=evals[-1]["teacher_metrics"][metric],
+    warning = f"This training diverged: {reason}. Its numbers are no result." if reason else ""
+    return (
+        f'<p class="banner"><strong>{escape(run.id)}</strong>: {escape(text)}</p>'
+        + f'<p class="banner"><strong>{escape(warning)}</strong></p>' * bool(reason)
     )
 
 
-def _pictures(run: Run) -> list[str]:
-    """The explorer with every preset: maps, curves, moments, as on the page."""
-    sentences = []
-    for probe in run.probes:
+def _pictures(runs: Sequence[Run]) -> str:
+    """The explorer with every preset: two runs of the same teacher and sentences are in one picture, others
+    have their own.
+    """
+    note = (
+        "<p>Colours are rounded to 8 bits; every number is the run's own, in full. Choose sentence, layers, "
+        "head and moment; the keys work too.</p>"
+    )
+    is_shared = len(runs) == 2 and len({run.config.get("teacher_fingerprint") for run in runs}) == 1
+    if is_shared and (together := _embedded(runs, MOST_PICTURE_BYTES)):
+        return together + note
+    parts = []
+    for run in runs:
+        parts.append(f"<h3>{escape(run.id)}</h3>" * (len(runs) > 1))
+        picture = _embedded([run], MOST_PICTURE_BYTES // len(runs))
+        parts.append(picture or "<p>No maps are stored for this run.</p>")
+    return "".join(parts) + note
+
+
+def _embedded(runs: Sequence[Run], most_bytes: int) -> str:
+    """The picture of these runs in at most `most_bytes`: where the whole is more, first at 8 bits, then with
+    fewer moments. "" where they have no preset with maps in common.
+    """
+    most_moments = None
+    for fine in (True, False, False, False):
+        sentences = _sentences(runs, fine=fine, most_moments=most_moments)
+        if not sentences:
+            return ""
+        picture = embed(sentences)
+        if len(picture) <= most_bytes:
+            break
+        if not fine:
+            moments = most_moments or max(len(run.moments) for run in runs)
+            most_moments = max(2, int(0.95 * moments * most_bytes / len(picture)))
+    return picture
+
+
+def _sentences(runs: Sequence[Run], **limits: object) -> list[tuple[str, list[bytes]]]:
+    """The presets whose maps all of these runs have, packed."""
+    found = []
+    for probe in runs[0].probes:
         try:
-            sentences.append((f"{probe.title}: {probe.text_a}", [preset_pack(run, probe)]))
+            packs = [preset_pack(run, _same_probe(run, probe.id), **limits) for run in runs]
         except (KeyError, RequestError):
             continue  # not every preset need have maps
-    if not sentences:
-        return ["<p>No maps are stored for this run.</p>"]
-    return [embed(sentences), scripts()]
+        found.append((f"{probe.title}: {probe.text_a}", packs))
+    return found
 
 
-def _settings(run: Run) -> str:
-    pairs = ", ".join(f"student {student + 1} - teacher {teacher + 1}" for student, teacher in run.pairs)
-    stages = "; ".join(f"{stage['name']}: {stage['epochs']} epochs" for stage in run.config.get("stages", []))
-    versions = ", ".join(f"{name} {version}" for name, version in run.config.get("versions", {}).items())
-    rows = [
-        ("matched layers", pairs),
-        ("stages", stages),
-        ("data", f"{run.config['data'].get('note')}, content {run.config['data'].get('fingerprint')}"),
-        ("versions", versions),
-    ]
-    rows += [(name.replace("_", " "), value) for name, value in run.config.items() if name not in LEFT_OUT]
-    return (
-        "<table>"
-        + "".join(
-            f"<tr><td>{escape(str(name))}</td><td>{escape(str(value))}</td></tr>" for name, value in rows
+def _same_probe(run: Run, probe_id: str) -> Probe:
+    found = next((probe for probe in run.probes if probe.id == probe_id), None)
+    if found is None:
+        raise KeyError(probe_id)
+    return found
+
+
+def _scores(runs: Sequence[Run]) -> str:
+    """Every number with its n and interval: a row a metric, the students side by side."""
+    names = names_of(runs)
+    lasts = [run.evals[-1] for run in runs]
+    head_row = "<th></th><th>teacher</th>" + "".join(
+        f"<th>{escape(name)}</th><th>95 % interval</th><th>before training</th>" for name in names
+    )
+    rows = [f"<tr>{head_row}</tr>"]
+    for metric in lasts[0]["metrics"]:
+        cells = f"<td>{_number(lasts[0]['teacher_metrics'].get(metric))}</td>"
+        for run, last in zip(runs, lasts, strict=True):
+            low, high = interval(last, metric)
+            cells += (
+                f"<td>{_number(last['metrics'].get(metric))}</td><td>{_number(low)} to {_number(high)}</td>"
+                f"<td>{_number(run.evals[0]['metrics'].get(metric))}</td>"
+            )
+        rows.append(f"<tr><th>{escape(METRIC_TITLES.get(metric, metric))}</th>{cells}</tr>")
+    for title, value in (
+        ("Agreement with the teacher", lambda line: line.get("agreement")),
+        ("KL of the answers (nats)", lambda line: line.get("logit_kl")),
+        ("Attention KL, mean of the layers (nats)", lambda line: _mean(line["mismatch"]["attention_kl"])),
+    ):
+        cells = "<td></td>" + "".join(
+            f"<td>{_number(value(run.evals[-1]))}</td><td></td><td>{_number(value(run.evals[0]))}</td>"
+            for run in runs
         )
-        + "</table>"
+        rows.append(f"<tr><th>{title}</th>{cells}</tr>")
+    rows += _cost_rows(runs)
+    examples = " and ".join(sorted({f"{last['n']:,}" for last in lasts}))
+    return (
+        f'<div class="wide"><table><caption>n = {examples} evaluation examples</caption>{"".join(rows)}'
+        "</table></div>"
     )
 
 
-def _figure(figure: go.Figure) -> str:
-    return figure.to_html(
-        full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True}
+def _cost_rows(runs: Sequence[Run]) -> list[str]:
+    costs = [run.summary.get("cost") or {} for run in runs]
+    rows = []
+    for title, name, form in (
+        ("Parameters", "parameters", "{:,}"),
+        ("Milliseconds for a sentence, where it was trained", "ms_per_sentence", "{:.1f}"),
+    ):
+        values = [costs[0].get(f"teacher_{name}"), *(cost.get(f"student_{name}") for cost in costs)]
+        if any(value is not None for value in values):
+            texts = ["–" if value is None else form.format(value) for value in values]
+            cells = f"<td>{texts[0]}</td>" + "".join(
+                f"<td>{text}</td><td></td><td></td>" for text in texts[1:]
+            )
+            rows.append(f"<tr><th>{title}</th>{cells}</tr>")
+    return rows
+
+
+def _score_words(runs: Sequence[Run]) -> str:
+    metric = TASKS[runs[0].task].primary_metric
+    said = [f"teacher {_number(runs[0].evals[-1]['teacher_metrics'].get(metric))}"]
+    for name, run in zip(names_of(runs), runs, strict=True):
+        low, high = interval(run.evals[-1], metric)
+        value = _number(run.evals[-1]["metrics"].get(metric))
+        said.append(f"{name} {value}, 95 % interval {_number(low)} to {_number(high)}")
+    return f"{METRIC_TITLES[metric]}: {'; '.join(said)}"
+
+
+def _inside(runs: Sequence[Run]) -> str:
+    try:
+        figure = inside_figure(runs[:2])
+    except KeyError:
+        return "<p>The answers of the last evaluation are not stored for every run shown.</p>"
+    return (
+        "<p>Each dot is one evaluation example. To the right: the answers differ more. Upwards: the "
+        "attention inside differs more.</p>"
+    ) + figure_html(figure, "Output KL against attention KL of every evaluation example")
+
+
+def _curves(runs: Sequence[Run]) -> str:
+    metric = METRIC_TITLES[TASKS[runs[0].task].primary_metric]
+    return figure_html(
+        curves_figure(runs), "Attention KL and CLS distance of every matched pair over the epochs"
+    ) + figure_html(score_curve_figure(runs), f"{metric} over the epochs, with 95 % intervals")
+
+
+def _stages(runs: Sequence[Run]) -> str:
+    parts = []
+    for run in runs:
+        words = "; ".join(
+            f"{stage.get('name')}, {stage.get('epochs')} epoch{'s' * (stage.get('epochs') != 1)}"
+            for stage in run.config.get("stages", [])
+            if isinstance(stage, dict)
+        )
+        parts.append(figure_html(stages_figure(run), f"{run.id}, what is in the loss when: {words}"))
+    return "".join(parts)
+
+
+def _settings(runs: Sequence[Run]) -> str:
+    """What differs first, then everything."""
+    parts = []
+    if len(runs) > 1:
+        differing = differing_settings(
+            [{name: value for name, value in run.config.items() if name not in PRIVATE} for run in runs]
+        )
+        rows = [(row["setting"], *row["values"]) for row in differing]
+        parts.append(_table(["What differs", *(run.id for run in runs)], rows))
+    rows = [(title, *(read(run) for run in runs)) for title, read in _SUMMARIES.items()]
+    rows += [(name, *(run.config.get(name) for run in runs)) for name in FIRST]
+    parts.append(_table(["Setting", *(run.id for run in runs)], rows))
+    names = dict.fromkeys(
+        name for run in runs for name in run.config if name not in LEFT_OUT and name not in FIRST
     )
+    rest = [(name, *(run.config.get(name) for run in runs)) for name in names]
+    table = _table(["Setting", *(run.id for run in runs)], rest)
+    return "".join(parts) + f"<details><summary>All other settings</summary>{table}</details>"
+
+
+def _data_words(run: Run) -> str:
+    data = run.config.get("data", {})
+    return f"{data.get('note')}, content {data.get('fingerprint')}"
+
+
+_SUMMARIES = {
+    "matched layers": lambda run: ", ".join(
+        f"student {student + 1} - teacher {teacher + 1}" for student, teacher in run.pairs
+    ),
+    "data": _data_words,
+    "versions": lambda run: ", ".join(f"{k} {v}" for k, v in run.config.get("versions", {}).items()),
+}
+
+
+def _table(head_row: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    top = "".join(f"<th>{escape(text)}</th>" for text in head_row)
+    body = "".join(
+        f"<tr><th>{escape(str(name).replace('_', ' '))}</th>"
+        + "".join(f"<td>{escape(_told(value))}</td>" for value in values)
+        + "</tr>"
+        for name, *values in rows
+    )
+    return f'<div class="wide"><table><tr>{top}</tr>{body}</table></div>'
+
+
+def _told(value: object) -> str:
+    """A setting in words; a folder of the machine that trained is nobody's business."""
+    if isinstance(value, str) and is_path(value):
+        return "a local folder"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(part) for part in value)
+    return "–" if value is None else str(value)
+
+
+def _again(runs: Sequence[Run]) -> str:
+    parts = ["<p>With kdviz installed, from its folder:</p>"]
+    for run in runs:
+        try:
+            parts.append(f"<pre><code>{escape(command_of(run))}</code></pre>")
+        except ValueError:
+            parts.append(f"<p>The settings of {escape(run.id)} are not ones of this version of kdviz.</p>")
+    ids = " ".join(run.id for run in runs)
+    parts.append(f"<pre><code>{escape(f'python -m kdviz report {ids}')}</code></pre>")
+    return "".join(parts)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    return None if not values or any(value is None for value in values) else sum(values) / len(values)
+
+
+def _number(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, (int, float)) else "–"
+
+
+def _whole(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else "?"

@@ -61,6 +61,9 @@ class Window:
                 state.trigger_value = value
             else:
                 state.string_value = value
+        if fragment:  # the server says nothing where a rerun of the whole has taken its place
+            await self._socket.send(message.SerializeToString())
+            return
         self._is_idle.clear()
         await self._socket.send(message.SerializeToString())
         await asyncio.wait_for(self._is_idle.wait(), LONGEST_WAIT_SECONDS)
