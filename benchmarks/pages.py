@@ -2,16 +2,18 @@
 JSON.
 
     python benchmarks/pages.py --repetitions 10
+    python benchmarks/pages.py --only-moves --before ../kdviz-plotly   # 24f1644 there: the page before
 
 Starts the app with an empty runs folder and drives it in headless Chromium (Playwright from
 tests/requirements.txt). First the default run with nothing kept: how long until it runs, until the first
 numbers stand, until it has finished. While it trains, a second tab changes layer, head and moment of the
-stored demo. Then a second run with the same teacher; and with nothing training, the same clicks again, the
-presets, all heads at a glance, and an own sentence put to the trained models.
+stored demo, lights cells and turns maps into lines. Then a second run with the same teacher; and with nothing
+training, the same again, the presets, all heads at a glance, and an own sentence put to the trained models.
 
-A change counts from the browser's own event of the click or key to the first animation frame in which the
-figures on the page show other data. `received_bytes` is what came over the socket for it. Medians, lowest and
-highest, in milliseconds.
+A change counts from the browser's own event of the click or key to the end of the first animation frame in
+which the picture, or the figures on the page, show other data. `received_bytes` is what came over the socket
+for it. `--before` measures layer, head and moment of another checkout, whose Attention page is made of
+plotly, on the same machine in the same run. Medians, lowest and highest, in milliseconds.
 """
 
 import argparse
@@ -23,7 +25,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -31,19 +34,41 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from startup import ROOT, free_port, wait_until_open
 
 PATIENCE_MS, CHANGE_PATIENCE_MS = 240_000, 15_000
+DEMO = "/attention?run=demo-cola-all-3l-s0&layer=3"
 WATCH = """() => {
     const seen = () => [...document.querySelectorAll('.js-plotly-plot')].map(chart => {
         let sum = chart.data.length
-        for (const trace of chart.data) for (const row of trace.type === 'heatmap' ? trace.z : []) for (const value of row) sum = sum * 1.0001 + (value || 0)
+        for (const trace of chart.data)
+            for (const row of trace.type === 'heatmap' ? trace.z : [])
+                for (const value of row) sum = sum * 1.0001 + (value || 0)
         return sum + '|' + (chart.layout.annotations || []).map(each => each.text).join('|')
     }).join('/')
     const before = seen()
     window.kdvizChange = null
     let begin = null
-    for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, event => { begin = event.timeStamp }, {capture: true})
+    const note = event => { begin = event.timeStamp }
+    for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, note, {capture: true})
     const look = now => {
-        if (begin !== null && seen() !== before && document.querySelector('.js-plotly-plot')) { window.kdvizChange = performance.now() - begin; return }
-        requestAnimationFrame(look)
+        const shown = begin !== null && seen() !== before && document.querySelector('.js-plotly-plot')
+        if (shown) window.kdvizChange = performance.now() - begin
+        else requestAnimationFrame(look)
+    }
+    requestAnimationFrame(look)
+}"""
+
+
+WATCH_PICTURE = """() => {
+    const places = [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
+    const explorer = places.map(each => each.explorer).find(Boolean)
+    const before = explorer.drawn
+    window.kdvizChange = null
+    let begin = null
+    const note = event => { begin ??= event.timeStamp }
+    const kinds = ['pointermove', 'pointerdown', 'keydown']
+    for (const kind of kinds) addEventListener(kind, note, {capture: true, once: true})
+    const look = () => {
+        if (begin !== null && explorer.drawn !== before) window.kdvizChange = performance.now() - begin
+        else requestAnimationFrame(look)
     }
     requestAnimationFrame(look)
 }"""
@@ -81,11 +106,11 @@ class Tab:
             )
             self.page.wait_for_timeout(100)
 
-    def change(self, act: Callable[[], None]) -> tuple[float, int]:
-        """(milliseconds from the last click or key of `act` until the figures show other data, bytes received
-        for it).
+    def change(self, act: Callable[[], None], watch: str = WATCH) -> tuple[float, int]:
+        """(milliseconds from the click or key of `act` until the figures show other data, bytes received for
+        it).
         """
-        self.page.evaluate(WATCH)
+        self.page.evaluate(watch)
         before = self.received_bytes
         act()
         self.page.wait_for_function("window.kdvizChange !== null", timeout=CHANGE_PATIENCE_MS)
@@ -98,6 +123,15 @@ class Tab:
 
         def act() -> None:
             self.page.evaluate("document.activeElement.blur()")
+            self.page.keyboard.press(name)
+
+        return act
+
+    def picture_key(self, name: str) -> Callable[[], None]:
+        """Press a key in the picture."""
+
+        def act() -> None:
+            self.page.locator(".kx-slider").focus()
             self.page.keyboard.press(name)
 
         return act
@@ -124,7 +158,38 @@ def summary(changes: list[tuple[float, int]]) -> dict[str, float]:
 
 
 def moves(tab: Tab, repetitions: int, path: str) -> dict[str, dict]:
-    """Layer, head and moment of the maps."""
+    """Layer, head and moment of the explorer, a cell lit by the mouse, and the lines between words."""
+    tab.open(path)
+    tab.page.wait_for_function(
+        "document.querySelector('[data-testid=stBidiComponentIsolated]')?.explorer?.drawn"
+    )
+    keys = {
+        "layer": ("ArrowDown", "ArrowUp"),
+        "head": (".",),
+        "moment": ("ArrowLeft",) * 5 + ("ArrowRight",) * 5,
+        "lines": ("l",),
+    }
+    measured = {
+        kind: summary(
+            [
+                tab.change(tab.picture_key(names[number % len(names)]), WATCH_PICTURE)
+                for number in range(repetitions)
+            ]
+        )
+        for kind, names in keys.items()
+    }
+    box = tab.page.locator(".kx-figure").bounding_box()
+
+    def point(number: int) -> Callable[[], None]:
+        place = (box["x"] + 100 + 20 * (number % 5), box["y"] + 90 + 20 * (number % 7))
+        return lambda: tab.page.mouse.move(*place)
+
+    cells = [tab.change(point(number), WATCH_PICTURE) for number in range(repetitions)]
+    return {**measured, "cell": summary(cells)}
+
+
+def plotly_moves(tab: Tab, repetitions: int, path: str) -> dict[str, dict]:
+    """Layer, head and moment of a page whose maps are plotly figures."""
     tab.open(path)
     layers = [tab.change(tab.option("Layer", number % 3)) for number in range(repetitions)]
     heads = [tab.change(tab.option("Head", 1 + number % 12)) for number in range(repetitions)]
@@ -168,15 +233,14 @@ def finish(tab: Tab, started: dict[str, float]) -> dict[str, float]:
 
 
 def measure(browser: Browser, url: str, server: psutil.Process, repetitions: int) -> dict:
-    demo = "/attention?run=demo-cola-all-3l-s0&layer=3"
     result: dict = {}
-    looking = Tab(browser, url, demo)
-    moves(looking, 1, demo)  # the first of each kind pays for what is loaded late
+    looking = Tab(browser, url, DEMO)
+    moves(looking, 1, DEMO)  # the first of each kind pays for what is loaded late
     distil = Tab(browser, url, "/distil")
     distil.page.wait_for_timeout(8000)  # a visitor reads; the background imports end
     started = start_run(distil)
     distil.page.get_by_text("Distilling").first.wait_for()
-    result["while_training"] = moves(looking, repetitions, demo)
+    result["while_training"] = moves(looking, repetitions, DEMO)
     result["default_run"] = finish(distil, started)
     result["default_run"]["peak_mebibytes"] = round(peak_mebibytes(server.pid))
     distil.rest()
@@ -184,12 +248,15 @@ def measure(browser: Browser, url: str, server: psutil.Process, repetitions: int
     distil.page.get_by_text("Distilling").first.wait_for()
     started["distilling_seconds"] = round(time.monotonic() - started["begin"], 2)
     result["second_run"] = finish(distil, started)
-    result["idle"] = moves(looking, repetitions, demo)
-    looking.open(demo)
+    result["idle"] = moves(looking, repetitions, DEMO)
+    looking.open(DEMO)
     result["idle"]["preset"] = summary(
-        [looking.change(looking.option("Sentence", 1 + number % 4)) for number in range(repetitions)]
+        [
+            looking.change(looking.option("Sentence", 1 + number % 4), WATCH_PICTURE)
+            for number in range(repetitions)
+        ]
     )
-    looking.open(demo.replace("/attention", "/layers"))
+    looking.open(DEMO.replace("/attention", "/layers"))
     result["idle"]["all_heads"] = summary(
         [looking.change(lambda: looking.page.get_by_text("All heads").click())]
     )
@@ -203,7 +270,9 @@ def measure(browser: Browser, url: str, server: psutil.Process, repetitions: int
 
         return act
 
-    result["idle"]["own_sentence"] = summary([looking.change(ask(number)) for number in range(repetitions)])
+    result["idle"]["own_sentence"] = summary(
+        [looking.change(ask(number), WATCH_PICTURE) for number in range(repetitions)]
+    )
     return result
 
 
@@ -221,48 +290,50 @@ def peak_mebibytes(pid: int) -> float:
     )
 
 
+@contextmanager
+def served(checkout: Path, runs: str) -> Iterator[tuple[str, int]]:
+    """The app of a checkout over a runs folder: its address, and the server's process id."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KDVIZ_")}
+    server = subprocess.Popen(
+        [*command, "--server.port", str(port)],
+        cwd=checkout,
+        env=environment | {"KDVIZ_RUNS_DIR": runs},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_open(port)
+        yield f"http://127.0.0.1:{port}", server.pid
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repetitions", type=int, default=10)
+    parser.add_argument("--before", type=Path, help="a checkout whose Attention page is made of plotly")
+    parser.add_argument("--only-moves", action="store_true", help="only the changes of the maps, idle")
     asked = parser.parse_args()
+    result = {}
     with tempfile.TemporaryDirectory(prefix="kdviz-pages-") as runs, sync_playwright() as playwright:
-        port = free_port()
-        command = [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            "app.py",
-            "--server.port",
-            str(port),
-            "--server.headless",
-            "true",
-        ]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("KDVIZ_")} | {
-            "KDVIZ_RUNS_DIR": runs
-        }
-        server = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        try:
-            wait_until_open(port)
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-            )
-            print(
-                json.dumps(
-                    measure(
-                        browser, f"http://127.0.0.1:{port}", psutil.Process(server.pid), asked.repetitions
-                    ),
-                    indent=1,
-                )
-            )
-            browser.close()
-        finally:
-            server.terminate()
-            server.wait()
+        if asked.before:
+            with served(asked.before, runs) as (url, _):
+                result["before"] = plotly_moves(Tab(browser, url, DEMO), asked.repetitions, DEMO)
+        with served(ROOT, runs) as (url, pid):
+            if asked.only_moves:
+                result["idle"] = moves(Tab(browser, url, DEMO), asked.repetitions, DEMO)
+            else:
+                result |= measure(browser, url, psutil.Process(pid), asked.repetitions)
+        browser.close()
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """BertViz pages: offline, escaped, stable, and drawn in a real browser."""
 
+import json
 import re
 import shutil
 
@@ -76,6 +77,17 @@ def test_no_address_and_no_raw_token_in_the_page(views):
         assert "\\u003c/script" in page
 
 
+def test_matched_layers_wear_one_colour_in_both_models():
+    """Two colours for one pair would say that they have nothing to do with each other."""
+    attention = maps(4, 2, 3)
+    teacher = bertviz_view.model_view_html(attention, ["a", "b", "c"], matched=(1, 3))
+    student = bertviz_view.model_view_html(attention[:2], ["a", "b", "c"], matched=(0, 1))
+    scheme = lambda page: json.loads(re.search(r"schemeCategory10 = (\[.*?\])", page)[1])
+    assert scheme(teacher)[2] == scheme(student)[1] and scheme(teacher)[4] == scheme(student)[2]
+    assert scheme(teacher)[1] == scheme(teacher)[3] != scheme(teacher)[2]
+    assert "layers[layer] % 10" not in teacher
+
+
 def test_sizes_are_refused_with_what_would_fit():
     """A long sentence would freeze the tab of everyone who opens the page."""
     with pytest.raises(bertviz_view.TooLarge, match="at most 64 tokens.*got 65"):
@@ -133,6 +145,6 @@ def test_it_is_drawn_offline_in_both_themes(views, browser, tmp_path, name, dark
     )
     colour = page.locator("svg text").first.evaluate("node => getComputedStyle(node).fill")
     assert (sum(int(part) for part in re.findall(r"\d+", colour)[:3]) > 600) == dark
-    first_layer = page.locator("select option").first.text_content() if name == "head" else "1"
-    assert first_layer == "1"
+    if name == "head":  # one layer is no choice
+        assert not page.locator("#layer").is_visible()
     page.close()

@@ -196,8 +196,7 @@ export class Explorer {
     if (!next || (!this.options.chrome && (next.pair !== this.state.pair || next.head !== this.state.head || next.mode !== this.state.mode))) return
     event.preventDefault()
     event.stopPropagation()
-    this.set(next.moment === this.state.moment ? { ...next } : { moment: next.moment }, next.moment === this.state.moment)
-    if (event.key === "Escape") this.tell()
+    this.set(Object.fromEntries(Object.entries(next).filter(([name, value]) => value !== this.state[name])))
   }
 
   focusOn(focus) {
@@ -274,7 +273,7 @@ export class Explorer {
     this.onCanvas(this.curves, width, height, pen => drawCurves(pen, this.plot, { packs, state, look }))
     this.thumb.style.transform = `translate(${this.plot.x(packs[0].epochs[state.moment]) - 7}px, ${height - this.plot.bottom - 7}px)`
     if (this.options.chrome) {
-      this.tower.build(packs, Math.max(170, Math.min(this.layout.height, 420)))
+      this.tower.build(packs, Math.max(170, Math.min(this.layout.height, 420)), Math.max(1, look.size / 12.8))
       this.tower.update(packs, state)
       this.drawHeads(look)
     }

@@ -25,17 +25,17 @@ export function laidOut({ packs, state, width, maxSide, size, differences }) {
   if (state.mode === "lines") return linesLaidOut({ rows, width, narrow, kept, k, size, head, gap, label })
   const gutter = narrow && !differences ? 0 : label, foot = label + Math.ceil(size * 2.8)
   const wide = rows[0].at(-1).kind === "rows"
-  const columns = wide ? rows[0].length - 0.55 : rows[0].length
+  const maps = wide ? rows[0].length - 1 : rows[0].length, between = gap * (rows[0].length - 1) + gutter
+  const bars = Math.round(Math.max(size * 8.6, 0.42 * (width - between) / (maps + 0.42)))
   const side = Math.max(48, Math.floor(Math.min(two && differences ? maxSide * 0.92 : maxSide,
-    (width - gutter - gap * (rows[0].length - 1) - (wide ? 8 : 0)) / columns)))
-  const bars = Math.max(Math.round(side * 0.42), size * 8.6)
+    (width - between - (wide ? bars + 8 : 0)) / maps)))
   const panels = []
   rows.forEach((row, line) => {
     const y = head + line * (side + head + foot)
     row.forEach((panel, column) => {
       if (!panel) return
       const wideBars = panel.kind === "rows" && wide
-      panels.push({ ...panel, x: gutter + column * (side + gap), y, width: wideBars ? bars : side, side,
+      panels.push({ ...panel, x: gutter + column * (side + gap), y, width: wideBars ? Math.min(bars, Math.round(Math.max(side * 0.5, size * 8.6))) : side, side,
         labels: gutter > 0 && (column === 0 || !row[column - 1]) })
     })
   })

@@ -16,6 +16,7 @@ class Picture {
 
   want(data) {
     this.data = data
+    Object.assign(this.explorer.options, data.options)
     this.arrive()
   }
 

@@ -13,13 +13,15 @@ export class Tower {
     this.built = ""
   }
 
-  build(packs, height) {
-    const { pairs, about } = packs[0], key = JSON.stringify([pairs, about.teacher_layers, about.student_layers, height, packs.map(pack => pack.about.colour)])
+  /** `height` in css pixels; `scale`: how much larger the letters around it are than usual. */
+  build(packs, shown, scale) {
+    const height = shown / scale
+    const { pairs, about } = packs[0], key = JSON.stringify([pairs, about.teacher_layers, about.student_layers, shown, scale, packs.map(pack => pack.about.colour)])
     if (key === this.built) return
     this.built = key
     mark(this.root, "viewBox", `0 0 ${WIDTH} ${height}`)
-    mark(this.root, "width", WIDTH)
-    mark(this.root, "height", height)
+    mark(this.root, "width", WIDTH * scale)
+    mark(this.root, "height", shown)
     const top = 18, room = height - top - 4
     const middle = (layer, count) => top + room - (layer + 0.5) * room / count
     const tall = count => Math.min(26, room / count - 3)

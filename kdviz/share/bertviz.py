@@ -26,11 +26,24 @@ MOST_LINES = 80_000
 
 LONGEST_IN_HEAD_VIEW, LONGEST_IN_MODEL_VIEW = 18, 12
 DIGITS = 3
+HEAD_COLOURS = {
+    False: "#E69F00 #56B4E9 #009E73 #0072B2 #D55E00 #CC79A7 #8A7A00 #333333 #7A5195 #00A6A6 #A6761D #666666",
+    True: "#FFC34D #7CCBFF #2FD6A5 #5AA9FF #FF8A4C #F0A3CC #E8DC5A #FFFFFF #C09BE0 #4FE0E0 #E0B060 #B5B5B5",
+}
+"""One colour a head, by theme: no red beside green, and light enough for a dark page."""
 PARTS = {
     "mpld3": ("mpld3", "js/d3.v5.min.js"),
     "XStatic-jQuery": ("xstatic.pkg.jquery", "data/jquery.min.js"),
     "bertviz": ("bertviz", "head_view.js"),
 }
+
+
+STRONGER = (
+    '<svg width="0" height="0" style="position:absolute"><filter id="stronger" x="-5%" y="-5%" width="110%" '
+    'height="110%"><feComponentTransfer><feFuncA type="gamma" exponent="0.55"/></feComponentTransfer>'
+    "</filter></svg>"
+)
+"""BertViz divides a line's strength by the number of heads shown: with twelve, the dark shows nothing."""
 
 
 class TooLarge(ValueError):
@@ -71,10 +84,18 @@ def head_view_html(
 
 
 def model_view_html(
-    maps: np.ndarray, tokens: Sequence[str], *, layers: Sequence[int] | None = None, dark: bool = False
+    maps: np.ndarray,
+    tokens: Sequence[str],
+    *,
+    layers: Sequence[int] | None = None,
+    matched: Sequence[int] = (),
+    dark: bool = False,
 ) -> str:
     """Model view, all heads of all layers (or of `layers`, 0-based), layer 1 at the bottom. Raises as
     `head_view_html`.
+
+    `matched`: the layers of this model in the order of the matched pairs, so that two matched layers wear one
+    colour in both models. The others are grey.
 
     A long sentence in a large model is too much for a browser: `most_layers` says how many layers fit
     together.
@@ -101,7 +122,19 @@ def model_view_html(
         include_heads=list(range(1, num_heads + 1)),
         html_action="return",
     )
-    return _document(page.data, tokens, title="BertViz model view", longest=LONGEST_IN_MODEL_VIEW, dark=dark)
+    colours = HEAD_COLOURS[dark].split()
+    by_layer = [theme(dark).muted] * (len(maps) + 1)  # BertViz counts from 1 here
+    for pair, layer in enumerate(matched or range(len(maps))):
+        by_layer[layer + 1] = colours[pair % len(colours)]
+    body = page.data.replace("config.layers[layer] % 10", "config.layers[layer]")
+    return _document(
+        body,
+        tokens,
+        title="BertViz model view",
+        longest=LONGEST_IN_MODEL_VIEW,
+        dark=dark,
+        colours=by_layer,
+    )
 
 
 def most_layers(num_heads: int, num_tokens: int) -> int:
@@ -171,7 +204,15 @@ def _marks(tokens: Sequence[str]) -> list[str]:
     return [f"kdviz-token-{place}-" for place in range(len(tokens))]
 
 
-def _document(body: str, tokens: Sequence[str], *, title: str, longest: int, dark: bool) -> str:
+def _document(
+    body: str,
+    tokens: Sequence[str],
+    *,
+    title: str,
+    longest: int,
+    dark: bool,
+    colours: Sequence[str] = (),
+) -> str:
     """The finished page: own scripts in place of the remote ones, a stable id, tokens put in as escaped
     JSON.
     """
@@ -188,12 +229,14 @@ def _document(body: str, tokens: Sequence[str], *, title: str, longest: int, dar
     stand_in = (
         "window.require = {config: function () {}}; window.requirejs = function (names, run) { "
         "run(window.jQuery, window.d3); };"
+        f"d3.schemeCategory10 = {json.dumps(list(colours) or HEAD_COLOURS[dark].split())};"
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta '
         f'http-equiv="Content-Security-Policy" content="{policy}"><title>{title}</title>'
-        f"<style>{_style(dark)}</style><script>{_library('XStatic-jQuery')}</script><script>{_library('mpld3')}</script><script>{stand_in}</script>"
-        f"</head><body>{body}</body></html>"
+        f"<style>{_style(dark)}</style><script>{_library('XStatic-jQuery')}</script>"
+        f"<script>{_library('mpld3')}</script><script>{stand_in}</script></head><body>{STRONGER}{body}</body>"
+        "</html>"
     )
 
 
@@ -219,5 +262,7 @@ def _style(dark: bool) -> str:
         f"rect.attn_background[fill='white']{{fill:{look.background}}}"
         "svg rect.attn_background[fill='#222'],svg "
         f"rect.attn_background[fill='#F5F5F5']{{fill:{look.secondary}}} svg "
-        f"rect.highlight{{fill:{look.grid}}}"
+        f"rect.highlight{{fill:{look.grid}}} #attention{{filter:url(#stronger)}} "
+        # a list of one layer is no choice: the page around the frame chooses
+        "span:has(> #layer){display:none}"
     )

@@ -23,30 +23,32 @@ _lock = Lock()
 
 
 def bertviz_page(
-    kind: str, maps: np.ndarray, tokens: list[str], layer: int, dark: bool
+    kind: str, maps: np.ndarray, tokens: list[str], layer: int, matched: tuple[int, ...], dark: bool
 ) -> tuple[str, int, str]:
     """(HTML, height in pixels, note) of the head or model view of (layers, heads, query, key) maps; no HTML
     where it would freeze a tab.
     """
     digest = sha256(np.ascontiguousarray(maps, dtype=np.float32).tobytes())
-    digest.update(repr((kind, tokens, layer, dark)).encode("utf-8", "replace"))
+    digest.update(repr((kind, tokens, layer, matched, dark)).encode("utf-8", "replace"))
     key = digest.hexdigest()
     with _lock:
         if key not in _pages:
-            _pages[key] = _page(kind, maps, tokens, layer, dark)
+            _pages[key] = _page(kind, maps, tokens, layer, matched, dark)
             while len(_pages) > KEPT:
                 _pages.popitem(last=False)
         _pages.move_to_end(key)
         return _pages[key]
 
 
-def _page(kind: str, maps: np.ndarray, tokens: list[str], layer: int, dark: bool) -> tuple[str, int, str]:
+def _page(
+    kind: str, maps: np.ndarray, tokens: list[str], layer: int, matched: tuple[int, ...], dark: bool
+) -> tuple[str, int, str]:
     if len(tokens) > MOST_TOKENS:
         return (
             "",
             0,
-            f"{len(tokens)} tokens would freeze this view; it shows at most {MOST_TOKENS}. The heat maps "
-            "show the sentence in full.",
+            f"{len(tokens)} tokens would freeze this view; it shows at most {MOST_TOKENS}. The explorer "
+            "shows the sentence in full.",
         )
     num_layers, num_heads = maps.shape[:2]
     try:
@@ -57,10 +59,10 @@ def _page(kind: str, maps: np.ndarray, tokens: list[str], layer: int, dark: bool
             ""
             if len(shown) == num_layers
             else f"So many words fit only with layers {shown[0] + 1} to {shown[-1] + 1}; the head view "
-            "shows any layer."
+            "shows one matched layer at a time."
         )
         return (
-            model_view_html(maps, tokens, layers=shown, dark=dark),
+            model_view_html(maps, tokens, layers=shown, matched=matched, dark=dark),
             view_height(len(tokens), num_layers=len(shown), num_heads=num_heads),
             note,
         )

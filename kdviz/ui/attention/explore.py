@@ -7,6 +7,7 @@ import streamlit as st
 from kdviz.errors import RequestError
 from kdviz.explorer.pack import header_of
 from kdviz.explorer.source import answers_pack, preset_pack
+from kdviz.explorer.telling import students_of
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import Answer, can_be_asked, epochs_with_weights
 from kdviz.ui.attention.ask import ask_models
@@ -87,9 +88,14 @@ def can_stand_beside(run: Run, other: Run) -> bool:
 
 
 def beside(scene: Scene) -> list[Run]:
-    """The runs of the view that can be shown beside the one looked at."""
+    """The runs of the view that can be shown beside the one looked at. Where none was asked for, a new
+    sentence is put to soft labels and an internal strategy alike: as the same answer, another inside.
+    """
+    if scene.view.others is None:
+        natural = students_of(scene.run, scene.runs) if _is_asked(scene) else []
+        return [run for run in natural if run.id != scene.run.id and can_be_asked(run)]
     known = {run.id: run for run in scene.runs}
-    asked = [known[name] for name in scene.view.others or () if name in known]
+    asked = [known[name] for name in scene.view.others if name in known]
     return [run for run in asked if can_stand_beside(scene.run, run)]
 
 
@@ -110,7 +116,7 @@ def choose_beside(scene: Scene) -> None:
         disabled=not names,
         help=WORDS["beside"],
         label_visibility="collapsed",
-        take=lambda name: {"others": (name,) if name else None},
+        take=lambda name: {"others": (name,) if name else ()},
     )
 
 

@@ -31,18 +31,19 @@ def bertviz(scene: Scene) -> None:
         "renormalise": scene.view.hide_special and scene.view.renormalise,
         "threshold": scene.view.threshold,
     }
-    for place, who, maps, layer in zip(
+    for place, who, maps, layer, matched in zip(
         places,
         ("Teacher", "Student"),
         (shown.teacher_maps, shown.student_maps),
         (teacher_layer, student_layer),
+        (tuple(pair[1] for pair in scene.run.pairs), tuple(pair[0] for pair in scene.run.pairs)),
         strict=True,
     ):
         with place, guarded(f"BertViz of the {who.lower()}"):
             st.markdown(f"**{who}**" + (f", layer {layer + 1}" if kind == "bertviz" else ""))
             left, tokens, _ = filter_maps(maps, shown.tokens, **options)
             html, height, note = bertviz_page(
-                "head" if kind == "bertviz" else "model", left, tokens, layer, scene.dark
+                "head" if kind == "bertviz" else "model", left, tokens, layer, matched, scene.dark
             )
             if note:
                 st.info(note, icon=":material/info:")

@@ -15,6 +15,7 @@ from kdviz.explorer import header_of, palette
 from kdviz.explorer.bundle import carrier, script, style
 from kdviz.runs.reader import Run
 from kdviz.share.view import DRAWN, View
+from kdviz.ui.frame import state
 
 MOST_PACKS = 2
 
@@ -40,8 +41,8 @@ def picture(
     """Draw the packs of one sentence (of one run, or of two beside the same teacher) as `look` says.
 
     `look` as `look_of` gives it. `on_look` is called as a callback with the look that the visitor has come to
-    rest at. `options`: differences, chrome, finding, autoplay (see explorer.js), keys ("page": the arrow keys
-    move the moment wherever nothing has the keyboard; "picture": only inside).
+    rest at. `options`: differences, chrome, finding, autoplay (see explorer.js). The arrow keys move the
+    moment wherever nothing else has the keyboard; in a presentation they move its steps, so only inside.
     """
     memory = f"kdviz.picture.{key}"
     told = st.session_state.get(memory)
@@ -54,7 +55,7 @@ def picture(
         "look": told["look"],
         "serial": told["serial"],
         "palette": palette(),
-        "options": dict(options or {}),
+        "options": {"keys": "picture" if state.mode() == "present" else "page", **(options or {})},
     }
     with st.container(gap=None):
         _picture()(
