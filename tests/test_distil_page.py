@@ -230,7 +230,7 @@ def test_all_five_strategies_are_one_button_and_end_in_the_comparison(
     """Comparing strategies is what people come for; five forms and five turns would keep them from it."""
     entry = dict(title="Tiny", location="own/tiny", num_layers=4, num_heads=4, hidden_size=32)
     monkeypatch.setitem(TEACHERS, "tiny", TeacherEntry(name="tiny", **entry))
-    monkeypatch.setattr("kdviz.models.checkpoint.hub_folder", lambda *_: tiny_checkpoint)
+    monkeypatch.setattr("kdviz.models.checkpoint.hub_folder", lambda *_, **more: tiny_checkpoint)
     small = dict(
         teacher="tiny",
         student_layers=2,
