@@ -8,7 +8,7 @@ KDVIZ_PRESENTER_CODE=...      needed to start, stop or delete; who gave it may d
 
 import hashlib
 import hmac
-import logging
+import math
 import os
 import secrets
 import sys
@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kdviz.errors import RequestError
-
-log = logging.getLogger(__name__)
+from kdviz.jobs import wrong_codes as wrong
 
 _SHARED = "_kdviz_presenters"
 
@@ -37,7 +36,8 @@ class Visitor:
         owner = owner_of(secret)
         return cls(
             owner=owner,
-            is_presenter=bool(_code(environment)) and _presenters().get(owner) == _digest(_code(environment)),
+            is_presenter=bool(_code(environment))
+            and hmac.compare_digest(_presenters().get(owner, b""), _digest(_code(environment))),
         )
 
 
@@ -101,15 +101,23 @@ def new_secret() -> bytes:
     return secrets.token_bytes(16)
 
 
-def give_code(visitor: Visitor, given: str, environment: Mapping[str, str] = os.environ) -> bool:
+def give_code(
+    visitor: Visitor,
+    given: str,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    address: str = "an unknown address",
+) -> bool:
     """Whether `given` is the presenter's code, compared in constant time; remembers the visitor's browser if
-    so.
-
-    A wrong code costs nobody anything: there is no count that could lock the room out. It is never logged.
+    so. RequestError, and the code is not looked at, where too many wrong ones came before (`WrongCodes`).
     """
-    code = _code(environment)
-    if not code or not hmac.compare_digest(_digest(given), _digest(code)):
-        return False
+    wrong_codes, code = wrong.shared(), _code(environment)
+    with wrong_codes.guard:  # the next try, from another session, sees that this one was wrong
+        if wait := wrong_codes.seconds_to_wait(address):
+            raise RequestError(f"Too many wrong codes were given; try again in {math.ceil(wait)} s.")
+        if not code or not hmac.compare_digest(_digest(given), _digest(code)):
+            wrong_codes.count(address)
+            return False
     _presenters()[visitor.owner] = _digest(code)
     return True
 

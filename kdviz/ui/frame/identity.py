@@ -1,15 +1,14 @@
 """Who is looking: the browser's identity, what it may do, and the field for the presenter's code."""
 
 import binascii
-import time
 
 import streamlit as st
 
+from kdviz.errors import RequestError
 from kdviz.jobs.permissions import Room, Visitor, give_code, new_secret
 
 _SECRET = "kdviz.secret"
 _COOKIE = "_streamlit_xsrf"
-WRONG_CODE_PAUSE_SECONDS = 0.5
 
 
 def room() -> Room:
@@ -37,20 +36,21 @@ def presenter_box() -> None:
     if not setting.needs_code or visitor().is_presenter:
         return
     with st.popover("Presenter's code", icon=":material/key:"):
-        with st.form("kdviz.presenter", border=False, clear_on_submit=True):
-            given = st.text_input(
-                "Presenter's code",
-                type="password",
-                help="Needed on this server to start, stop or delete runs.",
-                max_chars=200,
-            )
-            if st.form_submit_button("Unlock") and not give_code(visitor(), given):
-                time.sleep(
-                    WRONG_CODE_PAUSE_SECONDS
-                )  # guessing is slow for who guesses, and nobody else waits
-                st.error("This is not the presenter's code.")
-        if visitor().is_presenter:
-            st.rerun()
+        code_form("kdviz.presenter", help="Needed on this server to start, stop or delete runs.")
+
+
+def code_form(key: str, help: str | None = None) -> None:
+    """The form for the presenter's code; draws the page anew once it was right."""
+    with st.form(key, border=False, clear_on_submit=True):
+        given = st.text_input("Presenter's code", type="password", help=help, max_chars=200)
+        if st.form_submit_button("Unlock"):
+            try:
+                if not give_code(visitor(), given, address=st.context.ip_address or "this machine"):
+                    st.error("This is not the presenter's code.")
+            except RequestError as error:
+                st.error(str(error))
+    if visitor().is_presenter:
+        st.rerun()
 
 
 def _token(cookie: str) -> bytes | None:

@@ -1,15 +1,13 @@
 """The presenter's side of the room: leading it, and how it gets in."""
 
-import time
 from urllib.parse import urlsplit
 
 import streamlit as st
 
 from kdviz.errors import RequestError
 from kdviz.jobs import following
-from kdviz.jobs.permissions import give_code
 from kdviz.ui.frame import state
-from kdviz.ui.frame.identity import WRONG_CODE_PAUSE_SECONDS, room, visitor
+from kdviz.ui.frame.identity import code_form, room, visitor
 from kdviz.ui.frame.take_home import qr
 from kdviz.ui.present import frame
 from kdviz.ui.present.wire import wake
@@ -37,7 +35,7 @@ def lead_controls() -> None:
             )
             return
         if not who.is_presenter:
-            _ask_code()
+            code_form("kdviz.lead")
             return
         if leads:
             st.button("Stop leading", icon=":material/stop:", on_click=_end)
@@ -66,16 +64,6 @@ def _way_in() -> None:
 def _count() -> None:
     number = len(following.shared().windows)
     st.markdown(f"{number} follow{'s' * (number == 1)}.")
-
-
-def _ask_code() -> None:
-    with st.form("kdviz.lead", border=False, clear_on_submit=True):
-        given = st.text_input("Presenter's code", type="password", max_chars=200)
-        if st.form_submit_button("Unlock") and not give_code(visitor(), given):
-            time.sleep(WRONG_CODE_PAUSE_SECONDS)
-            st.error("This is not the presenter's code.")
-    if visitor().is_presenter:
-        st.rerun()
 
 
 def _begin(take_over: bool = False) -> None:
