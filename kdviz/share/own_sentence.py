@@ -32,11 +32,11 @@ class Answer:
 
 def epochs_with_weights(run: Run) -> list[int]:
     """Epochs whose student can be asked: those kept, and the last evaluated one."""
-    kept = sorted(
-        int(path.name.split("_")[1])
+    kept = [
+        int(path.name.removeprefix("epoch_"))
         for path in (run.folder / "checkpoints").glob("epoch_*")
-        if (path / "student" / "model.safetensors").exists()
-    )
+        if path.name.removeprefix("epoch_").isdecimal() and (path / "student" / "model.safetensors").exists()
+    ]
     last = (
         [run.evals[-1]["epoch"]]
         if run.evals and (run.folder / "student" / "model.safetensors").exists()
@@ -134,7 +134,13 @@ def _loaded(run: Run, epoch: int) -> tuple:
 
 
 def _student_folder(run: Run, epoch: int) -> Path:
-    return run.checkpoint_folder(epoch) or run.folder / "student"
+    """student/ for the last evaluated epoch, whose weights it holds exactly: kept copies are in half
+    precision, and a borderline sentence would be answered otherwise here than in the evaluation.
+    """
+    exact = run.folder / "student"
+    if run.evals and run.evals[-1]["epoch"] == epoch and (exact / "model.safetensors").exists():
+        return exact
+    return run.checkpoint_folder(epoch) or exact
 
 
 def _student(run: Run, folder: Path, num_labels: int):
