@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kdviz.config import has_effect
 from kdviz.method.stages import INTERNAL
-from kdviz.method.terms import TERMS
 from kdviz.runs.reader import Run, Store
 from kdviz.studies import paper
 from kdviz.studies.identity import is_run_of, settings_digest
@@ -25,22 +25,6 @@ STRATEGY_WORDS = {
     "pid": "layer by layer",
     "sid": "stacked",
 }
-_OF_INTERNAL_ALONE = frozenset(
-    {
-        "strategy",
-        "terms",
-        "active_pairs",
-        "epochs_per_layer",
-        "cosine_threshold",
-        "soft_throughout",
-        "freeze_finished",
-        "classifier_only_last",
-        *(f"{term}_weight" for term in TERMS),
-    }
-)
-"""Settings without a meaning for soft labels alone: an internal run is compared with the soft one that has
-all the others in common.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +228,7 @@ def make_table(study: Study, runs_dir: Path) -> Table:
         groups.setdefault(key, []).append(cell)
     found = {cell.run_id: runs.finished(cell) for cell in study.cells}
     data = _data(run for run in found.values() if run is not None)
-    rows, parts, teachers = [], [], {}
+    rows, parts, configs, teachers = [], [], [], {}
     for cells in groups.values():
         kept, left_out = [], {}
         for cell in cells:
@@ -259,6 +243,7 @@ def make_table(study: Study, runs_dir: Path) -> Table:
         is_sample = data.get(cells[0].config.task, ("",))[0] == "sample"
         rows.append(_row(study, cells[0], kept, len(cells), left_out, is_sample))
         parts.append(kept)
+        configs.append(cells[0].config.to_dict())
         for part in kept:
             teachers.setdefault(part.task, part.teacher_metrics)
     return Table(
@@ -270,7 +255,7 @@ def make_table(study: Study, runs_dir: Path) -> Table:
         columns=study.columns,
         x=study.x,
         rows=tuple(rows),
-        comparisons=tuple(_comparisons(rows, parts)),
+        comparisons=tuple(_comparisons(rows, parts, configs, study.names)),
         teachers=teachers,
         data={task: note for task, (_, _, note) in data.items()},
         setup=_setup(study, [run for run in found.values() if run is not None]),
@@ -363,7 +348,9 @@ def _other_data(run: Run, data: Mapping[str, tuple[str, str, str]]) -> str | Non
     return f"its examples are others ({own.get('source')}) than those of the other runs ({source})"
 
 
-def _comparisons(rows: Sequence[Row], parts: Sequence[list[Measured]]) -> list[Comparison]:
+def _comparisons(
+    rows: Sequence[Row], parts: Sequence[list[Measured]], configs: Sequence[Mapping], names: Sequence[str]
+) -> list[Comparison]:
     found = []
     for place, row in enumerate(rows):
         if row.strategy not in INTERNAL:
@@ -372,7 +359,7 @@ def _comparisons(rows: Sequence[Row], parts: Sequence[list[Measured]]) -> list[C
             (
                 other
                 for other, candidate in enumerate(rows)
-                if candidate.strategy == "soft" and _shared(candidate) == _shared(row)
+                if candidate.strategy == "soft" and _differ_in_strategy(configs[place], configs[other], names)
             ),
             None,
         )
@@ -383,10 +370,13 @@ def _comparisons(rows: Sequence[Row], parts: Sequence[list[Measured]]) -> list[C
     return found
 
 
-def _shared(row: Row) -> dict:
-    return {"task": row.task} | {
-        name: value for name, value in row.settings.items() if name not in _OF_INTERNAL_ALONE
-    }
+def _differ_in_strategy(first: Mapping, second: Mapping, names: Sequence[str]) -> bool:
+    """Whether two rows have everything in common that has an effect on both, the strategy apart."""
+    return all(
+        first[name] == second[name]
+        for name in names
+        if name != "strategy" and has_effect(name, first) and has_effect(name, second)
+    )
 
 
 def _difference(row: Row, first: list[Measured], second: list[Measured]) -> Difference | None:
