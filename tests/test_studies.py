@@ -554,3 +554,83 @@ def test_the_estimate_counts_only_what_is_left(done, tmp_path):
     forecast = check_study(read_study(file), copy)
     assert [cell.cell.run_id for cell in forecast.open] == ["small-all-s1"]
     assert forecast.teachers == {} and forecast.seconds > 0
+
+
+# ---- in the app's queue
+
+
+def test_a_study_goes_through_the_queue_and_can_be_stopped(tiny, tmp_path):
+    """Started in a seminar, a study must leave the room its queue, and be stopped by one click."""
+    from kdviz.jobs.queue import Queue
+    from kdviz.studies.queued import ENDED, READY, QueuedStudy
+
+    def until(holds) -> None:
+        give_up = time.monotonic() + 240
+        while not holds():
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+
+    runs_dir = tmp_path / "runs"
+    study = read_study(write_study(tmp_path / "s.toml", tiny))
+    queue = Queue(runs_dir)
+    first = QueuedStudy(study, queue)
+    until(lambda: first.phase == READY)
+    assert len(first.forecast.open) == 4 and not runs_dir.exists()
+    first.start({"owner": "me"})
+    until(lambda: first.progress.num_done == 1)
+    assert len(queue.waiting) <= 1  # others' runs come in between
+    first.stop()
+    until(lambda: first.phase == ENDED)
+    assert first.error is None
+    states = [Run(runs_dir / cell.run_id).state for cell in study.cells if (runs_dir / cell.run_id).exists()]
+    assert "finished" in states and "running" not in states
+    second = QueuedStudy(study, queue)
+    until(lambda: second.phase == READY)
+    second.start({"owner": "me"})
+    until(lambda: second.phase == ENDED)
+    queue.close()
+    assert second.error is None
+    table = make_table(study, runs_dir)
+    assert table.num_runs == 4
+    assert {Run(runs_dir / cell.run_id).config["owner"] for cell in study.cells} == {"me"}
+
+
+def test_a_study_that_cannot_run_says_so_before_start(tiny, tmp_path):
+    from kdviz.jobs.queue import Queue
+    from kdviz.studies.queued import ENDED, QueuedStudy
+
+    study = read_study(write_study(tmp_path / "s.toml", tiny, grid='matching = ["custom:0,9"]'))
+    queued = QueuedStudy(study, Queue(tmp_path / "runs"))
+    give_up = time.monotonic() + 120
+    while queued.phase != ENDED and time.monotonic() < give_up:
+        time.sleep(0.02)
+    assert "custom" in queued.error
+    with pytest.raises(RequestError, match="nothing to start"):
+        queued.start({})
+
+
+# ---- the page
+
+
+def test_the_page_shows_table_sentences_and_doors(done, monkeypatch):
+    """The page is where a study is read: its numbers have to be those of the table, and open its runs."""
+    from streamlit.testing.v1 import AppTest
+
+    file, runs_dir = done
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(runs_dir))
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    page.switch_page("pages/studies.py").run()
+    page.query_params["study"] = "own:small"
+    page.run()
+    assert not page.exception and not page.warning
+    table = make_table(read_study(file), runs_dir)
+    assert "small" in page.selectbox[0].value
+    [shown] = [each.value for each in page.dataframe if "seeds" in each.value][:1]
+    assert list(shown["student"])[1:] == [row.label for row in table.rows]
+    assert list(shown["matthews"])[1:] == [row.metrics["matthews"].mean for row in table.rows]
+    text = " ".join(each.value for each in page.markdown)
+    assert "Outside" in text
+    assert len(page.get("plotly_chart")) >= 1
+    for entry in page.selectbox[0].options[:6]:
+        page.selectbox[0].select(entry).run()
+        assert not page.exception and not page.warning

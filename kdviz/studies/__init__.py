@@ -3,6 +3,7 @@
 spec.py        a TOML file at one of its sizes -> Study, a tuple of Cells (one run each)
 identity.py    names of runs and folders; when a run is a cell's
 check.py       every cell resolved before anything runs: what it needs, how long, how much disk
+progress.py    how far it is, how long it still takes
 folder.py      what a study keeps under <runs>/studies/<study>/
 runner.py      carrying it out here · queued.py in the app's queue · on_ray.py, ray_tasks.py on a cluster
 measures.py    the numbers of one finished run · statistics.py intervals, tests · table.py rows, comparisons

@@ -5,17 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kdviz.config import RunConfig
 from kdviz.errors import RequestError
-from kdviz.jobs.limits import checkpoint_bytes
+from kdviz.jobs.limits import footprint
 from kdviz.jobs.plan import plan
-from kdviz.jobs.speed import rough_mean_tokens
 from kdviz.studies.identity import differing, is_run_of
 from kdviz.studies.spec import Cell, Study
 from kdviz.studies.table import StudyRuns
 from kdviz.training.request import Request, resolve_request
 
-_HALF_BYTES = 2
+_MOST_COPIES = 7
+"""Of a student on disk while it trains: two checkpoints with both moments of AdamW, and student/."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +30,7 @@ class Checked:
     seconds: float
     disk_bytes: int
     peak_bytes: int
+    memory_bytes: int
     teacher: str
     teacher_is_kept: bool
     teacher_seconds: float
@@ -78,6 +78,7 @@ class Forecast:
         return {
             "seconds": self.seconds,
             "disk_bytes": self.disk_bytes,
+            "memory_bytes": max((cell.memory_bytes for cell in self.open), default=0),
             "teachers": [
                 {"teacher": name, "seconds": cell.teacher_seconds, "disk_bytes": cell.teacher_bytes}
                 for name, cell in self.teachers.items()
@@ -89,6 +90,7 @@ class Forecast:
                     "state": each.state,
                     "seconds": each.seconds,
                     "disk_bytes": each.disk_bytes,
+                    "memory_bytes": each.memory_bytes,
                     "teacher": each.teacher,
                     "warnings": list(each.warnings),
                 }
@@ -148,6 +150,7 @@ def _finished(cell: Cell) -> Checked:
         seconds=0.0,
         disk_bytes=0,
         peak_bytes=0,
+        memory_bytes=0,
         teacher="",
         teacher_is_kept=True,
         teacher_seconds=0.0,
@@ -157,35 +160,20 @@ def _finished(cell: Cell) -> Checked:
 
 
 def _estimates(request: Request, runs_dir: Path, num_threads: int | None) -> Mapping:
-    config, made = request.config, plan(request, num_threads=num_threads)
+    made, needed = plan(request, num_threads=num_threads), footprint(request)
     weights = 4 * request.student_parameters
-    kept = min(weights * config.epochs, config.checkpoints_mb << 20) if config.keep_checkpoints else 0
+    kept = needed.disk["checkpoints"] - _MOST_COPIES * weights
     return dict(
         seconds=made.seconds,
-        disk_bytes=weights + kept,
-        peak_bytes=checkpoint_bytes(request.student_parameters, config) - kept - weights,
+        disk_bytes=weights + kept + needed.disk["snapshots"] + needed.disk["evaluations"],
+        peak_bytes=(_MOST_COPIES - 1) * weights,
+        memory_bytes=needed.memory_bytes,
         teacher=request.teacher_fingerprint,
         teacher_is_kept=request.kept_teacher(runs_dir) is not None,
         teacher_seconds=made.teacher_seconds,
-        teacher_bytes=_teacher_bytes(request),
+        teacher_bytes=4 * request.teacher_parameters,
         warnings=made.warnings,
     )
-
-
-def _teacher_bytes(request: Request) -> int:
-    """Weights in float32, and its outputs where memory does not hold them."""
-    checkpoint, config = request.checkpoint, request.config
-    deep = replace(request, config=_with_depth(config, checkpoint.num_layers))
-    tokens = rough_mean_tokens(request.train, config.max_length)
-    maps = len(request.pairs) * checkpoint.num_heads * tokens**2
-    outputs = int(len(request.train) * _HALF_BYTES * (maps + checkpoint.num_layers * checkpoint.hidden_size))
-    is_in_memory = config.cache == "off" or outputs <= config.cache_memory_mb << 20
-    return 4 * deep.student_parameters + (0 if is_in_memory else min(outputs, config.cache_disk_mb << 20))
-
-
-def _with_depth(config: RunConfig, num_layers: int) -> RunConfig:
-    """Only to count parameters: soft labels, so that no rule on stages stands in the way."""
-    return replace(config, student_layers=num_layers, strategy="soft", active_pairs=None)
 
 
 def _check_disk(forecast: Forecast, runs_dir: Path) -> None:

@@ -16,10 +16,11 @@ from kdviz.runs.reader import Run
 class Measured:
     """A run's last evaluated epoch: scores, and the columns of `kdviz.studies.spec.COLUMNS` that it has.
 
-    `labels` (n,) and `predictions` (n,), class ids in the order of `index`; None where the answers are not
-    stored.
+    `key` names the run's folder as it stands, see `measured_as`. `labels` (n,) and `predictions` (n,), class
+    ids in the order of `index`; None where the answers are not stored.
     """
 
+    key: tuple[Path, int, int]
     run_id: str
     seed: int
     task: str
@@ -48,12 +49,13 @@ def why_left_out(run: Run) -> str | None:
 def measured(run: Run) -> Measured:
     """The numbers of a run that `why_left_out` finds nothing against."""
     path = run.folder / "metrics.jsonl"
-    return _measured(run.folder, path.stat().st_mtime_ns, path.stat().st_size)
+    return measured_as((run.folder, path.stat().st_mtime_ns, path.stat().st_size))
 
 
 @lru_cache(maxsize=4096)
-def _measured(folder: Path, _changed: int, _size: int) -> Measured:
-    run = Run(folder)
+def measured_as(key: tuple[Path, int, int]) -> Measured:
+    """The numbers of a run in its folder, whose metrics.jsonl has this time of change and size."""
+    run = Run(key[0])
     last, cost = run.evals[-1], run.summary.get("cost", {})
     values = {
         "attention_kl": mean(last["mismatch"]["attention_kl"]),
@@ -73,6 +75,7 @@ def _measured(folder: Path, _changed: int, _size: int) -> Measured:
         table = right_wrong(labels, answers.teacher_logits, answers.student_logits)
         values |= {"repeated_mistakes": table.repeated_mistakes, "kept_right": table.kept_right}
     return Measured(
+        key=key,
         run_id=run.id,
         seed=run.seed,
         task=run.task,

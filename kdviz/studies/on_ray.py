@@ -22,9 +22,9 @@ from kdviz.studies.bundle import pack, unpack
 from kdviz.studies.check import Checked, Forecast
 from kdviz.studies.folder import StudyFolder
 from kdviz.studies.identity import cell_mark
+from kdviz.studies.progress import Progress
 from kdviz.studies.ray_tasks import DATA, Answer, Job, pack_teacher, run_task, teacher_task
 from kdviz.studies.render import write_results
-from kdviz.studies.runner import Progress
 from kdviz.studies.spec import Study
 from kdviz.studies.table import make_table
 from kdviz.training.request import Request, resolve_request

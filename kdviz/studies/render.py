@@ -10,7 +10,7 @@ from kdviz.files import finite, write_bytes
 from kdviz.studies import paper
 from kdviz.studies.spec import COLUMNS
 from kdviz.studies.statistics import Spread
-from kdviz.studies.table import Table, best_of, times_as_far
+from kdviz.studies.table import Row, Table, best_of, telling_names, times_as_far
 from kdviz.tasks import METRIC_TITLES, TASKS
 
 WIDE = ("parameters", "seconds")
@@ -37,14 +37,15 @@ def _task_lines(table: Table, task: str) -> list[str]:
     metrics = TASKS[task].metrics
     papers = [metric for metric in metrics if any(row.paper(metric) for row in rows)]
     columns = [name for name in table.columns if name not in METRIC_TITLES]
-    heads = ["", "n"]
+    telling = telling_names(rows)
+    heads = ["", *(name.replace("_", " ") for name in telling), "n"]
     for metric in metrics:
         heads += [METRIC_TITLES[metric], *(["paper", "difference"] if metric in papers else [])]
     lines = [f"Data: {table.data[task]}"] if task in table.data else []
     lines += ["", "| " + " | ".join([*heads, *(COLUMNS[name] for name in columns)]) + " |"]
     lines += ["|" + "---|" * (len(heads) + len(columns))]
     if task in table.teachers:
-        cells = ["**teacher**", ""]
+        cells = ["**teacher**", *([""] * len(telling)), ""]
         for metric in metrics:
             value, number = table.teachers[task].get(metric), paper.printed(paper.TEACHER, task, metric)
             cells.append("" if value is None else f"{value:.3f}")
@@ -56,7 +57,8 @@ def _task_lines(table: Table, task: str) -> list[str]:
         lines.append("| " + " | ".join([*cells, *([""] * len(columns))]) + " |")
     best = {metric: best_of(rows, metric) for metric in metrics}
     for row in rows:
-        cells = [row.label.replace("|", "/"), f"{row.n}" if row.n else ""]
+        cells = [row.label.replace("|", "/"), *(str(row.settings[name]) for name in telling)]
+        cells.append(f"{row.n}" if row.n else "")
         for metric in metrics:
             text = spread_text(row.metrics.get(metric))
             cells.append(f"**{text}**" if best[metric] is row else text)
@@ -67,10 +69,10 @@ def _task_lines(table: Table, task: str) -> list[str]:
                 cells.append("" if gap is None else f"{gap:+.3f}")
         cells += [spread_text(row.values.get(name), name) for name in columns]
         lines.append("| " + " | ".join(cells) + " |")
-    return [*lines, *_comparison_lines(table, task)]
+    return [*lines, *_comparison_lines(table, task, telling)]
 
 
-def _comparison_lines(table: Table, task: str) -> list[str]:
+def _comparison_lines(table: Table, task: str, telling: Sequence[str]) -> list[str]:
     found = [each for each in table.comparisons if table.rows[each.first].task == task]
     if not found:
         return []
@@ -80,11 +82,15 @@ def _comparison_lines(table: Table, task: str) -> list[str]:
         inside = f"; inside, soft labels are {times:.1f} times as far from the teacher" if times else ""
         tested = f", p = {gap.p_seeds:.3f} over the seeds" if gap.p_seeds is not None else ""
         lines.append(
-            f"- {first.label}: {METRIC_TITLES[each.metric]} {gap.difference:+.3f} "
-            f"[{gap.low:+.3f}, {gap.high:+.3f}], n = {gap.num_examples:,}, "
+            f"- {', '.join([first.label, *_told(first, telling)])}: {METRIC_TITLES[each.metric]} "
+            f"{gap.difference:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}], n = {gap.num_examples:,}, "
             f"{len(gap.seeds)} seed{'s' * (len(gap.seeds) != 1)}{tested}{inside}"
         )
     return lines
+
+
+def _told(row: Row, telling: Sequence[str]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {row.settings[name]}" for name in telling]
 
 
 def spread_text(value: Spread | None, name: str = "") -> str:

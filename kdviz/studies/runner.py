@@ -5,7 +5,6 @@ left, what is finished is never run again.
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,39 +14,14 @@ from kdviz.runs.reader import Run
 from kdviz.studies.check import Checked, Forecast
 from kdviz.studies.folder import StudyFolder
 from kdviz.studies.identity import cell_mark
+from kdviz.studies.progress import Progress
 from kdviz.studies.render import write_results
 from kdviz.studies.spec import Study
 from kdviz.studies.table import make_table
-from kdviz.terminal import ProgressLine, duration
+from kdviz.terminal import ProgressLine
 from kdviz.training.request import resolve_request
 
 Say = Callable[[str], None]
-
-
-class Progress:
-    """How far a study is: finished of all, failed, and the time left from how the estimates held so far."""
-
-    def __init__(self, forecast: Forecast):
-        self._open = {cell.cell.run_id: cell.seconds for cell in forecast.open}
-        self._teachers = {name: cell.teacher_seconds for name, cell in forecast.teachers.items()}
-        self.num_all, self.num_done = len(forecast.cells), len(forecast.cells) - len(forecast.open)
-        self._estimated, self._begin = 0.0, time.monotonic()
-
-    def done(self, name: str) -> None:
-        """A run or a teacher has ended, well or not."""
-        if name in self._open:
-            self.num_done += 1
-        self._estimated += self._open.pop(name, 0.0) + self._teachers.pop(name, 0.0)
-
-    @property
-    def seconds_left(self) -> float:
-        left = sum(self._open.values()) + sum(self._teachers.values())
-        spent = time.monotonic() - self._begin
-        return left * (spent / self._estimated if self._estimated > 0 and spent > 1 else 1.0)
-
-    @property
-    def text(self) -> str:
-        return f"{self.num_done} of {self.num_all} runs done, about {duration(self.seconds_left)} left"
 
 
 def run_here(study: Study, forecast: Forecast, runs_dir: Path, *, say: Say = print) -> dict[str, str]:

@@ -7,6 +7,14 @@ from kdviz.studies import paper
 from kdviz.studies.table import Row, Table, times_as_far
 from kdviz.tasks import METRIC_TITLES, TASKS
 
+NO_CLOSER = 1.05
+"""A ratio below this is written 1.0 and says nothing."""
+X_WORDS = {
+    "train_size": "training examples",
+    "student_layers": "layers of the student",
+    "parameters": "parameters",
+}
+
 
 def says(table: Table) -> list[str]:
     """A sentence on the inside and one on what can be seen outside; [] while their numbers are missing."""
@@ -17,10 +25,15 @@ def _inside(table: Table) -> str:
     times = [value for each in table.comparisons if (value := times_as_far(table, each)) is not None]
     if not times:
         return ""
-    closer = [value for value in times if value > 1]
-    if not closer:
+    if max(times) < NO_CLOSER:
         return "Inside, copying the teacher's inside brings the student no closer to its attention here."
     low, high = min(times), max(times)
+    if low < NO_CLOSER:
+        return (
+            f"Inside, {sum(value >= NO_CLOSER for value in times)} of {_number(len(times), 'comparison')} "
+            "bring the student closer to the teacher's attention than soft labels alone, by up to "
+            f"{high:.1f} times."
+        )
     size = f"{low:.1f} times" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f} times"
     return (
         "Inside, students that learn from soft labels alone end "
@@ -58,7 +71,7 @@ def _trend(table: Table) -> str:
     ]
     return (
         f"Outside ({metric}), the lead of internal distillation over soft labels is {' and '.join(parts)} "
-        f"{table.x.replace('_', ' ')}."
+        f"{X_WORDS.get(table.x, table.x.replace('_', ' '))}."
     )
 
 

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from kdviz.method.stages import INTERNAL
 from kdviz.runs.reader import Run, Store
 from kdviz.studies import paper
 from kdviz.studies.identity import is_run_of, settings_digest
-from kdviz.studies.measures import Measured, measured, why_left_out
+from kdviz.studies.measures import Measured, measured, measured_as, why_left_out
 from kdviz.studies.spec import COLUMNS, Cell, Study
 from kdviz.studies.statistics import Difference, Spread, paired_difference, spread
 from kdviz.tasks import TASKS
@@ -31,7 +32,7 @@ STRATEGY_WORDS = {
 class Row:
     """Cells that differ in their seed alone. `left_out`: run id -> why a finished run is in no mean.
 
-    `paper_row` is None where the examples are not the paper's.
+    `paper_row` is None where the examples are not the paper's. `teacher`: the scores of the teacher it had.
     """
 
     settings: dict
@@ -46,6 +47,7 @@ class Row:
     num_cells: int
     num_examples: int
     left_out: dict[str, str] = field(default_factory=dict)
+    teacher: dict[str, float] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -83,14 +85,17 @@ class Row:
             "num_examples": self.num_examples,
             "left_out": self.left_out,
             "paper_row": self.paper_row,
+            "teacher": self.teacher,
         }
 
     @classmethod
     def from_dict(cls, values: Mapping) -> "Row":
         """What `to_dict` wrote."""
         spreads = {name: values[name] for name in ("attention_kl", "agreement")} | values["more"]
-        same = ("settings", "label", "task", "strategy", "num_cells", "num_examples", "left_out", "paper_row")
+        same = ("settings", "label", "task", "strategy", "num_cells", "num_examples", "left_out")
         return cls(
+            paper_row=values["paper_row"],
+            teacher=values["teacher"],
             metrics={name: Spread(**each, n=values["n"]) for name, each in values["metrics"].items()},
             values={
                 name: Spread(**each, n=values["n"])
@@ -125,8 +130,8 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows in the study's order, comparisons, and by task the teacher's scores, the data, and with what was
-    trained (`setup`: teacher, student layers, epochs, numbers of examples).
+    """Rows in the study's order, comparisons, and by task the teacher's scores (where all rows had the same
+    one), the data, and with what was trained (`setup`: teacher, student layers, epochs, numbers of examples).
     """
 
     study: str
@@ -245,7 +250,7 @@ def make_table(study: Study, runs_dir: Path) -> Table:
         parts.append(kept)
         configs.append(cells[0].config.to_dict())
         for part in kept:
-            teachers.setdefault(part.task, part.teacher_metrics)
+            teachers.setdefault(part.task, {})[part.teacher] = part.teacher_metrics
     return Table(
         study=study.id,
         title=study.title,
@@ -256,7 +261,7 @@ def make_table(study: Study, runs_dir: Path) -> Table:
         x=study.x,
         rows=tuple(rows),
         comparisons=tuple(_comparisons(rows, parts, configs, study.names)),
-        teachers=teachers,
+        teachers={task: [*made.values()][0] for task, made in teachers.items() if len(made) == 1},
         data={task: note for task, (_, _, note) in data.items()},
         setup=_setup(study, [run for run in found.values() if run is not None]),
     )
@@ -275,6 +280,20 @@ def row_label(cell: Cell, names: Sequence[str]) -> str:
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             words.append(f"{name.replace('_', ' ')} {text}")
     return ", ".join(words) or STRATEGY_WORDS[cell.config.strategy]
+
+
+def telling_names(rows: Sequence[Row]) -> list[str]:
+    """The settings that tell rows of one label apart: a table has a column for each."""
+    labels = [row.label for row in rows]
+    if len(set(labels)) == len(labels):
+        return []
+    first = {label: rows[labels.index(label)].settings for label in labels}
+    return [
+        name
+        for name in (rows[0].settings if rows else ())
+        if name not in ("task", "strategy")
+        and any(row.settings[name] != first[row.label][name] for row in rows)
+    ]
 
 
 def best_of(rows: Sequence[Row], metric: str) -> Row | None:
@@ -312,6 +331,7 @@ def _row(
         num_cells=num_cells,
         num_examples=kept[0].num_examples if kept else 0,
         left_out=left_out,
+        teacher=kept[0].teacher_metrics if kept else {},
     )
 
 
@@ -381,25 +401,29 @@ def _differ_in_strategy(first: Mapping, second: Mapping, names: Sequence[str]) -
 
 def _difference(row: Row, first: list[Measured], second: list[Measured]) -> Difference | None:
     """None where no seed of both has its answers to the same examples stored."""
-    task = TASKS[row.task]
     others = {part.seed: part for part in second if part.labels is not None}
     pairs = [
-        (part, others[part.seed])
+        (part.key, others[part.seed].key)
         for part in first
         if part.labels is not None
         and part.seed in others
         and np.array_equal(part.index, others[part.seed].index)
         and np.array_equal(part.index, first[0].index)
     ]
-    if not pairs:
-        return None
+    return _difference_of(row.task, tuple(pairs)) if pairs else None
+
+
+@lru_cache(maxsize=1024)
+def _difference_of(task_name: str, pairs: tuple) -> Difference:
+    """Resampling takes a moment, and a page asks again whenever another run is finished."""
+    task, sides = TASKS[task_name], [[measured_as(key) for key in side] for side in zip(*pairs)]
     return paired_difference(
         task,
         task.primary_metric,
-        pairs[0][0].labels,
-        [one.predictions for one, _ in pairs],
-        [other.predictions for _, other in pairs],
-        [one.seed for one, _ in pairs],
+        sides[0][0].labels,
+        [one.predictions for one in sides[0]],
+        [other.predictions for other in sides[1]],
+        [one.seed for one in sides[0]],
     )
 
 

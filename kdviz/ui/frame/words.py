@@ -14,6 +14,10 @@ def term_words(name: str) -> str:
 
 
 WORDS = {
+    "study": "A grid of runs that differ in a few settings only, each with several seeds: what a single run "
+    "shows by chance is told from what holds.",
+    "seeds": "The seed decides what is random in a run: the order of the examples, dropout, new weights. "
+    "Runs of several seeds say how much a score moves by chance.",
     "distillation": "A large trained model, the **teacher**, trains a smaller one, the **student**. The "
     "paper's idea: the student copies not only the teacher's answers but also what happens inside it, "
     "layer by layer.",

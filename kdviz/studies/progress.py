@@ -1,0 +1,36 @@
+"""How far a study is, and how long it still takes."""
+
+import time
+
+from kdviz.studies.check import Forecast
+from kdviz.terminal import duration
+
+
+class Progress:
+    """How far a study is: finished of all, failed, and the time left from how the estimates held so far."""
+
+    def __init__(self, forecast: Forecast):
+        self._open = {cell.cell.run_id: cell.seconds for cell in forecast.open}
+        self._teachers = {name: cell.teacher_seconds for name, cell in forecast.teachers.items()}
+        self.num_all, self.num_done = len(forecast.cells), len(forecast.cells) - len(forecast.open)
+        self._estimated, self._begin = 0.0, time.monotonic()
+
+    def begin(self) -> None:
+        """The clock starts now, where somebody had to be waited for."""
+        self._begin = time.monotonic()
+
+    def done(self, name: str) -> None:
+        """A run or a teacher has ended, well or not."""
+        if name in self._open:
+            self.num_done += 1
+        self._estimated += self._open.pop(name, 0.0) + self._teachers.pop(name, 0.0)
+
+    @property
+    def seconds_left(self) -> float:
+        left = sum(self._open.values()) + sum(self._teachers.values())
+        spent = time.monotonic() - self._begin
+        return left * (spent / self._estimated if self._estimated > 0 and spent > 1 else 1.0)
+
+    @property
+    def text(self) -> str:
+        return f"{self.num_done} of {self.num_all} runs done, about {duration(self.seconds_left)} left"

@@ -1,0 +1,145 @@
+"""Starting a study from the page, and watching it go: in the same queue as runs, one run at a time."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from kdviz.errors import RequestError
+from kdviz.jobs.queue import shared
+from kdviz.paths import runs_folder
+from kdviz.share.live import duration_words
+from kdviz.studies.check import Forecast
+from kdviz.studies.folder import StudyFolder
+from kdviz.studies.queued import CHECKING, ENDED, READY, STOPPING, QueuedStudy, known_study, queued_study
+from kdviz.studies.spec import Study
+from kdviz.ui.frame import identity as room
+from kdviz.ui.frame.look import plain
+
+WATCH_SECONDS = 1.0
+_REFUSAL = "studies.refusal"
+
+
+def start_or_watch(study: Study) -> None:
+    """What it would take and its Start, or how far it is and its Stop. Redraws itself while it goes."""
+    if refusal := st.session_state.pop(_REFUSAL, None):
+        st.warning(plain(refusal), icon=":material/block:")
+    going = known_study(runs_folder(), study.id)
+    moves = going is not None and (going.is_active or going.phase == CHECKING)
+    st.fragment(_panel, run_every=WATCH_SECONDS if moves else None)(study, _signature(going))
+
+
+def _signature(going: QueuedStudy | None) -> tuple:
+    """What of it changes the page around the panel."""
+    if going is None:
+        return ()
+    return going.phase, going.progress.num_done if going.progress else 0
+
+
+def _panel(study: Study, drawn: tuple) -> None:
+    going = known_study(runs_folder(), study.id)
+    if _signature(going) != drawn:
+        st.rerun()
+    with st.container(border=True):
+        if going is None or going.phase == ENDED:
+            _ended(study, going)
+        elif going.phase == CHECKING:
+            st.markdown(
+                ":material/hourglass_empty: **Checking every run**: its data, its teacher, how long it takes."
+            )
+        elif going.phase == READY:
+            _ready(going)
+        else:
+            _going(going)
+
+
+def _ended(study: Study, going: QueuedStudy | None) -> None:
+    folder = StudyFolder(runs_folder(), study.id)
+    if going is not None and going.error:
+        st.error(plain(going.error), icon=":material/error:")
+    for run_id, reason in folder.failed.items():
+        st.caption(f":material/error: {plain(run_id)} failed and is left out: {plain(reason[:300])}")
+    if folder.is_busy:
+        where = "a Ray cluster" if folder.state.get("where") == "ray" else "another process"
+        st.markdown(f":material/sync: It is being carried out by {where}; the table follows.")
+        return
+    refusal = room.room().refusal("start", room.visitor())
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.button(
+            "See what it takes",
+            key="studies.check",
+            icon=":material/timer:",
+            disabled=bool(refusal),
+            on_click=_checked(study),
+            help="Checks every run and says how long all take and how much disk. Nothing starts yet.",
+        )
+        if refusal:
+            st.caption(f":material/lock: {refusal}")
+        else:
+            st.caption(
+                f"{len(study.cells)} runs, one after the other, in the same queue as single runs. Also: "
+                f"python -m kdviz study {study.stem}{f' --size {study.size}' if study.size else ''}"
+            )
+
+
+def _checked(study: Study) -> Callable[[], None]:
+    def check() -> None:
+        try:
+            room.room().require("start", room.visitor())
+            queued_study(study, shared(runs_folder()), anew=True)
+        except RequestError as error:
+            st.session_state[_REFUSAL] = str(error)
+
+    return check
+
+
+def _ready(going: QueuedStudy) -> None:
+    forecast = going.forecast
+    if not forecast.open:
+        st.markdown(f":material/check: All {len(forecast.cells)} runs are finished.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.button(
+            "Start" if len(forecast.open) == len(forecast.cells) else "Continue",
+            key="studies.start",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=_started(going),
+        )
+        st.markdown(_forecast_words(forecast))
+
+
+def _forecast_words(forecast: Forecast) -> str:
+    teachers = len(forecast.teachers)
+    first = f", after fine-tuning {teachers} teacher{'s' * (teachers != 1)}" if teachers else ""
+    return (
+        f"**About {duration_words(forecast.seconds)}** on this machine: {len(forecast.open)} of "
+        f"{len(forecast.cells)} runs{first}; {forecast.disk_bytes / 1e9:.1f} GB of disk."
+    )
+
+
+def _started(going: QueuedStudy) -> Callable[[], None]:
+    def start() -> None:
+        visitor = room.visitor()
+        try:
+            room.room().require("start", visitor)
+            going.start({"owner": visitor.owner})
+        except RequestError as error:
+            st.session_state[_REFUSAL] = str(error)
+
+    return start
+
+
+def _going(going: QueuedStudy) -> None:
+    progress, visitor = going.progress, room.visitor()
+    left = duration_words(progress.seconds_left)
+    st.progress(
+        progress.num_done / max(1, progress.num_all),
+        text=f"**{progress.num_done} of {progress.num_all} runs done**, about {left} left",
+    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        if going.phase == STOPPING:
+            st.markdown("Stopping: the run in progress ends at its next step.")
+        elif not room.room().refusal("stop", visitor, going.extra):
+            st.button("Stop", key="studies.stop", icon=":material/stop:", on_click=going.stop)
+        if going.current:
+            st.caption(f"Now: {plain(going.current)}. *Distil* shows it live.")

@@ -1,0 +1,36 @@
+"""Grids of runs and their tables: what holds over seeds, and what the paper found."""
+
+import streamlit as st
+
+from kdviz.ui.frame import state
+from kdviz.ui.frame.guard import guarded
+from kdviz.ui.frame.look import heading
+from kdviz.ui.studies.choose import choose_study, table_of
+from kdviz.ui.studies.table import choose_task, comparisons, curves, numbers, provenance, sentences, take_away
+from kdviz.ui.studies.watch import start_or_watch
+
+state.read_link()
+state.leave_if_asked()
+state.settle(state.current())
+entry = choose_study()
+table = table_of(entry)
+heading(entry.title, "study", "seeds")
+if table is not None:
+    with guarded("What the table says"):
+        sentences(table)
+if entry.study is not None:
+    with guarded("Starting and watching"):
+        start_or_watch(entry.study)
+if table is not None:
+    task = choose_task(table)
+    with guarded("The table"):
+        numbers(entry, table, task)
+    with guarded("The curves"):
+        curves(table, task)
+    with guarded("The comparisons"):
+        comparisons(table, task)
+    with guarded("Where it comes from"):
+        provenance(entry, table)
+    take_away(table)
+    if table.about:
+        st.caption(table.about)
