@@ -96,6 +96,22 @@ def test_a_task_loads_over_the_network_and_then_from_the_cache(monkeypatch, capf
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_data_set_is_found_under_the_name_it_had_before_owners(tmp_path):
+    """Downloaded years ago it lies under `glue`; not found, it would silently be the sample data."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    repository = tmp_path / "hf" / "hub" / "datasets--glue"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("b" * 40)
+    for split, columns in tables("cola")["cola"].items():
+        path = repository / "snapshots" / ("b" * 40) / "cola" / f"{split}-00000-of-00001.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(pa.table(columns), path)
+    loaded = load_examples("cola")
+    assert (loaded.source, len(loaded.train)) == ("hub", 6)
+
+
 @pytest.mark.slow
 def test_a_damaged_cache_and_missing_labels_are_one_line(monkeypatch, tmp_path):
     """Half a cache after a full disk must not end in a traceback; an unlabelled row must not become class

@@ -22,6 +22,8 @@ from kdviz.errors import RequestError
 from kdviz.tasks import Task, task_named
 
 HUB_ID = "nyu-mll/glue"
+OLD_ID = "glue"
+"""Its name before datasets had owners: caches of years ago hold it under this one."""
 SECONDS_TO_ANSWER = 2.5
 SECONDS_TO_LOAD = 120.0
 
@@ -53,8 +55,9 @@ def read_hub(task: Task, *, network: bool = True) -> Splits:
 def cached(task: Task) -> str | None:
     """The cache folder that seems to hold the task; None where none does. No network."""
     datasets_cache, hub_cache = (Path(folder) for folder in cache_folders())
-    if any((datasets_cache / HUB_ID.replace("/", "___") / task.name).glob("*/*/dataset_info.json")):
-        return str(datasets_cache)
+    for name in (HUB_ID, OLD_ID):
+        if any((datasets_cache / name.replace("/", "___") / task.name).glob("*/*/dataset_info.json")):
+            return str(datasets_cache)
     return str(hub_cache) if _snapshot(hub_cache, task.name) else None
 
 
@@ -124,7 +127,7 @@ def _from_child(task: Task, *, offline: bool) -> Splits:
     splits = ["train", *(split for _, _, split in task.dev_splits)]
     snapshot = _snapshot(Path(cache_folders()[1]), task.name) if offline else None
     question = {
-        "dataset": HUB_ID,
+        "datasets": [HUB_ID, OLD_ID] if offline else [HUB_ID],
         "task": task.name,
         "snapshot": snapshot,
         "splits": splits,
@@ -210,12 +213,15 @@ def cache_folders() -> tuple[str, str]:
 
 def _snapshot(hub_cache: Path, task_name: str) -> str | None:
     """The downloaded repository in the hub's cache, where it holds files of the task."""
-    repository = hub_cache / f"datasets--{HUB_ID.replace('/', '--')}"
-    try:
-        folder = repository / "snapshots" / (repository / "refs" / "main").read_text(encoding="ascii").strip()
-        return str(folder) if any((folder / task_name).glob("*.parquet")) else None
-    except (OSError, ValueError):
-        return None
+    for name in (HUB_ID, OLD_ID):
+        repository = hub_cache / f"datasets--{name.replace('/', '--')}"
+        try:
+            commit = (repository / "refs" / "main").read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            continue
+        if any((repository / "snapshots" / commit / task_name).glob("*.parquet")):
+            return str(repository / "snapshots" / commit)
+    return None
 
 
 def _one_line(value: object) -> str:

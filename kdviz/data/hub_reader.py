@@ -1,6 +1,6 @@
 """The child process of `hub`: reads one task with the datasets library.
 
-One JSON object comes in on standard input (dataset, task, snapshot, splits, columns), one goes out on
+One JSON object comes in on standard input (datasets, task, snapshot, splits, columns), one goes out on
 standard output: {"splits": {split: {"texts": [column, ...], "labels": [...]}}} or {"error": "one line"}.
 """
 
@@ -64,25 +64,32 @@ def no_endless_retries(most_tries: int = MOST_TRIES) -> None:
 
 
 def read(
-    dataset: str, task: str, snapshot: str | None, splits: list[str], columns: list[str]
+    datasets: list[str], task: str, snapshot: str | None, splits: list[str], columns: list[str]
 ) -> dict[str, dict]:
-    """Text columns and labels of each split. `snapshot` is a downloaded repository, for where no prepared
-    cache is.
+    """Text columns and labels of each split, by the first of the names `datasets` that can be loaded.
+    `snapshot` is a downloaded repository, for where no prepared cache is.
     """
-    from datasets import load_dataset
-
-    try:
-        loaded = load_dataset(dataset, task)
-    except Exception:  # whatever is wrong with the prepared cache, the downloaded files may do
-        if snapshot is None:
-            raise
-        files = {split: os.path.join(snapshot, task, f"{split}-*.parquet") for split in splits}
-        loaded = load_dataset("parquet", data_files=files)
+    loaded = _loaded(datasets, task, snapshot, splits)
     tables = {split: loaded[split].with_format("arrow")[:] for split in splits}
     return {
         split: {"texts": [table[name].to_pylist() for name in columns], "labels": table["label"].to_pylist()}
         for split, table in tables.items()
     }
+
+
+def _loaded(names: list[str], task: str, snapshot: str | None, splits: list[str]):
+    from datasets import load_dataset
+
+    failed = None
+    for name in names:
+        try:
+            return load_dataset(name, task)
+        except Exception as error:  # whatever is wrong with a prepared cache, the downloaded files may do
+            failed = failed or error
+    if snapshot is None:
+        raise failed
+    files = {split: os.path.join(snapshot, task, f"{split}-*.parquet") for split in splits}
+    return load_dataset("parquet", data_files=files)
 
 
 if __name__ == "__main__":

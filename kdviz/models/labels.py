@@ -16,15 +16,15 @@ import numpy as np
 
 from kdviz.tasks import Task, scores
 
-NAMES, MEASURED, TRAINED = "names", "measured", "trained"
+NAMES, MEASURED = "names", "measured"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelOrder:
     """Where the task's classes are in a classifier: class `k` of the task is its row `rows[k]`.
 
-    `source`: NAMES (id2label says so), MEASURED (the order with the best score), TRAINED (the classifier was
-    trained by kdviz). `message` says it in one sentence, `scores` what each order measured reached.
+    `source`: NAMES (id2label says so), MEASURED (the order with the best score). `message`
+    says it in one sentence, `scores` what each measured order reached.
     """
 
     rows: tuple[int, ...]
@@ -90,17 +90,23 @@ def order_by_names(names: Sequence[str], rows: tuple[int, ...], task: Task) -> L
 def measured_order(logits: np.ndarray, labels: np.ndarray, task: Task) -> LabelOrder:
     """The order of the classes under which a classifier without names answers best.
 
-    `logits` (n, classes) and `labels` (n,) of the evaluation set. The order as stored stands unless another
-    one is better by more than chance (three standard errors of the difference of two shares), because a
-    teacher that has learnt nothing must not be reversed by luck.
+    `logits` (n, classes) and `labels` (n,) of the evaluation set. What is compared is the mean over classes
+    of the share answered rightly, so that always answering the most frequent class counts for nothing. The
+    order as stored stands unless another one is better by more than chance (three standard errors at most):
+    a teacher that has learnt nothing must not be reversed by luck.
     """
     primary = task.primary_metric
     orders = list(itertools.permutations(range(task.num_labels)))
     found = {rows: scores(task, labels, logits[:, rows].argmax(-1)) for rows in orders}
-    right = {rows: float((logits[:, rows].argmax(-1) == labels).mean()) for rows in orders}
+    counts = np.bincount(labels, minlength=task.num_labels)
+    there = np.flatnonzero(counts)
+    right = {}
+    for rows in orders:
+        hits = logits[:, rows].argmax(-1) == labels
+        right[rows] = float(np.mean([hits[labels == number].mean() for number in there]))
     stored = orders[0]
     best = max(orders, key=lambda rows: (right[rows], rows == stored))
-    margin = 3 * float(np.sqrt(0.5 / len(labels)))
+    margin = 3 * float(np.sqrt((1 / counts[there]).sum())) / len(there)
     chosen = best if right[best] - right[stored] > margin else stored
     shown = {_order_name(rows, task): round(found[rows][primary], 4) for rows in orders}
     listed = "; ".join(f"{name}: {score:.3f}" for name, score in shown.items())

@@ -1,0 +1,233 @@
+"""Which class of a fine-tuned checkpoint is which: by their names, else by the measured score."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from kdviz.errors import RequestError
+from kdviz.models.check import check_models
+from kdviz.models.labels import label_names, measured_order, rows_by_name
+from kdviz.tasks import TASKS
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "rows"),
+    [
+        ("rte", ("entailment", "not_entailment"), (0, 1)),
+        ("rte", ("not_entailment", "entailment"), (1, 0)),
+        ("rte", ("NOT ENTAILMENT", "Entailment"), (1, 0)),
+        ("rte", ("NotEntailment", "Entailment"), (1, 0)),
+        ("rte", ("non-entailment", "entails"), (1, 0)),
+        ("rte", ("no_entailment", "ENTAILED"), (1, 0)),
+        ("wnli", ("not_entailment", "entailment"), (0, 1)),
+        ("qnli", ("entailment", "not_entailment"), (0, 1)),
+        ("cola", ("acceptable", "unacceptable"), (1, 0)),
+        ("cola", ("Ungrammatical", "grammatical"), (0, 1)),
+        ("cola", ("not acceptable", "acceptable"), (0, 1)),
+        ("mrpc", ("not_equivalent", "equivalent"), (0, 1)),
+        ("mrpc", ("paraphrase", "not_paraphrase"), (1, 0)),
+        ("qqp", ("duplicate", "not_duplicate"), (1, 0)),
+        ("sst2", ("POSITIVE", "NEGATIVE"), (1, 0)),
+        ("mnli", ("CONTRADICTION", "NEUTRAL", "ENTAILMENT"), (2, 1, 0)),
+        ("mnli", ("contradiction", "entailment", "neutral"), (1, 2, 0)),
+        ("cola", ("NEGATIVE", "POSITIVE"), None),
+        ("rte", ("contradiction", "entailment"), None),
+        ("rte", ("entailment", "neutral", "contradiction"), None),
+        ("rte", ("LABEL_0", "LABEL_1"), None),
+        ("rte", ("0", "1"), None),
+        ("rte", ("no", "yes"), None),
+        ("sst2", ("label_negative", "positive"), None),
+    ],
+)
+def test_names_say_which_class_is_which(task, names, rows):
+    """RTE's entailment is class 0 on the hub and class 1 in many checkpoints: answers are turned round."""
+    config = {"id2label": {str(number): name for number, name in enumerate(names)}}
+    assert rows_by_name(label_names(config, len(names)), TASKS[task]) == rows
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_knows_its_own_names_in_every_order(task):
+    """A task whose own labels are not understood would refuse the teachers that kdviz itself has made."""
+    for names in (TASKS[task].labels, TASKS[task].label_names):
+        if names[0].isdigit():
+            continue
+        backwards = tuple(reversed(names))
+        config = {"id2label": dict(enumerate(backwards)), "label2id": {n: i for i, n in enumerate(backwards)}}
+        found = rows_by_name(label_names(config, len(names)), TASKS[task])
+        assert found == tuple(reversed(range(len(names))))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"id2label": None},
+        {"id2label": ["not_entailment", "entailment"]},
+        {"id2label": {"0": "entailment"}},
+        {"id2label": {"a": "entailment", "b": "not_entailment"}},
+        {"id2label": {"0": "entailment", "1": "entailment"}},
+        {"id2label": {"1": "entailment", "2": "not_entailment"}},
+        {
+            "id2label": {"0": "entailment", "1": "not_entailment"},
+            "label2id": {"entailment": 1, "not_entailment": 0},
+        },
+    ],
+)
+def test_names_that_are_missing_or_contradict_themselves_say_nothing(config):
+    """Half-edited configs are common; the order is then measured, not guessed."""
+    assert label_names(config, 2) is None
+
+
+def answers(labels: np.ndarray, share: float, rows: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """Logits that are right in about `share` of the rows, with the classes in the order of `rows`."""
+    rng = np.random.default_rng(seed)
+    num_labels = len(rows)
+    right = rng.random(len(labels)) < share
+    predicted = np.where(right, labels, (labels + rng.integers(1, num_labels, len(labels))) % num_labels)
+    logits = rng.normal(0, 0.1, (len(labels), num_labels))
+    logits[np.arange(len(labels)), np.asarray(rows)[predicted]] += 3
+    return logits
+
+
+@pytest.mark.parametrize("rows", [(0, 1), (1, 0)])
+def test_the_order_that_answers_best_is_taken_and_said(rows):
+    """0.9 right becomes 0.1 in the wrong order: a student of it learns the opposite."""
+    labels = np.random.default_rng(1).integers(0, 2, 300)
+    order = measured_order(answers(labels, 0.9, rows), labels, TASKS["rte"])
+    assert order.rows == rows and order.source == "measured"
+    assert "300 evaluation examples" in order.message and "answers best" in order.message
+    assert len(order.scores) == 2 and f"{rows[0]} = entailment" in order.message.partition("Taken: ")[2]
+    assert ("as stored" in order.message) == (rows == (0, 1))
+
+
+def test_three_classes_have_six_orders():
+    """MNLI checkpoints without names are stored in at least three orders."""
+    labels = np.random.default_rng(2).integers(0, 3, 400)
+    order = measured_order(answers(labels, 0.8, (2, 0, 1)), labels, TASKS["mnli"])
+    assert order.rows == (2, 0, 1) and len(order.scores) == 6
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_checkpoint_that_has_learnt_nothing_is_not_reversed_by_luck(seed):
+    """At 48 % against 52 % the better order is chance; the message asks what the checkpoint is."""
+    labels = np.random.default_rng(seed).integers(0, 2, 200)
+    order = measured_order(answers(labels, 0.47, (0, 1), seed + 100), labels, TASKS["rte"])
+    assert order.rows == (0, 1) and "is this checkpoint fine-tuned for RTE?" in order.message
+
+
+def test_always_the_same_answer_says_nothing_about_the_order():
+    """On CoLA it is right in 69 of 100 rows under one order: the frequent class is no evidence."""
+    labels = (np.arange(300) % 10 < 7).astype(int)
+    logits = np.tile([1.0, 0.0], (300, 1)) + np.random.default_rng(0).normal(0, 0.01, (300, 2))
+    order = measured_order(logits, labels, TASKS["cola"])
+    assert order.rows == (0, 1) and "is this checkpoint fine-tuned for CoLA?" in order.message
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory, tiny_checkpoint, glue, tiny_runs_dir) -> Path:
+    """A fine-tuned CoLA teacher as people share one: its folder, with its own names."""
+    from conftest import TinyRuns
+
+    run = TinyRuns(tiny_checkpoint, glue, tiny_runs_dir).run(
+        epochs=1, teacher_epochs=6, teacher_learning_rate=5e-3, strategy="soft", student_layers=1
+    )
+    kept = tiny_runs_dir / "teachers" / run.config["teacher_fingerprint"]
+    folder = tmp_path_factory.mktemp("tuned") / "teacher"
+    folder.mkdir()
+    for path in kept.iterdir():
+        if path.is_file() and path.name not in ("teacher.json", "metrics.json"):
+            shutil.copyfile(path, folder / path.name)
+    return folder
+
+
+def as_shared(folder: Path, target: Path, names: tuple[str, ...] | None, *, reverse: bool) -> Path:
+    """A copy of a teacher with its classifier's rows reversed or not, and other names for its classes."""
+    shutil.copytree(folder, target)
+    path = target / "model.safetensors"
+    state = {
+        name: tensor.flip(0).contiguous() if reverse and name.startswith("classifier.") else tensor
+        for name, tensor in load_file(path).items()
+    }
+    save_file(state, path, {"format": "pt"})
+    config = json.loads((target / "config.json").read_text())
+    names = names or ("LABEL_0", "LABEL_1")
+    config["id2label"] = {str(number): name for number, name in enumerate(names)}
+    config["label2id"] = {name: number for number, name in enumerate(names)}
+    (target / "config.json").write_text(json.dumps(config))
+    return target
+
+
+def test_a_reversed_teacher_is_the_same_teacher(tiny, tmp_path, tuned):
+    """Accuracy 1.0 became 0.0, and the warning asked for more epochs."""
+    straight = as_shared(tuned, tmp_path / "straight", ("unacceptable", "acceptable"), reverse=False)
+    reversed_ = as_shared(tuned, tmp_path / "reversed", ("Acceptable", "not_acceptable"), reverse=True)
+    runs = [
+        tiny.run(teacher=str(folder), teacher_epochs=0, epochs=1, strategy="soft", student_layers=1)
+        for folder in (straight, reversed_)
+    ]
+    assert runs[0].evals[-1]["teacher_metrics"] == runs[1].evals[-1]["teacher_metrics"]
+    # The student starts without a classifier and from the same layers: its numbers are the same.
+    assert runs[0].evals[-1]["metrics"] == runs[1].evals[-1]["metrics"]
+    assert [run.config["teacher_labels"]["rows"] for run in runs] == [[0, 1], [1, 0]]
+    assert "another order" in runs[1].config["teacher_labels"]["message"]
+    kept = runs[1].folder.parent / "teachers" / runs[1].config["teacher_fingerprint"]
+    for folder in (kept, runs[1].folder / "student"):
+        names = json.loads((folder / "config.json").read_text())["id2label"]
+        assert names == {"0": "unacceptable", "1": "acceptable"}
+
+
+def test_a_reversed_teacher_without_names_is_measured_and_said(tiny, tmp_path, tuned):
+    """Nothing in the file tells the order; the evaluation set does, and config.json keeps what was found."""
+    shared = as_shared(tuned, tmp_path / "shared", None, reverse=True)
+    run = tiny.run(
+        teacher=str(shared),
+        teacher_epochs=0,
+        epochs=1,
+        strategy="soft",
+        student_layers=1,
+        eval_size=None,
+        runs_dir=tmp_path / "runs",
+    )
+    order = run.config["teacher_labels"]
+    assert order["source"] == "measured" and len(order["scores"]) == 2
+    assert order["message"].startswith("The checkpoint does not name its classes")
+
+
+def test_names_of_another_task_are_refused_or_replaced(tiny, tmp_path, tuned):
+    """A sentiment teacher asked about acceptability answers, and every answer is about something else."""
+    stale = as_shared(tuned, tmp_path / "stale", ("NEGATIVE", "POSITIVE"), reverse=False)
+    with pytest.raises(RequestError, match="classes NEGATIVE, POSITIVE; give at least 1 epoch") as caught:
+        check_models(tiny.config(teacher=str(stale), teacher_epochs=0))
+    assert caught.value.field == "teacher_epochs"
+    run = tiny.run(teacher=str(stale), epochs=1, teacher_epochs=1, student_layers=1, strategy="soft")
+    names = json.loads((run.folder / "student" / "config.json").read_text())["id2label"]
+    assert list(names.values()) == run.config["labels"]
+    assert "teacher_labels" not in run.config
+
+
+def test_three_classes_for_two_are_refused(tiny, tmp_path, tuned):
+    """Rows of another number of classes cannot be put in any order."""
+    shutil.copytree(tuned, tmp_path / "three")
+    path = tmp_path / "three" / "model.safetensors"
+    state = load_file(path)
+    state["classifier.weight"] = torch.zeros(3, 32)
+    state["classifier.bias"] = torch.zeros(3)
+    save_file(state, path, {"format": "pt"})
+    with pytest.raises(RequestError, match="for the 2 classes of CoLA, got .*three with 3 classes"):
+        check_models(tiny.config(teacher=str(tmp_path / "three"), teacher_epochs=0))
+    assert check_models(tiny.config(teacher=str(tmp_path / "three"))).label_rows is None
+
+
+def test_a_checkpoint_that_answers_the_task_is_recognised(tiny, tmp_path, tuned):
+    """The app offers to use it as it is: fine-tuning what is fine-tuned wastes minutes and spoils it."""
+    from kdviz.training.request import resolve_request
+
+    request = resolve_request(tiny.config(teacher=str(tuned)))
+    assert "already answers CoLA (its classes are unacceptable, acceptable)" in request.already_answers
+    assert resolve_request(tiny.config(teacher=str(tuned), teacher_epochs=0)).already_answers is None
+    assert resolve_request(tiny.config()).already_answers is None
