@@ -1,8 +1,11 @@
 """From a run folder, or from answers to one's own sentence, to the packed sentence of the explorer."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +14,9 @@ from kdviz.explorer.pack import pack
 from kdviz.palette import STRATEGY_WORDS, strategy_style
 from kdviz.runs.arrays import Damaged
 from kdviz.runs.reader import Probe, Run
-from kdviz.share.own_sentence import Answer
+
+if TYPE_CHECKING:
+    from kdviz.share.own_sentence import Answer
 
 NO_MAPS = "Maps were not stored for this run, only its numbers; choose a run with maps."
 
