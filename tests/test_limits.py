@@ -57,6 +57,19 @@ def test_every_part_counts_for_the_whole():
             Limits(**{"memory_bytes": 2**60, "disk_bytes": 2**60, **short}).check_run(request)
 
 
+def test_students_trained_together_count_together():
+    """Five students at once take five times the weights and the disk of one."""
+    request = asked(strategy="hard")
+    one, five = footprint(request), footprint(request, num_students=5)
+    for part in ("checkpoints", "snapshots", "evaluations"):
+        assert five.disk[part] == 5 * one.disk[part]
+    assert five.memory_bytes > one.memory_bytes and five.disk["outputs"] > one.disk["outputs"]
+    just_one = Limits(memory_bytes=one.memory_bytes, disk_bytes=one.disk_bytes)
+    just_one.check_run(request)
+    with pytest.raises(RequestError, match="this run could take"):
+        just_one.check_run(request, num_students=5)
+
+
 def test_a_run_larger_than_the_free_disk_is_refused(tmp_path, monkeypatch):
     """A run that fills the disk ends every other run on the server too."""
     monkeypatch.setattr("kdviz.jobs.limits.shutil.disk_usage", lambda path: Disk())

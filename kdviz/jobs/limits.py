@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
-from kdviz.machine import memory_allowed
+from kdviz.machine import cores_allowed, memory_allowed
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.hub import MOST_DOWNLOAD_BYTES
 from kdviz.training.request import Request
@@ -53,14 +53,16 @@ class Footprint:
         return sum(self.disk.values())
 
 
-def footprint(request: Request) -> Footprint:
-    """The most memory and disk that a run can take."""
+def footprint(request: Request, *, num_students: int = 1) -> Footprint:
+    """The most memory and disk that a run can take, or several students of one teacher trained together."""
     config, checkpoint = request.config, request.checkpoint
     student, teacher = 4 * request.student_parameters, 4 * request.teacher_parameters
     tuned = config.teacher_epochs > 0
     num_examples = len(request.data.train) + sum(map(len, request.data.dev.values()))
     memory_budget, disk_budget = config.cache_memory_mb * MEBIBYTE, config.cache_disk_mb * MEBIBYTE
-    outputs = [_outputs_bytes(request, len(request.train), len(request.pairs))] * (config.strategy != "hard")
+    outputs = [_outputs_bytes(request, len(request.train), len(request.pairs))] * (
+        config.strategy != "hard" or num_students > 1
+    )
     outputs += [
         _outputs_bytes(request, len(examples), checkpoint.num_layers)
         for examples in request.evaluations.values()
@@ -75,21 +77,21 @@ def footprint(request: Request) -> Footprint:
             "examples": EXAMPLE_BYTES * num_examples,
             # Weights, gradients and the two moments of AdamW; the teacher's first, then the student's beside
             # the finished teacher.
-            "weights": max(4 * teacher * tuned, teacher + 4 * student),
-            "step": _step_bytes(request),
+            "weights": max(4 * teacher * tuned, teacher + 4 * student * num_students),
+            "step": _step_bytes(request, min(num_students, cores_allowed())),
             "outputs": min(memory_budget, sum(outputs)),
         },
         disk={
-            "checkpoints": checkpoint_bytes(request.student_parameters, config),
+            "checkpoints": num_students * checkpoint_bytes(request.student_parameters, config),
             "teacher": teacher * (1 + 6 * tuned),
             "outputs": min(disk_budget, sum(outputs)),
-            "snapshots": map_bytes * MOST_PROBES * (config.snapshots + 2),
-            "evaluations": 4 * evaluated * (config.epochs + 1) * (2 * len(request.pairs) + 8),
+            "snapshots": num_students * map_bytes * MOST_PROBES * (config.snapshots + 2),
+            "evaluations": num_students * 4 * evaluated * (config.epochs + 1) * (2 * len(request.pairs) + 8),
         },
     )
 
 
-def _step_bytes(request: Request) -> int:
+def _step_bytes(request: Request, num_at_once: int) -> int:
     """What one training step keeps until its gradients are there: vectors (some 26 hidden widths a token) and
     maps (scores, log-probabilities, probabilities, dropout, and the teacher's) of every layer.
     """
@@ -99,7 +101,9 @@ def _step_bytes(request: Request) -> int:
     def layer_bytes(checkpoint: Checkpoint) -> int:
         return 4 * tokens * (26 * checkpoint.hidden_size + 5 * checkpoint.num_heads * config.max_length)
 
-    student = config.student_layers * layer_bytes(request.student_checkpoint or request.checkpoint)
+    student = (
+        num_at_once * config.student_layers * layer_bytes(request.student_checkpoint or request.checkpoint)
+    )
     tuned = request.checkpoint.num_layers * layer_bytes(request.checkpoint) * (config.teacher_epochs > 0)
     return max(student, tuned)
 
@@ -161,9 +165,9 @@ class Limits:
                 )
         return cls(**found)
 
-    def check_run(self, request: Request, runs_dir: Path | None = None) -> None:
-        """RequestError naming the setting to lower where a run asks for more than this server allows, or may
-        need more than is free on the disk of `runs_dir`.
+    def check_run(self, request: Request, runs_dir: Path | None = None, *, num_students: int = 1) -> None:
+        """RequestError naming the setting to lower where a run (or `num_students` trained together) asks for
+        more than this server allows, or may need more than is free on the disk of `runs_dir`.
         """
         config = request.config
         _check(len(request.train) + len(request.evaluation), self.examples, "examples", "train_size",
@@ -175,7 +179,7 @@ class Limits:
         _check(kept, self.checkpoint_bytes, "bytes of checkpoints", "epochs",
                "choose fewer epochs or layers, or keep no weights of earlier epochs")  # fmt: skip
         self._check_budgets(config)
-        needed = footprint(request)
+        needed = footprint(request, num_students=num_students)
         _check_bytes(needed.memory, self.memory_bytes, "memory", _MEMORY_ADVICE, config)
         _check_bytes(needed.disk, self.disk_bytes, "disk", _DISK_ADVICE, config)
         if runs_dir is not None and (free := _free_bytes(runs_dir)) is not None:

@@ -138,7 +138,9 @@ def _start(config: RunConfig, strategies: tuple[str, ...] = ()) -> None:
         with st.spinner("Checking data and teacher"):
             import_heavy()
             seen = preview_of(config)
-            Limits.from_environment().check_waiting(len(queue.waiting) + max(0, len(strategies) - 1))
+            limits = Limits.from_environment()
+            limits.check_run(seen.request, runs_folder(), num_students=len(strategies) or 1)
+            limits.check_waiting(len(queue.waiting) + max(0, len(strategies) - 1))
             extra = {
                 "owner": visitor.owner,
                 "planned": {"seconds": seen.plan.seconds, "teacher_seconds": seen.plan.teacher_seconds},
