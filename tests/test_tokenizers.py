@@ -1,0 +1,124 @@
+"""Tokenizers as people have them, and that what is exported answers exactly as what ran."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import write_tiny_checkpoint
+from transformers import AutoTokenizer
+
+from kdviz.data.encoded import Tokenizer
+from kdviz.data.examples import Example
+from kdviz.errors import RequestError, RunFailed
+from kdviz.models.check import check_models
+from kdviz.training.export_check import check_export, sample_rows
+
+
+@pytest.fixture
+def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+
+
+def change_json(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def with_another_pad(folder: Path) -> int:
+    """Make [unused5] the padding token, in every file that says so; its number."""
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        change_json(folder / name, pad_token="[unused5]")
+    return AutoTokenizer.from_pretrained(folder).pad_token_id
+
+
+def same_ids(run, *texts: str) -> None:
+    """The run's tokenizer, the teacher's and the student's make the same numbers of a text."""
+    teacher = run.folder.parent / "teachers" / run.config["teacher_fingerprint"]
+    own = Tokenizer(Path(run.config["teacher"]), 32).encode(*texts)[0]
+    for folder in (teacher, run.folder / "student"):
+        assert AutoTokenizer.from_pretrained(folder)(*texts)["input_ids"] == own
+
+
+def test_batches_are_padded_with_the_tokenizers_own_token(tiny, copy):
+    """Padding with 0 whatever the tokenizer says looks up a row that training has put aside."""
+    pad = with_another_pad(copy)
+    assert pad != 0
+    tokenizer = Tokenizer(copy, 16)
+    examples = [
+        Example(index=number, text_a=text, text_b=None, label=0)
+        for number, text in enumerate(("a dog", "a dog sees the cat again"))
+    ]
+    batch = tokenizer.encode_set(examples).batch(np.arange(2))
+    assert set(batch.input_ids[0][batch.attention_mask[0] == 0].tolist()) == {pad}
+    run = tiny.run(teacher=str(copy), epochs=1, teacher_epochs=1)
+    assert run.state == "finished"
+
+
+def test_a_tokenizer_that_makes_no_token_types(tiny, copy):
+    """multilingual-e5 and others: segment 0 for both texts is what the model itself assumes."""
+    change_json(
+        copy / "tokenizer_config.json",
+        tokenizer_class="PreTrainedTokenizerFast",
+        model_input_names=["input_ids", "attention_mask"],
+    )
+    assert set(Tokenizer(copy, 32).encode("a dog", "a cat")[1]) == {0}
+    run = tiny.run(teacher=str(copy), task="rte", epochs=1, teacher_epochs=1)
+    same_ids(run, "a dog", "a cat")
+
+
+def test_a_model_with_one_segment_reads_pairs(tiny, minilm_folder, tmp_path):
+    """AlephBERT's shape: a second segment is an index beyond its table, also for whoever loads student/."""
+    folder = write_tiny_checkpoint(tmp_path / "one", minilm_folder, type_vocab_size=1)
+    run = tiny.run(teacher=str(folder), task="rte", epochs=1, teacher_epochs=1)
+    same_ids(run, "a dog", "a cat")
+    assert "token_type_ids" not in AutoTokenizer.from_pretrained(run.folder / "student")("a dog", "a cat")
+
+
+def test_added_tokens_go_with_the_model(tiny, minilm_folder, tmp_path):
+    """Left behind, student/ and the app cut `[E1]` in pieces: other numbers than the run's."""
+    folder = write_tiny_checkpoint(tmp_path / "added", minilm_folder, vocab_size=30523)
+    for name in ("tokenizer.json", "special_tokens_map.json"):
+        (folder / name).unlink()
+    (folder / "added_tokens.json").write_text('{"[E1]": 30522}')
+    (folder / "tokenizer_config.json").write_text(
+        '{"do_lower_case": true, "tokenizer_class": "BertTokenizer"}'
+    )
+    run = tiny.run(teacher=str(folder), epochs=1, teacher_epochs=1)
+    assert 30522 in Tokenizer(folder, 32).encode("the dog [E1] sleeps")[0]
+    same_ids(run, "the dog [E1] sleeps")
+
+
+def test_a_token_beyond_the_table_is_refused_before_anything_is_made(tiny, copy):
+    """The data may not hold it; the first visitor's sentence does."""
+    tokenizer = AutoTokenizer.from_pretrained(copy)
+    tokenizer.add_tokens(["<mark>"])
+    tokenizer.save_pretrained(copy)
+    with pytest.raises(
+        RequestError, match="beyond the model's vocabulary of 30522: '<mark>' is number 30522"
+    ):
+        check_models(tiny.config(teacher=str(copy)))
+
+
+def test_another_vocabulary_of_the_same_size_is_refused(tiny, copy):
+    """legal-bert beside bert-base, both 30522: every row of the student's table would mean another word."""
+    words = (copy / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    words[2000:30000] = words[2000:30000][::-1]
+    (copy / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    (copy / "tokenizer.json").unlink()
+    (copy / "tokenizer_config.json").write_text('{"do_lower_case": true, "tokenizer_class": "BertTokenizer"}')
+    with pytest.raises(RequestError, match="not the same ones") as caught:
+        check_models(tiny.config(student_checkpoint=str(copy)))
+    assert caught.value.field == "student_checkpoint"
+
+
+def test_an_export_that_answers_otherwise_is_found(tiny, tmp_path):
+    """A setting that kdviz drops and transformers obeys: numbers that nobody finds again."""
+    run = tiny.run(epochs=1, teacher_epochs=1, runs_dir=tmp_path)
+    examples = [
+        Example(index=number, text_a=text, text_b=None, label=0)
+        for number, text in enumerate(["the dog sleeps"] * 3)
+    ]
+    assert list(sample_rows(examples)) == [0, 1, 2]
+    with pytest.raises(RunFailed, match="student/ answers otherwise than what ran"):
+        check_export(run.folder, 1, sample_rows(examples), 32)  # not the texts that were measured
