@@ -7,7 +7,7 @@ export function plotOf({ packs, width, height, size }) {
   const left = size * 3.4, right = size * 4.6, top = size * 1.7, bottom = size * 1.9
   const last = Math.max(...packs.map(pack => pack.epochs.at(-1)), 1e-6)
   const values = packs.flatMap(pack => pack.pairKl.flat()).filter(Number.isFinite)
-  const highest = Math.max(0.001, ...values) * 1.06
+  const highest = Math.max(0.001, ...values) * (packs[0].about.stages?.length > 1 ? 1.25 : 1.06)  // stages are named on top
   const x = epoch => left + (width - left - right) * epoch / last
   const y = value => height - bottom - (height - top - bottom) * value / highest
   const nearest = at => packs[0].epochs.reduce((best, epoch, place) => Math.abs(x(epoch) - at) < Math.abs(x(packs[0].epochs[best]) - at) ? place : best, 0)

@@ -3,7 +3,7 @@ import { isDark, ramp } from "./colour.js"
 import { drawCurves, pairAt, plotOf } from "./curves.js"
 import { el, mark, roving, write } from "./dom.js"
 import { cellAt, drawFigure, laidOut, thumbnail } from "./figure.js"
-import { answerOf, klOf, sameMoment } from "./format.js"
+import { answerOf, klOf, lastShared, sameMoment } from "./format.js"
 import { CanvasPen, pixels } from "./pen.js"
 import { START, carried, changed, keyed, lookOf, withLook } from "./state.js"
 import { tableOf, take } from "./take.js"
@@ -327,7 +327,7 @@ export class Explorer {
 
   say(state) {
     const { packs } = this, first = packs[0]
-    write(this.headline, this.options.finding && (packs.length > 1 || !this.options.chrome) ? finding(packs, first.steps.length - 1) : "")
+    write(this.headline, this.options.finding && (packs.length > 1 || !this.options.chrome) ? finding(packs, lastShared(packs)) : "")
     const right = first.about.labels?.[first.about.label]
     write(this.answers, [`Teacher: ${answerText(answerOf(first, null))}`, ...packs.map(pack =>
       `${pack.about.name}: ${answerText(answerOf(pack, sameMoment(first, state.moment, pack)))}`), right ? `right answer: ${right}` : ""].filter(Boolean).join(" · "))

@@ -12,7 +12,7 @@ export function laidOut({ packs, state, width, maxSide, size, differences }) {
   const kept = keptPlaces(packs[0], state.hide), k = kept.length, two = packs.length > 1
   const narrow = width < 620, longest = narrow ? 7 : 12
   const letters = Math.max(3, ...kept.map(place => Math.min(longest, [...packs[0].tokens[place]].length)))
-  const label = Math.ceil(letters * size * 0.56) + 8, head = Math.ceil(size * 4.1), gap = narrow ? 10 : 18
+  const label = Math.ceil(letters * size * 0.6) + 8, head = Math.ceil(size * 4.1), gap = narrow ? 10 : 18
   const students = packs.map((_, run) => ({ kind: "student", run }))
   const apart = packs.map((_, run) => ({ kind: "difference", run }))
   let rows
@@ -194,8 +194,8 @@ function bars({ pen, layout, panel, packs, state, look, limits, moments }) {
 /** Lines from the words that look (left: teacher, right: student) to the words looked at, in the middle. */
 function lines({ pen, layout, panel, packs, state, look, limits, moments }) {
   const { kept, size, longest } = layout, { x, y, width, step } = panel, k = kept.length
-  const pack = packs[panel.run], word = Math.min(width * 0.2, longest * size * 0.58 + 6)
-  const middle = x + width / 2, half = word / 2 + 4
+  const pack = packs[panel.run], word = Math.min(width * 0.24, layout.label)
+  const middle = x + width / 2, half = word / 2
   const sides = [
     [shownMap(packs[0], null, state.pair, state.head, state), x + word + 4, middle - half, teacherColour(look)],
     [shownMap(pack, moments[panel.run], state.pair, state.head, state), x + width - word - 4, middle + half, colourOf(pack, look)],

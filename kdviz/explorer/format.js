@@ -122,16 +122,25 @@ export function limitsOf(packs, pair, head, filters) {
   return limits
 }
 
-/** The moment of `pack` that is as far through training as `moment` is in `first`. */
+const nearest = (values, wanted) => values.reduce((best, value, place) =>
+  Math.abs(value - wanted) < Math.abs(values[best] - wanted) ? place : best, 0)
+
+/** Whether two runs were to train equally long: then an epoch of one is that epoch of the other. */
+const equallyLong = (first, pack) => Boolean(first.about.epochs) && first.about.epochs === pack.about.epochs
+
+/** The moment of `pack` that belongs to `moment` of `first`: of the same epoch, or as far through training. */
 export function sameMoment(first, moment, pack) {
   if (pack === first) return moment
+  if (equallyLong(first, pack)) return nearest(pack.epochs, first.epochs[moment])
   const share = first.steps[moment] / (first.steps.at(-1) || 1), last = pack.steps.at(-1) || 1
-  if (share === 1) return pack.steps.length - 1
-  let best = 0
-  pack.steps.forEach((step, place) => {
-    if (Math.abs(step / last - share) < Math.abs(pack.steps[best] / last - share)) best = place
-  })
-  return best
+  return share === 1 ? pack.steps.length - 1 : nearest(pack.steps.map(step => step / last), share)
+}
+
+/** The last moment that all of them have reached. */
+export function lastShared(packs) {
+  const first = packs[0], reached = packs.filter(pack => equallyLong(first, pack)).map(pack => pack.epochs.at(-1))
+  const end = Math.min(first.epochs.at(-1), ...reached)
+  return Math.max(0, first.epochs.findLastIndex(epoch => epoch <= end + 1e-6))
 }
 
 /** The predicted class and its probability; null where nothing was recorded. */

@@ -119,6 +119,7 @@ def _about(
         "run": run.id,
         "name": STRATEGY_WORDS.get(run.strategy, run.strategy),
         "strategy": run.strategy,
+        "epochs": run.config.get("epochs") if isinstance(run.config.get("epochs"), int) else None,
         "colour": style.colour,
         "teacher_layers": int(run.config.get("teacher_num_layers") or 1 + max(pair[1] for pair in run.pairs)),
         "student_layers": run.num_layers,

@@ -38,6 +38,17 @@ def telling_probe(runs: Sequence[Run]) -> str | None:
     return found or next((probe.id for probe in runs[0].probes), None)
 
 
+def telling_pair(runs: Sequence[Run], probe_id: str) -> int | None:
+    """The matched pair in which two students differ most from each other in their distance to the teacher, on
+    one preset; None where that is not recorded.
+    """
+    numbers = [_last_of(run, probe_id).get("attention_kl") or () for run in runs]
+    if len(runs) < 2 or any(len(each) != len(runs[0].pairs) or None in each for each in numbers):
+        return None
+    gaps = [abs(one - other) for one, other in zip(*numbers, strict=True)]
+    return gaps.index(max(gaps))
+
+
 def _last_of(run: Run, probe_id: str) -> dict:
     lines = run.probe_lines
     return ((lines[-1].get("probes") or {}).get(probe_id) or {}) if lines else {}

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import test from "node:test"
-import { answerOf, filtered, klOf, limitsOf, mapOf, rowKl, sameMoment, shownMap, unpack } from "../../kdviz/explorer/format.js"
+import { answerOf, filtered, klOf, lastShared, limitsOf, mapOf, rowKl, sameMoment, shownMap, unpack } from "../../kdviz/explorer/format.js"
 import { ramp, stepOf } from "../../kdviz/explorer/colour.js"
 import { START, carried, changed, keyed, lookOf, withLook } from "../../kdviz/explorer/state.js"
 import { decimals, finding, signed } from "../../kdviz/explorer/words.js"
@@ -71,6 +71,16 @@ test("whoever looks at the newest moment stays at the newest; others stay where 
 test("two runs are compared as far through training as each other", () => {
   const slow = { ...fine, steps: fine.steps.map(step => step * 3) }
   fine.steps.forEach((_, moment) => assert.equal(sameMoment(fine, moment, slow), moment))
+})
+
+test("a run that was stopped early is compared at the epoch it reached", () => {
+  const run = (epochs, about) => ({ ...fine, epochs, steps: epochs.map(epoch => 10 * epoch), about })
+  const whole = run([0, 1, 2, 3, 4], { epochs: 4 }), stopped = run([0, 1, 2], { epochs: 4 })
+  assert.equal(sameMoment(whole, 2, stopped), 2)
+  assert.equal(sameMoment(whole, 4, stopped), 2)
+  assert.equal(lastShared([whole, stopped]), 2)
+  assert.equal(lastShared([stopped, whole]), 2)
+  assert.equal(lastShared([whole, run([0, 4, 8], { epochs: 8 })]), 4)
 })
 
 test("the finding says only what the numbers say", () => {

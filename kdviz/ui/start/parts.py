@@ -3,7 +3,7 @@
 import streamlit as st
 
 from kdviz.analysis.comparable import comparable
-from kdviz.explorer.telling import students_of
+from kdviz.explorer.telling import students_of, telling_pair
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import MAX_TEXT_CHARACTERS, clean_text, same_moment
@@ -50,6 +50,9 @@ def finding(scene: Scene) -> None:
     runs = students_of(scene.run, scene.runs)
     packs = [pack_of(scene, run) for run in runs]
     look = look_of(scene.view, scene.run)
+    if scene.view.pair is None and scene.probe and not scene.is_own:
+        pair = telling_pair(runs, scene.probe.id)
+        look["pair"] = look["pair"] if pair is None else pair
     look["step"] = same_moment(runs[0], scene.run, look["step"])
     picture(
         packs,
