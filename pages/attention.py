@@ -5,6 +5,7 @@ import streamlit as st
 from kdviz.ui.attention.explore import choose_beside, explore
 from kdviz.ui.attention.lines import bertviz
 from kdviz.ui.attention.sentence import describe, sentence_inputs
+from kdviz.ui.frame import state
 from kdviz.ui.frame.controls import panels
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import heading
@@ -13,7 +14,8 @@ from kdviz.ui.frame.strip import strip
 PARTS = {"maps": ("Explorer", explore), "bertviz": ("BertViz", bertviz)}
 
 scene = strip(moment=False)
-title, middle, right = st.columns([4, 1.5, 2], vertical_alignment="center")
+widths = [0.1, 3, 4] if state.mode() else [4, 1.5, 2]
+title, middle, right = st.columns(widths, vertical_alignment="center")
 with title:
     heading("Where the teacher looks, and where the student does", "attention", "difference", "row_kl")
 with middle:

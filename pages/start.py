@@ -3,6 +3,7 @@
 import streamlit as st
 
 from kdviz.explorer.telling import students_of, telling_probe
+from kdviz.ui.frame import state
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.shell import through_app
 from kdviz.ui.frame.store import store, watchable
@@ -10,12 +11,13 @@ from kdviz.ui.frame.strip import strip
 from kdviz.ui.start.parts import doors, finding, own_sentence, result, title
 
 through_app()
-text, buttons = st.columns([5, 2], vertical_alignment="center", gap="medium")
 runs = watchable(store().runs())
-with text:
-    title(bool(runs))
-with buttons:
-    doors(bool(runs))
+if not state.mode():  # a lecture has its own words
+    text, buttons = st.columns([5, 2], vertical_alignment="center", gap="medium")
+    with text:
+        title(bool(runs))
+    with buttons:
+        doors(bool(runs))
 if runs:
     above = st.container()
     scene = strip(

@@ -16,10 +16,12 @@ __all__ = ["chart", "charts", "heading", "is_dark", "plain"]
 
 CHART = {
     "displaylogo": False,
-    "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
-    "displayModeBar": False,
+    "modeBarButtons": [["toImage"]],
+    "toImageButtonOptions": {"format": "svg", "scale": 1},
+    "displayModeBar": "hover",
     "responsive": True,
 }
+"""A figure's own button, seen where the mouse is over it, saves it as SVG: sharp at any size in print."""
 
 
 def is_dark() -> bool:

@@ -13,11 +13,13 @@ import streamlit as st
 
 from kdviz.explorer import header_of, palette
 from kdviz.explorer.bundle import carrier, script, style
+from kdviz.jobs import following
 from kdviz.runs.reader import Run
 from kdviz.share.view import DRAWN, View
 from kdviz.ui.frame import state
 
 MOST_PACKS = 2
+FOLLOWED = 1_000_000
 
 
 @cache
@@ -48,6 +50,8 @@ def picture(
     told = st.session_state.get(memory)
     if told is None or told["now"] != look:
         serial = told["serial"] + 1 if told else 1
+        if state.is_following():  # one window draws for many: they count by what the presenter did
+            serial = FOLLOWED + following.shared().version
         told = {"serial": serial, "look": dict(look), "now": dict(look)}
         st.session_state[memory] = told
     data = {

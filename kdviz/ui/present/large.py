@@ -8,8 +8,10 @@ import streamlit as st
 SMALLEST_PIXELS = 20
 ROOT_PIXELS = 23
 """Streamlit's smallest letters are 0.875 of the root's."""
+PICTURE_PIXELS = 28
+"""The explorer's smallest letters are 0.72 of this."""
 STYLE = f"""<style>
-html {{ font-size: {ROOT_PIXELS}px !important; }}
+html {{ font-size: {ROOT_PIXELS}px !important; --kx-size: {PICTURE_PIXELS}px; }}
 [data-testid="stHeader"], [data-testid="stSidebar"] {{ display: none; }}
 [data-testid="stMainBlockContainer"] {{ padding: .5rem 1rem 1rem; max-width: none; }}
 [data-testid="stMainBlockContainer"] small, [data-testid="stCaptionContainer"] *,
