@@ -4,11 +4,12 @@ import streamlit as st
 
 from kdviz.ui.distil.before import asked, preview, start_box
 from kdviz.ui.distil.form import controls_in_sight, more_controls
+from kdviz.ui.distil.kept_form import keep_form, restore_form
 from kdviz.ui.distil.list import run_list
 from kdviz.ui.distil.live import live_section
 from kdviz.ui.frame import state
 from kdviz.ui.frame.guard import guarded
-from kdviz.ui.frame.identity import presenter_box, room
+from kdviz.ui.frame.identity import presenter_box, room, visitor
 from kdviz.ui.frame.look import heading
 
 state.read_link()
@@ -18,6 +19,8 @@ with guarded("The live view"):
     live_section()
 if not room().read_only:
     heading("Distil a student", "distillation")
+    owner = visitor().owner
+    restore_form(owner)
     wanted = asked()
     left, right = st.columns([1, 1], gap="large")
     with left, guarded("The settings"):
@@ -27,6 +30,7 @@ if not room().read_only:
         preview(wanted)
     with guarded("More settings"):
         more_controls(wanted.error)
+    keep_form(owner)
 presenter_box()
 with guarded("The list of runs"):
     run_list()

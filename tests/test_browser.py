@@ -55,7 +55,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(runs: Path) -> Iterator[str]:
-    """The address of a fresh server over these runs."""
+    yield from serve(runs)
+
+
+def serve(runs: Path) -> Iterator[str]:
+    """The address of a fresh server over these runs, ended afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -410,7 +410,13 @@ def test_score_against_size_wears_one_style_a_strategy():
     assert [trace.name for trace in drawn] == [score.label for score in scores] and not any(
         trace.text for trace in drawn
     )
-    assert len({trace.x[0] for trace in drawn}) == 6
+    # At its own size each: models of one size once stood spread over a million parameters.
+    assert [trace.x[0] for trace in drawn] == [score.parameters / 1e6 for score in scores]
+    assert all(
+        above.marker.size < below.marker.size
+        for below, above in itertools.pairwise(drawn)
+        if above.x[0] == below.x[0]
+    ), "equal scores of one size would hide each other"
     first, second = drawn[:3], drawn[3:]
     assert [trace.marker.symbol for trace in first] == [trace.marker.symbol for trace in second] and len(
         {trace.marker.symbol for trace in first}

@@ -12,10 +12,10 @@ from kdviz.palette import colour_at, ink, theme
 FONT = (
     "'Source Sans', 'Source Sans Pro', 'Source Sans 3', 'Noto Sans', 'Segoe UI', Helvetica, Arial, sans-serif"
 )
-FONT_SIZE = 13
-SMALL = 12
+FONT_SIZE = 15
+SMALL = 14
 LONGEST_LABEL = 14
-CHARACTER_PIXELS = 7
+CHARACTER_PIXELS = 8
 CLEAR = "rgba(0,0,0,0)"
 
 

@@ -10,8 +10,6 @@ from kdviz.figures.panels import Panels
 from kdviz.palette import TEACHER_COLOUR, Style, run_styles, theme
 
 SHORT_NAMES = {"baseline": "most frequent answer"}
-DODGE = 0.03
-"""How far apart models of one size are drawn, as a share of the axis."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +52,7 @@ def scores_with_intervals(
                 cliponaxis=False,
                 text=[f"{score.value:.3f}"],
                 textposition="top center",
-                textfont={"size": 13},
+                textfont={"size": 14},
                 marker={"symbol": style.symbol, "size": 14, "color": style.colour},
                 error_x=_error(score, style),
                 hovertemplate=_words(score, score_name, num_examples),
@@ -83,13 +81,12 @@ def score_against_parameters(
 ) -> go.Figure:
     """Score (with interval) against millions of parameters; models without a known size are left out.
 
-    A strategy has its colour and marker at every size, told by the legend; models of one size stand side by
-    side under their number of layers. A second run of one strategy and size takes a spare style and is named
-    in full.
+    A strategy has its colour and marker at every size, told by the legend; models of one size stand one over
+    the other at that size, under their number of layers: the marker of the highest is the smallest, so that
+    equal scores show as rings. A second run of one strategy and size takes a spare style and is named whole.
     """
     scores = [score for score in scores if score.parameters]
     sizes = sorted({score.parameters for score in scores}) or [1_000_000]
-    apart = DODGE * max(sizes[-1] - 0.85 * sizes[0], 1.0) / 1e6
     panels, named = Panels(dark=dark), {}
     for size in sizes:
         group = [score for score in scores if score.parameters == size]
@@ -98,13 +95,18 @@ def score_against_parameters(
             named[style] = SHORT_NAMES.get(score.strategy, score.strategy) if is_first else score.label
             panels.add(
                 scatter(
-                    x=[round(size / 1e6 + (place - (len(group) - 1) / 2) * apart, 4)],
+                    x=[round(size / 1e6, 4)],
                     y=[round(score.value, 5)],
                     mode="markers",
                     name=safe(score.label, 40),
                     showlegend=False,
-                    marker={"symbol": style.symbol, "size": 15, "color": style.colour},
-                    error_y=_error(score, style),
+                    marker={
+                        "symbol": style.symbol,
+                        "size": 11 + 4 * (len(group) - 1 - place),
+                        "color": style.colour,
+                        "line": {"color": theme(dark).background, "width": 1},
+                    },
+                    error_y=_error(score, style) and _error(score, style) | {"width": 6 + 5 * place},
                     hovertemplate=_words(score, score_name, num_examples),
                 )
             )

@@ -12,6 +12,7 @@ from kdviz.figures import inside_scatter
 from kdviz.runs.reader import Evaluation, Run
 from kdviz.share.view import same_moment
 from kdviz.ui.answers.scores import line_at
+from kdviz.ui.distil.partner import offer_partner
 from kdviz.ui.frame.controls import bound
 from kdviz.ui.frame.examples import example_box, say_missing_texts, text_of, texts_of
 from kdviz.ui.frame.look import chart
@@ -41,6 +42,8 @@ def inside_part(scene: Scene) -> None:
             format_func=lambda name: OVER[name].split(",")[0],
         )
     say(notices)
+    if scene.view.others is None and not others:
+        offer_partner(scene.run)
     runs = [*others[:1], scene.run]  # soft labels first: the story goes from them to the internal strategy
     if scene.view.over == "presets":
         _presets(scene, runs)

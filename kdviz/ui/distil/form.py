@@ -56,7 +56,7 @@ MORE = {
         "cache_disk_mb",
     ),
 }
-_CUSTOM = "custom_layers"
+CUSTOM_LAYERS = "custom_layers"
 _FIELDS = RunConfig.__dataclass_fields__
 DEEPEST_UNKNOWN_TEACHER = 48
 
@@ -128,7 +128,7 @@ def _values() -> dict:
     ] or None
     values |= {name: (values[name] or "").strip() or None for name in ("data_dir", "student_checkpoint")}
     if values["matching"] == "custom":
-        layers = sorted(_value(_CUSTOM))
+        layers = sorted(_value(CUSTOM_LAYERS))
         if len(layers) != values["student_layers"]:
             raise RequestError(
                 f"Teacher layers to match: expected {values['student_layers']}, one for each student "
@@ -261,8 +261,8 @@ def _matching(name: str, label: str, common: dict) -> None:
         _choose_layers(
             "Teacher layers to match",
             _teacher_depth(),
-            _CUSTOM,
-            key=key_of(_CUSTOM),
+            CUSTOM_LAYERS,
+            key=key_of(CUSTOM_LAYERS),
             persist_state="session",
             placeholder="one for each student layer",
             help="One for each student layer; the lowest goes with student layer 1.",

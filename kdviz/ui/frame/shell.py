@@ -3,10 +3,12 @@
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType
+from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 
-from kdviz.ui.frame.screen import ask_screen
+from kdviz.text import plain
+from kdviz.ui.frame.screen import ask_screen, is_narrow
 from kdviz.ui.frame.warm import warm
 
 FOLDER = Path(__file__).parents[3] / "pages"
@@ -31,11 +33,44 @@ def open_app() -> None:
     )
     st.session_state[_OPENED] = True
     if not open_stage():
-        page = _navigation()
+        page = _navigation("hidden" if is_narrow() else "top")
         st.session_state[_PAGE] = page.url_path or PAGES[0]
+        if is_narrow():
+            _menu()
+        _say_unknown_page()
         page.run()
     ask_screen()
     warm()
+
+
+def _menu() -> None:
+    """The pages behind one labelled button: on a phone Streamlit's own navigation is an unnamed arrow."""
+    with st.popover("Menu", icon=":material/menu:"):
+        for name in PAGES:
+            if has_page(name):
+                st.page_link(page_path(name), label=name.capitalize())
+
+
+def _say_unknown_page() -> None:
+    """Where the address names a page that there is not, Streamlit shows the first page without a word."""
+    asked = unknown_page(str(st.context.url or ""), str(st.get_option("server.baseUrlPath") or ""))
+    if not asked:
+        return
+    name = asked.lower()
+    st.warning(
+        f"There is no page {plain(asked[:40])} here"
+        + (": the address is written in small letters." if name in PAGES else "; this is the first page."),
+        icon=":material/search_off:",
+    )
+    if name in PAGES and has_page(name):
+        st.page_link(page_path(name), label=f"Open {name.capitalize()}", icon=":material/arrow_forward:")
+
+
+def unknown_page(url: str, base_path: str) -> str:
+    """What an address asks for behind the server's base path, where it is no page; "" where it is one."""
+    path, base = unquote(urlsplit(url).path).strip("/"), base_path.strip("/")
+    asked = path.removeprefix(base).strip("/") if base else path
+    return "" if asked in PAGES or not asked else asked
 
 
 def page_name() -> str:

@@ -198,6 +198,18 @@ def partners(scene: Scene) -> None:
         "layers.partners",
         "KL of every teacher head against every student head, with the best assignment",
     )
+    if not any(match.moved for match in matches):
+        st.info(
+            "Every head is its own best partner, from the first moment to the last."
+            + (
+                " The student began with the teacher's own layers, so each head began in its place, and "
+                "training left it there; one that begins with random weights has to find its partners."
+                if run.config.get("init") != "random"
+                else ""
+            ),
+            icon=":material/info:",
+        )
+        return
     heading("Partners through training", "drift")
     epochs = [moment.epoch for moment in run.moments if moment.has_maps]
     drift = remembered(

@@ -1,0 +1,51 @@
+"""The settings form over a reload, and filled from a run: what a control shows is what the session holds."""
+
+from collections import OrderedDict
+from threading import Lock
+
+import streamlit as st
+
+from kdviz.config import RunConfig
+from kdviz.ui.distil.form import CUSTOM_LAYERS, key_of
+
+MOST_BROWSERS = 500
+_RESTORED = "distil.restored"
+_kept: OrderedDict[str, dict[str, object]] = OrderedDict()
+_lock = Lock()
+
+
+def restore_form(owner: str) -> None:
+    """Put back what this browser had set before it was reloaded. Once a session, before the controls are
+    drawn.
+    """
+    if _RESTORED in st.session_state:
+        return
+    st.session_state[_RESTORED] = True
+    with _lock:
+        kept = dict(_kept.get(owner, {}))
+    for key, value in kept.items():
+        st.session_state.setdefault(key, value)
+
+
+def keep_form(owner: str) -> None:
+    """Remember what the controls say now, for this server's life and the browsers seen last."""
+    keys = [key_of(name) for name in (*RunConfig.__dataclass_fields__, CUSTOM_LAYERS)]
+    values = {key: st.session_state[key] for key in keys if key in st.session_state}
+    with _lock:
+        _kept[owner] = values
+        _kept.move_to_end(owner)
+        while len(_kept) > MOST_BROWSERS:
+            _kept.popitem(last=False)
+
+
+def fill_form(config: RunConfig) -> None:
+    """Let the controls say what `config` does."""
+    values = {name: getattr(config, name) for name in RunConfig.__dataclass_fields__}
+    if config.matching.startswith("custom:"):
+        layers = [int(layer) for layer in config.matching.removeprefix("custom:").split(",")]
+        values |= {"matching": "custom", CUSTOM_LAYERS: layers}
+    values |= {name: values[name] or "" for name in ("data_dir", "student_checkpoint")}
+    values["active_pairs"] = values["active_pairs"] or ()
+    for name, value in values.items():
+        st.session_state[key_of(name)] = list(value) if isinstance(value, tuple) else value
+    st.session_state[_RESTORED] = True

@@ -1,0 +1,99 @@
+"""A run whose every text is markup, in a real browser: nothing is asked of another host, and nothing is drawn
+but text. And the frame on a phone and at a mistyped address.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from hostile import ELSEWHERE, make_marked_up
+from test_browser import CHROMIUM, FLAGS, PATIENCE_SECONDS, serve
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium on the PATH"),
+]
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+
+VIEWS = (
+    "/",
+    "/distil",
+    "/attention",
+    "/layers?show=partners",
+    "/answers",
+    "/answers?show=inside&row=3",
+    "/answers?show=mistakes",
+    "/answers?show=runs",
+)
+DRAWN = """() => ({
+  links: [...document.querySelectorAll('a[href]')].map(each => each.href),
+  pictures: [...document.querySelectorAll('img')].map(each => each.src),
+  icons: [...document.querySelectorAll('[data-testid=stMarkdownContainer] [role=img]')]
+    .map(each => each.getAttribute('aria-label')),
+  text: document.body.innerText,
+})"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    runs = tmp_path_factory.mktemp("hostile") / "runs"
+    make_marked_up(runs)
+    yield from serve(runs)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["sync_api.Browser"]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def at_rest(page: "sync_api.Page") -> None:
+    page.wait_for_selector(
+        '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=1000 * PATIENCE_SECONDS
+    )
+    page.wait_for_timeout(1500)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_texts_of_a_run_stay_texts(view: str, server: str, browser: "sync_api.Browser"):
+    """A status with an image link made the browser of every viewer ask another host."""
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{server}{view}{'&' if '?' in view else '?'}run=marked-up")
+    at_rest(page)
+    for more in page.get_by_role("button", name="More").all()[:1]:
+        more.click()
+        page.wait_for_timeout(500)
+    found = page.evaluate(DRAWN)
+    page.close()
+    assert ELSEWHERE in found["text"], "the texts are shown, as texts"
+    assert not [url for url in asked if ELSEWHERE in url]
+    assert not [url for url in found["links"] + found["pictures"] if ELSEWHERE in url]
+    assert "home icon" not in found["icons"]
+    assert "😄" not in found["text"]
+
+
+def test_a_mistyped_page_says_so(server: str, browser: "sync_api.Browser"):
+    """It fell to the first page without a word."""
+    page = browser.new_page()
+    page.goto(f"{server}/Attention")
+    page.get_by_text("There is no page Attention here").wait_for(timeout=1000 * PATIENCE_SECONDS)
+    page.get_by_text("Open Attention").click()
+    page.wait_for_url("**/attention*", timeout=1000 * PATIENCE_SECONDS)
+    at_rest(page)
+    assert page.get_by_text("There is no page").count() == 0
+    page.close()
+
+
+def test_a_phone_has_a_named_menu(server: str, browser: "sync_api.Browser"):
+    """Streamlit's own navigation is an unlabelled arrow there, read as "Expand sidebar"."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(server)
+    page.get_by_role("button", name="Menu").click(timeout=1000 * PATIENCE_SECONDS)
+    page.get_by_role("link", name="Layers").click()
+    page.wait_for_url("**/layers*", timeout=1000 * PATIENCE_SECONDS)
+    at_rest(page)
+    assert page.get_by_label("Expand sidebar").count() == 0
+    page.close()
