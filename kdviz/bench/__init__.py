@@ -29,6 +29,9 @@ RATIOS = {
     "hard/trainer_same_batches": ("hard", "trainer_same_batches"),
     "hard/floor": ("hard", "floor"),
     "all_cached/floor": ("all_cached", "floor"),
+    "all_cached/arithmetic_limit": ("all_cached", "arithmetic_limit"),
+    "floor/arithmetic_limit": ("floor", "arithmetic_limit"),
+    "teacher/teacher_trainer": ("teacher", "teacher_trainer"),
 }
 
 
@@ -147,35 +150,36 @@ def _measure(
     say: Callable[[str], None],
 ) -> dict:
     from kdviz.bench import costs
-    from kdviz.bench.loops import CLOCKS, OwnLoop, TrainerLoop, quiet
+    from kdviz.bench.loops import CLOCKS, OwnLoop, quiet
+    from kdviz.training.prepare import Shared
 
     quiet()
     say("preparing")
-    own = {
-        name: OwnLoop(name, _variant(config, name), scratch / "runs", CLOCKS[clock])
-        for name in ("all_cached", "all_live", "all_auto", "hard", "soft", "pid", "sid")
-    }
-    main_loop = own["all_cached"]
-    trainer = TrainerLoop(main_loop, scratch / "trainer")
-    loops: dict[str, Callable[[], float]] = {
-        "trainer": trainer.train,
-        "trainer_same_batches": lambda: trainer.train(same_batches=True),
-        "floor": main_loop.floor,
-    }
-    loops |= {name: own[name].train for name in ("hard", "soft", "all_live", "all_cached", "all_auto")}
-    for name in ("pid", "sid"):
-        for stage in range(own[name].num_internal_stages):
-            loops[f"{name}_stages.{stage}"] = lambda loop=own[name], stage=stage: loop.train(stage)
+    shared, main_loop = Shared(), None
+    own: dict[str, OwnLoop] = {}
+    for name in ("all_cached", "all_live", "all_auto", "hard", "soft", "pid", "sid"):
+        own[name] = OwnLoop(
+            name,
+            _variant(config, name),
+            scratch / "runs",
+            CLOCKS[clock],
+            shared=shared,
+            student_of=main_loop,
+        )
+        main_loop = own["all_cached"]
+    times = _student_times(own, scratch, repetitions, say) | _teacher_times(
+        main_loop, scratch, repetitions, say
+    )
     num_examples = len(main_loop.prepared.train)
-    samples = {
-        name: [num_examples / seconds for seconds in times]
-        for name, times in _interleaved(loops, repetitions, say).items()
-    }
+    samples = {name: [num_examples / seconds for seconds in each] for name, each in times.items()}
     say("evaluation, own sentence, store")
     result = {
         **summary(samples),
         "notes": {
             "floor": "the student's own forward and backward on batches made before, nothing else",
+            "arithmetic_limit": "the matrix products of the student's layers alone, forward and backward, in "
+            "the same arithmetic",
+            "teacher": "fine-tuning the teacher as a run does it; teacher_trainer: the same with the Trainer",
             "trainer": "transformers' Trainer with its defaults: random order, padding to the longest of a "
             "batch",
             "all_auto": "all_cached in the arithmetic that 'auto' chooses here "
@@ -194,7 +198,11 @@ def _measure(
     if default_run:
         say("two default runs")
         defaults = RunConfig(
-            task=config.task, source=config.source, data_dir=config.data_dir, teacher=config.teacher
+            task=config.task,
+            source=config.source,
+            data_dir=config.data_dir,
+            teacher=config.teacher,
+            student_layers=config.student_layers,
         )
         result["default_run"] = costs.default_run_costs(defaults, scratch, num_threads=1)
         result["memory"]["default_run_peak_bytes"] = max(
@@ -204,6 +212,37 @@ def _measure(
         "settings": _settings(config, main_loop) | {"clock": clock, "repetitions": repetitions},
         "machine": _machine(),
     }
+
+
+def _student_times(own: dict, scratch: Path, repetitions: int, say: Callable[[str], None]) -> dict:
+    """Seconds by loop of everything that trains a student."""
+    from kdviz.bench.loops import TrainerLoop
+
+    main_loop = own["all_cached"]
+    trainer = TrainerLoop(main_loop, main_loop.distillation.student, scratch / "trainer")
+    loops: dict[str, Callable[[], float]] = {
+        "trainer": trainer.train,
+        "trainer_same_batches": lambda: trainer.train(same_batches=True),
+        "floor": main_loop.floor,
+        "arithmetic_limit": main_loop.arithmetic_limit,
+    }
+    loops |= {name: own[name].train for name in ("hard", "soft", "all_live", "all_cached", "all_auto")}
+    for name in ("pid", "sid"):
+        for stage in range(own[name].num_internal_stages):
+            loops[f"{name}_stages.{stage}"] = lambda loop=own[name], stage=stage: loop.train(stage)
+    return _interleaved(loops, repetitions, say)
+
+
+def _teacher_times(main_loop, scratch: Path, repetitions: int, say: Callable[[str], None]) -> dict:
+    """Seconds of fine-tuning a teacher, ours and the Trainer's; a part of its own, because a large teacher in
+    training needs the room that the Trainer's student had.
+    """
+    from kdviz.bench.loops import OwnTeacherLoop, TrainerLoop
+
+    say("fine-tuning a teacher")
+    trainer = TrainerLoop(main_loop, main_loop.prepared.teacher, scratch / "teacher_trainer")
+    loops = {"teacher": OwnTeacherLoop(main_loop).train, "teacher_trainer": trainer.train}
+    return _interleaved(loops, repetitions, say)
 
 
 def _variant(config: RunConfig, name: str) -> RunConfig:

@@ -148,7 +148,7 @@ def timed_run(config: RunConfig, runs_dir: Path, run_id: str, num_threads: int) 
         "--threads",
         str(num_threads),
     ]
-    for flag in ("task", "source", "data_dir", "teacher", "strategy", "train_size"):
+    for flag in ("task", "source", "data_dir", "teacher", "student_layers", "strategy", "train_size"):
         value = getattr(config, flag)
         command += ["--" + flag.replace("_", "-"), "none" if value is None else str(value)]
     metrics, begin, first, peak = runs_dir / run_id / "metrics.jsonl", time.perf_counter(), None, None

@@ -5,6 +5,8 @@ Each loop passes once over the same examples and says how many seconds that took
 runs, with its metrics lines and status file, without the moments at which maps are stored.
 """
 
+from __future__ import annotations
+
 import logging
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from pathlib import Path
 import torch
 
 from kdviz.config import RunConfig
+from kdviz.data.encoded import RecentBatches
 from kdviz.files import read_json, write_json
 from kdviz.jobs.launch import create_run
 from kdviz.method.losses import hard_label_loss
@@ -24,8 +27,9 @@ from kdviz.runs.writer import RunWriter
 from kdviz.tasks import TASKS
 from kdviz.training.distill import Distillation
 from kdviz.training.optimise import derived_seed
-from kdviz.training.prepare import prepare
+from kdviz.training.prepare import Shared, prepare
 from kdviz.training.request import recorded_request
+from kdviz.training.teacher import FineTuning
 
 # What `clock` can be. Processor time leaves out what other processes take: for a busy machine, with one
 # thread.
@@ -35,11 +39,19 @@ CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 class OwnLoop:
     """A run that is prepared like any other; its stages can be trained one pass at a time.
 
-    The teacher is the checkpoint as it comes, not fine-tuned: the speed does not depend on its weights.
+    The teacher is the checkpoint as it comes, not fine-tuned: the speed does not depend on its weights. So
+    loops may share teacher (`shared`) and student (`student_of`), and a large model is in memory once.
     """
 
     def __init__(
-        self, name: str, config: RunConfig, runs_dir: Path, clock: Callable[[], float] = time.perf_counter
+        self,
+        name: str,
+        config: RunConfig,
+        runs_dir: Path,
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        shared: Shared | None = None,
+        student_of: OwnLoop | None = None,
     ):
         self.clock = clock
         folder = create_run(config, runs_dir, name)
@@ -49,10 +61,15 @@ class OwnLoop:
         write_json(folder / "config.json", asked)
         self.folder, self.asked = folder, asked
         begin = time.perf_counter()
-        self.prepared = prepare(RunWriter(folder), recorded_request(asked), lambda: None)
+        self.prepared = prepare(RunWriter(folder), recorded_request(asked), lambda: None, shared)
+        device = self.prepared.device
+        self.prepared.batches = RecentBatches(self.prepared.train, device, 0)  # every loop makes its own
         self.preparation_seconds = time.perf_counter() - begin
         self.distillation = Distillation(self.prepared, RunWriter(folder), lambda: None)
         self.distillation.moments = frozenset()
+        if student_of is not None:
+            for part in ("student", "optimizer", "generator"):
+                setattr(self.distillation, part, getattr(student_of.distillation, part))
 
     @property
     def num_internal_stages(self) -> int:
@@ -97,15 +114,59 @@ class OwnLoop:
         wait_for(device)
         return self.clock() - begin
 
+    def arithmetic_limit(self) -> float:
+        """Seconds of the matrix products alone that the student's layers need for a pass, forward and
+        backward, in the arithmetic of the loop: nothing that does them can be faster on this machine.
+        """
+        config, device = self.distillation.student.config, self.prepared.device
+        hidden, inner = config.hidden_size, config.intermediate_size
+        dtype = getattr(torch, self.asked["dtype"])
+        shapes = [(hidden, hidden)] * 4 + [(hidden, inner), (inner, hidden)]
+        weights = [torch.randn(shape, dtype=dtype, device=device) for shape in shapes]
+        passes = []
+        for positions in self.order():
+            num_tokens = self.prepared.train.batch(positions).input_ids.numel()
+            passes.append([torch.randn(num_tokens, width, dtype=dtype, device=device) for width, _ in shapes])
+        wait_for(device)
+        begin = self.clock()
+        for inputs in passes:
+            for _ in range(config.num_hidden_layers):
+                for rows, weight in zip(inputs, weights, strict=True):
+                    output = rows @ weight
+                    output @ weight.T  # gradient of the input
+                    rows.T @ output  # gradient of the weight
+        wait_for(device)
+        return self.clock() - begin
+
+
+class OwnTeacherLoop:
+    """Fine-tuning a teacher as a run does it, one epoch in a pass."""
+
+    def __init__(self, own: OwnLoop):
+        prepared = own.prepared
+        self._own = own
+        model = load_classifier(prepared.teacher_folder, prepared.task.num_labels).to(prepared.device)
+        self._tuning = FineTuning(
+            prepared.config, model, prepared.train, device=prepared.device, run_in=prepared.run_in
+        )
+
+    def train(self) -> float:
+        """Seconds of one pass."""
+        begin = self._own.clock()
+        for _ in self._tuning.epoch(0):
+            pass
+        wait_for(self._own.prepared.device)
+        return self._own.clock() - begin
+
 
 class TrainerLoop:
-    """Plain fine-tuning of the same student with transformers' Trainer and its default optimiser."""
+    """Plain fine-tuning of a model with transformers' Trainer and its default optimiser."""
 
-    def __init__(self, own: OwnLoop, folder: Path):
+    def __init__(self, own: OwnLoop, model: torch.nn.Module, folder: Path):
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         self._own, self._folder = own, folder
-        save_model(own.distillation.student, own.prepared.checkpoint.folder, folder, own.prepared.task.labels)
+        save_model(model, own.prepared.checkpoint.folder, folder, own.prepared.task.labels)
         self._model = AutoModelForSequenceClassification.from_pretrained(folder)
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         train = own.prepared.train

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.tasks import Task, majority_share, score_intervals, scores
 from kdviz.training.epoch import Recipe, train_epoch_of
 from kdviz.training.evaluate import predict
-from kdviz.training.events import StepDone
+from kdviz.training.events import Event, StepDone
 from kdviz.training.listeners import LossLines
 from kdviz.training.optimise import derived_seed, make_optimizer
 from kdviz.training.used_rows import train_used_rows
@@ -90,6 +90,58 @@ def finetuned_teacher(
     return teacher
 
 
+class FineTuning:
+    """Plain fine-tuning of `model`, a classifier on `device`, with hard labels."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        model: nn.Module,
+        train: EncodedSet,
+        *,
+        device: torch.device,
+        run_in: RunIn = nullcontext,
+    ):
+        self.config, self.model, self.train = config, model, train
+        self.device, self._run_in = device, run_in
+        self._generator = torch.Generator(device=device)
+        seed_dropout(self.model, self._generator)
+        train_used_rows(self.model, train.ids_in_batches)
+        self.optimizer = make_optimizer(
+            self.model, learning_rate=config.teacher_learning_rate, weight_decay=config.weight_decay
+        )
+        self.steps_per_epoch = -(-len(train) // config.batch_size)
+        self.recipe = Recipe(
+            seed=derived_seed("teacher", config.data_seed),
+            total_steps=self.steps_per_epoch * config.teacher_epochs,
+            learning_rate=config.teacher_learning_rate,
+            warmup_share=config.warmup_share,
+            max_grad_norm=config.max_grad_norm,
+        )
+
+    def epoch(self, number: int, before_step: Callable[[int], None] = lambda step: None) -> Iterator[Event]:
+        """Train that epoch (0-based); `before_step` hears how many steps were taken, and may raise."""
+        order = self.train.training_order(
+            batch_size=self.config.batch_size, seed=self.recipe.seed, epoch=number
+        )
+        return train_epoch_of(
+            self.model,
+            self.optimizer,
+            self._generator,
+            self.recipe,
+            order,
+            batch_of=lambda positions: self.train.batch(positions).to(self.device),
+            terms_of=self._terms,
+            first_step=number * self.steps_per_epoch,
+            before_step=before_step,
+        )
+
+    def _terms(self, batch: Batch) -> Terms:
+        found = answer(self.model, batch.inputs, Needs(), generator=self._generator, run_in=self._run_in)
+        loss = losses.hard_label_loss(found.logits, batch.labels)
+        return Terms(total=loss, classification={"hard": loss})
+
+
 def _finetune(
     config: RunConfig,
     task: Task,
@@ -102,69 +154,40 @@ def _finetune(
     label_rows: tuple[int, ...] | None,
     evaluation: EncodedSet,
 ) -> None:
-    """Plain fine-tuning with hard labels; a checkpoint after every epoch in a hidden folder beside the final
-    one.
+    """Fine-tune and write the teacher; a checkpoint after every epoch but the last in a hidden folder beside
+    the final one.
     """
-    seed = derived_seed("teacher", config.data_seed)
-    model = load_classifier(checkpoint.folder, task.num_labels, torch.Generator().manual_seed(seed)).to(
-        device
-    )
+    weights = torch.Generator().manual_seed(derived_seed("teacher", config.data_seed))
+    model = load_classifier(checkpoint.folder, task.num_labels, weights).to(device)
     order = _class_order(model, config, task, checkpoint, label_rows, evaluation)
-    generator = torch.Generator(device=device)
-    seed_dropout(model, generator)
-    train_used_rows(model, train.ids_in_batches)
-    optimizer = make_optimizer(
-        model, learning_rate=config.teacher_learning_rate, weight_decay=config.weight_decay
-    )
+    tuning = FineTuning(config, model, train, device=device, run_in=run_in)
+    optimizer, total_steps = tuning.optimizer, tuning.recipe.total_steps
     partial = folder.with_name(f".{folder.name}.partial")
     found = latest(partial)
     first_epoch = load_epoch(found, model=model, optimizer=optimizer)["epoch"] if found else 0
-    steps_per_epoch = -(-len(train) // config.batch_size)
-    recipe = Recipe(
-        seed=seed,
-        total_steps=steps_per_epoch * config.teacher_epochs,
-        learning_rate=config.teacher_learning_rate,
-        warmup_share=config.warmup_share,
-        max_grad_norm=config.max_grad_norm,
-    )
     begin = time.perf_counter()
-    hooks.begin(first_epoch * steps_per_epoch)
+    hooks.begin(first_epoch * tuning.steps_per_epoch)
 
     def write(event: StepDone, means: dict, num_steps: int) -> None:
         hooks.line(
             {
                 "kind": "teacher",
                 "step": event.step,
-                "total_steps": recipe.total_steps,
-                "epoch": event.step / steps_per_epoch,
+                "total_steps": total_steps,
+                "epoch": event.step / tuning.steps_per_epoch,
                 "loss": means["total"],
                 "seconds": time.perf_counter() - begin,
             }
         )
 
-    def terms_of(batch: Batch) -> Terms:
-        found = answer(model, batch.inputs, Needs(), generator=generator, run_in=run_in)
-        loss = losses.hard_label_loss(found.logits, batch.labels)
-        return Terms(total=loss, classification={"hard": loss})
-
     lines = LossLines(
-        recipe.total_steps // TEACHER_LINES,
+        total_steps // TEACHER_LINES,
         write,
         what="the loss of the teacher's fine-tuning",
         advice="lower teacher_learning_rate",
     )
     for epoch in range(first_epoch, config.teacher_epochs):
-        for event in train_epoch_of(
-            model,
-            optimizer,
-            generator,
-            recipe,
-            train.training_order(batch_size=config.batch_size, seed=seed, epoch=epoch),
-            batch_of=lambda positions: train.batch(positions).to(device),
-            terms_of=terms_of,
-            first_step=epoch * steps_per_epoch,
-            before_step=lambda step: hooks.tick(step / recipe.total_steps),
-        ):
+        for event in tuning.epoch(epoch, before_step=lambda step: hooks.tick(step / total_steps)):
             lines(event)
         if epoch + 1 < config.teacher_epochs:
             save_epoch(partial, epoch + 1, model=model, optimizer=optimizer, state={"epoch": epoch + 1})
