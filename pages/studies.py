@@ -9,10 +9,11 @@ from kdviz.ui.studies.choose import choose_study, table_of
 from kdviz.ui.studies.table import choose_task, comparisons, curves, numbers, provenance, sentences, take_away
 from kdviz.ui.studies.watch import start_or_watch
 
+asked = st.query_params.get("study", "")  # before the link becomes the view's own
 state.read_link()
 state.leave_if_asked()
 state.settle(state.current())
-entry = choose_study()
+entry = choose_study(asked)
 table = table_of(entry)
 heading(entry.title, "study", "seeds")
 if table is not None:
@@ -20,7 +21,7 @@ if table is not None:
         sentences(table)
 if entry.study is not None:
     with guarded("Starting and watching"):
-        start_or_watch(entry.study)
+        start_or_watch(entry.study, table)
 if table is not None:
     task = choose_task(table)
     with guarded("The table"):

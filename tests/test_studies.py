@@ -619,9 +619,8 @@ def test_the_page_shows_table_sentences_and_doors(done, monkeypatch):
     file, runs_dir = done
     monkeypatch.setenv("KDVIZ_RUNS_DIR", str(runs_dir))
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    page.switch_page("pages/studies.py").run()
     page.query_params["study"] = "own:small"
-    page.run()
+    page.switch_page("pages/studies.py").run()
     assert not page.exception and not page.warning
     table = make_table(read_study(file), runs_dir)
     assert "small" in page.selectbox[0].value

@@ -60,6 +60,24 @@ def test_a_folder_travels_whole(tmp_path):
     assert [path.name for path in again.rglob("*") if path.is_file()] == ["b"]
 
 
+def test_a_folder_appears_only_once_it_is_settled(tmp_path):
+    """A driver killed in between would leave a run whose config.json names another machine's folders."""
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "config.json").write_text("there")
+
+    def broken(incoming: Path) -> None:
+        (incoming / "config.json").write_text("half")
+        raise OSError("killed")
+
+    with pytest.raises(OSError):
+        unpack(pack(tmp_path / "from"), tmp_path / "to", settle=broken)
+    assert [path.name for path in tmp_path.iterdir()] == ["from"]
+    unpack(
+        pack(tmp_path / "from"), tmp_path / "to", settle=lambda place: (place / "config.json").write_text("x")
+    )
+    assert (tmp_path / "to" / "config.json").read_text() == "x"
+
+
 @pytest.mark.parametrize("name", ["../outside", "deep/../../outside"])
 def test_what_arrives_cannot_leave_its_folder(tmp_path, name):
     """A worker's answer is foreign: a path in it must not overwrite a file of this machine."""

@@ -24,9 +24,9 @@ def pack(folder: Path, *, prefix: str = "", keep: Callable[[Path], bool] = lambd
     return buffer.getvalue()
 
 
-def unpack(content: bytes, folder: Path) -> Path:
+def unpack(content: bytes, folder: Path, *, settle: Callable[[Path], None] = lambda folder: None) -> Path:
     """Write what `pack` made into `folder`: whole or not at all, and nothing outside of it. RequestError
-    where the bytes are no such thing.
+    where the bytes are no such thing. `settle` may change the files before the folder appears under its name.
     """
     folder = Path(folder)
     incoming = folder.with_name(f".incoming-{folder.name}-{os.getpid()}")
@@ -35,6 +35,7 @@ def unpack(content: bytes, folder: Path) -> Path:
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             archive.extractall(incoming, filter="data")
+        settle(incoming)
         if folder.exists():
             old = folder.with_name(f".replaced-{folder.name}-{os.getpid()}")
             os.rename(folder, old)

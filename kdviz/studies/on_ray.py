@@ -120,10 +120,8 @@ class _Driver:
             return
         folder = self._runs_dir / "teachers" / answer.teacher
         if answer.content is not None:
-            unpack(answer.content, folder)
-            record = read_json(folder / "teacher.json")
             names = self._here(cells[0]).names
-            write_json(folder / "teacher.json", {**record, "checkpoint": names["teacher"]})
+            unpack(answer.content, folder, settle=lambda incoming: _settle_teacher(incoming, names))
         self._folder.note({"teachers": {**self._folder.state.get("teachers", {}), name: answer.teacher}})
         teacher = self._ray.put((answer.teacher, answer.content or pack_teacher(folder)))
         for checked in cells:
@@ -135,10 +133,17 @@ class _Driver:
     def _run_came(self, answer: Answer, checked: Checked) -> None:
         run_id = checked.cell.run_id
         if answer.content is not None:
-            folder = unpack(answer.content, self._runs_dir / run_id)
-            _settle_home(folder, self._here(checked).names)
-            if answer.error is None and Run(folder).state != "finished":
-                answer = Answer(content=None, error=f"it came back {Run(folder).state}")
+            names = self._here(checked).names
+            try:
+                folder = unpack(
+                    answer.content,
+                    self._runs_dir / run_id,
+                    settle=lambda incoming: _settle_run(incoming, names),
+                )
+                if answer.error is None and Run(folder).state != "finished":
+                    answer = Answer(content=None, error=f"it came back {Run(folder).state}")
+            except (RequestError, ValueError, OSError, KeyError) as error:
+                answer = Answer(content=None, error=f"it cannot be kept here: {error}")
         if answer.error is not None:
             self._fail(checked, answer.error)
             return
@@ -208,7 +213,12 @@ class _Here:
         )
 
 
-def _settle_home(folder: Path, names: dict) -> None:
+def _settle_teacher(folder: Path, names: dict) -> None:
+    record = read_json(folder / "teacher.json")
+    write_json(folder / "teacher.json", {**record, "checkpoint": names["teacher"]})
+
+
+def _settle_run(folder: Path, names: dict) -> None:
     """Give a run that was trained elsewhere the names that its settings have here."""
     record = read_json(folder / "config.json")
     data = {**record["data"], **{name: names["data"][name] for name in ("origin", "note")}}

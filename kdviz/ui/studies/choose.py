@@ -80,10 +80,9 @@ def _order(study: Study) -> tuple[int, bool]:
     return SIZES.index(study.size), study.stem != "paper-table"
 
 
-def choose_study() -> Entry:
-    """The drop-down list of studies; a link may name one (`?study=`)."""
+def choose_study(asked: str) -> Entry:
+    """The drop-down list of studies; at first that of the key `asked`, as a link may name it (`?study=`)."""
     found = {entry.key: entry for entry in entries()}
-    asked = st.query_params.get("study", "")
     if _CHOSEN not in st.session_state or st.session_state[_CHOSEN] not in found:
         active = next((key for key, entry in found.items() if _is_active(entry)), None)
         st.session_state[_CHOSEN] = asked if asked in found else active or next(iter(found))

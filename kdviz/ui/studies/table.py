@@ -134,7 +134,7 @@ def _columns(frame: pd.DataFrame, table: Table) -> dict:
                 "Difference", format="%+.3f", help="Ours minus the paper's."
             )
         elif name in table.names:
-            found[name] = st.column_config.Column(name.replace("_", " ").capitalize())
+            found[name] = st.column_config.Column(X_WORDS.get(name, name.replace("_", " ")).capitalize())
         elif name in titles:
             help = WORDS.get({"attention_kl": "kl"}.get(name, name))
             form = "%,.0f" if name in ("parameters", "seconds") else "%.3f"

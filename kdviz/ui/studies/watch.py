@@ -12,6 +12,7 @@ from kdviz.studies.check import Forecast
 from kdviz.studies.folder import StudyFolder
 from kdviz.studies.queued import CHECKING, ENDED, READY, STOPPING, QueuedStudy, known_study, queued_study
 from kdviz.studies.spec import Study
+from kdviz.studies.table import Table
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame.look import plain
 
@@ -19,11 +20,14 @@ WATCH_SECONDS = 1.0
 _REFUSAL = "studies.refusal"
 
 
-def start_or_watch(study: Study) -> None:
+def start_or_watch(study: Study, table: Table | None) -> None:
     """What it would take and its Start, or how far it is and its Stop. Redraws itself while it goes."""
     if refusal := st.session_state.pop(_REFUSAL, None):
         st.warning(plain(refusal), icon=":material/block:")
     going = known_study(runs_folder(), study.id)
+    if table is not None and table.num_runs == table.num_cells and not (going and going.is_active):
+        st.caption(f":material/check: All {table.num_cells} runs are finished.")
+        return
     moves = going is not None and (going.is_active or going.phase == CHECKING)
     st.fragment(_panel, run_every=WATCH_SECONDS if moves else None)(study, _signature(going))
 
