@@ -455,3 +455,28 @@ def test_a_disk_that_is_full_at_start_is_one_line(trainer, tmp_path, monkeypatch
     app.button(key="distil.start").click().run()
     assert not app.exception and "of disk, this server has free 0 MiB" in said(app)
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
+
+
+def test_a_hub_teacher_is_brought_only_when_somebody_who_may_asks(trainer, monkeypatch, tmp_path):
+    """Typing a hub id once began a download in the preview, before anybody was asked for the code."""
+    from hub_server import hub_server
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    with hub_server({}, models={}) as (endpoint, requests):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        monkeypatch.setenv("KDVIZ_PRESENTER_CODE", "secret")
+        app = open_page(teacher="bert-mini")
+        assert not app.exception and "not in the local cache of this machine" in said(app)
+        assert app.button(key="distil.bring.start").disabled and requests == []
+        monkeypatch.delenv("KDVIZ_PRESENTER_CODE")
+        app.run()
+        assert requests == []
+        app.button(key="distil.bring.start").click().run()
+        deadline = time.monotonic() + 60
+        while "no such model" not in said(app) and time.monotonic() < deadline:
+            time.sleep(0.3)
+            app.run()
+        assert "no such model, or it is private" in said(app) and not app.exception
+        assert any("/api/models/google/bert_uncased_L-4" in request for request in requests)
