@@ -21,6 +21,10 @@ PAGES = (
     "studies",
     "learn",
 )  # in the order of the navigation
+READABLE = """<style>
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: inherit !important; }
+</style>"""
+"""Streamlit's captions have a contrast below 4.5 : 1. A constant text of our own."""
 _OPENED, _PAGE = "kdviz.opened", "kdviz.page"
 
 
@@ -32,6 +36,7 @@ def open_app() -> None:
         page_title="kdviz: seeing knowledge distillation", layout="wide", initial_sidebar_state="collapsed"
     )
     st.session_state[_OPENED] = True
+    st.html(READABLE)
     if not open_stage():
         page = _navigation("hidden" if is_narrow() else "top")
         st.session_state[_PAGE] = page.url_path or PAGES[0]

@@ -39,6 +39,9 @@ def enlarged(figure: go.Figure) -> go.Figure:
     _enlarge(plain)
     layout.setdefault("font", {})["size"] = max(SMALLEST_PIXELS, layout.get("font", {}).get("size", 12))
     layout["margin"] = {side: round(_SCALE * value) for side, value in layout.get("margin", {}).items()}
+    for name, axis in layout.items():
+        if name.startswith(("xaxis", "yaxis")) and axis.get("type") == "log":
+            axis["exponentformat"] = "e"  # a raised exponent is written smaller
     if layout.get("height"):
         layout["height"] = round(1.2 * layout["height"])
     return go.Figure(plain)

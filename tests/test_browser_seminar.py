@@ -1,0 +1,95 @@
+"""The lecture in a real browser: by keyboard alone, followed by another window, and read by everybody."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from test_browser import CHROMIUM, Visitor, browser, runs, server  # noqa: F401
+
+from kdviz.share.lecture import SHIPPED, read_lecture
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium on the PATH"),
+]
+LECTURE = read_lecture(SHIPPED / "the-paper.toml")
+WALL = {"viewport": {"width": 1280, "height": 720}}
+SMALL_LETTERS = """() => {
+    const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+    while (walk.nextNode()) {
+        const text = walk.currentNode, element = text.parentElement
+        if (!text.data.trim() || !element) continue
+        if (['STYLE', 'SCRIPT', 'NOSCRIPT'].includes(element.tagName)) continue
+        const box = element.getBoundingClientRect()
+        if (!box.width || !box.height || element.closest('[data-testid="stSkipToContent"]')) continue
+        if (parseFloat(getComputedStyle(element).fontSize) < 20) found.push(text.data.trim().slice(0, 40))
+    }
+    return found
+}"""
+
+
+def test_the_lecture_by_keyboard_alone(browser, server: str):  # noqa: F811
+    """The lecturer stands at the wall with a clicker: → has to lead through every step, readable from the
+    last row, and Esc has to leave.
+    """
+    visitor = Visitor(browser, server, **WALL).open("/?present=the-paper&at=1")
+    page = visitor.page
+    for at, step in enumerate(LECTURE.steps, start=1):
+        visitor.params(at=str(at))
+        page.get_by_role("heading", name=step.title).first.wait_for()
+        assert page.evaluate(SMALL_LETTERS) == []
+        main = '[data-testid="stMain"]'
+        assert page.evaluate(f"(m => m.scrollWidth - m.clientWidth)(document.querySelector('{main}'))") <= 1
+        if at < len(LECTURE.steps):
+            page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    visitor.params(at=str(len(LECTURE.steps) - 1))
+    page.keyboard.press("n")
+    page.get_by_text(LECTURE.steps[-2].notes.split(".")[0]).first.wait_for()
+    page.keyboard.press("Escape")
+    visitor.until(lambda: "present=" not in page.url, "the ordinary page")
+    visitor.rest()
+    assert visitor.faults == []
+    page.context.close()
+
+
+def test_a_step_opened_fresh_is_the_same(browser, server: str):  # noqa: F811
+    """The address on the wall is what people photograph."""
+    first = Visitor(browser, server, **WALL).open("/?present=the-paper&at=5")
+    second = Visitor(browser, server, **WALL).open(first.page.url.removeprefix(server))
+    said = [each.page.locator('[data-testid="stMain"]').inner_text() for each in (first, second)]
+    assert second.page.url == first.page.url and said[0] == said[1]
+    for each in (first, second):
+        each.page.context.close()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core as npm has it, fetched for the test alone."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("needs npm")
+    folder = tmp_path_factory.mktemp("axe")
+    command = [npm, "install", "--no-save", "--silent", "--prefix", str(folder), "axe-core@4.10.3"]
+    if subprocess.run(command, capture_output=True, timeout=180).returncode:
+        pytest.skip("axe-core cannot be had from npm here")
+    return Path(folder, "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/attention", "/layers", "/answers", "/distil", "/learn", "/?present=the-paper&at=4"],
+)
+def test_everybody_can_read_it(browser, server: str, axe: str, path: str, scheme: str):  # noqa: F811
+    """A control without a name, or grey on grey, shuts out who reads by ear or with weak eyes."""
+    visitor = Visitor(browser, server, color_scheme=scheme, **WALL).open(path)
+    visitor.page.evaluate(axe)
+    found = visitor.page.evaluate(
+        "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+        ".filter(each => ['serious', 'critical'].includes(each.impact))"
+        ".map(each => [each.id, each.nodes.slice(0, 4).map(node => node.html.slice(0, 160))])"
+    )
+    visitor.page.context.close()
+    assert found == []
