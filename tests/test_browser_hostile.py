@@ -80,7 +80,9 @@ def test_a_mistyped_page_says_so(server: str, browser: "sync_api.Browser"):
     page = browser.new_page()
     page.goto(f"{server}/Attention")
     page.get_by_text("There is no page Attention here").wait_for(timeout=1000 * PATIENCE_SECONDS)
-    page.get_by_text("Open Attention").click()
+    at_rest(page)
+    page.keyboard.press("Escape")  # Streamlit's own box, which names no page
+    page.get_by_text("Open Attention").click(timeout=1000 * PATIENCE_SECONDS)
     page.wait_for_url("**/attention*", timeout=1000 * PATIENCE_SECONDS)
     at_rest(page)
     assert page.get_by_text("There is no page").count() == 0
@@ -91,8 +93,11 @@ def test_a_phone_has_a_named_menu(server: str, browser: "sync_api.Browser"):
     """Streamlit's own navigation is an unlabelled arrow there, read as "Expand sidebar"."""
     page = browser.new_page(viewport={"width": 390, "height": 844})
     page.goto(server)
-    page.get_by_role("button", name="Menu").click(timeout=1000 * PATIENCE_SECONDS)
-    page.get_by_role("link", name="Layers").click()
+    menu = page.get_by_test_id("stPopover").get_by_text("Menu", exact=True)
+    menu.wait_for(timeout=1000 * PATIENCE_SECONDS)
+    at_rest(page)
+    menu.click()
+    page.get_by_test_id("stPageLink").get_by_text("Layers").click(timeout=1000 * PATIENCE_SECONDS)
     page.wait_for_url("**/layers*", timeout=1000 * PATIENCE_SECONDS)
     at_rest(page)
     assert page.get_by_label("Expand sidebar").count() == 0
