@@ -131,6 +131,7 @@ def test_before_start_the_page_says_what_the_run_will_do(trainer):
 def test_the_page_knows_the_teacher_that_an_earlier_run_left(trainer, tmp_path, monkeypatch):
     """It promised the fine-tuning's time again for every run, and Start then took half of what it said."""
     monkeypatch.setattr("kdviz.ui.distil.before.speed_is_known", lambda *args, **more: True)
+    monkeypatch.setattr("kdviz.jobs.plan.estimated_seconds", lambda *args: (20.0, 10.0))
     app = open_page(train_size=320)
     assert "first the teacher is fine-tuned" in said(app)
     press(app, "distil.start")
@@ -282,10 +283,16 @@ def test_a_start_with_other_settings_is_another_run_however_soon_it_comes(traine
     assert not app.toast
 
 
-def test_a_run_too_large_for_the_server_is_refused_beside_its_setting(trainer, tmp_path):
+def test_a_run_too_large_for_the_server_is_refused_beside_its_setting(trainer, tmp_path, monkeypatch):
     """The number has to be seen before Start, not in the log of a server that was killed."""
     app = open_page(batch_size=1024, max_length=512)
     assert any("GiB of memory, this server allows" in element.value for element in app.error)
+    monkeypatch.setenv("KDVIZ_PRESENTER_CODE", "blue")
+    assert any("GiB of memory, this server allows" in element.value for element in app.run().error), (
+        "who may not start a run sees why there is no preview"
+    )
+    monkeypatch.delenv("KDVIZ_PRESENTER_CODE")
+    app.run()
     app.button(key="distil.start").click().run()
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").glob("*/config.json"))
 

@@ -118,7 +118,7 @@ def start_box(wanted: Asked) -> None:
         _start(wanted.config, STRATEGIES)
     if refusal:
         st.caption(f":material/lock: {refusal}")
-    elif wanted.error is not None:
+    if wanted.error is not None:
         st.error(plain(str(wanted.error)), icon=":material/error:")
 
 
