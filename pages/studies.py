@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from kdviz.text import plain
 from kdviz.ui.frame import state
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import heading
@@ -17,6 +18,8 @@ entry = choose_study(asked)
 table = table_of(entry)
 heading(entry.title, "study", "seeds")
 if table is not None:
+    if table.about:
+        st.markdown(plain(table.about))
     with guarded("What the table says"):
         sentences(table)
 if entry.study is not None:
@@ -33,5 +36,3 @@ if table is not None:
     with guarded("Where it comes from"):
         provenance(entry, table)
     take_away(table)
-    if table.about:
-        st.caption(table.about)

@@ -54,13 +54,14 @@ def numbers(entry: Entry, table: Table, task: str) -> None:
     lines = [_teacher_line(table, task, metrics)] if task in table.teachers else []
     telling = telling_names(rows)
     lines += [_line(table, row, metrics, best, telling) for row in rows]
-    frame = pd.DataFrame(lines)
+    frame = _frame(lines, table, metrics, telling)
     chosen = st.dataframe(
         frame,
         hide_index=True,
         height="content",
         column_config=_columns(frame, table),
         key=f"studies.rows.{table.study}.{task}",
+        placeholder="",
         on_select="rerun",
         selection_mode="single-row",
     ).selection.rows
@@ -73,6 +74,16 @@ def numbers(entry: Entry, table: Table, task: str) -> None:
     place = chosen[0] - (len(lines) - len(rows)) if chosen else -1
     if 0 <= place < len(rows):
         _doors(entry, rows[place])
+
+
+def _frame(lines: list[dict], table: Table, metrics: tuple[str, ...], telling: list[str]) -> pd.DataFrame:
+    """Columns in the order of reading, whichever row has them; a text that is missing is empty."""
+    numbers = [*metrics, *table.columns]
+    parts = [f"{name}{part}" for name in numbers for part in ("", " interval", " paper", " gap")]
+    there = {name for line in lines for name in line}
+    frame = pd.DataFrame(lines)[[name for name in ("student", *telling, "seeds", *parts) if name in there]]
+    texts = [name for name in frame.columns if name.endswith((" interval", " paper"))]
+    return frame.fillna(dict.fromkeys(texts, ""))
 
 
 def _line(table: Table, row: Row, metrics: tuple[str, ...], best: dict, telling: list[str]) -> dict:
