@@ -1,6 +1,7 @@
 """Type that is read from the last row: the page's and the figures'."""
 
 import copy
+import re
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -23,6 +24,7 @@ html {{ font-size: {ROOT_PIXELS}px !important; --kx-size: {PICTURE_PIXELS}px; }}
 [data-testid="stMarkdownContainer"] p, [data-testid="stMarkdownContainer"] li {{ line-height: 1.35; }}
 [data-testid="stProgress"] [role="progressbar"] * {{ height: 4px; min-height: 4px; }}
 </style>"""
+RAISED = re.compile(r"(?:(\d+)·)?10<sup>(.*?)</sup>")
 _SCALE = 1.55
 _FONTS = ("font", "tickfont", "textfont", "insidetextfont", "outsidetextfont")
 
@@ -40,11 +42,17 @@ def enlarged(figure: go.Figure) -> go.Figure:
     layout.setdefault("font", {})["size"] = max(SMALLEST_PIXELS, layout.get("font", {}).get("size", 12))
     layout["margin"] = {side: round(_SCALE * value) for side, value in layout.get("margin", {}).items()}
     for name, axis in layout.items():
-        if name.startswith(("xaxis", "yaxis")) and axis.get("type") == "log":
-            axis["exponentformat"] = "e"  # a raised exponent is written smaller
+        if name.startswith(("xaxis", "yaxis")) and axis.get(
+            "ticktext"
+        ):  # a raised exponent is written smaller
+            axis["ticktext"] = [RAISED.sub(_in_line, str(text)) for text in axis["ticktext"]]
     if layout.get("height"):
         layout["height"] = round(1.2 * layout["height"])
     return go.Figure(plain)
+
+
+def _in_line(power: re.Match) -> str:
+    return f"{power[1] or '1'}e{power[2]}"
 
 
 def _enlarge(item: object) -> None:
