@@ -63,9 +63,8 @@ def hub_folder(place: Place, *, field: str, downloads: Downloads | None = None) 
     name = place.name if place.name == place.hub_id else f"{place.name} ({place.hub_id})"
     if downloads is None:
         raise NotHere(
-            f"{field}: {name} is not in the local cache of this machine ({cache_folders()[1]})"
-            f"{_no_folder(place)}; download it ('kdviz teachers --download {place.name}'), or use minilm-l6 "
-            "or a local folder",
+            f"{field}: {name} is not in the local cache of this machine{_no_folder(place)}; download it "
+            f"('kdviz teachers --download {place.name}'), or use minilm-l6 or a local folder",
             field=field,
             place=place,
         )

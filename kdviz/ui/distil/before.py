@@ -118,7 +118,9 @@ def start_box(wanted: Asked) -> None:
         _start(wanted.config, STRATEGIES)
     if refusal:
         st.caption(f":material/lock: {refusal}")
-    if wanted.error is not None:
+    if isinstance(wanted.error, NotHere):
+        bring_box(wanted.error)
+    elif wanted.error is not None:
         st.error(plain(str(wanted.error)), icon=":material/error:")
 
 
@@ -174,9 +176,6 @@ def preview(wanted: Asked) -> None:
     """What Start would do, in words and in a picture. Looks again by itself until this machine's speed is
     known.
     """
-    if isinstance(wanted.error, NotHere):
-        bring_box(wanted.error)
-        return
     if wanted.config is None or wanted.error is not None:
         st.caption("What the run will do stands here once its settings fit together.")
         return
