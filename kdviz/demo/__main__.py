@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 from kdviz.demo.compact import store_run
-from kdviz.demo.grid import demo_runs
+from kdviz.demo.grid import DemoRun, demo_runs
+from kdviz.demo.weights import store_weights
 from kdviz.errors import RequestError, RunFailed
 from kdviz.runs.reader import DEMO_RUNS, Run
 
@@ -31,11 +32,11 @@ def main() -> int:
     )
     asked = parser.parse_args()
     try:
-        for run_id, config, maps_after in demo_runs(str(asked.data_dir)):
-            if run_id.startswith(asked.only) and (
-                asked.again or not (DEMO_RUNS / run_id / "config.json").exists()
+        for wanted in demo_runs(str(asked.data_dir)):
+            if wanted.id.startswith(asked.only) and (
+                asked.again or not (DEMO_RUNS / wanted.id / "config.json").exists()
             ):
-                _build(run_id, config, maps_after, asked.work_dir, asked.threads)
+                _build(wanted, asked.work_dir, asked.threads)
     except RequestError as error:
         print(f"kdviz.demo: {error}", file=sys.stderr)
         return 2
@@ -45,17 +46,20 @@ def main() -> int:
     return 0
 
 
-def _build(run_id: str, config, maps_after: tuple[int, ...], work_dir: Path, num_threads: int | None) -> None:
+def _build(wanted: DemoRun, work_dir: Path, num_threads: int | None) -> None:
     from kdviz.jobs.launch import create_run, execute
 
-    folder = work_dir / run_id
+    folder = work_dir / wanted.id
     if not (folder / "config.json").exists():
-        folder = create_run(config, work_dir, run_id)
+        folder = create_run(wanted.config, work_dir, wanted.id)
     if Run(folder).state != "finished":
-        print(f"{run_id}: training", flush=True)
+        print(f"{wanted.id}: training", flush=True)
         execute(folder, stop=threading.Event(), num_threads=num_threads)
-    size = store_run(Run(folder), DEMO_RUNS / run_id, maps_after=maps_after)
-    print(f"{run_id}: stored, {size / 1024:.0f} KiB", flush=True)
+    size = store_run(Run(folder), DEMO_RUNS / wanted.id, epochs_between_maps=wanted.epochs_between_maps)
+    print(f"{wanted.id}: stored, {size / 1024:.0f} KiB", flush=True)
+    if wanted.with_weights:
+        drift = store_weights(Run(folder), DEMO_RUNS / wanted.id)
+        print(f"{wanted.id}: weights stored, {drift}", flush=True)
 
 
 if __name__ == "__main__":

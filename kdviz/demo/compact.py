@@ -16,18 +16,19 @@ from kdviz.runs.reader import Run
 
 TRAIN_LINES = 40
 DIGITS = 5
+EVALUATED_ROWS = 12_000  # of all epochs together; with more, the first and the last epoch's are kept
 
 
-def store_run(run: Run, target: Path, *, maps_after: Collection[int]) -> int:
+def store_run(run: Run, target: Path, *, epochs_between_maps: float | None) -> int:
     """Write the compact form of `run` to `target` (replaced as a whole); returns its size in bytes.
 
-    `maps_after` are the epochs after which maps are stored (0: before training). Without any, only scores and
+    Maps are stored before training and then about every `epochs_between_maps` epochs. None: only scores and
     the last evaluation are kept.
     """
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    moments = _moments_kept(run, maps_after) if maps_after else []
+    moments = _moments_kept(run, epochs_between_maps) if epochs_between_maps else []
     write_json(temporary / "config.json", _config(run))
     write_json(
         temporary / "status.json",
@@ -39,7 +40,7 @@ def store_run(run: Run, target: Path, *, maps_after: Collection[int]) -> int:
         temporary / "probes.json",
         json.dumps(_short(read_json(run.folder / "probes.json")), ensure_ascii=False).encode(),
     )
-    for epoch in run.evaluated_epochs if maps_after else run.evaluated_epochs[-1:]:
+    for epoch in _epochs_kept(run) if moments else run.evaluated_epochs[-1:]:
         _store_evaluation(run, epoch, temporary / "evaluations" / f"epoch_{epoch:04d}.safetensors.xz")
     _store_predictions(run, temporary / "predictions.jsonl.gz")
     for step in moments:
@@ -47,7 +48,7 @@ def store_run(run: Run, target: Path, *, maps_after: Collection[int]) -> int:
             {probe.id: run.student_maps(step, probe.id) for probe in run.probes},
             temporary / "snapshots" / f"step_{step:06d}.safetensors.xz",
         )
-    if maps_after:
+    if moments:
         shared = target.parent / "teachers" / run.config["teacher_fingerprint"] / "probes.safetensors.xz"
         _store_maps({probe.id: run.teacher_maps(probe.id) for probe in run.probes}, shared)
     shutil.rmtree(target, ignore_errors=True)
@@ -86,10 +87,19 @@ def _metrics(run: Run, moments: Collection[int]) -> str:
     return "\n".join(kept) + "\n"
 
 
-def _moments_kept(run: Run, epochs: Collection[int]) -> list[int]:
+def _moments_kept(run: Run, epochs_between: float) -> list[int]:
     """Steps whose maps are stored."""
     recorded = [moment for moment in run.moments if moment.has_maps]
-    return sorted({min(recorded, key=lambda moment: abs(moment.epoch - epoch)).step for epoch in epochs})
+    last = recorded[-1].epoch
+    wanted = [*np.arange(0, last, epochs_between), last]
+    return sorted({min(recorded, key=lambda moment: abs(moment.epoch - epoch)).step for epoch in wanted})
+
+
+def _epochs_kept(run: Run) -> list[int]:
+    """Epochs whose per-example results are stored."""
+    epochs = run.evaluated_epochs
+    rows = len(epochs) * run.config["data"]["num_eval"]
+    return epochs if rows <= EVALUATED_ROWS else sorted({epochs[0], epochs[-1]})
 
 
 def _store_evaluation(run: Run, epoch: int, path: Path) -> None:

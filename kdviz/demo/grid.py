@@ -1,55 +1,95 @@
 """Which runs the stored demo consists of."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from kdviz.config import STRATEGIES, RunConfig
 
-TASKS = {
-    # Sizes for a machine without a GPU: an hour or two in all. With one, raise them and build again.
-    "cola": dict(train_size=4000, eval_size=None, seeds=3),
-    "qqp": dict(train_size=2000, eval_size=1000, seeds=1),
-    "mrpc": dict(train_size=1500, eval_size=None, seeds=1),
-    "rte": dict(train_size=1000, eval_size=None, seeds=3),
-}
-SETTINGS = dict(
-    source="folder",
-    student_layers=3,
-    epochs=6,
-    learning_rate=1e-4,
-    teacher_epochs=4,
-    teacher_learning_rate=5e-5,
-    max_length=64,
-    snapshots=12,
-    keep_checkpoints=False,
-)
-MAPS_AFTER = {"cola": (0, 1, 2, 3, 4, 5, 6), "depths": (0, 3, 6)}
-MAPS_AFTER_PAIRS = (0, 1, 2, 3, 6)  # pairs are longer, and the whole demo stays below 12 MB
-DEPTH_TASK, DEPTH_STRATEGY, DEPTHS = "cola", "all", (1, 2, 4, 5)
+EVERY_EPOCH, ENDS_AND_MIDDLE = 1.0, 4.0
 
 
-def demo_runs(data_dir: str) -> Iterator[tuple[str, RunConfig, tuple[int, ...]]]:
-    """(run id, config, epochs after which its maps are stored), the most telling first: one seed of
-    everything, depths, more seeds.
+@dataclass(frozen=True, kw_only=True)
+class DemoRun:
+    """A run of the demo. `epochs_between_maps`: of its stored moments (None: scores and the last evaluation
+    alone).
+
+    `with_weights`: teacher and student are stored too, so that it can be asked about one's own sentence.
     """
-    for task in TASKS:
+
+    id: str
+    config: RunConfig
+    epochs_between_maps: float | None
+    with_weights: bool = False
+
+
+# The paper's geometry: twelve teacher layers, of which the student's six are matched with 2, 4, …, 12. PID
+# and SID need an epoch for each of six pairs before their last stage, so every strategy gets eight.
+PAPER = {
+    "teacher": "mpnet-base",
+    "student_layers": 6,
+    "epochs": 8,
+    "learning_rate": 5e-5,
+    "teacher_epochs": 3,
+    "teacher_learning_rate": 3e-5,
+}
+# What one's own machine does in minutes, and what one's own question pair is answered by.
+SMALL = {
+    "teacher": "minilm-l6",
+    "student_layers": 3,
+    "epochs": 3,
+    "learning_rate": 1e-4,
+    "teacher_epochs": 2,
+    "teacher_learning_rate": 5e-5,
+}
+COMMON = {
+    "source": "folder",
+    "train_size": None,
+    "eval_size": None,
+    "max_length": 64,
+    "snapshots": 20,
+    "keep_checkpoints": False,
+}
+SEEDS = {"cola": 3, "mrpc": 3, "rte": 3, "qqp": 1}
+DEPTHS = (1, 2, 3, 4)
+TELLING = ("soft", "all")  # their maps are shown at every stored moment; the others' at fewer
+
+
+def demo_runs(data_dir: str) -> Iterator[DemoRun]:
+    """The most telling first: the first screen's pair, every strategy on CoLA, then the other tasks, more
+    seeds and depths.
+    """
+    for strategy in TELLING:
+        yield replace(_run(data_dir, "qqp", strategy, settings=SMALL), with_weights=True)
+    for strategy in (*TELLING, *(name for name in STRATEGIES if name not in TELLING)):
+        yield _run(data_dir, "cola", strategy)
+    for task in ("rte", "mrpc"):
         for strategy in STRATEGIES:
-            yield _run(data_dir, task, strategy, 0)
+            yield _run(data_dir, task, strategy)
     for depth in DEPTHS:
-        yield _run(data_dir, DEPTH_TASK, DEPTH_STRATEGY, 0, depth)
-    for task, sizes in TASKS.items():
-        for seed in range(1, sizes["seeds"]):
+        yield _run(data_dir, "cola", "all", depth=depth)
+    for strategy in STRATEGIES:
+        yield _run(data_dir, "qqp", strategy)
+    for seed in range(1, max(SEEDS.values())):
+        for task, num_seeds in SEEDS.items():
             for strategy in STRATEGIES:
-                yield _run(data_dir, task, strategy, seed)
+                if seed < num_seeds:
+                    yield _run(data_dir, task, strategy, seed=seed)
 
 
 def _run(
-    data_dir: str, task: str, strategy: str, seed: int, depth: int = 3
-) -> tuple[str, RunConfig, tuple[int, ...]]:
-    sizes = {key: TASKS[task][key] for key in ("train_size", "eval_size")}
+    data_dir: str,
+    task: str,
+    strategy: str,
+    *,
+    seed: int = 0,
+    depth: int | None = None,
+    settings: dict = PAPER,
+) -> DemoRun:
+    depth = depth or settings["student_layers"]
     config = RunConfig(
         **{
-            **SETTINGS,
-            **sizes,
+            **COMMON,
+            **settings,
             "task": task,
             "strategy": strategy,
             "seed": seed,
@@ -57,5 +97,12 @@ def _run(
             "data_dir": data_dir,
         }
     )
-    maps_after = MAPS_AFTER["depths"] if depth != 3 else MAPS_AFTER.get(task, MAPS_AFTER_PAIRS)
-    return f"demo-{task}-{strategy}-{depth}l-s{seed}", config, maps_after if seed == 0 else ()
+    main = seed == 0 and depth == settings["student_layers"]
+    every = None
+    if main:
+        every = 0.5 if task == "cola" and strategy in TELLING else EVERY_EPOCH
+        if task != "cola" and strategy not in TELLING:
+            every = ENDS_AND_MIDDLE
+    elif seed == 0:
+        every = ENDS_AND_MIDDLE
+    return DemoRun(id=f"demo-{task}-{strategy}-{depth}l-s{seed}", config=config, epochs_between_maps=every)
