@@ -37,7 +37,9 @@ def test_every_entry_can_be_read_and_is_whole(entries):
 
 
 def test_what_is_stored_of_the_plan_is_what_was_planned(entries):
-    """A run trained with other settings under a planned name would be compared with runs it does not match."""
+    """A run trained with other settings under a planned name would be compared with runs it does not
+    match.
+    """
     planned = {wanted.id: wanted for wanted in demo_runs("GLUE")}
     assert len(planned) == len(list(demo_runs("GLUE")))
     for run in entries:
@@ -64,7 +66,9 @@ def test_the_first_screen_has_a_teacher_worth_copying(entries):
 
 
 def test_one_seed_of_every_task_and_strategy_has_maps(entries):
-    """The presets of all four tasks open on the demo; a missing one is an empty frame in front of the room."""
+    """The presets of all four tasks open on the demo; a missing one is an empty frame in front of the
+    room.
+    """
     with_maps = {
         (run.task, run.strategy) for run in entries if any(moment.has_maps for moment in run.moments)
     }

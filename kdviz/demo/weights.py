@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from kdviz.files import write_json
 from kdviz.models.checkpoint import Checkpoint, resolve
-from kdviz.models.delta import load_delta, save_delta
+from kdviz.models.delta import save_delta
 from kdviz.runs.reader import Run
+from kdviz.share.stored_models import arrays_of, open_stored, student_weights, teacher_weights
 
 if TYPE_CHECKING:
     import torch
 
-STUDENT, TEACHER, DRIFT = "student.weights.xz", "teacher.weights.xz", "drift.json"
+DRIFT = "drift.json"
 
 
 def store_weights(run: Run, target: Path) -> dict:
@@ -25,9 +26,9 @@ def store_weights(run: Run, target: Path) -> dict:
     from kdviz.models.build import load_classifier
 
     checkpoint, num_labels = resolve(run.config["teacher"]), len(run.config["labels"])
-    origin = _arrays(load_classifier(checkpoint.folder, num_labels))
+    origin = arrays_of(load_classifier(checkpoint.folder, num_labels))
     same = {layer: layer for layer in range(checkpoint.num_layers)}
-    paths = {"teacher": teacher_weights(target, run.config), "student": target / STUDENT}
+    paths = {"teacher": teacher_weights(target, run.config), "student": student_weights(target)}
     teacher_folder = run.folder.parent / "teachers" / run.config["teacher_fingerprint"]
     drift: dict = {}
     for role, folder, layers in (
@@ -36,40 +37,11 @@ def store_weights(run: Run, target: Path) -> dict:
     ):
         exact = load_classifier(folder, num_labels)
         paths[role].parent.mkdir(parents=True, exist_ok=True)
-        size = save_delta(paths[role], _arrays(exact), origin, layers)
-        stored = open_model(paths[role], checkpoint, num_labels, tuple(layers.items()))
+        size = save_delta(paths[role], arrays_of(exact), origin, layers)
+        stored = open_stored(paths[role], checkpoint, num_labels, tuple(layers.items()))
         drift[role] = {"bytes": size, **_drift(run, checkpoint, exact, stored)}
     write_json(target / DRIFT, drift)
     return drift
-
-
-def teacher_weights(folder: Path, config: dict) -> Path:
-    """Where the stored demo run in `folder` keeps its teacher's weights, shared by the runs of that teacher.
-    """
-    return folder.parent / "teachers" / str(config["teacher_fingerprint"]) / TEACHER
-
-
-def open_model(
-    path: Path, checkpoint: Checkpoint, num_labels: int, pairs: tuple[tuple[int, int], ...]
-) -> torch.nn.Module:
-    """The classifier stored in `path`, with one layer for each of `pairs` (own layer, the checkpoint's
-    layer), in eval mode.
-    """
-    import torch
-
-    from kdviz.models.build import build_student, load_classifier
-
-    base = load_classifier(checkpoint.folder, num_labels)
-    state = load_delta(path, _arrays(base))
-    model = build_student(
-        init="pretrained", pairs=pairs, teacher=base, source=base, generator=torch.Generator()
-    )
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
-    return model.eval()
-
-
-def _arrays(model: torch.nn.Module) -> dict:
-    return {name: tensor.detach().float().numpy() for name, tensor in model.state_dict().items()}
 
 
 def _drift(run: Run, checkpoint: Checkpoint, exact: torch.nn.Module, stored: torch.nn.Module) -> dict:

@@ -9,8 +9,10 @@ import numpy as np
 
 from kdviz.errors import RequestError
 from kdviz.runs.reader import Run
+from kdviz.share.stored_models import are_stored, open_stored, student_weights, teacher_weights
 
 MAX_CHARACTERS = 5000
+STORED_ON = "minilm-l6"  # the checkpoint that every installation has, on which the demo's models are stored
 _KEPT_MODELS = 4
 _models: OrderedDict[tuple, object] = OrderedDict()
 _guard = threading.Lock()
@@ -32,6 +34,8 @@ class Answer:
 
 def epochs_with_weights(run: Run) -> list[int]:
     """Epochs whose student can be asked: those kept, and the last evaluated one."""
+    if are_stored(run):
+        return [run.evals[-1]["epoch"]]
     kept = [
         int(path.name.removeprefix("epoch_"))
         for path in (run.folder / "checkpoints").glob("epoch_*")
@@ -46,7 +50,9 @@ def epochs_with_weights(run: Run) -> list[int]:
 
 
 def can_be_asked(run: Run) -> bool:
-    """Whether the weights of both models are there (those of the stored demo are not)."""
+    """Whether the weights of both models are there (most runs of the stored demo keep none)."""
+    if are_stored(run):
+        return run.config["teacher"] == STORED_ON
     return bool(epochs_with_weights(run)) and (_teacher_folder(run) / "model.safetensors").exists()
 
 
@@ -115,6 +121,8 @@ def _loaded(run: Run, epoch: int) -> tuple:
     from kdviz.data.encoded import Tokenizer
     from kdviz.models.build import load_classifier
 
+    if are_stored(run):
+        return _loaded_from_stored(run)
     num_labels, teacher_folder, student_folder = (
         len(run.config["labels"]),
         _teacher_folder(run),
@@ -131,6 +139,23 @@ def _loaded(run: Run, epoch: int) -> tuple:
         lambda: _student(run, student_folder, num_labels),
     )
     return tokenizer, teacher, student
+
+
+def _loaded_from_stored(run: Run) -> tuple:
+    from kdviz.data.encoded import Tokenizer
+    from kdviz.models.checkpoint import resolve
+
+    checkpoint, num_labels = resolve(run.config["teacher"]), len(run.config["labels"])
+    whole = tuple((layer, layer) for layer in range(checkpoint.num_layers))
+    teacher, student = teacher_weights(run.folder, run.config), student_weights(run.folder)
+    return (
+        _kept(
+            ("tokenizer", checkpoint.folder, run.config["max_length"]),
+            lambda: Tokenizer(checkpoint.folder, run.config["max_length"]),
+        ),
+        _kept(("stored", teacher), lambda: open_stored(teacher, checkpoint, num_labels, whole)),
+        _kept(("stored", student), lambda: open_stored(student, checkpoint, num_labels, run.pairs)),
+    )
 
 
 def _student_folder(run: Run, epoch: int) -> Path:
