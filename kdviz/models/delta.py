@@ -57,7 +57,9 @@ def save_delta(
 
 
 def load_delta(path: Path, origin: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The weights in `path`, float32 by name. RequestError where the file is damaged or the origin another."""
+    """The weights in `path`, float32 by name. RequestError where the file is damaged or the origin
+    another.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
