@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from kdviz.config import STRATEGIES, RunConfig
+from kdviz.config import RunConfig
+from kdviz.method.stages import STRATEGIES
+from kdviz.models.registry import TEACHERS
 
 EVERY_EPOCH, ENDS_AND_MIDDLE = 1.0, 4.0
 
@@ -105,4 +107,9 @@ def _run(
             every = ENDS_AND_MIDDLE
     elif seed == 0:
         every = ENDS_AND_MIDDLE
-    return DemoRun(id=f"demo-{task}-{strategy}-{depth}l-s{seed}", config=config, epochs_between_maps=every)
+    teacher_layers = TEACHERS[config.teacher].num_layers
+    return DemoRun(
+        id=f"demo-{task}-{strategy}-{depth}of{teacher_layers}-s{seed}",
+        config=config,
+        epochs_between_maps=every,
+    )
