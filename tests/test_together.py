@@ -91,8 +91,9 @@ def test_one_that_breaks_leaves_the_others_alone(tiny, monkeypatch):
     assert [Run(folder).state for folder in folders] == ["failed", "finished"]
 
 
-def test_a_waiting_one_stops_while_the_first_makes_the_teacher(tiny, tmp_path):
+def test_a_waiting_one_stops_while_the_first_makes_the_teacher(tiny, tmp_path, monkeypatch):
     """Fine-tuning a teacher takes minutes; who presses Stop meanwhile must not wait for it."""
+    monkeypatch.setattr("kdviz.runs.writer.STATUS_INTERVAL_SECONDS", 0.0)
     folders = create(tiny, tmp_path, ("all", "soft"), "waits", epochs=1)
     seen = []
     stops = {"waits-soft": threading.Event()}

@@ -10,7 +10,7 @@ from kdviz.explorer.bundle import script, style
 from kdviz.explorer.pack import header_of
 from kdviz.palette import TEACHER_COLOUR, Theme, theme
 
-PRIMARY = {"light": "#0072B2", "dark": "#2B8BC8"}
+PRIMARY = {"light": "#0072B2", "dark": "#2379B5"}
 
 
 def palette() -> dict:

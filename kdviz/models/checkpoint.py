@@ -12,10 +12,10 @@ from pathlib import Path
 
 from kdviz.data.tokenizer_files import TOKENIZERS
 from kdviz.errors import RequestError
+from kdviz.models import mpnet_packages
 from kdviz.models.families import FAMILIES, Family, known_families
 from kdviz.models.hub import Downloads, NotHere, hub_folder
 from kdviz.models.labels import label_names
-from kdviz.models.mpnet_packages import MPNET_SHA256, cache_root, is_joined, mpnet_folder, parts
 from kdviz.models.names import Place, place_of
 from kdviz.models.parameters import check_encoder, encoder_prefix
 from kdviz.models.refusals import Unusable, check_file, read_json_object, what_folder_is_this
@@ -23,7 +23,7 @@ from kdviz.models.registry import MINILM_SHA256, fitting_teachers, minilm_folder
 from kdviz.models.weights_files import Weights, find_weights
 
 MOST_LAYERS = 200
-_SHA256 = {"minilm-l6": MINILM_SHA256, "mpnet-base": MPNET_SHA256}
+_SHA256 = {"minilm-l6": MINILM_SHA256, "mpnet-base": mpnet_packages.MPNET_SHA256}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +81,16 @@ def _folder_of(place: Place, field: str, downloads: Downloads | None) -> Path:
         return hub_folder(place, field=field, downloads=downloads)
     if place.name == "minilm-l6":
         return minilm_folder()
-    if parts() and not is_joined() and downloads is None:
+    if mpnet_packages.parts() and not mpnet_packages.is_joined() and downloads is None:
         raise NotHere(
             f"{field}: the five packages of {place.name} are on this machine and are to be joined once (440 "
-            f"MB of disk in {cache_root()}); prepare it ('kdviz teachers --download {place.name}')",
+            f"MB of disk in {mpnet_packages.cache_root()}); prepare it ('kdviz teachers --download "
+            f"{place.name}')",
             field=field,
             place=place,
         )
     leave = downloads or Downloads()
-    return mpnet_folder(field, progress=leave.progress, check_stop=leave.check_stop)
+    return mpnet_packages.mpnet_folder(field, progress=leave.progress, check_stop=leave.check_stop)
 
 
 def inspect(name: str, folder: Path, expected_sha256: str | None = None) -> Checkpoint:

@@ -128,13 +128,15 @@ def _start(config: RunConfig, strategies: tuple[str, ...] = ()) -> None:
     """Everything that could be wrong is asked here, on the server, before a folder is made. `strategies`:
     several that are trained together.
     """
+    visitor, queue = room.visitor(), shared(runs_folder())
     last, started = st.session_state.get(_LAST_START, (None, 0.0))
-    if (config, strategies) == last and time.monotonic() - started < IMPATIENT_SECONDS:
-        # The second click of an impatient hand. Other settings are another run, however soon they come.
+    again = (config, strategies) == last and time.monotonic() - started < IMPATIENT_SECONDS
+    if again and (queue.training or queue.waiting):
+        # The second click of an impatient hand. Other settings are another run, however soon they come, and
+        # so are the same ones once the first has ended.
         st.toast("This run was started a moment ago: one is enough.", icon=":material/check:")
         return
     st.session_state[_LAST_START] = ((config, strategies), time.monotonic())
-    visitor, queue = room.visitor(), shared(runs_folder())
     try:
         room.room().require("start", visitor)
         with st.spinner("Checking data and teacher"):

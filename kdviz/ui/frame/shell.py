@@ -22,9 +22,14 @@ PAGES = (
     "learn",
 )  # in the order of the navigation
 READABLE = """<style>
-[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: inherit !important; }
+[data-testid="stCaptionContainer"] { opacity: 0.8 !important; }
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p,
+[data-testid="stButtonGroup"] button, [data-testid="stButtonGroup"] button *,
+[data-testid="stSlider"] * { color: inherit !important; }
 </style>"""
-"""Streamlit's captions have a contrast below 4.5 : 1. A constant text of our own."""
+"""Streamlit's captions, chosen buttons and slider values have a contrast below 4.5 : 1 in one theme or both.
+A constant text of our own.
+"""
 _OPENED, _PAGE = "kdviz.opened", "kdviz.page"
 
 
