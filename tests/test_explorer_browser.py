@@ -219,7 +219,7 @@ def test_hostile_words_are_text_everywhere(browser, server: str, runs: Path, tmp
     alone.context.close()
 
 
-def test_the_file_taken_home_draws_the_same_pixels(looking: Visitor, browser, runs: Path, tmp_path: Path):  # noqa: F811
+def test_the_file_draws_the_same_pixels(looking: Visitor, browser, runs: Path, tmp_path: Path):  # noqa: F811
     """Without it the report could show other shades than the lecture did."""
     run = Run(runs / "cola-soft")
     taken, faults = tmp_path / "taken.html", []
