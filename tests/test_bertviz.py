@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from kdviz.compat import FILES
 from kdviz.share import bertviz as bertviz_view
 
 pytest.importorskip("bertviz", reason="the optional package bertviz is not installed")
@@ -103,7 +104,7 @@ def test_sizes_are_refused_with_what_would_fit():
 
 def test_a_missing_package_is_named(monkeypatch):
     """Optional means that the rest of the app goes on with one clear line."""
-    monkeypatch.setattr(bertviz_view, "PARTS", bertviz_view.PARTS | {"mpld3": ("no_such_module", "x.js")})
+    monkeypatch.setitem(FILES, "mpld3", ("no_such_module", "x.js"))
     with pytest.raises(ModuleNotFoundError, match="pip install mpld3"):
         bertviz_view.head_view_html(maps(1, 1, 2), ["a", "b"])
 

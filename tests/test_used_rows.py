@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from kdviz.models.trace import IMPLEMENTATION, classify, trace
+from kdviz.compat import ATTENTION
+from kdviz.models.trace import classify, trace
 from kdviz.training.optimise import make_optimizer, optimizer_step
 from kdviz.training.used_rows import UsedRows, train_all_rows, train_used_rows
 
@@ -24,7 +25,7 @@ def model() -> BertForSequenceClassification:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    config._attn_implementation = IMPLEMENTATION
+    config._attn_implementation = ATTENTION
     return BertForSequenceClassification(config)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdviz.compat import NOT_SAVED, new_model
 from kdviz.data.tokenizer_files import copy_tokenizer
 from kdviz.errors import RequestError
 from kdviz.models.families import CLASSIFIER, FAMILIES, Family, family_of
@@ -188,11 +189,7 @@ def config_of(model: torch.nn.Module, labels: Sequence[str] | None = None) -> di
     if labels is not None:
         config["id2label"] = {str(number): label for number, label in enumerate(labels)}
         config["label2id"] = {label: number for number, label in enumerate(labels)}
-    return {key: value for key, value in config.items() if key not in _NOT_SAVED}
-
-
-# Where it came from, how it was computed here, and code that was never run.
-_NOT_SAVED = ("_name_or_path", "_attn_implementation", "attn_implementation", "auto_map")
+    return {key: value for key, value in config.items() if key not in NOT_SAVED}
 
 
 def load_as_a_stranger(folder: Path) -> tuple[torch.nn.Module, object]:
@@ -227,8 +224,7 @@ def random_classifier(
             family.inner_width_name: 4 * width,
         },
     )
-    build = family.classifier_class()._from_config
-    return _quiet(lambda: build(config, attn_implementation=family.attention)).eval()
+    return _quiet(lambda: new_model(family.classifier_class(), config, family.attention)).eval()
 
 
 def _quiet(build):

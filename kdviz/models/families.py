@@ -7,7 +7,9 @@ how a layer is called, what its config.json calls things, and which of its param
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from kdviz.compat import ATTENTION, classifier_class, mpnet_position_bias, run_layer, run_mpnet_layer
 
 if TYPE_CHECKING:
     import torch
@@ -40,15 +42,10 @@ class Family:
     width_name: str = "hidden_size"
     inner_width_name: str = "intermediate_size"
     has_token_types: bool = True
-    attention: str = "kdviz"
+    attention: str = ATTENTION
 
-    def classifier_class(self) -> type:
-        import importlib
-
-        return getattr(
-            importlib.import_module(f"transformers.models.{self.module}.modeling_{self.module}"),
-            self.class_name,
-        )
+    def classifier_class(self) -> Any:
+        return classifier_class(self.module, self.class_name)
 
     # What config.json and the names in a weights file say; nothing here needs torch.
 
@@ -101,7 +98,7 @@ class Family:
 
     def run_layer(self, layer: nn.Module, hidden: Tensor, mask: Tensor | None, recorder: object) -> Tensor:
         """The layer's output; `mask` (batch, 1, 1, key), True where a key is real, or None."""
-        return layer(hidden, mask, kdviz_recorder=recorder)
+        return run_layer(layer, hidden, mask, recorder)
 
     def classify(self, model: nn.Module, last: Tensor) -> Tensor:
         """Logits (batch, classes) from the output of the last layer."""
@@ -157,8 +154,7 @@ class MPNet(RoBERTa):
         }
 
     def shared(self, model: nn.Module, hidden: Tensor) -> dict[str, Tensor]:
-        # Of one example: the bias depends on nothing but the length.
-        return {"bias": model.base_model.encoder.compute_position_bias(hidden[:1])}
+        return {"bias": mpnet_position_bias(model.base_model.encoder, hidden)}
 
     def run_layer(
         self,
@@ -171,21 +167,13 @@ class MPNet(RoBERTa):
     ) -> Tensor:
         from kdviz.models.trace import attend
 
-        own = layer.attention.attn
-        by_head = (*hidden.shape[:2], own.num_attention_heads, own.attention_head_size)
-        query, key, value = (part(hidden).view(by_head).transpose(1, 2) for part in (own.q, own.k, own.v))
-        context = attend(
-            query,
-            key,
-            value,
-            mask,
-            bias=bias,
-            dropout=own.dropout.p if own.training else 0.0,
-            recorder=recorder,
+        return run_mpnet_layer(
+            layer,
+            hidden,
+            lambda query, key, value, dropout: attend(
+                query, key, value, mask, bias=bias, dropout=dropout, recorder=recorder
+            ),
         )
-        attended = own.o(context.reshape(hidden.shape))
-        attended = layer.attention.LayerNorm(layer.attention.dropout(attended) + hidden)
-        return layer.output(layer.intermediate(attended), attended)
 
 
 FAMILIES: dict[str, Family] = {}

@@ -11,12 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import eager_mask
 
+from kdviz.compat import register_attention
 from kdviz.models.families import family_of
-
-IMPLEMENTATION = "kdviz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +188,4 @@ def _dropout(hidden: Tensor, p: float, generator: torch.Generator | None) -> Ten
     return hidden * keep.to(hidden.dtype).mul_(65536 / (65536 - dropped))
 
 
-AttentionInterface.register(IMPLEMENTATION, attention_forward)
-# Without a mask function of its own, transformers hands an unknown implementation no mask: padding would be
-# attended.
-AttentionMaskInterface.register(IMPLEMENTATION, eager_mask)
+register_attention(attention_forward)

@@ -9,15 +9,21 @@ does on screen.
 """
 
 import hashlib
-import importlib.util
 import json
-import re
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
+from kdviz.compat import (
+    FILES,
+    bertviz_body,
+    bertviz_marks,
+    bertviz_stand_in,
+    bertviz_with_id,
+    bertviz_with_tokens,
+    package_file,
+)
 from kdviz.palette import theme
 
 MOST_TOKENS = 64
@@ -31,11 +37,6 @@ HEAD_COLOURS = {
     True: "#FFC34D #7CCBFF #2FD6A5 #5AA9FF #FF8A4C #F0A3CC #E8DC5A #FFFFFF #C09BE0 #4FE0E0 #E0B060 #B5B5B5",
 }
 """One colour a head, by theme: no red beside green, and light enough for a dark page."""
-PARTS = {
-    "mpld3": ("mpld3", "js/d3.v5.min.js"),
-    "XStatic-jQuery": ("xstatic.pkg.jquery", "data/jquery.min.js"),
-    "bertviz": ("bertviz", "head_view.js"),
-}
 
 
 STRONGER = (
@@ -73,7 +74,7 @@ def head_view_html(
     shown = min(layer, len(maps) - 1) + 1
     page = head_view(
         attention=_tensors(maps, blank_head=False),
-        tokens=_marks(tokens),
+        tokens=bertviz_marks(len(tokens)),
         prettify_tokens=False,
         include_layers=[shown],
         layer=shown,
@@ -115,7 +116,7 @@ def model_view_html(
     num_heads = maps.shape[1]
     page = model_view(
         attention=_tensors(maps, blank_head=True),
-        tokens=_marks(tokens),
+        tokens=bertviz_marks(len(tokens)),
         prettify_tokens=False,
         display_mode="dark" if dark else "light",
         include_layers=[layer + 1 for layer in shown],
@@ -126,9 +127,8 @@ def model_view_html(
     by_layer = [theme(dark).muted] * (len(maps) + 1)  # BertViz counts from 1 here
     for pair, layer in enumerate(matched or range(len(maps))):
         by_layer[layer + 1] = colours[pair % len(colours)]
-    body = page.data.replace("config.layers[layer] % 10", "config.layers[layer]")
     return _document(
-        body,
+        page.data,
         tokens,
         title="BertViz model view",
         longest=LONGEST_IN_MODEL_VIEW,
@@ -166,7 +166,7 @@ def _checked(maps: np.ndarray, tokens: Sequence[str]) -> np.ndarray:
 
 
 def _require() -> None:
-    missing = [package for package, (module, file) in PARTS.items() if _file(module, file) is None]
+    missing = [package for package in FILES if package_file(package) is None]
     if missing:
         raise ModuleNotFoundError(
             f"BertViz views need the optional package{'s' * (len(missing) > 1)} {', '.join(missing)}: pip "
@@ -174,18 +174,10 @@ def _require() -> None:
         )
 
 
-def _file(module: str, file: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        return None
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    return next((Path(folder) / file for folder in folders if (Path(folder) / file).is_file()), None)
-
-
 @cache
 def _library(package: str) -> str:
-    return _file(*PARTS[package]).read_text(encoding="utf-8").replace("</script", "<\\/script")
+    file = package_file(package)
+    return file.read_text(encoding="utf-8").replace("</script", "<\\/script") if file else ""
 
 
 def _tensors(maps: np.ndarray, *, blank_head: bool) -> list:
@@ -200,10 +192,6 @@ def _tensors(maps: np.ndarray, *, blank_head: bool) -> list:
     return [torch.zeros_like(layers[0]), *layers]
 
 
-def _marks(tokens: Sequence[str]) -> list[str]:
-    return [f"kdviz-token-{place}-" for place in range(len(tokens))]
-
-
 def _document(
     body: str,
     tokens: Sequence[str],
@@ -216,21 +204,14 @@ def _document(
     """The finished page: own scripts in place of the remote ones, a stable id, tokens put in as escaped
     JSON.
     """
-    body = re.sub(r"<script src=[^>]*></script>", "", body)
-    body = re.sub(r"// HACK:[^\n]*", "", body)
-    body = body.replace("console.log(", "void (")
+    body = bertviz_body(body)
     words = [_script_text(_short(token, longest)) for token in tokens]
-    digest = hashlib.sha256(
-        (re.sub(r"bertviz-[0-9a-f]{32}", "", body) + "\n".join(words) + str(dark)).encode()
-    ).hexdigest()[:32]
-    body = re.sub(r"bertviz-[0-9a-f]{32}", f"bertviz-{digest}", body)
-    body = re.sub(r'"kdviz-token-(\d+)-"', lambda mark: words[int(mark.group(1))], body)
+    digest = hashlib.sha256((bertviz_with_id(body, "") + "\n".join(words) + str(dark)).encode()).hexdigest()[
+        :32
+    ]
+    body = bertviz_with_tokens(bertviz_with_id(body, digest), words.__getitem__)
     policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
-    stand_in = (
-        "window.require = {config: function () {}}; window.requirejs = function (names, run) { "
-        "run(window.jQuery, window.d3); };"
-        f"d3.schemeCategory10 = {json.dumps(list(colours) or HEAD_COLOURS[dark].split())};"
-    )
+    stand_in = bertviz_stand_in(json.dumps(list(colours) or HEAD_COLOURS[dark].split()))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta '
         f'http-equiv="Content-Security-Policy" content="{policy}"><title>{title}</title>'

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from kdviz.compat import divide_gradients
 from kdviz.training.used_rows import UsedRows
 
 
@@ -54,9 +55,7 @@ def optimizer_step(
     norm = nn.utils.get_total_norm(
         [parameter.grad for parameter in parameters if parameter.grad is not None], foreach=True
     )
-    # The fused kernel divides each gradient by this as it reads it: a pass over all of them less than scaling
-    # them before.
-    optimizer.grad_scale = ((norm + 1e-6) / max_grad_norm).clamp_min(1.0)
+    divide_gradients(optimizer, ((norm + 1e-6) / max_grad_norm).clamp_min(1.0))
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     optimizer.step()

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import streamlit as st
 
 from kdviz.text import plain
+from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, SLIDER
 from kdviz.ui.frame.screen import ask_screen, is_narrow
 from kdviz.ui.frame.warm import warm
 
@@ -21,11 +22,10 @@ PAGES = (
     "studies",
     "learn",
 )  # in the order of the navigation
-READABLE = """<style>
-[data-testid="stCaptionContainer"] { opacity: 0.8 !important; }
-[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p,
-[data-testid="stButtonGroup"] button, [data-testid="stButtonGroup"] button *,
-[data-testid="stSlider"] * { color: inherit !important; }
+READABLE = f"""<style>
+{CAPTION} {{ opacity: 0.8 !important; }}
+{CAPTION}, {CAPTION} p, {BUTTON_GROUP} button, {BUTTON_GROUP} button *,
+{SLIDER} * {{ color: inherit !important; }}
 </style>"""
 """Streamlit's captions, chosen buttons and slider values have a contrast below 4.5 : 1 in one theme or both.
 A constant text of our own.

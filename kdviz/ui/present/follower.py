@@ -12,12 +12,13 @@ from kdviz.share.lecture import Lecture, Step
 from kdviz.share.roles import Place
 from kdviz.text import plain
 from kdviz.ui.frame import state
+from kdviz.ui.frame.compat import can_wake, window_id
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.shell import draw_page
 from kdviz.ui.present import frame
 from kdviz.ui.present.parts import words
 from kdviz.ui.present.questions import follower_question
-from kdviz.ui.present.wire import can_wake, drawn_once, window_id
+from kdviz.ui.present.wire import drawn_once
 
 ASK_SECONDS, LISTEN_SECONDS = 1.0, 5.0
 """How often a window asks whether the presenter has gone on: where nobody can wake it, and else."""

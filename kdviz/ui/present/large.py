@@ -6,6 +6,8 @@ import re
 import plotly.graph_objects as go
 import streamlit as st
 
+from kdviz.ui.frame.compat import BLOCK, CAPTION, HEADER, MAIN, MARKDOWN, PROGRESS, SIDEBAR
+
 SMALLEST_PIXELS = 20
 ROOT_PIXELS = 23
 """Streamlit's smallest letters are 0.875 of the root's."""
@@ -13,16 +15,14 @@ PICTURE_PIXELS = 28
 """The explorer's smallest letters are 0.72 of this."""
 STYLE = f"""<style>
 html {{ font-size: {ROOT_PIXELS}px !important; --kx-size: {PICTURE_PIXELS}px; }}
-[data-testid="stHeader"], [data-testid="stSidebar"] {{ display: none; }}
-[data-testid="stMainBlockContainer"] {{ padding: .5rem 1rem 1rem; max-width: none; }}
-[data-testid="stMainBlockContainer"] small, [data-testid="stCaptionContainer"] *,
-[data-testid="stMarkdownContainer"] code, [data-testid="stMarkdownContainer"] td,
-[data-testid="stMarkdownContainer"] th,
-[data-testid="stMarkdownContainer"] [style*="font-size"] {{ font-size: {SMALLEST_PIXELS}px !important; }}
-[data-testid="stMarkdownContainer"] td, [data-testid="stMarkdownContainer"] th {{ padding: .1rem .35rem; }}
-[data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] {{ gap: .55rem; }}
-[data-testid="stMarkdownContainer"] p, [data-testid="stMarkdownContainer"] li {{ line-height: 1.35; }}
-[data-testid="stProgress"] [role="progressbar"] * {{ height: 4px; min-height: 4px; }}
+{HEADER}, {SIDEBAR} {{ display: none; }}
+{MAIN} {{ padding: .5rem 1rem 1rem; max-width: none; }}
+{MAIN} small, {CAPTION} *, {MARKDOWN} code, {MARKDOWN} td, {MARKDOWN} th,
+{MARKDOWN} [style*="font-size"] {{ font-size: {SMALLEST_PIXELS}px !important; }}
+{MARKDOWN} td, {MARKDOWN} th {{ padding: .1rem .35rem; }}
+{MAIN} {BLOCK} {{ gap: .55rem; }}
+{MARKDOWN} p, {MARKDOWN} li {{ line-height: 1.35; }}
+{PROGRESS} [role="progressbar"] * {{ height: 4px; min-height: 4px; }}
 </style>"""
 RAISED = re.compile(r"(?:(\d+)·)?10<sup>(.*?)</sup>")
 _SCALE = 1.55

@@ -6,8 +6,8 @@ from kdviz.errors import RequestError
 from kdviz.jobs import following
 from kdviz.share.lecture import Lecture, Step, safe_markdown
 from kdviz.text import plain
+from kdviz.ui.frame.compat import wake
 from kdviz.ui.frame.identity import visitor
-from kdviz.ui.present.wire import wake
 
 POLL_SECONDS = 1.0
 LETTERS = "ABCDEF"

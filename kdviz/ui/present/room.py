@@ -7,10 +7,10 @@ import streamlit as st
 from kdviz.errors import RequestError
 from kdviz.jobs import following
 from kdviz.ui.frame import state
+from kdviz.ui.frame.compat import wake
 from kdviz.ui.frame.identity import code_form, room, visitor
 from kdviz.ui.frame.take_home import qr
 from kdviz.ui.present import frame
-from kdviz.ui.present.wire import wake
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 POLL_SECONDS = 2.0

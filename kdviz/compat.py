@@ -1,0 +1,152 @@
+"""What kdviz relies on of other packages that they do not promise: all of it here, each with a canary in
+tests/test_compat.py that fails by name when an upgrade breaks it. (What belongs to Streamlit is in
+`kdviz.ui.frame.compat`, since nothing else may import it.)
+
+transformers   an attention function of our own, and the mask it is given; layers that hand an unknown
+               argument down to it; the insides of MPNet's layers; building a model from a config; keys of
+               config.json
+torch          AdamW's fused kernel divides gradients by `optimizer.grad_scale`
+BertViz        the page it writes: scripts, ids, layers, colours
+mpld3, XStatic the files of d3 and jQuery inside them
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+# transformers
+
+ATTENTION = "kdviz"
+"""The name under which transformers knows our attention."""
+RECORDER = "kdviz_recorder"
+"""The argument that a layer hands down to it unread."""
+NOT_SAVED = ("_name_or_path", "_attn_implementation", "attn_implementation", "auto_map")
+"""Keys of config.json that say where a model came from, how it was computed here, and code never run."""
+
+
+def classifier_class(module: str, name: str) -> Any:
+    """A classifier's class of transformers, without importing the families beside it."""
+    return getattr(importlib.import_module(f"transformers.models.{module}.modeling_{module}"), name)
+
+
+def register_attention(forward: Callable[..., tuple[Tensor, None]]) -> None:
+    """Let transformers' layers call `forward` for their attention, with a boolean mask as eager's is not.
+
+    Without a mask function of its own, transformers hands an unknown implementation no mask: padding would be
+    attended.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import eager_mask
+
+    AttentionInterface.register(ATTENTION, forward)
+    AttentionMaskInterface.register(ATTENTION, eager_mask)
+
+
+def run_layer(layer: nn.Module, hidden: Tensor, mask: Tensor | None, recorder: object) -> Tensor:
+    """A layer's output (batch, seq, hidden); `recorder` reaches our attention as RECORDER."""
+    output: Tensor = layer(hidden, mask, **{RECORDER: recorder})
+    return output
+
+
+def run_mpnet_layer(
+    layer: Any, hidden: Tensor, attend: Callable[[Tensor, Tensor, Tensor, float], Tensor]
+) -> Tensor:
+    """The output of a layer of MPNet, whose attention asks transformers for no implementation. `attend` of
+    queries, keys, values, each (batch, heads, seq, size), and the dropout of the maps is (batch, seq, heads,
+    size).
+    """
+    own = layer.attention.attn
+    by_head = (*hidden.shape[:2], own.num_attention_heads, own.attention_head_size)
+    query, key, value = (part(hidden).view(by_head).transpose(1, 2) for part in (own.q, own.k, own.v))
+    context = attend(query, key, value, own.dropout.p if own.training else 0.0)
+    attended = own.o(context.reshape(hidden.shape))
+    attended = layer.attention.LayerNorm(layer.attention.dropout(attended) + hidden)
+    output: Tensor = layer.output(layer.intermediate(attended), attended)
+    return output
+
+
+def mpnet_position_bias(encoder: Any, hidden: Tensor) -> Tensor:
+    """What MPNet adds to the scores of every layer, (1, heads, query, key), for the length of `hidden`."""
+    bias: Tensor = encoder.compute_position_bias(hidden[:1])
+    return bias
+
+
+def new_model(model_class: Any, config: Any, attention: str) -> nn.Module:
+    """A model of `config` with weights freshly drawn, and that attention."""
+    model: nn.Module = model_class._from_config(config, attn_implementation=attention)
+    return model
+
+
+# torch
+
+
+def divide_gradients(optimizer: Optimizer, divisor: Tensor) -> None:
+    """Let the coming step of a fused optimiser divide every gradient by `divisor`, a scalar, as it reads it:
+    a pass over all of them less than scaling them before.
+    """
+    optimizer.grad_scale = divisor  # type: ignore[attr-defined]
+
+
+# BertViz, and the packages that carry d3 and jQuery
+
+FILES = {
+    "mpld3": ("mpld3", "js/d3.v5.min.js"),
+    "XStatic-jQuery": ("xstatic.pkg.jquery", "data/jquery.min.js"),
+    "bertviz": ("bertviz", "head_view.js"),
+}
+"""By package: (module, a file inside it)."""
+_ID = re.compile(r"bertviz-[0-9a-f]{32}")
+_REMOTE_SCRIPT = re.compile(r"<script src=[^>]*></script>")
+_COLOUR_OF_LAYER = "config.layers[layer] % 10"
+
+
+def package_file(package: str) -> Path | None:
+    """Where the file of `package` in FILES is, found without importing it; None where it is not installed."""
+    module, file = FILES[package]
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return next((Path(folder) / file for folder in folders if (Path(folder) / file).is_file()), None)
+
+
+def bertviz_body(page: str) -> str:
+    """BertViz's page without scripts from other hosts and without its talk on the console; each layer has the
+    colour of its own number, not of that number modulo ten.
+    """
+    page = _REMOTE_SCRIPT.sub("", page)
+    page = re.sub(r"// HACK:[^\n]*", "", page)
+    return page.replace("console.log(", "void (").replace(_COLOUR_OF_LAYER, "config.layers[layer]")
+
+
+def bertviz_with_id(body: str, identity: str) -> str:
+    """The same page with `identity` (32 hexadecimal digits, or nothing) in place of BertViz's random one."""
+    return _ID.sub(f"bertviz-{identity}" if identity else "", body)
+
+
+def bertviz_with_tokens(body: str, word_of: Callable[[int], str]) -> str:
+    """The same page with `word_of(position)`, JavaScript, in place of each of the `bertviz_marks`."""
+    return re.sub(r'"kdviz-token-(\d+)-"', lambda mark: word_of(int(mark.group(1))), body)
+
+
+def bertviz_marks(num_tokens: int) -> list[str]:
+    """What BertViz is given for tokens, because it writes them unescaped into a script."""
+    return [f"kdviz-token-{place}-" for place in range(num_tokens)]
+
+
+def bertviz_stand_in(colours: str) -> str:
+    """JavaScript in place of require.js; `colours` (a JSON list) are those of heads and layers."""
+    return (
+        "window.require = {config: function () {}}; window.requirejs = function (names, run) { "
+        f"run(window.jQuery, window.d3); }};d3.schemeCategory10 = {colours};"
+    )

@@ -1,0 +1,104 @@
+"""What kdviz relies on of Streamlit that it does not promise: all of it here, each with a canary in
+tests/test_compat.py that fails by name when an upgrade breaks it.
+
+Names of the parts of a page (for style alone), waking the windows of others, and what a piece of a page has
+sent to its browser. Where a version lacks one of the last two, `can_wake` and `can_note` say so, and what
+stands on them does without: slower, not wrong.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from streamlit.runtime import get_instance
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+log = logging.getLogger("kdviz")
+
+CAPTION = '[data-testid="stCaptionContainer"]'
+MARKDOWN = '[data-testid="stMarkdownContainer"]'
+BUTTON_GROUP = '[data-testid="stButtonGroup"]'
+SLIDER = '[data-testid="stSlider"]'
+PROGRESS = '[data-testid="stProgress"]'
+HEADER = '[data-testid="stHeader"]'
+SIDEBAR = '[data-testid="stSidebar"]'
+MAIN = '[data-testid="stMainBlockContainer"]'
+BLOCK = '[data-testid="stVerticalBlock"]'
+PARTS = (CAPTION, MARKDOWN, BUTTON_GROUP, SLIDER, PROGRESS, HEADER, SIDEBAR, MAIN, BLOCK)
+"""CSS selectors of parts of a page."""
+SECONDS_APART = 0.004
+"""Windows are woken one after the other: all at once they would only hold each other up."""
+
+
+def window_id() -> str:
+    """Streamlit's name of this window's session; empty outside of one."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
+
+
+def can_wake() -> bool:
+    """Whether other windows can be woken by this version of Streamlit."""
+    try:
+        runtime = get_instance()
+        return hasattr(runtime, "_session_mgr") and hasattr(runtime, "_get_async_objs")
+    except RuntimeError:  # no server: a test without a browser
+        return False
+
+
+def wake(windows: Sequence[str]) -> None:
+    """Let these windows draw themselves anew, one after the other from now on. Nothing where none can be."""
+    if not windows or not can_wake():
+        return
+    runtime = get_instance()
+    try:
+        loop, sessions = runtime._get_async_objs().eventloop, runtime._session_mgr
+    except (AttributeError, RuntimeError) as error:
+        log.warning("other windows are not woken, they ask for themselves: %s", error)
+        return
+
+    def one(name: str) -> None:
+        found = sessions.get_active_session_info(name)
+        if found is not None:
+            found.session.request_rerun(None)
+
+    def all_of_them() -> None:
+        for place, name in enumerate(windows):
+            loop.call_later(place * SECONDS_APART, one, name)
+
+    loop.call_soon_threadsafe(all_of_them)
+
+
+def can_note() -> bool:
+    """Whether what this window sends to its browser can be noted, and sent again."""
+    return hasattr(get_script_run_ctx(), "_enqueue")
+
+
+def noted(draw: Callable[[], None]) -> list[Any]:
+    """`draw()`; the messages that it sent to this window's browser."""
+    context, messages = get_script_run_ctx(), []
+    send = context._enqueue
+
+    def note(message: Any) -> None:
+        messages.append(message)
+        send(message)
+
+    context._enqueue = note
+    try:
+        draw()
+    finally:
+        context._enqueue = send
+    return messages
+
+
+def send_again(messages: Sequence[Any]) -> None:
+    """Send noted messages to this window's browser."""
+    context = get_script_run_ctx()
+    for message in messages:
+        context._enqueue(message)
+
+
+def holds_for_all(messages: Sequence[Any]) -> bool:
+    """Whether the messages say all themselves: none refers to what its browser has already, none moves by
+    itself.
+    """
+    return not any(message.HasField("ref_hash") or message.HasField("auto_rerun") for message in messages)
