@@ -18,7 +18,7 @@ from kdviz.share.lecture import (
     safe_markdown,
     shelf,
 )
-from kdviz.share.roles import Place, check_place, completed, find_run, fulfils, resolve
+from kdviz.share.roles import Place, check_place, completed, find_runs, fulfils, resolve
 from kdviz.share.view import View
 
 GOOD = """
@@ -216,20 +216,46 @@ def test_no_text_holds_a_picture(text):
 
 def test_roles_are_runs_of_one_family(demo):
     """Two roles of a step are compared: of different data, depth or seed the comparison would be a lie."""
-    chosen = [find_run(demo, "cola", strategy) for strategy in ("soft", "internal", "hard", "sid", "pid")]
+    chosen = find_runs(demo, "cola", ("soft", "internal", "hard", "sid", "pid"))
     assert [run.strategy for run in chosen] == ["soft", "all", "hard", "sid", "pid"]
     assert len({(run.num_layers, run.seed, run.config["teacher_fingerprint"]) for run in chosen}) == 1
-    assert find_run(demo, "sst2", "soft") is None
+    assert find_runs(demo, "sst2", ("soft",)) == [None]
+
+
+def test_a_step_takes_the_best_teacher_that_has_what_it_shows(demo):
+    """A step would show a teacher that hardly beats guessing, because another step needs a strategy that only
+    its students have.
+    """
+    score = lambda run: run.evals[-1]["teacher_metrics"]["matthews"]
+    best = max(score(run) for run in demo if run.task == "cola")
+    for step in read_lecture(SHIPPED / "the-paper.toml").steps:
+        named = ",".join(step.place.params.get(name, "") for name in ("run", "with"))
+        asked = {role.removeprefix("@") for role in named.split(",") if role}
+        place, _ = resolve(step.place, demo)
+        run = next(run for run in demo if run.id == place.params["run"])
+        if asked <= {"soft", "internal"}:
+            assert score(run) == best
+
+
+def test_a_missing_strategy_costs_only_the_step_that_needs_it(demo):
+    """While the demo grows, one missing student would put the old runs into the whole lecture."""
+    first = find_runs(demo, "cola", ("soft", "internal"))
+    without = [run for run in demo if run.seed != first[0].seed or run.num_layers != first[0].num_layers
+               or run.strategy in ("soft", "all")]  # fmt: skip
+    assert find_runs(without, "cola", ("soft", "internal")) == first
+    several = find_runs(without, "cola", ("soft", "hard", "internal"))
+    assert None not in several and len({run.num_layers for run in several}) == 1
 
 
 def test_roles_follow_the_readers_own_run(tmp_path, demo):
-    """ "Figures of my run" that show the demo would be believed."""
+    """ "Figures of my run" that show the demo would be believed; and half of a comparison from each is none."""
     own = [Run(make_run(tmp_path, f"own-{strategy}", strategy=strategy)) for strategy in ("soft", "sid")]
     runs = [*own, *demo]
-    assert find_run(runs, "cola", "soft", own[1]).id == "own-soft"
-    assert find_run(runs, "cola", "internal", own[0]).id == "own-sid"
-    assert find_run(runs, "cola", "hard", own[0]).is_demo
-    assert find_run(runs, "mrpc", "soft", own[0]).is_demo
+    ids = lambda *strategies, own: [run.id for run in find_runs(runs, "cola", strategies, own=own)]
+    assert ids("soft", own=own[1]) == ["own-soft"]
+    assert ids("internal", "soft", own=own[0]) == ["own-sid", "own-soft"]
+    assert all(each.startswith("demo") for each in ids("hard", "soft", "all", own=own[0]))
+    assert find_runs(runs, "mrpc", ("soft",), own=own[0])[0].is_demo
 
 
 def test_a_role_that_nothing_fills_is_said():
@@ -240,7 +266,7 @@ def test_a_role_that_nothing_fills_is_said():
 
 def test_a_completed_view_pins_what_was_left_open(demo):
     """A link sent today must not show another moment when the run has gone on."""
-    run = find_run(demo, "cola", "internal")
+    run = find_runs(demo, "cola", ("internal",))[0]
     params = completed(View(run=run.id), run).to_params()
     assert params["step"] == str(run.moments[-1].step) and params["layer"] == str(len(run.pairs))
     assert params["preset"] == run.probes[0].id
@@ -249,7 +275,7 @@ def test_a_completed_view_pins_what_was_left_open(demo):
 
 def test_conditions(demo):
     """A task that ticks itself off, or never does, teaches nothing."""
-    run = find_run(demo, "cola", "internal")
+    run = find_runs(demo, "cola", ("internal",))[0]
 
     def met(condition: str, page: str, **view: object) -> bool:
         place = resolve(check_place(condition, is_condition=True), demo, seen=run)[0]

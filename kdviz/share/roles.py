@@ -92,28 +92,28 @@ def resolve(
 ) -> tuple[Place, list[str]]:
     """`place` with every role replaced by what there is, and a notice for each role that nothing fills.
 
-    Runs are looked for beside `own` (the reader's run) where its task fits, else in the demo. Moments and
-    layers are those of the place's run; where it names none, those of `seen`.
+    Runs are looked for by `find_runs`: all of one place at once. Moments and layers are those of the place's
+    run; where it names none, those of `seen`.
     """
     params, notices = dict(place.params), []
+    roles = {role: _run_role(role) for role in _asked_roles(place)}
+    filled: dict[str, Run | None] = {}
+    for about in dict.fromkeys(wanted or task for wanted, _ in roles.values()):
+        of_task = [
+            (role, strategy) for role, (wanted, strategy) in roles.items() if (wanted or task) == about
+        ]
+        runs_found = find_runs(runs, about, [strategy for _, strategy in of_task], own=own, seen=seen)
+        filled |= {role: run for (role, _), run in zip(of_task, runs_found, strict=True)}
+    for role in (role for role, run in filled.items() if run is None):
+        notices.append(f"There is no run here for {role}; another one is shown.")
     for name in ("run", "with"):
-        if name not in params:
-            continue
-        found = []
-        for role in params.pop(name).split(","):
-            if not role.startswith("@"):
-                found.append(role)
-                continue
-            wanted, strategy = _run_role(role)
-            run = find_run(runs, wanted or task, strategy, own)
-            if run is None:
-                notices.append(f"There is no run here for {role}; another one is shown.")
-            elif run.id not in found:
-                found.append(run.id)
+        asked = params.pop(name, "").split(",")
+        ids = [filled[role].id if filled.get(role) else role for role in asked if role]
+        ids = [each for each in dict.fromkeys(ids) if not each.startswith("@")]
         if name == "with":
-            found = [each for each in found if each != params.get("run")]
-        if found:
-            params[name] = ",".join(found)
+            ids = [each for each in ids if each != params.get("run")]
+        if ids:
+            params[name] = ",".join(ids)
     run = next((run for run in runs if run.id == params.get("run")), seen)
     for name in ("step", "layer"):
         if params.get(name, "").startswith("@"):
@@ -131,40 +131,61 @@ def _value(run: Run | None, role: str) -> str | None:
     return str(steps.get(role, {"@bottom": 1, "@top": len(run.pairs)}.get(role)))
 
 
-def find_run(runs: Sequence[Run], task: str, strategy: str, own: Run | None = None) -> Run | None:
-    """The run of that task and strategy: beside `own` (alike in all but strategy), else the demo's.
+def _asked_roles(place: Place) -> list[str]:
+    """The roles of runs that a place names, each once."""
+    asked = [role for name in ("run", "with") for role in place.params.get(name, "").split(",")]
+    return [role for role in dict.fromkeys(asked) if role.startswith("@")]
 
-    The demo's is taken from its fullest family (most strategies; then the deeper teacher and student; then
-    the lowest seed), so that two roles of one lecture are runs that may be compared.
+
+def find_runs(
+    runs: Sequence[Run],
+    task: str,
+    strategies: Sequence[str],
+    *,
+    own: Run | None = None,
+    seen: Run | None = None,
+) -> list[Run | None]:
+    """A run of `task` for each of `strategies`, None where there is none.
+
+    All are taken from one family (alike in all but strategy), so that they may be compared: the first that
+    has the most of them, of the reader's `own` run, the run that is `seen`, and the demo's, the clearest first. So a step shows the best teacher there is, and another one only where the best one's
+    family lacks what the step compares.
     """
+    near = [run for run in (own, seen) if run is not None and run.task == task]
+    families = [[run, *comparable(run, runs, apart_from=("strategy",))] for run in near]
+    found = [
+        [_of_strategy(family, strategy) for strategy in strategies]
+        for family in (*families, *demo_families(runs, task))
+    ]
+    return max(
+        found, key=lambda chosen: sum(run is not None for run in chosen), default=[None] * len(strategies)
+    )
+
+
+def _of_strategy(family: Sequence[Run], strategy: str) -> Run | None:
     order = INTERNAL if strategy == "internal" else (strategy,)
-    families = []
-    if own is not None and own.task == task:
-        alike = comparable(own, runs, apart_from=("strategy",))
-        families.append([own, *(run for run in alike if run.id != own.id)])
-    families.append(demo_family(runs, task))
-    for family in families:
-        for wanted in order:
-            found = next((run for run in family if run.strategy == wanted and run.moments), None)
-            if found:
-                return found
-    return None
+    return next((run for wanted in order for run in family if run.strategy == wanted and run.moments), None)
 
 
-def demo_family(runs: Sequence[Run], task: str) -> list[Run]:
-    """The runs of the demo that a lecture on `task` is about: alike in all but strategy."""
+def demo_families(runs: Sequence[Run], task: str) -> list[list[Run]]:
+    """The runs of the demo on `task`, those alike in all but strategy together; the clearest family first."""
     left, families = [run for run in runs if run.is_demo and run.task == task and run.moments], []
     while left:
         families.append(comparable(left[0], left, apart_from=("strategy",)) or left[:1])
         left = [run for run in left[1:] if run not in families[-1]]
-    return max(families, key=_rank, default=[])
+    return sorted(families, key=_clearness, reverse=True)
 
 
-def _rank(family: list[Run]) -> tuple:
+def _clearness(family: list[Run]) -> tuple:
+    """What makes a family worth showing: maps, then a teacher worth copying (its score), then a student of half
+    its depth as in the paper, then how much there is to compare, then the lowest seed.
+    """
     run = family[0]
     has_maps = any(moment.has_maps for moment in run.moments)
-    depth = int(run.config.get("teacher_num_layers", 0))
-    return (len({each.strategy for each in family}), has_maps, depth, run.num_layers, -run.seed)
+    scores = run.evals[-1].get("teacher_metrics", {}) if run.evals else {}
+    score = scores.get(TASKS[run.task].primary_metric) or 0.0
+    from_half = abs(2 * run.num_layers - int(run.config.get("teacher_num_layers") or 0))
+    return (has_maps, round(score, 2), -from_half, len({each.strategy for each in family}), -run.seed)
 
 
 def completed(view: View, run: Run) -> View:
