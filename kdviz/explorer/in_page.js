@@ -9,7 +9,8 @@ const store = (globalThis.kdvizPacks ??= new Map())
 class Picture {
   constructor(parent, { palette, options }) {
     this.explorer = new Explorer(parent, { palette, options, onLook: look => this.tell("look", look) })
-    parent.host ? parent.host.explorer = this.explorer : parent.explorer = this.explorer
+    const place = parent.host ?? parent
+    place.explorer = this.explorer
     this.update = () => this.arrive()
     addEventListener("kdviz-pack", this.update)
   }

@@ -1,0 +1,82 @@
+// Where things stand and what lies under a finger: an error here lights another cell than the one touched.
+import assert from "node:assert/strict"
+import { readFileSync } from "node:fs"
+import test from "node:test"
+import { pairAt, drawCurves, plotOf } from "../../kdviz/explorer/curves.js"
+import { cellAt, drawFigure, gridOf, laidOut } from "../../kdviz/explorer/figure.js"
+import { mapOf, unpack } from "../../kdviz/explorer/format.js"
+import { ramp } from "../../kdviz/explorer/colour.js"
+import { START } from "../../kdviz/explorer/state.js"
+import { csvOf } from "../../kdviz/explorer/take.js"
+
+const fine = unpack(new Uint8Array(readFileSync(`${process.env.KDVIZ_PACKS}/fine.pack`)))
+const grey = ramp(["#000000", "#FFFFFF"]), look = { sequential: grey, diverging: grey, font: "serif", size: 12 }
+const layouts = []
+for (const packs of [[fine], [fine, fine]]) for (const width of [320, 390, 619, 620, 900, 1600]) {
+  for (const differences of [true, false]) for (const mode of ["maps", "lines"]) for (const hide of [false, true]) {
+    const state = { ...START, mode, hide }
+    layouts.push({ packs, state, width, layout: laidOut({ packs, state, width, maxSide: 400, size: 12, differences }) })
+  }
+}
+/** A pen that only remembers. */
+const pen = () => {
+  const drawn = []
+  const note = kind => (...given) => drawn.push([kind, ...given])
+  return { drawn, grid: note("grid"), rect: note("rect"), path: note("path"), text: note("text") }
+}
+
+test("the centre of every cell of every map is that cell", () => {
+  for (const { layout } of layouts) {
+    for (const panel of layout.panels.filter(each => ["teacher", "student", "difference"].includes(each.kind))) {
+      layout.kept.forEach((query, row) => layout.kept.forEach((key, column) => {
+        const found = cellAt(layout, panel.x + (column + 0.5) * layout.cell, panel.y + (row + 0.5) * layout.cell)
+        assert.deepEqual(found, { query, key, kind: panel.kind })
+      }))
+    }
+    assert.equal(cellAt(layout, -500, -500), null)
+  }
+})
+
+test("panels stand inside the width and do not cover each other", () => {
+  for (const { layout, width } of layouts) {
+    for (const [place, one] of layout.panels.entries()) {
+      assert.ok(one.x >= 0 && one.x + one.width <= width + 1, `${width}: ${one.kind} at ${one.x} of ${one.width}`)
+      assert.ok(one.y >= 0 && one.y + one.side <= layout.height)
+      for (const other of layout.panels.slice(place + 1)) {
+        const apart = one.x + one.width <= other.x || other.x + other.width <= one.x || one.y + one.side <= other.y || other.y + other.side <= one.y
+        assert.ok(apart, `${width}: ${one.kind} over ${other.kind}`)
+      }
+    }
+  }
+})
+
+test("every word is written, and the one looked at always is", () => {
+  const state = { ...START, focus: { query: 3, key: 1 } }, layout = laidOut({ packs: [fine], state, width: 900, maxSide: 20, size: 12, differences: true })
+  const page = pen()
+  drawFigure(page, layout, { packs: [fine], state, look })
+  const bold = page.drawn.filter(([kind, , , , style]) => kind === "text" && style.bold).map(each => each[1])
+  assert.ok(bold.includes(fine.tokens[3]) && bold.includes(fine.tokens[1]))
+})
+
+test("difference is teacher minus student, cell by cell", () => {
+  const grid = gridOf({ kind: "difference", run: 0 }, { packs: [fine], state: { ...START, pair: 1, head: 2 }, look, moments: [2] })
+  const teacher = mapOf(fine, null, 1, 2), student = mapOf(fine, 2, 1, 2)
+  grid.values.forEach((value, cell) => assert.ok(Math.abs(value - (teacher[cell] - student[cell])) < 1e-7))
+})
+
+test("a curve is found where it is drawn, and the scrubber's moment is the nearest", () => {
+  const plot = plotOf({ packs: [fine], width: 700, height: 200, size: 12 }), page = pen()
+  fine.epochs.forEach((epoch, moment) => assert.equal(plot.nearest(plot.x(epoch) + 3), moment))
+  const found = fine.pairs.map((_, pair) => pairAt(plot, [fine], plot.x(0), plot.y(fine.pairKl[0][pair])))
+  assert.deepEqual(found, fine.pairs.map((_, pair) => pair))
+  assert.equal(pairAt(plot, [fine], plot.x(0), -100), null)
+  drawCurves(page, plot, { packs: [fine], state: START, look })
+  assert.equal(page.drawn.filter(([kind, points, style]) => kind === "path" && style.line >= 1.2 && points.length === fine.steps.length).length, 2)
+})
+
+test("a word that begins like a formula stays text in a spreadsheet", () => {
+  const hostile = { ...fine, tokens: ["=1+1", "@SUM(A1)", '"', "-2", "a,b"], remembered: new Map() }
+  const lines = csvOf({ packs: [hostile], state: START }).trim().split("\n")
+  assert.equal(lines.length, 26)
+  assert.ok(lines[1].startsWith(`"'=1+1","'=1+1",`) && lines[2].startsWith(`"'=1+1","'@SUM(A1)",`) && lines[3].includes('""""'))
+})
