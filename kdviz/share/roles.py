@@ -148,8 +148,9 @@ def find_runs(
     """A run of `task` for each of `strategies`, None where there is none.
 
     All are taken from one family (alike in all but strategy), so that they may be compared: the first that
-    has the most of them, of the reader's `own` run, the run that is `seen`, and the demo's, the clearest first. So a step shows the best teacher there is, and another one only where the best one's
-    family lacks what the step compares.
+    has the most of them, of the reader's `own` run, the run that is `seen`, and the demo's, the clearest
+    first. So a step shows the best teacher there is, and another one only where the best one's family lacks
+    what the step compares.
     """
     near = [run for run in (own, seen) if run is not None and run.task == task]
     families = [[run, *comparable(run, runs, apart_from=("strategy",))] for run in near]
@@ -177,8 +178,8 @@ def demo_families(runs: Sequence[Run], task: str) -> list[list[Run]]:
 
 
 def _clearness(family: list[Run]) -> tuple:
-    """What makes a family worth showing: maps, then a teacher worth copying (its score), then a student of half
-    its depth as in the paper, then how much there is to compare, then the lowest seed.
+    """What makes a family worth showing: maps, then a teacher worth copying (its score), then a student of
+    half its depth as in the paper, then how much there is to compare, then the lowest seed.
     """
     run = family[0]
     has_maps = any(moment.has_maps for moment in run.moments)
