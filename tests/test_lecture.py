@@ -248,7 +248,7 @@ def test_a_missing_strategy_costs_only_the_step_that_needs_it(demo):
 
 
 def test_roles_follow_the_readers_own_run(tmp_path, demo):
-    """ "Figures of my run" that show the demo would be believed; half a comparison from each would be none."""
+    """ "Figures of my run" that show the demo would be believed; half a comparison from each is none."""
     own = [Run(make_run(tmp_path, f"own-{strategy}", strategy=strategy)) for strategy in ("soft", "sid")]
     runs = [*own, *demo]
     ids = lambda *strategies, own: [run.id for run in find_runs(runs, "cola", strategies, own=own)]
