@@ -344,3 +344,44 @@ def test_typing_survives_a_rerun(visitor: Visitor):
     visitor.page.wait_for_timeout(1000)
     visitor.rest()
     assert box.input_value() == "half a sent"
+
+
+def test_one_press_of_back_undoes_one_choice(browser, server: str):
+    """Without it Back would stop at addresses that nobody chose: a page's bare one, a link put right; and
+    within two seconds of a choice it would be taken for the browser's lateness, and undone.
+    """
+    visitor = Visitor(browser, server).open("/")
+    page = visitor.page
+    home = visitor.picture() and page.url
+    page.get_by_role("link", name="Attention").click()
+    page.wait_for_url("**/attention?*")
+    visitor.rest().picture()
+    addresses = [home, page.url]
+
+    def chosen(**wanted: str) -> None:
+        visitor.until(
+            lambda: all(f"{name}={value}" in page.url for name, value in wanted.items()), f"{wanted}"
+        )
+        addresses.append(page.url)
+
+    page.locator(".kx-tower [role=radio]").first.click(position={"x": 110, "y": 14})
+    chosen(layer="1")
+    page.locator(".kx-slider").press(".")
+    chosen(layer="1", head="1")
+    run = page.get_by_role("combobox", name="Run").first
+    run.click()
+    page.get_by_role("option").filter(has_text="soft").first.click()
+    visitor.until(lambda: page.url.split("run=")[1] != addresses[-1].split("run=")[1], "another run")
+    visitor.rest()
+    addresses.append(page.url)
+    page.get_by_role("link", name="Layers").click()
+    page.wait_for_url("**/layers?*")
+    for address in reversed(addresses):
+        page.go_back()
+        visitor.until(lambda: page.url == address, address)  # noqa: B023
+    visitor.rest()
+    page.go_forward()
+    visitor.until(lambda: page.url == addresses[1], addresses[1])
+    visitor.rest()
+    assert visitor.faults == []
+    page.context.close()

@@ -178,6 +178,23 @@ def test_streamlit_messages_can_be_noted_and_sent_again():
     assert [text.value for text in page.markdown] == ["once"]
 
 
+def _says_how_it_was_asked_for():
+    import streamlit as st
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+    from kdviz.ui.frame.compat import came_by_history
+
+    st.session_state["before"] = came_by_history()
+    get_script_run_ctx().reset(is_history_navigation=True)
+    st.session_state["after"] = came_by_history()
+
+
+def test_streamlit_says_that_back_was_pressed():
+    """Back within two seconds of a choice would be taken for a late browser, and undone."""
+    page = AppTest.from_function(_says_how_it_was_asked_for).run()
+    assert not page.exception and not page.session_state["before"] and page.session_state["after"]
+
+
 def test_streamlit_windows_can_be_woken(monkeypatch, tmp_path):
     """Followers would be told of the presenter's next view only when they ask, a second later."""
     script, drawn = tmp_path / "app.py", tmp_path / "drawn"

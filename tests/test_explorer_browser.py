@@ -105,9 +105,6 @@ def test_what_one_does_costs_the_server_one_quiet_rerun(looking: Visitor):
     assert sent == []
 
 
-@pytest.mark.xfail(
-    reason="Back needs a second press where the link was written twice: an open fault", strict=False
-)
 def test_back_and_a_link_set_the_picture(looking: Visitor):
     """Without it Back would change the address and leave the picture where it was."""
     page = looking.page

@@ -36,6 +36,11 @@ def window_id() -> str:
     return context.session_id if context else ""
 
 
+def came_by_history() -> bool:
+    """Whether this run of the page was asked for by Back or Forward; False where a version does not say."""
+    return bool(getattr(get_script_run_ctx(), "is_history_navigation", False))
+
+
 def can_wake() -> bool:
     """Whether other windows can be woken by this version of Streamlit."""
     try:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from kdviz.text import plain
 from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, SLIDER
+from kdviz.ui.frame.history import one_entry_a_choice
 from kdviz.ui.frame.screen import ask_screen, is_narrow
 from kdviz.ui.frame.warm import warm
 
@@ -42,6 +43,7 @@ def open_app() -> None:
     )
     st.session_state[_OPENED] = True
     st.html(READABLE)
+    one_entry_a_choice()
     if not open_stage():
         page = _navigation("hidden" if is_narrow() else "top")
         st.session_state[_PAGE] = page.url_path or PAGES[0]

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from kdviz.share.view import LINK_VERSION, View, version_notice
+from kdviz.ui.frame.compat import came_by_history
 from kdviz.ui.frame.shell import page_path, through_app
 
 STALE_SECONDS = 2.0
@@ -24,14 +25,15 @@ def read_link() -> list[str]:
 
     It is no news where we wrote it ourselves, where a control has just changed the view or we wrote another
     one right now (the browser may send the link of a moment ago), and where it is empty because the visitor
-    went to another page. Call once, at the top of a page; where a frame has called it, nothing is left to do.
+    went to another page. What Back and Forward ask for is always news. Call once, at the top of a page; where
+    a frame has called it, nothing is left to do.
     """
     through_app()
     state = st.session_state
     if state.pop(_READ, False):
         return []
     asked = st.query_params.to_dict()
-    changed = state.pop(_CHANGED, False)
+    changed = state.pop(_CHANGED, False) and not came_by_history()
     if _VIEW not in state or (asked and not changed and is_news()):
         state[_VIEW], notices = View.from_params(asked)
         return version_notice(asked) + notices
@@ -55,7 +57,7 @@ def is_news() -> bool:
     if not written:
         return True
     last_seconds, last = written[-1]
-    is_fresh = time.monotonic() - last_seconds < STALE_SECONDS
+    is_fresh = time.monotonic() - last_seconds < STALE_SECONDS and not came_by_history()
     return params != last and not (is_fresh and any(params == each for _, each in written))
 
 
