@@ -11,14 +11,6 @@ from dataclasses import dataclass
 
 TEACHER_COLOUR = "#E69F00"
 
-STRATEGY_NAMES = {
-    "hard": "hard (labels only)",
-    "soft": "soft (soft labels only)",
-    "all": "all (every layer at once)",
-    "pid": "pid (progressive)",
-    "sid": "sid (stacked)",
-}
-
 STRATEGY_WORDS = {
     "hard": "labels only",
     "soft": "soft labels",
@@ -26,6 +18,17 @@ STRATEGY_WORDS = {
     "pid": "layer by layer",
     "sid": "stacked",
 }
+"""The strategies as they are called on screen and in the report, by their code in files."""
+
+
+def words_of(strategy: str) -> str:
+    """A strategy in words; its code where this version does not know it."""
+    return STRATEGY_WORDS.get(strategy, strategy)
+
+
+def named(strategy: str) -> str:
+    """Words first, the code second: soft labels (soft)."""
+    return f"{words_of(strategy)} ({strategy})" if strategy in STRATEGY_WORDS else strategy
 
 
 @dataclass(frozen=True, kw_only=True)

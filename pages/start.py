@@ -13,7 +13,7 @@ from kdviz.ui.start.parts import doors, finding, own_sentence, result, title
 through_app()
 runs = watchable(store().runs())
 if not state.mode():  # a lecture has its own words
-    text, buttons = st.columns([5, 2], vertical_alignment="center", gap="medium")
+    text, buttons = st.columns([3, 2], vertical_alignment="center", gap="medium")
     with text:
         title(bool(runs))
     with buttons:

@@ -13,6 +13,7 @@ from folders import make_run
 from test_browser import EXPLORER, Visitor, browser, pytestmark, runs, server, visitor  # noqa: F401
 
 from kdviz.analysis import pair_kl, row_kl
+from kdviz.analysis.apart import apart
 from kdviz.explorer import page as file_page
 from kdviz.explorer.source import preset_pack
 from kdviz.files import exclusive
@@ -293,7 +294,6 @@ def test_the_finding_is_in_the_files(browser, server: str, runs: Path):  # noqa:
     """Without it the headline would be printed whatever the numbers are."""
     two = Visitor(browser, server).open("/attention?run=cola-all&with=cola-soft&preset=negation")
     two.picture()
-    means = {}
     for name in ("all", "soft"):
         run = Run(runs / f"cola-{name}")
         recorded = run.probe_lines[-1]["probes"]["negation"]["attention_kl"]
@@ -303,9 +303,13 @@ def test_the_finding_is_in_the_files(browser, server: str, runs: Path):  # noqa:
             ),
             abs=2e-3,
         )
-        means[name] = sum(recorded) / len(recorded)
+    between = apart([Run(runs / "cola-all")], [Run(runs / "cola-soft")])
     said = two.page.locator(".kx-finding").inner_text()
-    assert f"is {means['soft'] / means['all']:.1f} times as far" in said
+    assert ("times as far" in said) == between.is_told_apart
+    assert not between.is_told_apart or f"is {between.farther.times:.1f} times as far" in said
+    assert (
+        f"{between.farther.num_examples} evaluation examples" in two.page.locator(".kx-behind").inner_text()
+    )
     two.page.context.close()
 
 

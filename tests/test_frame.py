@@ -75,7 +75,7 @@ def test_the_missing_partner_is_one_click_away(runs: Path):
     """A headline of one run says nothing; what it needs is a run that differs in the strategy alone."""
     make_run(runs, "alone", strategy="sid", student_layers=2, epochs=3, seed=4)
     app = open_page("answers", run="alone", show="inside")
-    assert "needs a run by `soft`" in said(app)
+    assert "needs a run by soft labels (`soft`)" in said(app)
     app.button(key="kdviz.partner").click().run()
     assert not app.exception
     assert app.segmented_control(key="distil.strategy").value == "soft"

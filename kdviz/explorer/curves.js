@@ -28,13 +28,14 @@ export function pairAt(plot, packs, at, height, reach = 14) {
 
 export function drawCurves(pen, plot, { packs, state, look }) {
   const { size, x, y, height, bottom, top } = plot, base = height - bottom
-  const style = { size: size * 0.92, font: look.font, colour: look.muted }
+  const style = { size, font: look.font, colour: look.muted }
   const step = niceStep(plot.highest / 3)
   for (let value = 0; value <= plot.highest; value += step) {
     pen.path([[plot.left, y(value), true], [plot.width - plot.right, y(value)]], { stroke: look.grid })
     pen.text(decimals(value, step < 0.1 ? 2 : 1), plot.left - 6, y(value), { ...style, anchor: "end" })
   }
-  pen.text("Attention KL of every pair, in nats, over the epochs", plot.left, size * 0.7, { ...style, colour: look.text })
+  const titles = ["Attention KL of every pair, in nats, over the epochs", "Attention KL of pairs (nats), by epoch", "Attention KL, nats"]
+  pen.text(titles.find(words => pen.widthOf(words, style) < plot.width - plot.left) ?? titles.at(-1), plot.left, size * 0.7, { ...style, colour: look.text })
   const epochs = Math.max(1, Math.ceil(plot.last / 8))
   for (let epoch = 0; epoch <= plot.last; epoch += epochs) pen.text(String(epoch), x(epoch), height - size * 0.7, { ...style, anchor: "middle" })
   stages(pen, plot, packs[0], look)
@@ -62,7 +63,7 @@ function stages(pen, plot, pack, look) {
     const room = plot.x(begun[place + 1]?.[0] ?? plot.last) - plot.x(epoch), most = Math.floor(room / (plot.size * 0.5))
     const letters = [...String(name)]
     const words = letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : name
-    if (begun.length > 1 && most > 5) pen.text(words, plot.x(epoch) + 4, plot.top + plot.size * 0.4, { size: plot.size * 0.85, colour: look.muted, font: look.font })
+    if (begun.length > 1 && most > 5) pen.text(words, plot.x(epoch) + 4, plot.top + plot.size * 0.4, { size: plot.size, colour: look.muted, font: look.font })
   })
 }
 

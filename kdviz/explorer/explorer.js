@@ -3,12 +3,12 @@ import { isDark, ramp } from "./colour.js"
 import { drawCurves, pairAt, plotOf } from "./curves.js"
 import { el, mark, roving, write } from "./dom.js"
 import { cellAt, drawFigure, laidOut, thumbnail } from "./figure.js"
-import { answerOf, klOf, lastShared, sameMoment } from "./format.js"
+import { answerOf, klOf, sameMoment } from "./format.js"
 import { CanvasPen, pixels } from "./pen.js"
 import { START, carried, changed, keyed, lookOf, withLook } from "./state.js"
 import { tableOf, take } from "./take.js"
 import { Tower } from "./tower.js"
-import { answerText, cellText, decimals, described, filterText, finding, footText, headName, momentName } from "./words.js"
+import { answerText, cellText, decimals, described, filterText, footText, headName, momentName, untrainedText } from "./words.js"
 
 const REST_MS = 180, PLAY_MS = 650, HOLD_MS = 2600
 const SLOW_TOKENS = 64
@@ -97,6 +97,7 @@ export class Explorer {
     const canvas = name => el("canvas", { class: name })
     const button = (words, run, more = {}) => el("button", { type: "button", onclick: run, ...more }, words)
     this.headline = el("p", { class: "kx-finding" })
+    this.behind = el("p", { class: "kx-behind" })
     this.sentence = el("div", { class: "kx-words", role: "listbox", "aria-label": "The sentence, word by word: a word lights its row and column",
       onkeydown: event => roving(this.sentence, event, { ArrowLeft: -1, ArrowRight: 1 }), onpointerleave: () => this.leave() })
     this.answers = el("p", { class: "kx-answers" })
@@ -132,7 +133,7 @@ export class Explorer {
     this.note = el("p", { class: "kx-note", role: "note" })
     const chrome = this.options.chrome
     this.root = el("section", { class: `kx${chrome ? "" : " kx-plain"}`, "aria-label": "Teacher and student attention, linked" },
-      this.headline, el("div", { class: "kx-top" }, this.sentence, this.answers), this.note, chrome ? this.bar : null,
+      this.headline, this.behind, el("div", { class: "kx-top" }, this.sentence, this.answers), this.note, chrome ? this.bar : null,
       el("div", { class: "kx-main" }, chrome ? this.tower.root : null, el("div", { class: "kx-stage" }, this.figure),
         chrome ? null : el("div", { class: "kx-aside" }, this.bar, this.slider, this.readout, this.foot)),
       ...(chrome ? [this.readout, this.slider, this.strip, this.numbers, this.foot] : []), this.live)
@@ -238,12 +239,12 @@ export class Explorer {
   /** Colours and type of the page around us, in the theme it has now. */
   colours() {
     const style = getComputedStyle(this.root), value = (name, other) => style.getPropertyValue(name).trim() || other
-    const background = value("--st-background-color", "#FFFFFF"), dark = isDark(background), key = `${background} ${style.fontFamily} ${style.fontSize}`
+    const background = value("--st-background-color", "#FFFFFF"), dark = isDark(background), key = `${background} ${style.fontFamily} ${style.fontSize} ${innerWidth < 620}`
     if (this.lookKey !== key) {
       this.lookKey = key
       const theme = this.palette[dark ? "dark" : "light"]
       this.theme = { background, dark, text: value("--st-text-color", theme.text), muted: theme.muted, grid: theme.grid, teacher: this.palette.teacher,
-        font: style.fontFamily, size: Math.max(11, parseFloat(style.fontSize) * 0.8), sequential: ramp(theme.sequential), diverging: ramp(theme.diverging) }
+        font: style.fontFamily, size: parseFloat(style.fontSize) * (innerWidth < 620 ? 0.8 : 0.9), sequential: ramp(theme.sequential), diverging: ramp(theme.diverging) }
       this.root.style.setProperty("--kx-muted", theme.muted)
       this.root.style.setProperty("--kx-grid", theme.grid)
       this.root.style.setProperty("--kx-teacher", this.palette.teacher)
@@ -273,7 +274,7 @@ export class Explorer {
     this.onCanvas(this.curves, width, height, pen => drawCurves(pen, this.plot, { packs, state, look }))
     this.thumb.style.transform = `translate(${this.plot.x(packs[0].epochs[state.moment]) - 7}px, ${height - this.plot.bottom - 7}px)`
     if (this.options.chrome) {
-      this.tower.build(packs, Math.max(170, Math.min(this.layout.height, 420)), Math.max(1, look.size / 12.8))
+      this.tower.build(packs, Math.max(170, Math.min(this.layout.height, 420)), Math.max(1, look.size / 14.4))
       this.tower.update(packs, state)
       this.drawHeads(look)
     }
@@ -327,7 +328,9 @@ export class Explorer {
 
   say(state) {
     const { packs } = this, first = packs[0]
-    write(this.headline, this.options.finding && (packs.length > 1 || !this.options.chrome) ? finding(packs, lastShared(packs)) : "")
+    const { finding } = this.options
+    write(this.headline, finding?.text ?? "")
+    write(this.behind, finding?.note ?? "")
     const right = first.about.labels?.[first.about.label]
     write(this.answers, [`Teacher: ${answerText(answerOf(first, null))}`, ...packs.map(pack =>
       `${pack.about.name}: ${answerText(answerOf(pack, sameMoment(first, state.moment, pack)))}`), right ? `right answer: ${right}` : ""].filter(Boolean).join(" · "))
@@ -350,7 +353,7 @@ export class Explorer {
     })
     const long = first.tokens.length > SLOW_TOKENS ? `${first.tokens.length} tokens: drawing is slower above ${SLOW_TOKENS}. ` : ""
     const left = first.numLeftOut ? `${first.numLeftOut} of ${first.numLeftOut + first.steps.length} moments are left out${first.numHeads ? "" : ", and single heads,"} to keep it fluid. ` : ""
-    write(this.note, long + left + (first.about.note || ""))
+    write(this.note, long + left + untrainedText(packs, state.moment) + (first.about.note || ""))
     write(this.foot, footText(packs))
     mark(this.figure, "aria-label", described(packs, state))
     clearTimeout(this.speaking)

@@ -7,6 +7,13 @@ export const clipped = (words, most) => {
   return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : words
 }
 
+/** The first of these words that fits into `room` pixels; else the last, clipped. */
+export function fitting(pen, choices, room, style) {
+  let words = choices.find(each => pen.widthOf(each, style) <= room) ?? choices.at(-1)
+  while (words.length > 2 && pen.widthOf(words, style) > room) words = clipped(words, [...words].length - 1)
+  return words
+}
+
 /** Where everything stands. `columns` of maps, rows of panels; sizes in css pixels. */
 export function laidOut({ packs, state, width, maxSide, size, differences }) {
   const kept = keptPlaces(packs[0], state.hide), k = kept.length, two = packs.length > 1
@@ -64,6 +71,7 @@ export function drawFigure(pen, layout, { packs, state, look }) {
   }
 }
 
+const layerName = (layer, count, head) => [`layer ${layer + 1} of ${count} · ${headName(head)}`, `layer ${layer + 1} · ${headName(head)}`, `layer ${layer + 1}${head === null ? " · mean" : ""}`]
 const teacherColour = look => look.teacher
 const colourOf = (pack, look) => pack.about.colour || look.text
 
@@ -72,23 +80,23 @@ function titles({ pen, layout, panel, packs, state, look, moments }) {
   const [student, teacher] = pack.pairs[state.pair], two = packs.length > 1
   const kl = klOf(pack, moment, state.pair, state.head)
   const says = {
-    teacher: ["Teacher", `layer ${teacher + 1} of ${pack.about.teacher_layers} · ${headName(state.head)}`, answerText(answerOf(pack, null))],
-    student: [`Student: ${pack.about.name}`,
-      layout.compact ? `KL ${decimals(klOf(pack, moment, state.pair, state.head))} nats` : `layer ${student + 1} of ${pack.about.student_layers} · ${headName(state.head)}`,
-      answerText(answerOf(pack, moment))],
-    difference: [two ? "Teacher − this student" : "Teacher − student", `KL ${decimals(kl)} nats`, ""],
-    rows: ["KL by row", two ? "in nats" : `mean ${decimals(kl)} nats`, ""],
-    lines: [two ? `Teacher · ${pack.about.name}` : "Teacher · student", `layer ${teacher + 1} · layer ${student + 1}, ${headName(state.head)} · KL ${decimals(kl)} nats`,
-      `${answerText(answerOf(pack, null))} · ${answerText(answerOf(pack, moment))}`],
+    teacher: [["Teacher"], layerName(teacher, pack.about.teacher_layers, state.head), [answerText(answerOf(pack, null))]],
+    student: [[`Student: ${pack.about.name}`, pack.about.name],
+      layout.compact ? [`KL ${decimals(klOf(pack, moment, state.pair, state.head))} nats`] : layerName(student, pack.about.student_layers, state.head),
+      [answerText(answerOf(pack, moment))]],
+    difference: [[two ? "Teacher − this student" : "Teacher − student", "Teacher − student", "difference"], [`KL ${decimals(kl)} nats`], [""]],
+    rows: [["KL by row"], [two ? "in nats" : `mean ${decimals(kl)} nats`], [""]],
+    lines: [[two ? `Teacher · ${pack.about.name}` : "Teacher · student"], [`layer ${teacher + 1} · layer ${student + 1}, ${headName(state.head)} · KL ${decimals(kl)} nats`],
+      [`${answerText(answerOf(pack, null))} · ${answerText(answerOf(pack, moment))}`]],
   }[panel.kind]
   const badge = { teacher: teacherColour(look), student: colourOf(pack, look) }[panel.kind]
-  const most = Math.floor((panel.width - (badge ? size : 0)) / (size * 0.62))
+  const indent = badge ? size * 1.15 : 0, above = { size: size * 1.05, colour: look.text, font: look.font, bold: true }, below = { size, font: look.font }
   let y = panel.y - layout.head + size * 0.75
   if (badge) pen.rect(panel.x, y - size * 0.42, size * 0.8, size * 0.8, { fill: badge })
-  const said = says.map((line, place) => clipped(line, place ? Math.floor(panel.width / (size * 0.5)) : most))
-  pen.text(said[0], panel.x + (badge ? size * 1.15 : 0), y, { size: size * 1.05, colour: look.text, font: look.font, bold: true })
-  pen.text(said[1], panel.x, y += size * 1.25, { size: size * 0.95, colour: look.muted, font: look.font })
-  if (said[2]) pen.text(said[2], panel.x, y + size * 1.2, { size: size * 0.95, colour: look.text, font: look.font })
+  const said = says.map((choices, place) => fitting(pen, choices, panel.width + 4 - (place ? 0 : indent), place ? below : above))
+  pen.text(said[0], panel.x + indent, y, above)
+  pen.text(said[1], panel.x, y += size * 1.25, { ...below, colour: look.muted })
+  if (said[2]) pen.text(said[2], panel.x, y + size * 1.2, { ...below, colour: look.text })
 }
 
 /** What a map panel shows, as a grid for a pen. */
@@ -137,7 +145,7 @@ function scale({ pen, x, y, width, size, look, limits, diverging }) {
     pen.rect(x + step * width / steps, y, width / steps + 0.4, bar, { fill: ramp.css[Math.round(step * 255 / (steps - 1))] })
   }
   pen.rect(x, y, width, bar, { stroke: look.grid })
-  const small = size * 0.9, below = y + bar + small * 0.75, style = { size: small, colour: look.muted, font: look.font }
+  const below = y + bar + size * 0.75, style = { size, colour: look.muted, font: look.font }
   if (!diverging) {
     pen.text("0", x, below, style)
     pen.text(`attention ${decimals(limits.attention, 2)}`, x + width, below, { ...style, anchor: "end" })
@@ -164,7 +172,7 @@ function bars({ pen, layout, panel, packs, state, look, limits, moments }) {
     const said = packs.map((pack, run) => decimals(rowKl(pack, moments[run], state.pair, state.head)[kept[row]])).join(" · ")
     pen.text(said, panel.x + panel.width, panel.y + (row + 0.5) * cell, { size, colour: look.text, font: look.font, bold: true, anchor: "end", halo: look.background })
   }
-  const style = { size: size * 0.9, colour: look.muted, font: look.font }, below = panel.y + panel.side + size * 0.8
+  const style = { size, colour: look.muted, font: look.font }, below = panel.y + panel.side + size * 0.8
   pen.text("0", panel.x, below, style)
   pen.text(decimals(limits.kl, 2), panel.x + panel.width, below, { ...style, anchor: "end" })
 }

@@ -136,13 +136,6 @@ export function sameMoment(first, moment, pack) {
   return share === 1 ? pack.steps.length - 1 : nearest(pack.steps.map(step => step / last), share)
 }
 
-/** The last moment that all of them have reached. */
-export function lastShared(packs) {
-  const first = packs[0], reached = packs.filter(pack => equallyLong(first, pack)).map(pack => pack.epochs.at(-1))
-  const end = Math.min(first.epochs.at(-1), ...reached)
-  return Math.max(0, first.epochs.findLastIndex(epoch => epoch <= end + 1e-6))
-}
-
 /** The predicted class and its probability; null where nothing was recorded. */
 export function answerOf(pack, moment) {
   const shares = moment === null ? pack.about.teacher_answer : pack.about.student_answers?.[moment]
@@ -150,6 +143,3 @@ export function answerOf(pack, moment) {
   const best = shares.indexOf(Math.max(...shares))
   return { label: best, name: pack.about.labels?.[best] ?? `class ${best}`, share: shares[best] }
 }
-
-/** Mean KL of all pairs at a moment. */
-export const meanKl = (pack, moment) => meanOf(pack.pairKl[moment].map(value => value ?? NaN))

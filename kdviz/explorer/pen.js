@@ -19,8 +19,19 @@ export function pixels(grid, canvas) {
   return canvas
 }
 
+let ruler = null
+
+/** Width of words in css pixels, as either pen writes them. */
+function widthOf(words, { size, font, bold = false }) {
+  ruler ??= document.createElement("canvas").getContext("2d")
+  ruler.font = `${bold ? 700 : 400} ${size}px ${font}`
+  return ruler.measureText(words).width
+}
+
 export class CanvasPen {
   constructor(context) { this.context = context }
+
+  widthOf(words, style) { return widthOf(words, style) }
 
   grid(x, y, side, grid) {
     scratch ??= document.createElement("canvas")
@@ -70,6 +81,8 @@ export class SvgPen {
     this.set(this.root, { width, height, viewBox: `0 0 ${width} ${height}`, xmlns: SVG })
     this.rect(0, 0, width, height, { fill: background })
   }
+
+  widthOf(words, style) { return widthOf(words, style) }
 
   set(element, values) {
     for (const [name, value] of Object.entries(values)) if (value !== null && value !== undefined) element.setAttribute(name, value)

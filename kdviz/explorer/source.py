@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kdviz.analysis.cautions import untrained_until
 from kdviz.errors import RequestError
 from kdviz.explorer.pack import pack
-from kdviz.palette import STRATEGY_WORDS, strategy_style
+from kdviz.palette import strategy_style, words_of
 from kdviz.runs.arrays import Damaged
 from kdviz.runs.reader import Probe, Run
 
@@ -117,8 +118,9 @@ def _about(
     style = strategy_style(run.strategy)
     return {
         "run": run.id,
-        "name": STRATEGY_WORDS.get(run.strategy, run.strategy),
+        "name": words_of(run.strategy),
         "strategy": run.strategy,
+        "untrained_until": untrained_until(run),
         "epochs": run.config.get("epochs") if isinstance(run.config.get("epochs"), int) else None,
         "colour": style.colour,
         "teacher_layers": int(run.config.get("teacher_num_layers") or 1 + max(pair[1] for pair in run.pairs)),

@@ -1,5 +1,5 @@
 // What the picture says in words. Pure.
-import { answerOf, klOf, meanKl, sameMoment, shownMap, keptPlaces, rowKl } from "./format.js"
+import { answerOf, klOf, sameMoment, shownMap, keptPlaces, rowKl } from "./format.js"
 
 /** A number with three decimals; a dash where there is none. */
 export const decimals = (value, digits = 3) =>
@@ -19,25 +19,6 @@ export function momentName(pack, moment) {
 
 export function answerText(answer) {
   return answer ? `${answer.name} ${percent(answer.share)}` : "no answer recorded"
-}
-
-/** One line of finding, from the numbers at a moment; says what is, whatever that is. */
-export function finding(packs, moment) {
-  const moments = packs.map(pack => sameMoment(packs[0], moment, pack))
-  const teacher = answerOf(packs[0], null)
-  const answers = packs.map((pack, place) => answerOf(pack, moments[place]))
-  const far = packs.map((pack, place) => meanKl(pack, moments[place]))
-  if (!teacher || answers.some(answer => !answer)) return ""
-  const agree = answers.map(answer => answer.label === teacher.label)
-  const names = packs.map(pack => pack.about.name)
-  if (packs.length < 2) return agree[0] ? "Same answer as the teacher." : "Another answer than the teacher."
-  const said = agree.every(Boolean) ? "Same answer." : agree.every(each => !each)
-    ? "Neither student gives the teacher’s answer."
-    : `Only “${names[agree.indexOf(true)]}” gives the teacher’s answer.`
-  const [low, high] = far[0] <= far[1] ? [0, 1] : [1, 0], ratio = far[high] / far[low]
-  if (!Number.isFinite(ratio)) return said
-  if (ratio < 1.15) return `${said} Inside, both are about as far from the teacher.`
-  return `${said} Inside, “${names[high]}” is ${ratio.toFixed(1)} times as far from the teacher as “${names[low]}”.`
 }
 
 /** What is shown, for those who cannot see it, and under the picture. */
@@ -73,6 +54,12 @@ export function filterText(state) {
   if (state.hide) parts.push(`special tokens hidden, rows ${state.renormalise ? "scaled to sum to 1" : "sum to less than 1"}`)
   if (state.weak > 0) parts.push(`links weaker than ${state.weak} left blank`)
   return parts.length ? `${parts.join("; ")}; KL of whole rows` : ""
+}
+
+/** Which students' answers say nothing yet at a moment, because no stage has trained their classifier. */
+export function untrainedText(packs, moment) {
+  const early = packs.filter(pack => pack.about.untrained_until && pack.epochs[sameMoment(packs[0], moment, pack)] <= pack.about.untrained_until + 1e-6)
+  return early.map(pack => `Up to epoch ${pack.about.untrained_until} the classifier of “${pack.about.name}” is not trained: its answers say nothing yet. `).join("")
 }
 
 export function footText(packs) {

@@ -11,6 +11,7 @@ from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.explorer import embed, head, scripts
 from kdviz.explorer.source import preset_pack
+from kdviz.palette import named
 from kdviz.runs.command import command_of, is_path
 from kdviz.runs.reader import Probe, Run
 from kdviz.share.report_figures import (
@@ -125,7 +126,7 @@ def check_runs(runs: Sequence[Run]) -> None:
 
 
 def _who(runs: Sequence[Run]) -> str:
-    return " and ".join(f"a student of {run.num_layers} layers by {run.strategy}" for run in runs)
+    return " and ".join(f"a student of {run.num_layers} layers by {named(run.strategy)}" for run in runs)
 
 
 def _plural(runs: Sequence[Run], word: str) -> str:

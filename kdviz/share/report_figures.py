@@ -24,6 +24,7 @@ from kdviz.figures import (
     stage_film,
 )
 from kdviz.figures.curves import further_terms
+from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.tasks import METRIC_TITLES, TASKS
 
@@ -46,10 +47,10 @@ for (const place of document.querySelectorAll("[data-figure]")) {
 
 def names_of(runs: Sequence[Run]) -> list[str]:
     """The shortest names that tell the runs apart: the strategy where it does, else with the run id."""
-    strategies = [run.strategy for run in runs]
+    strategies = [words_of(run.strategy) for run in runs]
     if len(set(strategies)) == len(runs):
         return strategies
-    return [f"{run.strategy}, {run.id}" for run in runs]
+    return [f"{words_of(run.strategy)}, {run.id}" for run in runs]
 
 
 def curves_figure(runs: Sequence[Run]) -> go.Figure:

@@ -11,6 +11,7 @@ import numpy as np
 
 from kdviz.config import has_effect
 from kdviz.method.stages import INTERNAL
+from kdviz.palette import words_of
 from kdviz.runs.reader import Run, Store
 from kdviz.studies import paper
 from kdviz.studies.identity import is_run_of, settings_digest
@@ -18,14 +19,6 @@ from kdviz.studies.measures import Measured, measured, measured_as, why_left_out
 from kdviz.studies.spec import COLUMNS, Cell, Study
 from kdviz.studies.statistics import Difference, Spread, paired_difference, spread
 from kdviz.tasks import TASKS
-
-STRATEGY_WORDS = {
-    "hard": "labels only",
-    "soft": "soft labels",
-    "all": "all layers at once",
-    "pid": "layer by layer",
-    "sid": "stacked",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,11 +268,11 @@ def row_label(cell: Cell, names: Sequence[str]) -> str:
     for name in names:
         value = cell.varied[name]
         if name == "strategy":
-            words.append(STRATEGY_WORDS[value])
+            words.append(words_of(value))
         elif name != "task":
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             words.append(f"{name.replace('_', ' ')} {text}")
-    return ", ".join(words) or STRATEGY_WORDS[cell.config.strategy]
+    return ", ".join(words) or words_of(cell.config.strategy)
 
 
 def telling_names(rows: Sequence[Row]) -> list[str]:

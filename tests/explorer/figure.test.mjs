@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import test from "node:test"
 import { pairAt, drawCurves, plotOf } from "../../kdviz/explorer/curves.js"
-import { cellAt, drawFigure, gridOf, laidOut } from "../../kdviz/explorer/figure.js"
+import { cellAt, drawFigure, fitting, gridOf, laidOut } from "../../kdviz/explorer/figure.js"
 import { mapOf, unpack } from "../../kdviz/explorer/format.js"
 import { ramp } from "../../kdviz/explorer/colour.js"
 import { START } from "../../kdviz/explorer/state.js"
@@ -22,7 +22,7 @@ for (const packs of [[fine], [fine, fine]]) for (const width of [320, 390, 619, 
 const pen = () => {
   const drawn = []
   const note = kind => (...given) => drawn.push([kind, ...given])
-  return { drawn, grid: note("grid"), rect: note("rect"), path: note("path"), text: note("text") }
+  return { drawn, grid: note("grid"), rect: note("rect"), path: note("path"), text: note("text"), widthOf: (words, { size }) => words.length * size * 0.6 }
 }
 
 test("the centre of every cell of every map is that cell", () => {
@@ -47,6 +47,16 @@ test("panels stand inside the width and do not cover each other", () => {
         assert.ok(apart, `${width}: ${one.kind} over ${other.kind}`)
       }
     }
+  }
+})
+
+test("a title that does not fit takes its shorter words, and is never wider than its map", () => {
+  const page = pen()
+  for (const [choices, room, said] of [[["Student: stacked", "stacked"], 200, "Student: stacked"], [["Student: stacked", "stacked"], 60, "stacked"],
+    [["Student: stacked", "stacked"], 30, "sta…"]]) {
+    const found = fitting(page, choices, room, { size: 12 })
+    assert.equal(found, said)
+    assert.ok(page.widthOf(found, { size: 12 }) <= room)
   }
 })
 

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import test from "node:test"
-import { answerOf, filtered, klOf, lastShared, limitsOf, mapOf, rowKl, sameMoment, shownMap, unpack } from "../../kdviz/explorer/format.js"
+import { answerOf, filtered, klOf, limitsOf, mapOf, rowKl, sameMoment, shownMap, unpack } from "../../kdviz/explorer/format.js"
 import { ramp, stepOf } from "../../kdviz/explorer/colour.js"
 import { START, carried, changed, keyed, lookOf, withLook } from "../../kdviz/explorer/state.js"
-import { decimals, finding, signed } from "../../kdviz/explorer/words.js"
+import { decimals, signed } from "../../kdviz/explorer/words.js"
 
 const folder = process.env.KDVIZ_PACKS
 const expected = JSON.parse(readFileSync(`${folder}/expected.json`))
@@ -78,18 +78,6 @@ test("a run that was stopped early is compared at the epoch it reached", () => {
   const whole = run([0, 1, 2, 3, 4], { epochs: 4 }), stopped = run([0, 1, 2], { epochs: 4 })
   assert.equal(sameMoment(whole, 2, stopped), 2)
   assert.equal(sameMoment(whole, 4, stopped), 2)
-  assert.equal(lastShared([whole, stopped]), 2)
-  assert.equal(lastShared([stopped, whole]), 2)
-  assert.equal(lastShared([whole, run([0, 4, 8], { epochs: 8 })]), 4)
-})
-
-test("the finding says only what the numbers say", () => {
-  const answers = shares => ({ labels: ["no", "yes"], teacher_answer: [0.2, 0.8], student_answers: [shares] })
-  const run = (name, kl, shares) => ({ ...fine, steps: [0], epochs: [0], pairKl: [[kl]], about: { name, run: name, ...answers(shares) } })
-  assert.equal(finding([run("soft", 0.4, [0.1, 0.9]), run("all", 0.1, [0.3, 0.7])], 0), "Same answer. Inside, “soft” is 4.0 times as far from the teacher as “all”.")
-  assert.match(finding([run("soft", 0.1, [0.1, 0.9]), run("all", 0.1, [0.3, 0.7])], 0), /about as far/)
-  assert.match(finding([run("soft", 0.1, [0.9, 0.1]), run("all", 0.4, [0.3, 0.7])], 0), /^Only “all” gives.*“all” is 4.0 times/)
-  assert.equal(finding([run("soft", NaN, [0.1, 0.9]), run("all", 0.1, [0.3, 0.7])], 0), "Same answer.")
 })
 
 test("numbers are written with three decimals, missing ones as a dash", () => {

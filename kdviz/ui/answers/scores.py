@@ -18,7 +18,16 @@ from kdviz.ui.frame.remember import remembered
 from kdviz.ui.frame.scores import verdict_of_pair
 from kdviz.ui.frame.store import distinct_names
 from kdviz.ui.frame.strip import Scene
-from kdviz.ui.frame.words import WORDS, bytes_text, count, decimals, mean_of, metric_title, primary_metric
+from kdviz.ui.frame.words import (
+    WORDS,
+    bytes_text,
+    count,
+    decimals,
+    in_words,
+    mean_of,
+    metric_title,
+    primary_metric,
+)
 
 
 def line_at(run: Run, scene: Scene) -> dict | None:
@@ -221,7 +230,7 @@ def run_part(scene: Scene) -> None:
     heading("Score against size", "cost")
     deeper = [run for run in other_depths(scene) if run not in runs]
     if deeper:
-        st.markdown(f"With the students of other depths by `{scene.run.strategy}`.")
+        st.markdown(f"With the students of other depths by {in_words(scene.run.strategy)}.")
     lines = {run.id: line_at(run, scene) for run in [*runs, *deeper]}
     sized = [run for run in [*runs, *deeper] if lines[run.id]]
     models = (

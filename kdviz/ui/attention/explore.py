@@ -4,7 +4,9 @@ import time
 
 import streamlit as st
 
+from kdviz.analysis.apart import apart
 from kdviz.errors import RequestError
+from kdviz.explorer.finding import finding
 from kdviz.explorer.pack import header_of
 from kdviz.explorer.source import answers_pack, preset_pack
 from kdviz.explorer.telling import students_of
@@ -67,9 +69,14 @@ def _draw(scene: Scene, packs: list[bytes]) -> None:
         packs,
         look_of(view, scene.run),
         key="attention.picture",
-        options={"finding": True},
+        options={"finding": _finding(scene, packs) if len(packs) > 1 else None},
         on_look=lambda look: _moved(scene.run, look),
     )
+
+
+def _finding(scene: Scene, packs: list[bytes]) -> dict[str, str]:
+    """What the two runs in the picture have in common outside, and whether they differ inside."""
+    return finding([header_of(packed) for packed in packs], apart([scene.run], beside(scene)[:1]))
 
 
 def _moved(run: Run, look: dict) -> None:

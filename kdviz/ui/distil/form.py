@@ -10,7 +10,7 @@ from kdviz.config import STAGED_SETTINGS, RunConfig, has_effect
 from kdviz.errors import RequestError
 from kdviz.method.terms import TERMS
 from kdviz.models.registry import TEACHERS, readiness
-from kdviz.palette import STRATEGY_NAMES
+from kdviz.palette import STRATEGY_WORDS, words_of
 from kdviz.tasks import TASKS
 from kdviz.ui.distil.words import LABELS, SOURCE_NAMES, STRATEGY_SENTENCES, choice_name
 from kdviz.ui.frame.look import plain
@@ -80,7 +80,8 @@ def read_controls() -> Asked:
 def controls_in_sight(error: RequestError | None) -> None:
     """The six settings that matter most."""
     for row in ROWS_IN_SIGHT:
-        for column, name in zip(st.columns(len(row), gap="medium"), row, strict=True):
+        columns = st.columns(len(row), gap="medium", vertical_alignment="bottom")
+        for column, name in zip(columns, row, strict=True):
             with column:
                 _control(name, error)
         if row == ("strategy",):
@@ -220,8 +221,9 @@ def _source(name: str, label: str, common: dict) -> None:
 
 
 def _strategy(name: str, label: str, common: dict) -> None:
-    names = list(STRATEGY_NAMES)
-    st.segmented_control(label, names, default=_value(name), required=True, **common)
+    st.segmented_control(
+        label, list(STRATEGY_WORDS), default=_value(name), required=True, format_func=words_of, **common
+    )
 
 
 def _student_layers(name: str, label: str, common: dict) -> None:

@@ -6,11 +6,13 @@ from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.jobs.permissions import owns
 from kdviz.method.stages import INTERNAL
+from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.ui.distil.kept_form import fill_form
 from kdviz.ui.frame.identity import room, visitor
 from kdviz.ui.frame.shell import has_page
 from kdviz.ui.frame.state import go_to
+from kdviz.ui.frame.words import in_words
 
 
 def partner_strategy(run: Run) -> str:
@@ -22,13 +24,13 @@ def offer_partner(run: Run) -> None:
     """Say which run is missing beside `run`, and open the form with its settings where it may be started."""
     strategy = partner_strategy(run)
     st.info(
-        f"There is nothing to compare this run with yet: it needs a run by `{strategy}` with the same data, "
-        "teacher, depth and seed.",
+        f"There is nothing to compare this run with yet: it needs a run by {in_words(strategy)} with the "
+        "same data, teacher, depth and seed.",
         icon=":material/compare_arrows:",
     )
     if has_page("distil") and not run.is_demo and not room().refusal("start", visitor()):
         st.button(
-            f"Set up the run by `{strategy}`",
+            f"Set up the run by {words_of(strategy)}",
             key="kdviz.partner",
             icon=":material/tune:",
             on_click=_set_up,

@@ -9,6 +9,7 @@ import streamlit as st
 
 from kdviz.figures.together import Growth, growth_curves
 from kdviz.method.stages import STRATEGIES
+from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.share.live import (
     Row,
@@ -85,7 +86,7 @@ def group_numbers(group: Sequence[Row]) -> None:
         seen, mismatch = latest_scores(row.run), mismatch_so_far(row.run)
         kl = None if mismatch is None else float(mismatch.attention_kl[-1].mean())
         cells = [
-            f"`{row.run.strategy}`",
+            words_of(row.run.strategy),
             STATE_WORDS[row.state],
             "…" if seen.epoch is None else str(seen.epoch),
             *(decimals(number) for number in (seen.student.get(metric), seen.agreement, kl)),

@@ -54,11 +54,11 @@ SOURCE_NAMES = {
 }
 
 STRATEGY_SENTENCES = {
-    "hard": "Labels only, no teacher: the baseline.",
-    "soft": "The teacher's probabilities only; nothing inside is compared.",
-    "all": "Soft labels and every matched layer, from the first epoch to the last.",
-    "pid": "Progressive: one matched layer at a time from the bottom up, then soft labels.",
-    "sid": "Stacked: layer 1, then 1 and 2, and so on upwards, then soft labels.",
+    "hard": "`hard`: no teacher, the baseline.",
+    "soft": "`soft`: the teacher's probabilities; nothing inside is compared.",
+    "all": "`all`: soft labels and every matched layer, from the first epoch to the last.",
+    "pid": "`pid`, progressive: one matched layer at a time from the bottom up, then soft labels.",
+    "sid": "`sid`: layer 1, then 1 and 2, and so on upwards, then soft labels.",
 }
 
 _CHOICES = {

@@ -18,13 +18,14 @@ log = logging.getLogger("kdviz")
 CAPTION = '[data-testid="stCaptionContainer"]'
 MARKDOWN = '[data-testid="stMarkdownContainer"]'
 BUTTON_GROUP = '[data-testid="stButtonGroup"]'
+DROPDOWN = '[data-testid="stSelectboxVirtualDropdown"]'
 SLIDER = '[data-testid="stSlider"]'
 PROGRESS = '[data-testid="stProgress"]'
 HEADER = '[data-testid="stHeader"]'
 SIDEBAR = '[data-testid="stSidebar"]'
 MAIN = '[data-testid="stMainBlockContainer"]'
 BLOCK = '[data-testid="stVerticalBlock"]'
-PARTS = (CAPTION, MARKDOWN, BUTTON_GROUP, SLIDER, PROGRESS, HEADER, SIDEBAR, MAIN, BLOCK)
+PARTS = (CAPTION, MARKDOWN, BUTTON_GROUP, DROPDOWN, SLIDER, PROGRESS, HEADER, SIDEBAR, MAIN, BLOCK)
 """CSS selectors of parts of a page."""
 SECONDS_APART = 0.004
 """Windows are woken one after the other: all at once they would only hold each other up."""

@@ -43,7 +43,7 @@ def picture(
     """Draw the packs of one sentence (of one run, or of two beside the same teacher) as `look` says.
 
     `look` as `look_of` gives it. `on_look` is called as a callback with the look that the visitor has come to
-    rest at. `options`: differences, chrome, finding, autoplay (see explorer.js). The arrow keys move the
+    rest at. `options`: differences, chrome, finding ({text, note} or None), autoplay. The arrow keys move the
     moment wherever nothing else has the keyboard; in a presentation they move its steps, so only inside.
     """
     memory = f"kdviz.picture.{key}"

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kdviz.analysis.apart import apart
 from kdviz.analysis.divergence import divergence
 from kdviz.method.stages import STRATEGIES
 from kdviz.runs.reader import Run
 from kdviz.text import code
-from kdviz.ui.frame.words import mean_of, metric_title
+from kdviz.ui.frame.words import in_words, mean_of, metric_title
 
 INTERNAL = ("all", "pid", "sid")
 
@@ -21,10 +22,11 @@ class StrategyScore:
 
     `low` and `high` are the smallest and largest score of the seeds where there are several, else the
     bootstrap interval over the `num_examples` evaluation examples (None where the run has none).
-    `attention_kl` in nats, mean over matched pairs and seeds.
+    `attention_kl` in nats, mean over matched pairs and seeds. `runs`: one a seed.
     """
 
     strategy: str
+    runs: tuple[Run, ...]
     num_seeds: int
     num_examples: int
     score: float
@@ -38,8 +40,9 @@ def by_strategy(runs: Sequence[Run], metric: str) -> list[StrategyScore]:
     """One row a strategy, in the paper's order, from runs that are otherwise alike."""
     rows = []
     for strategy in STRATEGIES:
-        lines = {run.seed: run.evals[-1] for run in reversed(runs) if run.strategy == strategy and run.evals}
-        lines = [line for line in lines.values() if line["metrics"].get(metric) is not None]
+        seeds = {run.seed: run for run in reversed(runs) if run.strategy == strategy and run.evals}
+        kept = [run for run in seeds.values() if run.evals[-1]["metrics"].get(metric) is not None]
+        lines = [run.evals[-1] for run in kept]
         if not lines:
             continue
         scores = [line["metrics"][metric] for line in lines]
@@ -47,6 +50,7 @@ def by_strategy(runs: Sequence[Run], metric: str) -> list[StrategyScore]:
         rows.append(
             StrategyScore(
                 strategy=strategy,
+                runs=tuple(kept),
                 num_seeds=len(lines),
                 num_examples=int(lines[0].get("n", 0)),
                 score=mean_of(scores),
@@ -69,36 +73,41 @@ def verdict(rows: Sequence[StrategyScore], metric: str) -> str:
         return ""
     closest = min(internal, key=lambda row: row.attention_kl)
     best = max(internal, key=lambda row: row.score)
-    inside = (
-        f"Inside: `{closest.strategy}` ends at an attention KL of {closest.attention_kl:.2f} nats, "
-        f"soft labels alone at {soft.attention_kl:.2f}"
+    return f"{_inside(soft, closest)}  \n{_outside(soft, best, metric)}".strip()
+
+
+def _inside(soft: StrategyScore, closest: StrategyScore) -> str:
+    """Who is farther from the teacher inside, by the interval of `kdviz.analysis.apart` alone."""
+    between = apart(soft.runs, closest.runs)
+    if between is None:
+        return ""
+    if not between.is_told_apart:
+        return f"Inside, soft labels and {in_words(closest.strategy)} **cannot be told apart** here."
+    far, near = (soft, closest) if between.farther.place == 0 else (closest, soft)
+    return (
+        f"Inside, {in_words(far.strategy)} ends **{between.farther.times:.1f} times as far** from the "
+        f"teacher as {in_words(near.strategy)}."
     )
-    if 0 < closest.attention_kl < soft.attention_kl:
-        inside += f" ({soft.attention_kl / closest.attention_kl:.1f} times as far from the teacher)"
+
+
+def _outside(soft: StrategyScore, best: StrategyScore, metric: str) -> str:
     numbers = (
-        f"{metric_title(metric)} {best.score:.2f} with `{best.strategy}`, {soft.score:.2f} with soft "
-        "labels alone"
+        f"{metric_title(metric)} {best.score:.2f} with {in_words(best.strategy)}, {soft.score:.2f} with soft "
+        "labels"
     )
     if best.score <= soft.score:
-        return f"{inside}. Outside: internal distillation **does not beat** soft labels here: {numbers}."
+        return f"Outside, internal distillation **does not beat** soft labels here: {numbers}."
+    seeds = min(best.num_seeds, soft.num_seeds)
     if best.low is not None and soft.high is not None and best.low > soft.high:
-        where = (
-            f"in every one of {best.num_seeds} seeds"
-            if min(best.num_seeds, soft.num_seeds) > 1
-            else "and the intervals do not overlap"
-        )
+        where = f"in every one of {best.num_seeds} seeds" if seeds > 1 else "and the intervals do not overlap"
         small = (
-            f" (by {best.score - soft.score:.3f}: far less than the interval over the examples)"
+            ", by far less than the interval over the examples"
             if best.num_seeds > 1 and best.score - soft.score < 0.03
             else ""
         )
-        return f"{inside}. Outside: {numbers}; internal distillation scores higher {where}{small}."
-    spread = (
-        "the seeds differ by more than that"
-        if min(best.num_seeds, soft.num_seeds) > 1
-        else "the intervals overlap, and this is one seed"
-    )
-    return f"{inside}. Outside: {numbers}. That is **no clear win**: {spread}."
+        return f"Outside, internal distillation scores higher {where}{small}: {numbers}."
+    spread = "the seeds differ by more" if seeds > 1 else "the intervals overlap, and this is one seed"
+    return f"Outside, there is **no clear win**: {numbers}; {spread}."
 
 
 def score_text(row: StrategyScore) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import streamlit as st
 
 from kdviz.text import plain
-from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, SLIDER
+from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, DROPDOWN, SLIDER
 from kdviz.ui.frame.history import one_entry_a_choice
 from kdviz.ui.frame.screen import ask_screen, is_narrow
 from kdviz.ui.frame.warm import warm
@@ -27,9 +27,12 @@ READABLE = f"""<style>
 {CAPTION} {{ opacity: 0.8 !important; }}
 {CAPTION}, {CAPTION} p, {BUTTON_GROUP} button, {BUTTON_GROUP} button *,
 {SLIDER} * {{ color: inherit !important; }}
+{BUTTON_GROUP} div {{ flex-wrap: wrap !important; }}
+div:has(> {DROPDOWN}), {DROPDOWN} {{ min-width: min(36rem, 92vw) !important; }}
 </style>"""
-"""Streamlit's captions, chosen buttons and slider values have a contrast below 4.5 : 1 in one theme or both.
-A constant text of our own.
+"""Streamlit's captions, chosen buttons and slider values have a contrast below 4.5 : 1 in one theme or both;
+its lists are as narrow as their control, which cuts what tells runs and sentences apart; rows of buttons hide
+what does not fit. A constant text of our own.
 """
 _OPENED, _PAGE = "kdviz.opened", "kdviz.page"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from kdviz.analysis.comparable import comparable
 from kdviz.analysis.divergence import divergence
 from kdviz.method.stages import STRATEGIES
+from kdviz.palette import named, words_of
 from kdviz.paths import runs_folder
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
 from kdviz.tasks import TASKS
@@ -68,13 +69,13 @@ def task_title(task: str) -> str:
 
 
 def short_name(run: Run) -> str:
-    """Enough to tell runs of one figure apart: `sid`, or with whatever else is worth saying."""
-    return f"{run.strategy}, {run.num_layers} layer{'s' * (run.num_layers != 1)}, seed {run.seed}"
+    """What tells runs of one task apart, in words: stacked (sid), 3 layers, seed 0."""
+    return f"{named(run.strategy)}, {run.num_layers} layer{'s' * (run.num_layers != 1)}, seed {run.seed}"
 
 
 def long_name(run: Run) -> str:
-    """The run in a list of all runs."""
-    source = "sample data, not GLUE" if run.is_sample_data else "real data"
+    """The run in a list of all runs: what differs comes first, because lists are narrow."""
+    source = "sample data, not GLUE" if run.is_sample_data else ""
     place = "stored demo" if run.is_demo else run.id
     mark = "diverged" if divergence(run) else ""
     return " · ".join(part for part in (task_title(run.task), short_name(run), mark, source, place) if part)
@@ -82,7 +83,7 @@ def long_name(run: Run) -> str:
 
 def distinct_names(runs: list[Run]) -> list[str]:
     """The shortest names that tell these runs apart, in order."""
-    for name in (lambda run: run.strategy, short_name, lambda run: f"{short_name(run)}, {run.id}"):
+    for name in (lambda run: words_of(run.strategy), short_name, lambda run: f"{short_name(run)}, {run.id}"):
         names = [name(run) for run in runs]
         if len(set(names)) == len(names):
             return names

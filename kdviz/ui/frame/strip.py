@@ -8,6 +8,7 @@ import streamlit as st
 
 from kdviz.analysis.divergence import divergence
 from kdviz.runs.reader import Moment, Probe, Run, Unreadable
+from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import View, same_moment
 from kdviz.text import code, plain
 from kdviz.ui.frame import state
@@ -16,7 +17,7 @@ from kdviz.ui.frame.look import is_dark
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import default_run, long_name, store, task_title, watchable
 from kdviz.ui.frame.take_home import share
-from kdviz.ui.frame.words import WORDS, count
+from kdviz.ui.frame.words import WORDS, count, in_words
 
 _REMARK = re.compile(r"\(([^()]*)\)$")
 """What a note adds in brackets at its end: that QQP of the stored demo is a part of the questions."""
@@ -151,7 +152,7 @@ def _draw(
     more: Callable[[Scene], None] | None,
     unreadable: list[Unreadable],
 ) -> None:
-    widths = [4] + [3] * sentence + [4] * moment + [2.6]
+    widths = [5] + [4] * sentence + [4] * moment + [3.2 if more or unreadable else 2.2]
     if state.mode():  # in a frame there is less room: one below the other
         columns = iter([st.container() for _ in widths])
     else:
@@ -204,7 +205,9 @@ def _other_run(scene: Scene, run_id: str) -> dict:
 
 
 def _choose_sentence(scene: Scene) -> None:
-    titles = {probe.id: f"{probe.title}: {probe.text_a}" for probe in scene.run.probes} | {ROW: ROW, OWN: OWN}
+    presets = {probe.id: f"{probe.title}: {probe.text_a}" for probe in scene.run.probes}
+    own = {OWN: OWN}  # first where it can be answered: it is what a visitor wants
+    titles = own | presets | {ROW: ROW} if can_be_asked(scene.run) else presets | {ROW: ROW} | own
     view = scene.view
     value = OWN if scene.is_own else ROW if view.row is not None else scene.probe.id if scene.probe else OWN
     choose(
@@ -252,8 +255,8 @@ def banner(run: Run) -> None:
         if data.get("num_train") is not None and data.get("num_eval") is not None
         else "",
         plain(_skipped(data)),
-        f"teacher {plain(config.get('teacher') or '?')} with {config.get('teacher_num_layers', '?')} layers",
-        f"student with {run.num_layers} by `{run.strategy}`",
+        f"teacher {plain(config.get('teacher') or '?')} of {config.get('teacher_num_layers', '?')} layers",
+        f"student of {run.num_layers} layer{'s' * (run.num_layers != 1)}, {in_words(run.strategy)}",
         f"{config.get('epochs', '?')} epochs",
         f"seed {run.seed}, one run",
         "" if run.state == "finished" else f"**{run.state}**",

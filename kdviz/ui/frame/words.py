@@ -4,8 +4,10 @@ import math
 from collections.abc import Sequence
 
 from kdviz.method.terms import TERMS
+from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.tasks import METRIC_TITLES, TASKS
+from kdviz.text import code
 
 
 def term_words(name: str) -> str:
@@ -45,12 +47,12 @@ WORDS = {
     "renormalise": "Scales what is left of each row to sum to 1 again. Off: rows sum to less than 1, and the "
     "missing part went to the special tokens.",
     "threshold": "Weaker links are left blank. The KL is always computed on all of them.",
-    "stages": "Stretches of training with other active layers: `pid` matches one layer after the other, "
-    "`sid` adds one layer after the other, and both end with the labels alone. Lines mark where a "
-    "stage begins.",
-    "strategy": "`hard`: labels only. `soft`: the teacher's probabilities only. `all`: soft labels and all "
-    "matched layers at once. `pid`: one layer after the other, then soft labels. `sid`: one more "
-    "layer at a time, then soft labels.",
+    "stages": "Stretches of training with other active layers: *layer by layer* (`pid`) matches one layer "
+    "after the other, *stacked* (`sid`) adds one layer after the other, and both end with the labels alone. "
+    "Lines mark where a stage begins.",
+    "strategy": "*Labels only* (`hard`): no teacher. *Soft labels* (`soft`): the teacher's probabilities. "
+    "*All layers at once* (`all`): soft labels and all matched layers. *Layer by layer* (`pid`): one layer "
+    "after the other, then soft labels. *Stacked* (`sid`): one more layer at a time, then soft labels.",
     "head_matching": "Heads have no order: a student head may do the work of another head of the teacher. "
     "The best one-to-one assignment is the one with the lowest total KL.",
     "drift": "How many teacher heads changed their best partner since the moment before.",
@@ -77,6 +79,15 @@ WORDS = {
     "phenomenon": "What the sentence was generated to test. Only sample data has it.",
 }
 
+METRIC_WORDS = {
+    "matthews": "Matthews correlation: 1 is all right, 0 no better than guessing, also where one class is "
+    "far more frequent than the other.",
+    "accuracy": "Share of the evaluation examples that are answered rightly.",
+    "f1": "F1 of the positive class: high only where its examples are found and nothing else is taken for "
+    "them.",
+    "f1_weighted": "F1 of each class, weighted by how frequent it is: the number in the paper's table.",
+}
+
 OVER = {"examples": "evaluation examples, each epoch", "presets": "presets, every moment"}
 AXES = {"epoch": "epochs", "step": "training steps", "progress": "share of the training"}
 CELLS = {
@@ -88,8 +99,19 @@ CELLS = {
 }
 
 
+def in_words(strategy: str) -> str:
+    """A strategy's words, its code behind them: soft labels (`soft`)."""
+    words = words_of(strategy)
+    return code(strategy) if words == strategy else f"{words} ({code(strategy)})"
+
+
 def metric_title(name: str) -> str:
     return METRIC_TITLES.get(name, name)
+
+
+def metric_words(name: str) -> str | None:
+    """What a metric says, for a hover; None where this version does not know it."""
+    return METRIC_WORDS.get(name)
 
 
 def primary_metric(run: Run) -> str:

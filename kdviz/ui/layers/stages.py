@@ -3,13 +3,14 @@
 import streamlit as st
 
 from kdviz.figures import stage_film
+from kdviz.palette import words_of
 from kdviz.text import plain
 from kdviz.ui.frame.look import chart
 from kdviz.ui.frame.others import natural_others
 from kdviz.ui.frame.remember import remembered
 from kdviz.ui.frame.state import change
 from kdviz.ui.frame.strip import Scene
-from kdviz.ui.frame.words import WORDS
+from kdviz.ui.frame.words import WORDS, in_words
 
 STAGED = ("all", "pid", "sid")
 
@@ -24,11 +25,14 @@ def stages(scene: Scene) -> None:
         f"{place}. {plain(str(stage.get('name')))} ({_epochs(stage.get('epochs'))})"
         for place, stage in enumerate(planned, start=1)
     )
-    st.markdown(f"Stages of this run (`{scene.run.strategy}`): {words}.", help=WORDS["stages"])
+    st.markdown(f"Stages of this run ({in_words(scene.run.strategy)}): {words}.", help=WORDS["stages"])
     with st.container(horizontal=True):
         for run in alike:
             st.button(
-                f"Stages of `{run.strategy}`", key=f"stages.{run.id}", on_click=_look_at, args=(run.id,)
+                f"Stages of {words_of(run.strategy)}",
+                key=f"stages.{run.id}",
+                on_click=_look_at,
+                args=(run.id,),
             )
     figure = remembered(
         stage_film,
@@ -39,7 +43,7 @@ def stages(scene: Scene) -> None:
         strategy=scene.run.strategy,
         dark=scene.dark,
     )
-    chart(figure, "layers.stages", f"Stages of training by {scene.run.strategy}: {words}")
+    chart(figure, "layers.stages", f"Stages of training by {words_of(scene.run.strategy)}: {words}")
 
 
 def _epochs(number: object) -> str:

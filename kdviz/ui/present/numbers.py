@@ -7,10 +7,11 @@ import streamlit as st
 
 from kdviz.analysis import row_kl, row_terms
 from kdviz.analysis.comparable import comparable
+from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.share.view import View
 from kdviz.text import plain
-from kdviz.ui.frame.words import count, decimals, metric_title, primary_metric
+from kdviz.ui.frame.words import count, decimals, in_words, metric_title, primary_metric
 
 MOST_WORDS = 5
 TERMS = {
@@ -129,7 +130,7 @@ def _strategies(run: Run, view: View, runs: list[Run]) -> None:
         f"| {place} | {plain(str(stage.get('name')))} | {stage.get('epochs')} |"
         for place, stage in enumerate(run.config.get("stages", ()), start=1)
     ]
-    st.markdown(f"The stages of this run (`{run.strategy}`):\n\n" + "\n".join(rows))
+    st.markdown(f"The stages of this run ({in_words(run.strategy)}):\n\n" + "\n".join(rows))
 
 
 def _scores(run: Run, view: View, runs: list[Run]) -> None:
@@ -147,7 +148,7 @@ def _scores(run: Run, view: View, runs: list[Run]) -> None:
         kl = [value for value in line["mismatch"]["attention_kl"] if value is not None]
         mean = decimals(sum(kl) / len(kl) if kl else None, 2)
         rows.append(
-            f"| `{each.strategy}` | {decimals(line['metrics'].get(metric))} "
+            f"| {words_of(each.strategy)} | {decimals(line['metrics'].get(metric))} "
             f"[{decimals(low, 2)}, {decimals(high, 2)}] | {mean} |"
         )
     st.markdown("\n".join(rows).replace("[", "\\["))

@@ -1,14 +1,20 @@
 """The parts of the Start page."""
 
+import pandas as pd
 import streamlit as st
 
+from kdviz.analysis.apart import apart
 from kdviz.analysis.comparable import comparable
+from kdviz.explorer.finding import finding as finding_of
+from kdviz.explorer.pack import header_of
 from kdviz.explorer.telling import students_of, telling_pair
+from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import MAX_TEXT_CHARACTERS, clean_text, same_moment
 from kdviz.ui.attention.explore import pack_of
 from kdviz.ui.attention.sentence import is_pair_task
+from kdviz.ui.distil.partner import offer_partner
 from kdviz.ui.frame.controls import bound
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.picture import changes_of, look_of, picture
@@ -16,7 +22,7 @@ from kdviz.ui.frame.scores import by_strategy, score_text, spread_text, verdict
 from kdviz.ui.frame.shell import has_page, page_path
 from kdviz.ui.frame.state import change
 from kdviz.ui.frame.strip import Scene
-from kdviz.ui.frame.words import WORDS, decimals, metric_title, primary_metric
+from kdviz.ui.frame.words import WORDS, decimals, metric_title, metric_words, primary_metric
 
 
 def title(has_runs: bool) -> None:
@@ -58,7 +64,12 @@ def finding(scene: Scene) -> None:
         packs,
         look,
         key="start.picture",
-        options={"differences": False, "chrome": False, "finding": True, "autoplay": look["step"] is None},
+        options={
+            "differences": False,
+            "chrome": False,
+            "finding": finding_of([header_of(packed) for packed in packs], apart(runs[:1], runs[1:])),
+            "autoplay": look["step"] is None,
+        },
         on_look=lambda look: _moved(scene.run, runs[0], look),
     )
 
@@ -103,25 +114,40 @@ def _asked(scene: Scene, field: str, text: str) -> dict:
 
 
 def result(scene: Scene) -> None:
-    """What the scores of these runs say, and the scores."""
+    """What the scores of these runs say, and the scores; where a run is missing for that, how to get it."""
     metric = primary_metric(scene.run)
     rows = by_strategy(comparable(scene.run, scene.runs), metric)
     words, numbers = st.columns([3, 2], gap="large")
     with words:
-        st.markdown(
-            verdict(rows, metric)
-            or f"This is a run by `{scene.run.strategy}`. Compare it with other strategies by running them "
-            "on the same data."
-        )
+        if said := verdict(rows, metric):
+            st.markdown(said)
+        else:
+            offer_partner(scene.run)
     with numbers, guarded("The scores"):
         _scores(scene, rows, metric)
 
 
 def _scores(scene: Scene, rows: list, metric: str) -> None:
     teacher = scene.run.evals[-1].get("teacher_metrics", {}).get(metric) if scene.run.evals else None
-    lines = [f"| | {metric_title(metric)} | KL |", "|---|---|---|"]
-    if teacher is not None:
-        lines.append(f"| **teacher** | {teacher:.2f} | |")
-    lines += [f"| `{row.strategy}` | {score_text(row)} | {decimals(row.attention_kl, 2)} |" for row in rows]
-    st.markdown("\n".join(lines))
+    lines = [] if teacher is None else [{"model": "teacher", "score": f"{teacher:.2f}", "kl": ""}]
+    lines += [
+        {
+            "model": words_of(row.strategy),
+            "score": score_text(row),
+            "kl": decimals(row.attention_kl, 2),
+        }
+        for row in rows
+    ]
+    if not lines:
+        return
+    st.dataframe(
+        pd.DataFrame(lines),
+        hide_index=True,
+        height="content",
+        column_config={
+            "model": st.column_config.TextColumn("Model", help=WORDS["strategy"]),
+            "score": st.column_config.TextColumn(metric_title(metric), help=metric_words(metric)),
+            "kl": st.column_config.TextColumn("Attention KL", help=WORDS["kl"]),
+        },
+    )
     st.caption(spread_text(rows) + ". KL: nats, mean of layers")

@@ -1,0 +1,79 @@
+"""What a reader has to know before believing a student's numbers: a classifier that no stage has trained yet,
+and a student that gives every example the same answer. One sentence each, wherever such a number stands.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from kdviz.runs.arrays import Damaged
+from kdviz.runs.reader import Run
+
+UNTRAINED = "its classifier is not trained yet, so its answers say nothing"
+
+
+def untrained_until(run: Run) -> float | None:
+    """The epoch up to which the student's classifier has been in no loss (pid and sid come to the labels
+    last); None where every stage trains it, or it came with the fine-tuned teacher.
+    """
+    if run.config.get("init") == "teacher":
+        return None
+    begun = [line for line in run.stage_lines if line["stage"].get("classification") not in (None, "none")]
+    if begun:  # an early move up comes before its plan
+        return float(begun[0]["epoch"]) or None
+    reached = 0.0
+    for stage in _stages(run):
+        if stage.get("classification") not in (None, "none"):
+            return reached or None
+        reached += float(stage.get("epochs") or 0)
+    return None
+
+
+def is_untrained(run: Run, epoch: float) -> bool:
+    """Whether that is so at a moment of training."""
+    until = untrained_until(run)
+    return until is not None and epoch <= until + 1e-6
+
+
+def constant_answer(run: Run, epoch: int) -> str | None:
+    """That the student gives every evaluation example the same answer after `epoch`, and how often the
+    teacher gives it too: what its agreement then comes to by itself. None where it does not.
+    """
+    return _constant(run.folder, str(run.config.get("created")), int(epoch), tuple(_labels(run)))
+
+
+@lru_cache(maxsize=256)
+def _constant(folder: Path, created: str, epoch: int, labels: tuple[str, ...]) -> str | None:
+    try:
+        found = Run(folder).evaluation(epoch)
+    except (KeyError, Damaged):
+        return None
+    if not np.isfinite(found.student_logits).all():
+        return None
+    answers = found.student_logits.argmax(axis=1)
+    if len(answers) < 2 or (answers != answers[0]).any():
+        return None
+    name = labels[answers[0]] if answers[0] < len(labels) else f"class {answers[0]}"
+    share = float((found.teacher_logits.argmax(axis=1) == answers[0]).mean())
+    return (
+        f"the student answers “{name}” to every example; agreement {share:.3f} is only how often the "
+        "teacher answers that too"
+    )
+
+
+def cautions(run: Run, epoch: int) -> list[str]:
+    """Both, for the evaluation after `epoch`; the first explains the second, so it stands alone."""
+    if is_untrained(run, epoch) and epoch > 0:
+        return [UNTRAINED]
+    constant = constant_answer(run, epoch)
+    return [constant] if constant else []
+
+
+def _stages(run: Run) -> list[dict]:
+    stages = run.config.get("stages")
+    return [stage for stage in stages if isinstance(stage, dict)] if isinstance(stages, list) else []
+
+
+def _labels(run: Run) -> list[str]:
+    return [str(name) for name in run.config.get("labels") or ()]
