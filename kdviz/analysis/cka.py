@@ -47,7 +47,7 @@ class RunningCka:
 
     CHUNK = 1024
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._waiting: list[list[np.ndarray]] = []
         self._num_waiting = self._num = 0
         self._shift: list[np.ndarray] = []

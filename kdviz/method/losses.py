@@ -1,5 +1,7 @@
 """The loss terms: pure functions, float32 inside, 0 (or minimal) at identity, blind to padding."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -27,20 +29,27 @@ def attention_kl_per_head(teacher_log_probs: Tensor, student_log_probs: Tensor, 
             "the same batch"
         )
     rows = mask.to(torch.float32)
-    per_row = _RowKl.apply(teacher_log_probs.float(), student_log_probs.float(), mask.bool())
+    per_row = row_kl(teacher_log_probs.float(), student_log_probs.float(), mask.bool())
     return (per_row * rows[:, None, :]).sum(-1) / rows.sum(-1)[:, None]
 
 
+def row_kl(teacher: Tensor, student: Tensor, real_keys: Tensor) -> Tensor:
+    """KL of every query row, in nats and in the precision of what comes: log-probabilities (batch, heads,
+    query, key) twice and real keys (batch, key) → (batch, heads, query).
+    """
+    result: Tensor = _RowKl.apply(teacher, student, real_keys)  # type: ignore[no-untyped-call]  # torch's
+    return result
+
+
 class _RowKl(torch.autograd.Function):
-    """KL of every query row: (batch, heads, query, key) twice and real keys (batch, key) → (batch, heads,
-    query).
+    """`row_kl` with a gradient of its own.
 
     Its gradient with respect to the student's log-probabilities is −p(teacher), one product; autograd's own
     way through the same formula takes three times as long. The teacher gets no gradient.
     """
 
     @staticmethod
-    def forward(context, teacher: Tensor, student: Tensor, real_keys: Tensor) -> Tensor:
+    def forward(context: Any, teacher: Tensor, student: Tensor, real_keys: Tensor) -> Tensor:
         probability = teacher.exp().masked_fill_(~real_keys[:, None, None, :], 0.0)
         # A padded key has log-probability -inf (or a huge negative number) on both sides; 0 · (-inf − -inf)
         # must be 0, and so must 0 · log(0 / q) of a real key that the teacher gives no probability at all.
@@ -49,7 +58,7 @@ class _RowKl(torch.autograd.Function):
         return difference.mul_(probability).sum(-1)
 
     @staticmethod
-    def backward(context, gradient: Tensor) -> tuple[None, Tensor, None]:
+    def backward(context: Any, gradient: Tensor) -> tuple[None, Tensor, None]:
         (probability,) = context.saved_tensors
         return None, probability * -gradient[..., None], None
 

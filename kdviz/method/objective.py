@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,12 +56,12 @@ class Terms:
         )
 
     @staticmethod
-    def means(steps: "Sequence[Terms]") -> dict:
+    def means(steps: "Sequence[Terms]") -> dict[str, Any]:
         """Means over steps of the same stage, as plain numbers: total, and each active term by its name in
         metrics.jsonl.
         """
         rows = [torch.stack([term.float() for term in step.named().values()]) for step in steps]
-        result: dict = {}
+        result: dict[str, Any] = {}
         for (name, layer), value in zip(steps[0].named(), torch.stack(rows).mean(0).tolist(), strict=True):
             if layer is None:
                 result[name] = value
@@ -102,10 +103,12 @@ def form_terms(
                 )
     classification = {}
     if "soft" in stage.classification:
-        classification["soft"] = losses.soft_label_loss(teacher.logits, student.logits, settings.temperature)
+        classification["soft"] = losses.soft_label_loss(
+            teacher.known_logits, student.known_logits, settings.temperature
+        )
         parts.append(settings.soft_weight * classification["soft"])
     if "hard" in stage.classification:
-        classification["hard"] = losses.hard_label_loss(student.logits, labels)
+        classification["hard"] = losses.hard_label_loss(student.known_logits, labels)
         weight = settings.hard_weight if "soft" in stage.classification else 1.0
         parts.append(weight * classification["hard"])
     total = torch.stack([part.reshape(()) for part in parts]).sum()

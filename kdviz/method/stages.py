@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from kdviz.method.settings import MethodSettings
 
@@ -55,11 +56,11 @@ class Stage:
         }[self.classification]
         return " and ".join(part for part in (layers, words) if part)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the name."""
         return {"name": self.name, **asdict(self), "layers": list(self.layers)}
 
-    def for_metrics(self) -> dict:
+    def for_metrics(self) -> dict[str, Any]:
         """The form that stands in every train line of metrics.jsonl."""
         return {"layers": list(self.layers), "classification": self.classification}
 

@@ -50,6 +50,13 @@ class Answers:
     logits: Tensor | None = None
     readings: dict[str, dict[int, Tensor]] = field(default_factory=dict)
 
+    @property
+    def known_logits(self) -> Tensor:
+        """The logits where they must be there; ValueError where none were asked."""
+        if self.logits is None:
+            raise ValueError("expected logits, got none; ask for them in Needs")
+        return self.logits
+
     def reading(self, name: str) -> dict[int, Tensor]:
         """By layer; empty where none was asked."""
         return self.readings.get(name, {})

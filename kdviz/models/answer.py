@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from kdviz.method.targets import Answers, Needs
 from kdviz.method.terms import READINGS
+from kdviz.models.families import as_classifier
 from kdviz.models.trace import classify, trace
 
-RunIn = Callable[[], AbstractContextManager]
+RunIn = Callable[[], AbstractContextManager[object]]
 """Makes the context in which a model's forward runs: autocast for half precision, or nothing."""
 
 
@@ -37,7 +38,9 @@ def answer(
     for name, layer in needs.readings:
         wanted.setdefault(READINGS[name].recorded, set()).add(layer)
     if record_all:
-        wanted["maps"] = set(range(model.config.num_hidden_layers if num_layers is None else num_layers))
+        wanted["maps"] = set(
+            range(as_classifier(model).config.num_hidden_layers if num_layers is None else num_layers)
+        )
     with run_in():
         traced = trace(
             model,
@@ -51,7 +54,11 @@ def answer(
     result = Answers(logits=logits)
     for name, layer in sorted(needs.readings):
         reading = READINGS[name]
-        recorded = {"cls": traced.cls, "maps": traced.log_probs}.get(reading.recorded)
-        recorded = traced.parts[reading.recorded] if recorded is None else recorded
-        result.readings.setdefault(name, {})[layer] = reading.of(recorded[layer], inputs[1])
+        if reading.recorded == "cls":
+            recorded = traced.cls[layer]
+        elif reading.recorded == "maps":
+            recorded = traced.log_probs[layer]
+        else:
+            recorded = traced.parts[reading.recorded][layer]
+        result.readings.setdefault(name, {})[layer] = reading.of(recorded, inputs[1])
     return result

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kdviz.compat import NOT_SAVED, new_model
 from kdviz.data.tokenizer_files import copy_tokenizer
 from kdviz.errors import RequestError
-from kdviz.models.families import CLASSIFIER, FAMILIES, Family, family_of
+from kdviz.models.families import CLASSIFIER, FAMILIES, EncoderConfig, Family, as_classifier, family_of
 from kdviz.models.matching import match_layers
 from kdviz.models.parameters import encoder_prefix, match_parameters
 from kdviz.models.refusals import Unusable, one_line, read_json_object
@@ -19,7 +19,7 @@ from kdviz.models.weights_files import find_weights, read_weights
 if TYPE_CHECKING:
     import torch
 
-
+T = TypeVar("T")
 _BUILDING = threading.Lock()
 
 
@@ -43,7 +43,7 @@ def load_classifier(
         raise RequestError(f"teacher: {folder}: {error}", field="teacher") from None
     tensors = read_weights(weights, set(match.sources.values()))
     state = {name: tensors[source] for name, source in match.sources.items()}
-    model = _quiet(
+    model: torch.nn.Module = _quiet(
         lambda: family.classifier_class().from_pretrained(
             None, config=config, state_dict=state, attn_implementation=family.attention, dtype="float32"
         )
@@ -52,14 +52,14 @@ def load_classifier(
     return model.float().eval()
 
 
-def transformers_config(folder: Path, num_labels: int):
+def transformers_config(folder: Path, num_labels: int) -> EncoderConfig:
     """transformers' config of a checkpoint, as a classifier of that many classes. Unusable where it is
     none.
     """
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(
+        config: EncoderConfig = AutoConfig.from_pretrained(
             folder, num_labels=num_labels, local_files_only=True, trust_remote_code=False
         )
     except Exception as error:  # its values are checked by many libraries, each with errors of its own
@@ -68,7 +68,7 @@ def transformers_config(folder: Path, num_labels: int):
     return config
 
 
-def parameter_shapes(config) -> dict[str, tuple[int, ...]]:
+def parameter_shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
     """The parameters of the classifier of `config`, without making them. Unusable where it describes no
     model.
     """
@@ -76,7 +76,8 @@ def parameter_shapes(config) -> dict[str, tuple[int, ...]]:
 
     def build() -> torch.nn.Module:
         with torch.device("meta"):
-            return FAMILIES[config.model_type].classifier_class()(config)
+            made: torch.nn.Module = FAMILIES[config.model_type].classifier_class()(config)
+            return made
 
     try:
         model = _quiet(build)
@@ -101,7 +102,7 @@ def draw_weights(model: torch.nn.Module, names: Collection[str], generator: torc
             elif name.rpartition(".")[0] in norms:
                 parameter.fill_(1.0)
             else:
-                parameter.normal_(0.0, model.config.initializer_range, generator=generator)
+                parameter.normal_(0.0, as_classifier(model).config.initializer_range, generator=generator)
 
 
 def build_student(
@@ -121,13 +122,14 @@ def build_student(
     import copy
 
     origin = teacher if init == "teacher" else source
-    config = copy.deepcopy(origin.config)
-    config.num_hidden_layers, config.num_labels = len(pairs), teacher.config.num_labels
-    student = _quiet(lambda: type(origin)(config))
+    origin_config, teacher_config = as_classifier(origin).config, as_classifier(teacher).config
+    config = copy.deepcopy(origin_config)
+    config.num_hidden_layers, config.num_labels = len(pairs), teacher_config.num_labels
+    student: torch.nn.Module = _quiet(lambda: type(origin)(config))
     draw_weights(student, {name for name, _ in student.named_parameters()}, generator)
     if init != "random":
         # A student checkpoint of another depth than the teacher's is thinned by the uniform rule.
-        depth, teacher_depth = origin.config.num_hidden_layers, teacher.config.num_hidden_layers
+        depth, teacher_depth = origin_config.num_hidden_layers, teacher_config.num_hidden_layers
         sources = pairs if depth == teacher_depth else match_layers("uniform", len(pairs), depth)
         _copy_parts(origin, student, dict(sources), with_classifier=init == "teacher")
     return student.float().eval()
@@ -181,29 +183,34 @@ def save_model(
     write_bytes(folder / "model.safetensors", save(state, {"format": "pt"}))
 
 
-def config_of(model: torch.nn.Module, labels: Sequence[str] | None = None) -> dict:
+def config_of(model: torch.nn.Module, labels: Sequence[str] | None = None) -> dict[str, Any]:
     """The config.json with which AutoModelForSequenceClassification loads this model. `labels` name its
     classes: those of the checkpoint that it comes from may have been another task's.
     """
-    config = model.config.to_dict() | {"architectures": [type(model).__name__], "dtype": "float32"}
+    config = as_classifier(model).config.to_dict() | {
+        "architectures": [type(model).__name__],
+        "dtype": "float32",
+    }
     if labels is not None:
         config["id2label"] = {str(number): label for number, label in enumerate(labels)}
         config["label2id"] = {label: number for number, label in enumerate(labels)}
     return {key: value for key, value in config.items() if key not in NOT_SAVED}
 
 
-def load_as_a_stranger(folder: Path) -> tuple[torch.nn.Module, object]:
+def load_as_a_stranger(folder: Path) -> tuple[torch.nn.Module, Callable[..., Mapping[str, torch.Tensor]]]:
     """(model in eval mode, tokenizer) of a saved folder, as transformers alone loads it."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     known = {"local_files_only": True, "trust_remote_code": False}
-    model = _quiet(lambda: AutoModelForSequenceClassification.from_pretrained(folder, **known))
+    model: torch.nn.Module = _quiet(
+        lambda: AutoModelForSequenceClassification.from_pretrained(folder, **known)
+    )
     return model.float().eval(), AutoTokenizer.from_pretrained(folder, **known)
 
 
 def _takes_token_types(model: torch.nn.Module) -> bool:
     """Whether a tokenizer may hand this model token types 0 and 1."""
-    return family_of(model).has_token_types and model.config.type_vocab_size > 1
+    return family_of(model).has_token_types and as_classifier(model).config.type_vocab_size > 1
 
 
 def random_classifier(
@@ -227,7 +234,7 @@ def random_classifier(
     return _quiet(lambda: new_model(family.classifier_class(), config, family.attention)).eval()
 
 
-def _quiet(build):
+def _quiet(build: Callable[[], T]) -> T:
     """Run `build` without transformers' loading reports, one at a time: it patches torch's initialisers while
     it builds.
     """

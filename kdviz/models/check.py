@@ -26,6 +26,9 @@ from kdviz.tasks import TASKS, Task
 
 _TEXTS = ("The dog sees the cat.", "A cat is seen by the dog.")
 
+Stamps = tuple[tuple[str, int, int], ...]
+"""(name, time, size) of files: what was read of them holds while these stay."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
@@ -115,7 +118,7 @@ def _check_loads(checkpoint: Checkpoint, task: Task, field: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: tuple) -> str:
+def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamps) -> str:
     """Build the tokenizer and encode a text or a pair; a digest of its words and their ids."""
     from kdviz.data.encoded import Tokenizer
 
@@ -148,7 +151,7 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: tuple
 
 
 @lru_cache(maxsize=64)
-def _check_parameters(folder: Path, weights_sha256: str, stamps: tuple) -> None:
+def _check_parameters(folder: Path, weights_sha256: str, stamps: Stamps) -> None:
     from kdviz.models.build import parameter_shapes, transformers_config
     from kdviz.models.checkpoint import inspect
 

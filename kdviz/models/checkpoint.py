@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kdviz.data.tokenizer_files import TOKENIZERS
 from kdviz.errors import RequestError
@@ -37,7 +38,7 @@ class Checkpoint:
 
     name: str
     folder: Path
-    config: Mapping
+    config: Mapping[str, Any]
     weights: Weights
     encoder_prefix: str
     num_layers: int
@@ -136,7 +137,7 @@ def inspect(name: str, folder: Path, expected_sha256: str | None = None) -> Chec
     )
 
 
-def check_config(config: Mapping, where: str = "") -> Family:
+def check_config(config: Mapping[str, Any], where: str = "") -> Family:
     """The family that a config.json names. Unusable where kdviz would run another model than the one it
     describes: whatever it says is obeyed or refused, never dropped.
     """

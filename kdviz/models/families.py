@@ -6,16 +6,53 @@ how a layer is called, what its config.json calls things, and which of its param
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kdviz.compat import ATTENTION, classifier_class, mpnet_position_bias, run_layer, run_mpnet_layer
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
+    from kdviz.models.trace import Recorder
+
 EMBEDDINGS, POOLER, CLASSIFIER = "embeddings", "pooler", "classifier"
+
+
+class EncoderConfig(Protocol):
+    """What kdviz reads of a config of transformers, whatever a family's config.json calls it."""
+
+    model_type: str
+    num_hidden_layers: int
+    num_attention_heads: int
+    hidden_size: int
+    type_vocab_size: int
+    num_labels: int
+    initializer_range: float
+    problem_type: str
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+class Classifier(Protocol):
+    """What kdviz reads of a classifier of transformers, beside what every `nn.Module` has. `base_model` is
+    the encoder, whose parts a family names.
+    """
+
+    config: EncoderConfig
+    base_model: Any
+    classifier: Callable[[Tensor], Tensor]
+    dropout: Callable[[Tensor], Tensor]
+    pre_classifier: Callable[[Tensor], Tensor]
+
+    def get_input_embeddings(self) -> nn.Embedding: ...
+    def set_input_embeddings(self, value: nn.Module) -> None: ...
+
+
+def as_classifier(model: nn.Module) -> Classifier:
+    """The same model, seen as the classifier of transformers that it is."""
+    return cast(Classifier, model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +86,11 @@ class Family:
 
     # What config.json and the names in a weights file say; nothing here needs torch.
 
-    def reserved_positions(self, config: dict) -> int:
+    def reserved_positions(self, config: Mapping[str, Any]) -> int:
         """Rows of the position table that no token of a text can use."""
         return 0
 
-    def expected_shapes(self, config: dict) -> dict[str, list[int]]:
+    def expected_shapes(self, config: Mapping[str, Any]) -> dict[str, list[int]]:
         """Some parameters that a checkpoint of `config` must have, by their names below the encoder."""
         width = config[self.width_name]
         table_width = config.get("embedding_size") or width
@@ -82,61 +119,73 @@ class Family:
         return EMBEDDINGS
 
     def layer_list(self, model: nn.Module) -> nn.ModuleList:
-        return model.base_model.get_submodule(self.layers)
+        layers: nn.ModuleList = as_classifier(model).base_model.get_submodule(self.layers)
+        return layers
 
     def embed(self, model: nn.Module, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
         """The input of the first layer, (batch, seq, hidden)."""
-        if not self.has_token_types:
-            return model.base_model.embeddings(input_ids=input_ids)
-        if model.config.type_vocab_size < 2:  # one type for all tokens
-            token_type_ids = token_type_ids.new_zeros(token_type_ids.shape)
-        return model.base_model.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
+        given, parts = {"input_ids": input_ids}, as_classifier(model)
+        if self.has_token_types:
+            # Of a model with one type for all tokens, every type is 0.
+            has_types = parts.config.type_vocab_size > 1
+            given["token_type_ids"] = (
+                token_type_ids if has_types else token_type_ids.new_zeros(token_type_ids.shape)
+            )
+        hidden: Tensor = parts.base_model.embeddings(**given)
+        return hidden
 
     def shared(self, model: nn.Module, hidden: Tensor) -> dict[str, Tensor]:
         """What every layer is given beside its input, computed once a pass."""
         return {}
 
-    def run_layer(self, layer: nn.Module, hidden: Tensor, mask: Tensor | None, recorder: object) -> Tensor:
-        """The layer's output; `mask` (batch, 1, 1, key), True where a key is real, or None."""
+    def run_layer(
+        self, layer: nn.Module, hidden: Tensor, mask: Tensor | None, recorder: Recorder, **shared: Tensor
+    ) -> Tensor:
+        """The layer's output; `mask` (batch, 1, 1, key), True where a key is real, or None. `shared`: see
+        there.
+        """
         return run_layer(layer, hidden, mask, recorder)
 
     def classify(self, model: nn.Module, last: Tensor) -> Tensor:
         """Logits (batch, classes) from the output of the last layer."""
-        return model.classifier(model.dropout(model.base_model.pooler(last)))
+        parts = as_classifier(model)
+        return parts.classifier(parts.dropout(parts.base_model.pooler(last)))
 
 
 class RoBERTa(Family):
     """Positions begin after the padding token's; no pooler: the head itself looks at the first token."""
 
-    def reserved_positions(self, config: dict) -> int:
+    def reserved_positions(self, config: Mapping[str, Any]) -> int:
         padding = config.get("pad_token_id")
         return 2 if padding is None else padding + 1
 
     def classify(self, model: nn.Module, last: Tensor) -> Tensor:
-        return model.classifier(last)
+        return as_classifier(model).classifier(last)
 
 
 class ELECTRA(Family):
     """Embeddings may be narrower than the layers, with a projection between them; the head is RoBERTa's."""
 
-    def expected_shapes(self, config: dict) -> dict[str, list[int]]:
+    def expected_shapes(self, config: Mapping[str, Any]) -> dict[str, list[int]]:
         width, table_width = config[self.width_name], config.get("embedding_size", 128)
         projection = {} if width == table_width else {"embeddings_project.weight": [width, table_width]}
-        return super().expected_shapes(config | {"embedding_size": table_width}) | projection
+        return super().expected_shapes({**config, "embedding_size": table_width}) | projection
 
     def embed(self, model: nn.Module, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
         hidden = super().embed(model, input_ids, token_type_ids)
-        return getattr(model.base_model, "embeddings_project", lambda narrow: narrow)(hidden)
+        project = getattr(as_classifier(model).base_model, "embeddings_project", None)
+        return hidden if project is None else cast("Tensor", project(hidden))
 
     def classify(self, model: nn.Module, last: Tensor) -> Tensor:
-        return model.classifier(last)
+        return as_classifier(model).classifier(last)
 
 
 class DistilBERT(Family):
     """Its head is a layer of its own over the first token."""
 
     def classify(self, model: nn.Module, last: Tensor) -> Tensor:
-        return model.classifier(model.dropout(model.pre_classifier(last[:, 0]).relu()))
+        parts = as_classifier(model)
+        return parts.classifier(parts.dropout(parts.pre_classifier(last[:, 0]).relu()))
 
 
 class MPNet(RoBERTa):
@@ -144,26 +193,20 @@ class MPNet(RoBERTa):
     attention does not ask transformers for an implementation, so the layer is run here.
     """
 
-    def reserved_positions(self, config: dict) -> int:
+    def reserved_positions(self, config: Mapping[str, Any]) -> int:
         return 2  # whatever its config says of padding
 
-    def expected_shapes(self, config: dict) -> dict[str, list[int]]:
+    def expected_shapes(self, config: Mapping[str, Any]) -> dict[str, list[int]]:
         buckets = config.get("relative_attention_num_buckets", 32)
         return super().expected_shapes(config) | {
             "encoder.relative_attention_bias.weight": [buckets, config[self.num_heads_name]]
         }
 
     def shared(self, model: nn.Module, hidden: Tensor) -> dict[str, Tensor]:
-        return {"bias": mpnet_position_bias(model.base_model.encoder, hidden)}
+        return {"bias": mpnet_position_bias(as_classifier(model).base_model.encoder, hidden)}
 
     def run_layer(
-        self,
-        layer: nn.Module,
-        hidden: Tensor,
-        mask: Tensor | None,
-        recorder: object,
-        *,
-        bias: Tensor,
+        self, layer: nn.Module, hidden: Tensor, mask: Tensor | None, recorder: Recorder, **shared: Tensor
     ) -> Tensor:
         from kdviz.models.trace import attend
 
@@ -171,7 +214,7 @@ class MPNet(RoBERTa):
             layer,
             hidden,
             lambda query, key, value, dropout: attend(
-                query, key, value, mask, bias=bias, dropout=dropout, recorder=recorder
+                query, key, value, mask, bias=shared["bias"], dropout=dropout, recorder=recorder
             ),
         )
 
@@ -243,9 +286,9 @@ register(
 )
 
 
-def family_of(model: torch.nn.Module) -> Family:
+def family_of(model: nn.Module) -> Family:
     """The family of a classifier."""
-    return FAMILIES[model.config.model_type]
+    return FAMILIES[as_classifier(model).config.model_type]
 
 
 def known_families() -> str:

@@ -16,10 +16,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any, cast
 
 from kdviz.data.hub import cache_folders, child_environment, forbidding_variable, hub_is_reachable
 from kdviz.data.tokenizer_files import TOKENIZERS, is_tokenizer_file
@@ -155,13 +156,14 @@ def _fetched(place: Place, downloads: Downloads) -> Path:
         return folder
 
 
-def _size(sizes: dict[str, int | None], names: list[str]) -> int:
-    if any(not isinstance(sizes[name], int) or sizes[name] < 0 for name in names):
+def _size(sizes: dict[str, int | None], names: Sequence[str]) -> int:
+    known = [size for name in names if (size := sizes[name]) is not None and size >= 0]
+    if len(known) < len(names):
         raise Unusable("the hub does not say how large its files are")
-    return sum(sizes[name] for name in names)
+    return sum(known)
 
 
-def _weights_among(sizes: dict[str, int | None], fetch) -> list[str]:
+def _weights_among(sizes: dict[str, int | None], fetch: Callable[[list[str], int], Path]) -> list[str]:
     """The weights to take, safetensors first; shards as their index lists them."""
     for name in (SAFETENSORS, PICKLED):
         index = f"{name}.index.json"
@@ -183,8 +185,8 @@ def _weights_among(sizes: dict[str, int | None], fetch) -> list[str]:
 class _Fetch:
     """The conversation with one child."""
 
-    def __init__(self, process: subprocess.Popen, place: Place, downloads: Downloads):
-        self._process, self._downloads = process, downloads
+    def __init__(self, said: IO[str], heard: IO[str], place: Place, downloads: Downloads):
+        self._said, self._heard, self._downloads = said, heard, downloads
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
         self._send({"repo": place.hub_id, "revision": place.revision})
@@ -197,18 +199,18 @@ class _Fetch:
         return Path(self._answer("folder", told))
 
     def _read(self) -> None:
-        for line in self._process.stdout:
+        for line in self._heard:
             self._lines.put(line)
         self._lines.put("")
 
-    def _send(self, message: dict) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         try:
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
+            self._said.write(json.dumps(message) + "\n")
+            self._said.flush()
         except OSError:
             raise Unusable("the download ended by itself") from None
 
-    def _answer(self, key: str, progress: Callable[[int], None] | None = None):
+    def _answer(self, key: str, progress: Callable[[int], None] | None = None) -> Any:
         """The value of `key` in the child's next answer; progress lines on the way are told."""
         heard = time.monotonic()
         while True:
@@ -243,9 +245,10 @@ def _child(place: Place, downloads: Downloads) -> Iterator[_Fetch]:
         encoding="utf-8",
         cwd=os.getcwd(),
     )
+    said, heard = cast(IO[str], process.stdin), cast(IO[str], process.stdout)  # both are pipes
     try:
-        yield _Fetch(process, place, downloads)
+        yield _Fetch(said, heard, place, downloads)
     finally:
         process.kill()
         process.wait()
-        process.stdin.close()
+        said.close()

@@ -11,6 +11,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 from kdviz.data.hub_reader import GaveUp, no_endless_retries
 
@@ -28,7 +30,7 @@ def main() -> None:
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def tell(answer: dict) -> None:
+    def tell(answer: dict[str, Any]) -> None:
         print(json.dumps(answer), file=output, flush=True)
 
     try:
@@ -45,16 +47,18 @@ def main() -> None:
         tell({"error": _reason(error)})
 
 
-def _fetch(repo: str, revision: str, *, get: list[str], most_bytes: int, tell) -> str:
+def _fetch(
+    repo: str, revision: str, *, get: list[str], most_bytes: int, tell: Callable[[dict[str, Any]], None]
+) -> str:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils import tqdm
 
     counted, told = 0, time.monotonic()
 
-    class Counter(tqdm):
+    class Counter(tqdm):  # type: ignore[misc]  # the library has no types for it
         """The library's progress bar, never shown: it is told of every piece."""
 
-        def __init__(self, *args: object, **options: object):
+        def __init__(self, *args: object, **options: Any):
             super().__init__(*args, **{**options, "disable": True})
             add(int(options.get("initial") or 0))
 

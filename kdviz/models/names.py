@@ -44,7 +44,9 @@ class Place:
     @property
     def hub_names(self) -> tuple[str, ...]:
         """The hub id, and the shorter one that it had before owners were part of every name."""
-        owner, _, short = (self.hub_id or "").partition("/")
+        if self.hub_id is None:
+            return ()
+        owner, _, short = self.hub_id.partition("/")
         if any(short.startswith(begin) and owner == known for begin, known in _OWNERS):
             return (self.hub_id, short)
         return (self.hub_id,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from kdviz.models.families import CLASSIFIER, POOLER, Family
 from kdviz.models.refusals import Unusable
@@ -23,7 +24,7 @@ class Match:
     fresh: frozenset[str]
 
 
-def encoder_prefix(family: Family, config: Mapping, weights: Weights) -> str:
+def encoder_prefix(family: Family, config: Mapping[str, Any], weights: Weights) -> str:
     """What stands before the encoder's names in the weights. Unusable where there is no encoder, or two."""
     expected = family.expected_shapes(config)
     first = next(iter(expected))
@@ -42,7 +43,7 @@ def encoder_prefix(family: Family, config: Mapping, weights: Weights) -> str:
     return prefixes[0]
 
 
-def check_encoder(family: Family, config: Mapping, weights: Weights, prefix: str) -> None:
+def check_encoder(family: Family, config: Mapping[str, Any], weights: Weights, prefix: str) -> None:
     """Unusable where these are not the weights that config.json describes, as far as that can be told without
     the model: transformers would draw what is missing.
     """

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 MOST_JSON_BYTES = 32 << 20
 _LFS = b"version https://git-lfs"
@@ -16,7 +17,7 @@ class Unusable(ValueError):
     """Why a file or folder cannot be used, in one line without a setting's name in front."""
 
 
-def read_json_object(path: Path) -> dict:
+def read_json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Unusable, with the cause, where it is none."""
     check_file(path)
     if path.stat().st_size > MOST_JSON_BYTES:

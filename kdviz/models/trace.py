@@ -133,8 +133,8 @@ def attend(
     generator = recorder.generator if recorder else None
     if recorder is not None:
         recorder.keep(queries=query, keys=key, values=value)
-    recorded = recorder is not None and recorder.layer in recorder.wanted
-    if not recorded and bias is None and not (dropout and generator is not None):
+    keeper = recorder if recorder is not None and recorder.layer in recorder.wanted else None
+    if keeper is None and bias is None and not (dropout and generator is not None):
         output = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
         )
@@ -146,9 +146,9 @@ def attend(
         scores = scores + bias
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
-    if recorded:
+    if keeper is not None:
         log_probs = functional.log_softmax(scores, dim=-1)
-        recorder.log_probs[recorder.layer] = log_probs
+        keeper.log_probs[keeper.layer] = log_probs
         probs = log_probs.exp()
     else:
         probs = functional.softmax(scores, dim=-1)

@@ -24,6 +24,7 @@ from kdviz.errors import RequestError
 from kdviz.models.refusals import Unusable, check_file, one_line, read_json_object, what_is_there_instead
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
@@ -232,7 +233,7 @@ def _not_finite(path: Path, mtime_ns: int, size: int) -> frozenset[str]:
     )
 
 
-def _all_finite(raw, dtype: str) -> bool:
+def _all_finite(raw: np.ndarray, dtype: str) -> bool:
     """Whether the numbers in `raw` bytes are all finite; a few million at a time."""
     import numpy as np
 

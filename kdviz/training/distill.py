@@ -3,11 +3,14 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from kdviz.data.encoded import Batch
+from kdviz.errors import RunFailed
 from kdviz.method.objective import Terms
 from kdviz.method.stages import StageSchedule, planned_stages
 from kdviz.method.targets import stage_needs
@@ -74,7 +77,7 @@ class Distillation:
         self.listeners = (self._follow, lines, self.distance, self.clock, self._tell_step)
 
     @property
-    def checkpoints(self):
+    def checkpoints(self) -> Path:
         return self.writer.folder / "checkpoints"
 
     def train(self) -> Iterator[None]:
@@ -95,7 +98,7 @@ class Distillation:
             self._end_epoch()
             yield
 
-    def _score_teacher(self) -> dict:
+    def _score_teacher(self) -> dict[str, Any]:
         prepared = self.prepared
         name, main = next(iter(prepared.evaluations.items()))
         self.writer.update_status(force=True, phase="evaluating", phase_progress=None)
@@ -191,7 +194,7 @@ class Distillation:
                     }
                 )
 
-    def _train_line(self, event: StepDone, means: dict, num_steps: int) -> None:
+    def _train_line(self, event: StepDone, means: dict[str, Any], num_steps: int) -> None:
         self.writer.line(
             {
                 "kind": "train",
@@ -230,7 +233,8 @@ class Distillation:
     def _evaluate_and_publish(self) -> None:
         """Evaluate, make the epoch safe, then show it: a crash in between loses nothing that was shown."""
         begin = time.perf_counter()
-        prepared, record = self.prepared, {}
+        prepared = self.prepared
+        record: dict[str, Any] = {}
         self._tell("evaluating", force=True)
         for name, encoded in prepared.evaluations.items():
             evaluated = evaluate(
@@ -268,13 +272,15 @@ class Distillation:
         save_epoch(self.checkpoints, self.epoch, model=self.student, optimizer=self.optimizer, state=state)
         self._publish(record)
 
-    def _publish(self, record: dict | None) -> None:
+    def _publish(self, record: dict[str, Any] | None) -> None:
         """Everything a finished epoch shows, from its checkpoint; done again after a crash it gives the same
         files.
 
         `record` is the eval line, or None where it stands in metrics.jsonl already.
         """
         folder = latest(self.checkpoints)
+        if folder is None:
+            raise RunFailed(f"{self.checkpoints} has lost its checkpoint; start a new run")
         self.writer.predictions(self.epoch)
         self.writer.student(
             folder / "model.safetensors",

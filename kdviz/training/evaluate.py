@@ -4,6 +4,7 @@ other.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from kdviz.method.targets import Answers, Needs, Pairs
 from kdviz.method.term import CLS, Term
 from kdviz.method.terms import measured_terms
 from kdviz.models.answer import answer
+from kdviz.models.families import as_classifier
 from kdviz.tasks import Task, score_intervals, scores
 from kdviz.training.teacher_outputs import TeacherOutputs
 
@@ -36,11 +38,11 @@ class Evaluated:
     terms: dict[str, np.ndarray]
     cka: np.ndarray | None
 
-    def mismatch(self) -> dict[str, list]:
+    def mismatch(self) -> dict[str, list[Any]]:
         """Means over examples: sums over all of them divided by their number, never means of batch means."""
         return mismatch_of(self.terms)
 
-    def record(self, task: Task) -> dict:
+    def record(self, task: Task) -> dict[str, Any]:
         """The numbers of an eval line: metrics with intervals and n, mismatch, agreement, logit KL."""
         student, teacher = self.student_logits.argmax(-1), self.teacher_logits.argmax(-1)
         logit_kl = losses.soft_label_loss_per_example(
@@ -58,11 +60,11 @@ class Evaluated:
         }
 
 
-def mismatch_of(terms: dict[str, np.ndarray]) -> dict[str, list]:
+def mismatch_of(terms: dict[str, np.ndarray]) -> dict[str, list[Any]]:
     """The mismatch of each matched pair, term by term, from values per example: (n, pairs) or, of those with
     heads, (n, pairs, heads).
     """
-    found: dict[str, list] = {}
+    found: dict[str, list[Any]] = {}
     for key, values in terms.items():
         means = values.mean(axis=0, dtype=np.float64)
         if means.ndim == 2:
@@ -105,7 +107,7 @@ def evaluation_needs(layers: Collection[int], cls_layers: Collection[int], terms
     wanted: dict[str, set[int]] = {CLS.name: set(cls_layers)}
     for term in terms:
         wanted.setdefault(term.reads.name, set()).update(layers)
-    return Needs.of(**wanted)
+    return Needs(readings=frozenset((name, layer) for name, chosen in wanted.items() for layer in chosen))
 
 
 def evaluate(
@@ -125,7 +127,7 @@ def evaluate(
     a stranger can recompute every number from the weights. `tick` is called between batches and may raise.
     The student's mode is put back.
     """
-    device, config = next(student.parameters()).device, student.config
+    device, config = next(student.parameters()).device, as_classifier(student).config
     terms, num = terms or measured_terms(), len(encoded)
     needs = evaluation_needs(
         [layer for _, layer in pairs], range(num_teacher_layers) if with_cka else (), terms
@@ -150,7 +152,10 @@ def evaluate(
             with torch.no_grad():
                 own = answer(student, batch.inputs, own_needs)
                 found = term_values(terms, pairs, teacher, own, batch.attention_mask)
-            logits[0, positions], logits[1, positions] = _numpy(teacher.logits), _numpy(own.logits)
+            logits[0, positions], logits[1, positions] = (
+                _numpy(teacher.known_logits),
+                _numpy(own.known_logits),
+            )
             for key, value in found.items():
                 values[key][positions] = _numpy(value)
             if cka:
@@ -170,7 +175,7 @@ def evaluate(
 def predict(model: nn.Module, encoded: EncodedSet, *, tick: Callable[[], None] = lambda: None) -> np.ndarray:
     """Logits (n, classes) of a classifier in eval mode, in float32."""
     device = next(model.parameters()).device
-    logits = np.zeros((len(encoded), model.config.num_labels), dtype=np.float32)
+    logits = np.zeros((len(encoded), as_classifier(model).config.num_labels), dtype=np.float32)
     was_training = model.training
     model.eval()
     try:
@@ -178,17 +183,18 @@ def predict(model: nn.Module, encoded: EncodedSet, *, tick: Callable[[], None] =
             for positions in encoded.evaluation_batches():
                 tick()
                 logits[positions] = _numpy(
-                    answer(model, encoded.batch(positions).to(device).inputs, Needs()).logits
+                    answer(model, encoded.batch(positions).to(device).inputs, Needs()).known_logits
                 )
     finally:
         model.train(was_training)
     return logits
 
 
-def _vectors(answers: Answers, num_layers: int) -> np.ndarray:
-    """The [CLS] vectors of the first layers, (layers, batch, hidden)."""
-    return np.stack([_numpy(answers.reading(CLS.name)[layer]) for layer in range(num_layers)])
+def _vectors(answers: Answers, num_layers: int) -> list[np.ndarray]:
+    """The [CLS] vectors of the first layers, each (batch, hidden)."""
+    return [_numpy(answers.reading(CLS.name)[layer]) for layer in range(num_layers)]
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.float().cpu().numpy()
+    array: np.ndarray = tensor.float().cpu().numpy()
+    return array

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,9 @@ class LossLines:
     says what to do, `what` what diverged.
     """
 
-    def __init__(self, every: int, write: Callable[[StepDone, dict, int], None], *, what: str, advice: str):
+    def __init__(
+        self, every: int, write: Callable[[StepDone, dict[str, Any], int], None], *, what: str, advice: str
+    ):
         self._every, self._write, self._what, self._advice = max(1, every), write, what, advice
         self._recent: list[Terms] = []
 

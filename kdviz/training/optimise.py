@@ -17,7 +17,8 @@ def make_optimizer(model: nn.Module, *, learning_rate: float, weight_decay: floa
     BERT.
     """
     norms = {name for name, module in model.named_modules() if isinstance(module, nn.LayerNorm)}
-    decaying, others = [], []
+    decaying: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         owner, _, kind = name.rpartition(".")
         (others if kind == "bias" or owner in norms else decaying).append(parameter)

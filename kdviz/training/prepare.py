@@ -5,7 +5,7 @@ student.
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from kdviz.method.terms import measured_terms
 from kdviz.models.answer import RunIn
 from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import Checkpoint
+from kdviz.models.families import as_classifier
 from kdviz.runs.checkpoint import latest
 from kdviz.runs.writer import RunWriter
 from kdviz.tasks import Task
@@ -48,7 +49,7 @@ class Shared:
         """What `make` makes, at the first call with this key."""
         if key not in self._made:
             self._made[key] = make()
-        return self._made[key]
+        return cast(T, self._made[key])
 
 
 @dataclass(kw_only=True)
@@ -76,7 +77,7 @@ class Prepared:
 
     @property
     def num_teacher_layers(self) -> int:
-        return self.teacher.config.num_hidden_layers
+        return as_classifier(self.teacher).config.num_hidden_layers
 
 
 def prepare(
@@ -131,7 +132,7 @@ def prepare(
         writer.add_to_config({"teacher_labels": order})
 
     def outputs(encoded: EncodedSet, needs: Needs, memory_bytes: int, **how: Any) -> TeacherOutputs:
-        budget = dict(
+        budget: dict[str, Any] = dict(
             folder=teacher_folder / "outputs",
             memory_bytes=memory_bytes,
             disk_bytes=config.cache_disk_mb * MEBIBYTE,

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from kdviz.data.encoded import EncodedSet, Tokenizer
+from kdviz.data.encoded import Batch, EncodedSet, Tokenizer
 from kdviz.data.examples import Example
 from kdviz.data.tokens import are_special
 from kdviz.method.targets import Answers, Pairs
 from kdviz.method.term import MAPS, Term
 from kdviz.method.terms import TERMS, measured_terms
 from kdviz.models.answer import answer
+from kdviz.models.families import as_classifier
 from kdviz.presets import presets
 from kdviz.training.evaluate import evaluation_needs, mismatch_of, term_values
 
@@ -24,10 +26,10 @@ class Probes:
 
     ids: tuple[str, ...]
     encoded: EncodedSet
-    rows: list[dict]
+    rows: list[dict[str, Any]]
     teacher: Answers
     teacher_maps: dict[str, np.ndarray]
-    batch: object
+    batch: Batch
 
     def moments(self, total_steps: int, count: int) -> frozenset[int]:
         """About `count` steps, evenly spread, the first before the first step and the last after the last."""
@@ -35,11 +37,11 @@ class Probes:
 
     def measure(
         self, student: nn.Module, pairs: Pairs, terms: Sequence[Term] = ()
-    ) -> tuple[dict, dict, dict[str, np.ndarray]]:
+    ) -> tuple[dict[str, list[Any]], dict[str, Any], dict[str, np.ndarray]]:
         """(mismatch over the probes, per-probe results, student maps by probe) in eval mode. `terms`: those
         to measure (default: the paper's).
         """
-        terms, layers = terms or measured_terms(), range(student.config.num_hidden_layers)
+        terms, layers = terms or measured_terms(), range(as_classifier(student).config.num_hidden_layers)
         was_training = student.training
         student.eval()
         try:
@@ -52,7 +54,7 @@ class Probes:
         values = {key: value.double().cpu().numpy() for key, value in found.items()}
         results = {
             name: {
-                "student_logits": own.logits[row].tolist(),
+                "student_logits": own.known_logits[row].tolist(),
                 **{
                     key: (value[row].mean(axis=1) if value.ndim == 3 else value[row]).tolist()
                     for key, value in values.items()
@@ -84,20 +86,20 @@ def make_probes(task: str, tokenizer: Tokenizer, teacher: nn.Module) -> Probes:
     encoded = tokenizer.encode_set(examples)
     device = next(teacher.parameters()).device
     batch = encoded.batch(np.arange(len(encoded))).to(device)
-    needs = evaluation_needs(range(teacher.config.num_hidden_layers), (), list(TERMS.values()))
+    needs = evaluation_needs(range(as_classifier(teacher).config.num_hidden_layers), (), list(TERMS.values()))
     with torch.no_grad():
         answers = answer(teacher, batch.inputs, needs)
     rows = []
     for number, preset in enumerate(chosen):
         ids = encoded.tokens[encoded.offsets[number] : encoded.offsets[number + 1]]
-        tokens = tokenizer.tokens(ids)
+        tokens = tokenizer.tokens(ids.tolist())
         rows.append(
             {
                 **asdict(preset),
                 "tokens": tokens,
                 "special": [place for place, is_special in enumerate(are_special(tokens)) if is_special],
                 "token_ids": ids.tolist(),
-                "teacher_logits": answers.logits[number].tolist(),
+                "teacher_logits": answers.known_logits[number].tolist(),
             }
         )
     probes = Probes(

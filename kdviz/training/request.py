@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from kdviz.config import RunConfig
 from kdviz.data import load_examples, subset
@@ -58,7 +59,7 @@ class Request:
     data: Loaded
     train: tuple[Example, ...]
     evaluations: dict[str, tuple[Example, ...]]
-    recorded: Mapping = field(default_factory=dict)
+    recorded: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def evaluation(self) -> tuple[Example, ...]:
@@ -70,7 +71,7 @@ class Request:
         """Says so where a teacher that is to be fine-tuned names the task's classes as its own."""
         if self.label_rows is None or self.config.teacher_epochs == 0:
             return None
-        names = ", ".join(self.checkpoint.label_names)
+        names = ", ".join(self.checkpoint.label_names or ())
         return f"{self.checkpoint.name} already answers {self.task.title} (its classes are {names})"
 
     @property
@@ -128,7 +129,7 @@ class Request:
         folder = Path(runs_dir) / "teachers" / self.teacher_fingerprint
         return folder if (folder / "model.safetensors").exists() else None
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
         """What config.json keeps of the request."""
         return {
             **self.config.to_dict(),
@@ -187,7 +188,7 @@ def resolve_request(
     )
 
 
-def recorded_request(record: Mapping) -> Request:
+def recorded_request(record: Mapping[str, Any]) -> Request:
     """The request of an existing run, from its config.json. RequestError where weights or data are no longer
     those it was made for.
     """

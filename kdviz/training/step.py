@@ -11,7 +11,7 @@ from kdviz.method.settings import MethodSettings
 from kdviz.method.stages import Stage
 from kdviz.method.targets import Answers, Pairs, student_needs
 from kdviz.models.answer import RunIn, answer
-from kdviz.models.families import CLASSIFIER, EMBEDDINGS, POOLER, family_of
+from kdviz.models.families import EMBEDDINGS, as_classifier, family_of
 
 
 def step_terms(
@@ -34,7 +34,7 @@ def step_terms(
         student,
         batch.inputs,
         student_needs(stage, settings),
-        num_layers=stage.num_layers_needed(student.config.num_hidden_layers),
+        num_layers=stage.num_layers_needed(as_classifier(student).config.num_hidden_layers),
         generator=generator,
         run_in=run_in,
     )
@@ -54,10 +54,10 @@ def set_trainable(student: nn.Module, stage: Stage) -> None:
     family = family_of(student)
     for name, parameter in student.named_parameters():
         part = family.part_of(name)
-        if part in (POOLER, CLASSIFIER):
-            parameter.requires_grad = True
+        if isinstance(part, int):
+            parameter.requires_grad = not stage.only_classifier and part >= stage.frozen_below
         elif part == EMBEDDINGS:
             # What all layers share would move the frozen ones too.
             parameter.requires_grad = not (stage.only_classifier or stage.frozen_below)
-        else:
-            parameter.requires_grad = not stage.only_classifier and part >= stage.frozen_below
+        else:  # pooler and classifier
+            parameter.requires_grad = True

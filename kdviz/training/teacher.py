@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ class TeacherHooks:
     """
 
     begin: Callable[[int], None] = lambda step: None
-    line: Callable[[dict], None] = lambda record: None
+    line: Callable[[dict[str, Any]], None] = lambda record: None
     tick: Callable[[float], None] = lambda share: None
     phase: Callable[[str], None] = lambda text: None
 
@@ -138,7 +139,7 @@ class FineTuning:
 
     def _terms(self, batch: Batch) -> Terms:
         found = answer(self.model, batch.inputs, Needs(), generator=self._generator, run_in=self._run_in)
-        loss = losses.hard_label_loss(found.logits, batch.labels)
+        loss = losses.hard_label_loss(found.known_logits, batch.labels)
         return Terms(total=loss, classification={"hard": loss})
 
 
@@ -168,7 +169,7 @@ def _finetune(
     begin = time.perf_counter()
     hooks.begin(first_epoch * tuning.steps_per_epoch)
 
-    def write(event: StepDone, means: dict, num_steps: int) -> None:
+    def write(event: StepDone, means: dict[str, Any], num_steps: int) -> None:
         hooks.line(
             {
                 "kind": "teacher",
@@ -228,7 +229,7 @@ def _class_order(
     nothing to order, because the classifier is trained from here on.
     """
     if label_rows is not None:
-        order = order_by_names(checkpoint.label_names, label_rows, task)
+        order = order_by_names(checkpoint.label_names or (), label_rows, task)
     elif config.teacher_epochs == 0:
         order = measured_order(predict(model, evaluation), evaluation.labels.astype(np.int64), task)
     else:
@@ -237,12 +238,10 @@ def _class_order(
     return order
 
 
-def label_order(folder: Path) -> dict | None:
+def label_order(folder: Path) -> dict[str, Any] | None:
     """How the classes of the teacher in `folder` were put in order, and why; None where it was trained."""
-    try:
-        return read_json(folder / "teacher.json").get("labels")
-    except (OSError, ValueError, AttributeError):
-        return None
+    labels = _object_in(folder / "teacher.json").get("labels")
+    return labels if isinstance(labels, dict) else None
 
 
 def _install(whole: Path, folder: Path) -> None:
@@ -263,16 +262,16 @@ def teacher_score(
     logits: np.ndarray | None = None,
     *,
     tick: Callable[[], None] = lambda: None,
-) -> dict:
+) -> dict[str, Any]:
     """The teacher's metrics on the evaluation set with intervals, n and the majority share; kept in
     metrics.json.
 
     `warning` says where its accuracy is hardly above always answering the most frequent class. `tick` is
     called between batches and may raise.
     """
-    known = _known_scores(folder)
-    if evaluation.fingerprint in known:
-        return known[evaluation.fingerprint]
+    known = _object_in(folder / "metrics.json")
+    if isinstance(kept := known.get(evaluation.fingerprint), dict):
+        return kept
     logits = predict(teacher, evaluation, tick=tick) if logits is None else logits
     labels, predictions = evaluation.labels.astype(np.int64), logits.argmax(-1)
     accuracy, majority = float((labels == predictions).mean()), majority_share(labels)
@@ -294,8 +293,10 @@ def teacher_score(
     return score
 
 
-def _known_scores(folder: Path) -> dict:
+def _object_in(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none, or it cannot be read."""
     try:
-        return read_json(folder / "metrics.json")
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}

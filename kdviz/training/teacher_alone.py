@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.machine import cores_allowed
@@ -16,7 +17,7 @@ def make_teacher(
     runs_dir: Path,
     *,
     check_stop: Callable[[], None] = lambda: None,
-    progress: Callable[[dict], None] = lambda status: None,
+    progress: Callable[[dict[str, Any]], None] = lambda status: None,
     num_threads: int | None = None,
 ) -> Path:
     """The folder of the request's fine-tuned teacher under `runs_dir`, made where it is not there yet;

@@ -9,9 +9,10 @@ neither has room the teacher is asked live. `TeacherOutputs.reason` says which a
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from kdviz.data.encoded import Batch, EncodedSet
 from kdviz.method.targets import Answers, Needs
 from kdviz.method.terms import READINGS
 from kdviz.models.answer import RunIn, answer
+from kdviz.models.families import as_classifier
 from kdviz.training.outputs_room import filling, make_room, now_in_use
 
 MEBIBYTE = 1 << 20
@@ -110,9 +112,7 @@ class KeptOutputs:
         for name, layer in needs.readings:
             file = _file_name(name, layer)
             make = self._maps if READINGS[name].form == "map" else self._rows
-            result.readings.setdefault(name, {})[layer] = batch.once(
-                (self, file), lambda make=make, file=file: make(file, batch)
-            )
+            result.readings.setdefault(name, {})[layer] = batch.once((self, file), partial(make, file, batch))
         return result
 
     def _rows(self, name: str, batch: Batch) -> Tensor:
@@ -169,7 +169,7 @@ def teacher_outputs(
         return LiveOutputs(teacher, "live: the cache is switched off", run_in)
     if not needs.logits and not needs.readings:
         return LiveOutputs(teacher, "none: this strategy asks the teacher nothing", run_in)
-    config = teacher.config
+    config = as_classifier(teacher).config
     shape: dict[str, int] = dict(
         num_heads=config.num_attention_heads,
         hidden_size=config.hidden_size,
@@ -216,7 +216,7 @@ class _Asked:
                 why = f", not stored ({error.strerror})"
             missing = [name for name in forms if name not in arrays]
         if missing:
-            fresh = {name: np.empty(*forms[name]) for name in missing}
+            fresh: dict[str, np.ndarray] = {name: np.empty(*forms[name]) for name in missing}
             self._compute(fresh)
             arrays |= fresh
         return self._kept(arrays, place, f"in memory{why}", np.float32)
@@ -273,10 +273,10 @@ class _Asked:
                 for path in temporary.values():
                     path.unlink(missing_ok=True)
 
-    def _compute(self, arrays: dict[str, np.ndarray]) -> None:
+    def _compute(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Fill the named arrays in one pass over the set, from long to short."""
         encoded, device = self.encoded, next(self.teacher.parameters()).device
-        map_offsets, done = _map_offsets(encoded, self.teacher.config.num_attention_heads), 0
+        map_offsets, done = _map_offsets(encoded, as_classifier(self.teacher).config.num_attention_heads), 0
         needs = _missing(self.needs, list(arrays))
         for positions in encoded.evaluation_batches():
             with torch.no_grad():
@@ -299,7 +299,7 @@ class _Asked:
         kept = KeptOutputs(
             arrays,
             self.encoded,
-            self.teacher.config.num_attention_heads,
+            as_classifier(self.teacher).config.num_attention_heads,
             reason=f"cached {where}: {size / MEBIBYTE:,.1f} MiB, {np.dtype(dtype).name}",
             memory_bytes=0 if where.startswith("mapped") else size,
         )
@@ -310,13 +310,15 @@ class _Asked:
 
 def _forms(teacher: nn.Module, encoded: EncodedSet, needs: Needs, dtype: type) -> dict[str, Form]:
     """Every file that is needed, with its form."""
-    config = teacher.config
-    shapes = {
+    config = as_classifier(teacher).config
+    shapes: dict[str, tuple[int, ...]] = {
         "vector": (len(encoded), config.hidden_size),
         "map": (int(_map_offsets(encoded, config.num_attention_heads)[-1]),),
     }
     # Logits stay in float32: they are small, and the soft-label loss is read to seven digits.
-    logits = {"logits": ((len(encoded), config.num_labels), np.float32)} if needs.logits else {}
+    logits: dict[str, Form] = (
+        {"logits": ((len(encoded), config.num_labels), np.float32)} if needs.logits else {}
+    )
     return logits | {
         _file_name(name, layer): (shapes[READINGS[name].form], dtype)
         for name, layer in sorted(needs.readings)
@@ -349,7 +351,8 @@ def _store_maps(
 
 
 def _map_offsets(encoded: EncodedSet, num_heads: int) -> np.ndarray:
-    return np.r_[0, np.cumsum(num_heads * encoded.lengths.astype(np.int64) ** 2)]
+    offsets: np.ndarray = np.r_[0, np.cumsum(num_heads * encoded.lengths.astype(np.int64) ** 2)]
+    return offsets
 
 
 def _file_name(reading: str, layer: int) -> str:

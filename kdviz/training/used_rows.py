@@ -6,10 +6,14 @@ looks. So gradients, moments, clipping and checkpoints are as large as what is u
 the whole table.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from kdviz.models.families import as_classifier
 
 LARGEST_SHARE = 0.7
 
@@ -60,11 +64,11 @@ class UsedRows(nn.Module):
                 self.table[self.used] = self.weight
             self._decay, self._settled = 1.0, True
 
-    def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
+    def _save_to_state_dict(self, destination: dict[str, Tensor], prefix: str, keep_vars: bool) -> None:
         self.settle()
         destination[prefix + "weight"] = self.table
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *_: object) -> None:
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *_: object) -> None:
         with torch.no_grad():
             self.table.copy_(state_dict[prefix + "weight"])
             self.weight.copy_(self.table[self.used])
@@ -76,19 +80,21 @@ def train_used_rows(model: nn.Module, tokens: np.ndarray) -> None:
 
     Nothing changes where the training set uses most of the vocabulary. Undone by `train_all_rows`.
     """
-    embedding = model.get_input_embeddings()
+    parts = as_classifier(model)
+    embedding = parts.get_input_embeddings()
     used = torch.zeros(embedding.num_embeddings, dtype=torch.bool)
     used[torch.from_numpy(tokens).long()] = True
     used[[0, embedding.padding_idx or 0]] = True  # what batches are padded with
     if used.float().mean() <= LARGEST_SHARE:
-        model.set_input_embeddings(UsedRows(embedding, used.nonzero()[:, 0].to(embedding.weight.device)))
+        parts.set_input_embeddings(UsedRows(embedding, used.nonzero()[:, 0].to(embedding.weight.device)))
 
 
 def train_all_rows(model: nn.Module) -> None:
     """Put an ordinary embedding back."""
-    rows = model.get_input_embeddings()
+    parts = as_classifier(model)
+    rows = parts.get_input_embeddings()
     if isinstance(rows, UsedRows):
         rows.settle()
-        model.set_input_embeddings(
+        parts.set_input_embeddings(
             nn.Embedding.from_pretrained(rows.table, freeze=False, padding_idx=rows.padding_idx)
         )

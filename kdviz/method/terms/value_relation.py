@@ -19,8 +19,9 @@ def value_relation(values: Tensor, mask: Tensor) -> Tensor:
     float32; `mask` (batch, seq).
     """
     values = values.float()
-    scores = values @ values.transpose(2, 3) * values.shape[-1] ** -0.5
-    return scores.masked_fill(~mask.bool()[:, None, None, :], float("-inf")).log_softmax(-1)
+    scores: Tensor = values @ values.transpose(2, 3) * values.shape[-1] ** -0.5
+    scores = scores.masked_fill(~mask.bool()[:, None, None, :], float("-inf"))
+    return scores.log_softmax(-1)
 
 
 def loss(teacher: Tensor, student: Tensor, mask: Tensor) -> Tensor:
