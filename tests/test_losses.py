@@ -3,6 +3,7 @@ batched.
 """
 
 import doctest
+import itertools
 import math
 
 import numpy as np
@@ -320,3 +321,39 @@ def test_the_examples_in_the_documentation_are_right(loss):
     assert sum(len(test.examples) for test in tests) >= 2
     for test in tests:
         assert doctest.DocTestRunner().run(test).failed == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_costs_nothing_but_its_own_rounding(maps, dtype):
+    """A side that stays in half precision inside loses digits of every term that the other side has."""
+    teacher, student, mask = maps[0].to(dtype), maps[1].to(dtype), maps[2]
+    logits, other = torch.randn(4, 3).to(dtype), torch.randn(4, 3).to(dtype)
+    labels = torch.tensor([0, 2, 1, 1])
+    for loss in (
+        lambda one, two: losses.attention_kl(one(teacher), two(student), mask),
+        lambda one, two: losses.cls_distance(one(logits), two(other)),
+        lambda one, two: losses.soft_label_loss(one(logits), two(other), 2.0),
+        lambda one, two: losses.hard_label_loss(one(logits), labels),
+    ):
+        exact = loss(torch.Tensor.float, torch.Tensor.float)
+        as_it_is = lambda tensor: tensor
+        for sides in itertools.product((torch.Tensor.float, as_it_is), repeat=2):
+            assert torch.equal(loss(*sides), exact) and exact.dtype == torch.float32
+
+
+def test_attention_kl_does_not_look_at_a_padded_key_that_has_weight(maps):
+    """A teacher that was recorded without its mask attends to padding: no business of the loss."""
+    teacher, student, mask = maps
+    padded = ~mask.bool()[:, None, None, :]
+    expected = losses.attention_kl(teacher, student, mask)
+    for filling in (-1.0, 0.0):
+        leaky = teacher.masked_fill(padded, filling)
+        assert torch.equal(losses.attention_kl(leaky, student.masked_fill(padded, -2.0), mask), expected)
+
+
+def test_temperature_is_one_unless_asked():
+    """Another default would be another method under the same name."""
+    one, other = torch.randn(5, 3), torch.randn(5, 3)
+    expected = losses.soft_label_loss_per_example(one, other, 1.0)
+    assert torch.equal(losses.soft_label_loss_per_example(one, other), expected)
+    assert losses.soft_label_loss(one, other) == expected.mean()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kdviz.method.settings import MethodSettings
-from kdviz.method.stages import Stage
+from kdviz.method.stages import Stage, planned_stages
 from kdviz.method.term import CLS
 from kdviz.method.terms import TERMS
 
@@ -98,14 +98,8 @@ def compares_vectors(settings: MethodSettings) -> bool:
 
 def training_needs(settings: MethodSettings, pairs: Pairs) -> Needs:
     """What all stages together want of the teacher on the training set."""
-    if not settings.uses_internal_terms:
-        return Needs(logits=settings.strategy != "hard")
-    layers = [
-        teacher_layer
-        for student_layer, teacher_layer in pairs
-        if settings.active_pairs is None or student_layer in settings.active_pairs
-    ]
-    readings = _readings(layers, settings.terms)
-    if settings.cosine_threshold is not None:
-        readings |= {(CLS.name, layer) for layer in layers}
-    return Needs(readings=readings)
+    stages = [stage_needs(stage, pairs, settings) for stage in planned_stages(settings)]
+    return Needs(
+        logits=any(needs.logits for needs in stages),
+        readings=frozenset().union(*(needs.readings for needs in stages)),
+    )
