@@ -5,11 +5,16 @@ import re
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from kdviz.demo.compact import store_run
-from kdviz.demo.grid import demo_runs
+from kdviz.demo.grid import TELLING, demo_runs
+from kdviz.demo.weights import DRIFT
 from kdviz.method.stages import STRATEGIES
+from kdviz.presets import presets
 from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable
+from kdviz.share.own_sentence import ask, can_be_asked
+from kdviz.share.stored_models import are_stored
 
 MEBIBYTE = 1 << 20
 TASKS = ("cola", "qqp", "mrpc", "rte")
@@ -66,14 +71,15 @@ def test_the_first_screen_has_a_teacher_worth_copying(entries):
     assert inside[1] <= inside[0] / 4
 
 
-def test_one_seed_of_every_task_and_strategy_has_maps(entries):
+def test_every_task_and_on_cola_every_strategy_has_maps(entries):
     """The presets of all four tasks open on the demo; a missing one is an empty frame in front of the
     room.
     """
     with_maps = {
         (run.task, run.strategy) for run in entries if any(moment.has_maps for moment in run.moments)
     }
-    assert with_maps >= {(task, strategy) for task in TASKS for strategy in STRATEGIES}
+    assert with_maps >= {("cola", strategy) for strategy in STRATEGIES}
+    assert with_maps >= {(task, strategy) for task in TASKS for strategy in TELLING}
     for run in entries:
         for moment in [moment for moment in run.moments if moment.has_maps][-1:]:
             for probe in run.probes:
@@ -114,3 +120,36 @@ def test_a_run_is_stored_without_losing_what_it_says(tiny, tmp_path):
     assert np.abs(small.student_maps(step, probe) - run.student_maps(step, probe)).max() < 0.01
     assert np.abs(small.teacher_maps(probe) - run.teacher_maps(probe)).max() < 0.01
     assert json.loads((stored / "config.json").read_text())["data_dir"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", TELLING)
+def test_a_visitors_own_question_pair_is_answered_by_the_models_that_were_trained(entries, strategy):
+    """The weights are stored in a few bits: rounded too far, or put on another origin, they would answer
+    something else than what the scores beside them speak of.
+    """
+    run = next(run for run in entries if run.id == f"demo-qqp-{strategy}-3of6-s0")
+    assert can_be_asked(run)
+    texts = {preset.id: preset for preset in presets("qqp")}
+    last = run.probe_lines[-1]["probes"]
+    for probe in run.probes:
+        answer = ask(run, texts[probe.id].text_a, texts[probe.id].text_b)
+        assert answer.tokens == tuple(probe.tokens)
+        for got, recorded in (
+            (answer.teacher_logits, probe.teacher_logits),
+            (answer.student_logits, last[probe.id]["student_logits"]),
+        ):
+            assert softmax(got) == pytest.approx(softmax(recorded), abs=0.08)
+        maps = run.student_maps(run.moments[-1].step, probe.id)
+        assert np.abs(answer.student_maps - maps).max() < 0.1
+
+
+def test_the_drift_of_stored_weights_is_small_and_stated(entries):
+    """A visitor's answers must be those of the scored model but for a few in a thousand."""
+    stored = [run for run in entries if are_stored(run)]
+    assert {run.strategy for run in stored} == set(TELLING)
+    for run in stored:
+        drift = json.loads((run.folder / DRIFT).read_text())
+        for role in ("teacher", "student"):
+            assert drift[role]["num_examples"] == run.config["data"]["num_eval"]
+            assert drift[role]["other_answers"] <= 0.01

@@ -367,3 +367,15 @@ def test_a_row_without_maps_leads_to_the_presets(runs: Path):
     assert not app.exception
     assert app.query_params["over"] == "presets" and "row" not in app.query_params
     assert "preset" in texts(app)
+
+
+def test_the_first_screen_leads_to_models_that_answer_ones_own_sentence(tmp_path, monkeypatch):
+    """A visitor's first wish; the picture's own models are too large to be stored."""
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    app = open_page("start")
+    assert not [box for box in app.text_input if box.label.startswith("Try your own")]
+    app = app.button(key="start.to_own_sentence").click().run()
+    assert not app.exception
+    assert app.query_params["run"] in ("demo-qqp-soft-3of6-s0", ["demo-qqp-soft-3of6-s0"])
+    assert {"Try your own: first sentence", "Second sentence"} <= {box.label for box in app.text_input}

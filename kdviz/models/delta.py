@@ -18,7 +18,7 @@ import numpy as np
 from kdviz.errors import RequestError
 from kdviz.files import write_bytes
 
-STEPS_PER_SPREAD = 3
+STEPS_PER_SPREAD = 1.25
 SMALL = 4096  # numbers; biases, norms and classifiers weigh little and matter much
 _LAYER = re.compile(r"(?<=\blayer\.)\d+(?=\.)")
 _MAX_BYTES = 256 << 20
@@ -34,7 +34,7 @@ def save_delta(
 ) -> int:
     """Write `state` as differences from `origin`; returns the file's size in bytes.
 
-    `layers`: own encoder layer → the origin's layer it started from. Rounding: at most half a step, a third
+    `layers`: own encoder layer → the origin's layer it started from. Rounding: at most half a step, two fifths
     of the root mean square difference of each tensor (larger where 127 steps would not reach its largest
     difference). Kept exactly: small tensors, and what the origin lacks or has in another shape.
     """

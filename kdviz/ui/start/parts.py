@@ -11,7 +11,7 @@ from kdviz.explorer.telling import students_of, telling_pair
 from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import can_be_asked
-from kdviz.share.view import MAX_TEXT_CHARACTERS, clean_text, same_moment
+from kdviz.share.view import MAX_TEXT_CHARACTERS, View, clean_text, same_moment
 from kdviz.ui.attention.explore import pack_of
 from kdviz.ui.attention.sentence import is_pair_task
 from kdviz.ui.distil.partner import offer_partner
@@ -20,7 +20,8 @@ from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.picture import changes_of, look_of, picture
 from kdviz.ui.frame.scores import by_strategy, score_text, spread_text, verdict
 from kdviz.ui.frame.shell import has_page, page_path
-from kdviz.ui.frame.state import change
+from kdviz.ui.frame.state import change, replace_view
+from kdviz.ui.frame.store import task_title
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS, decimals, metric_title, metric_words, primary_metric
 
@@ -80,10 +81,11 @@ def _moved(run: Run, first: Run, look: dict) -> None:
 
 
 def own_sentence(scene: Scene) -> None:
-    """A box for a sentence (or pair) of one's own, answered in the same picture; none where the runs keep no
-    weights.
+    """A box for a sentence (or pair) of one's own, answered in the same picture; where the runs keep no
+    weights, the way to runs that do.
     """
-    if not all(can_be_asked(run) for run in students_of(scene.run, scene.runs)):
+    if not _answers(scene.run, scene.runs):
+        _to_one_that_answers(scene)
         return
     is_pair = is_pair_task(scene)
     fields = [("text_a", "Try your own: first sentence" if is_pair else "Try your own sentence")]
@@ -102,6 +104,24 @@ def own_sentence(scene: Scene) -> None:
                 label_visibility="collapsed" if not is_pair else "visible",
                 take=lambda text, field=field: _asked(scene, field, clean_text(text)),
             )
+
+
+def _answers(run: Run, runs: list[Run]) -> bool:
+    return all(can_be_asked(student) for student in students_of(run, runs))
+
+
+def _to_one_that_answers(scene: Scene) -> None:
+    pairs = (run for run in scene.runs if len(students_of(run, scene.runs)) == 2)
+    run = next((run for run in pairs if _answers(run, scene.runs)), None)
+    if run is not None:
+        st.button(
+            f"Try a sentence of your own: with the {task_title(run.task)} models",
+            icon=":material/edit:",
+            help="The weights of the models in this picture are not kept; those are.",
+            key="start.to_own_sentence",
+            on_click=replace_view,
+            args=(View(run=run.id),),
+        )
 
 
 def _asked(scene: Scene, field: str, text: str) -> dict:

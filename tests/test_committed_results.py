@@ -1,0 +1,53 @@
+"""The tables that come with kdviz are evidence: each number can be made again from the runs' own."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from scipy.stats import t as student_t
+
+from kdviz.studies.results import RESULTS, stored_results
+
+TABLES = sorted(stored_results().items())
+
+
+def test_some_are_there_and_every_file_can_be_read():
+    """Without results the claim would be left to belief; an unreadable file is left out without a word."""
+    assert TABLES
+    assert len(TABLES) == len(list(RESULTS.glob("*.json")))
+
+
+@pytest.mark.parametrize(("name", "stored"), TABLES, ids=[name for name, _ in TABLES])
+def test_every_mean_and_interval_is_that_of_the_runs_named_beside_it(name, stored):
+    """An edited or stale cell would be believed as readily as a true one."""
+    runs = {run["run"]: run for run in stored.runs}
+    for row in stored.table.rows:
+        assert row.n == len(row.runs) and set(row.runs) <= set(runs), row.label
+        for metric, spread in row.metrics.items():
+            values = [runs[run_id]["metrics"][metric] for run_id in row.runs]
+            _agrees(spread, values)
+        for measure, spread in row.values.items():
+            _agrees(spread, [runs[run_id][measure] for run_id in row.runs])
+
+
+@pytest.mark.parametrize(("name", "stored"), TABLES, ids=[name for name, _ in TABLES])
+def test_where_it_came_from_is_told_and_nothing_of_the_machine_that_ran_it(name, stored):
+    """A number without settings, versions and data cannot be checked; a path tells of somebody's disk."""
+    assert {"settings", "versions", "data", "teachers", "machine", "seeds", "from", "to"} <= set(
+        stored.provenance
+    )
+    text = json.dumps([stored.runs, stored.provenance, stored.table.to_dict()])
+    assert not re.search(r'"(?:[^"]* )?/\w+/', text)
+
+
+def _agrees(spread, values: list[float]) -> None:
+    if not values:
+        assert spread.mean is None
+        return
+    assert spread.mean == pytest.approx(np.mean(values), rel=1e-5)
+    if len(values) > 1 and np.std(values) > 0:
+        low, high = student_t.interval(
+            0.95, len(values) - 1, loc=np.mean(values), scale=np.std(values, ddof=1) / np.sqrt(len(values))
+        )
+        assert (spread.low, spread.high) == pytest.approx((low, high), rel=1e-4, abs=1e-6)
