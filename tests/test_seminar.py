@@ -120,9 +120,9 @@ def test_leaving_keeps_the_view():
 
 def test_an_ordinary_view_can_be_presented():
     """Not every demonstration has a lecture file."""
-    app = open_app(present="this", page="layers", run="demo-cola-sid-3l-s0")
+    app = open_app(present="this", page="layers", run="demo-cola-all-6of12-s0")
     assert not app.exception and params(app) == {
-        "present": "this", "page": "layers", "run": "demo-cola-sid-3l-s0",
+        "present": "this", "page": "layers", "run": "demo-cola-all-6of12-s0",
     }  # fmt: skip
 
 
@@ -206,18 +206,18 @@ def test_a_follower_sees_what_the_presenter_shows():
     room.lead(
         LECTURER,
         "layers",
-        {"present": "the-paper", "at": "7", "run": "demo-cola-pid-3l-s0", "show": "stages"},
+        {"present": "the-paper", "at": "7", "run": "demo-cola-pid-6of12-s0", "show": "stages"},
     )
     app.run()
-    assert LECTURE.steps[6].text.strip() in texts(app) and "Stages of this run (`pid`)" in texts(app)
+    assert LECTURE.steps[6].text.strip() in texts(app) and "Stages of this run (layer by layer (`pid`))" in texts(app)
     assert params(app) == {"follow": "1"}, "a reload follows again"
     room.lead(
         LECTURER,
         "layers",
-        {"present": "the-paper", "at": "7", "run": "demo-cola-sid-3l-s0", "show": "stages"},
+        {"present": "the-paper", "at": "7", "run": "demo-cola-all-6of12-s0", "show": "stages"},
     )
     app.run()
-    assert "Stages of this run (`sid`)" in texts(app)
+    assert "Stages of this run (all layers at once (`all`))" in texts(app)
 
 
 def test_a_follower_may_let_go_and_come_back():
@@ -226,19 +226,19 @@ def test_a_follower_may_let_go_and_come_back():
     room.lead(
         LECTURER,
         "layers",
-        {"present": "the-paper", "at": "7", "run": "demo-cola-sid-3l-s0", "show": "stages"},
+        {"present": "the-paper", "at": "7", "run": "demo-cola-all-6of12-s0", "show": "stages"},
     )
     app = open_app(follow="1")
     next(button for button in app.button if button.label == "Let go").click().run()
     room.lead(
         LECTURER,
         "layers",
-        {"present": "the-paper", "at": "7", "run": "demo-cola-pid-3l-s0", "show": "stages"},
+        {"present": "the-paper", "at": "7", "run": "demo-cola-pid-6of12-s0", "show": "stages"},
     )
     app.run()
-    assert "Stages of this run (`sid`)" in texts(app)
+    assert "Stages of this run (all layers at once (`all`))" in texts(app)
     next(button for button in app.button if button.label == "Follow the presenter").click().run()
-    assert "Stages of this run (`pid`)" in texts(app)
+    assert "Stages of this run (layer by layer (`pid`))" in texts(app)
 
 
 def test_followers_have_no_notes_and_no_answer():
