@@ -209,7 +209,8 @@ def test_a_follower_sees_what_the_presenter_shows():
         {"present": "the-paper", "at": "7", "run": "demo-cola-pid-6of12-s0", "show": "stages"},
     )
     app.run()
-    assert LECTURE.steps[6].text.strip() in texts(app) and "Stages of this run (layer by layer (`pid`))" in texts(app)
+    assert LECTURE.steps[6].text.strip() in texts(app)
+    assert "Stages of this run (layer by layer (`pid`))" in texts(app)
     assert params(app) == {"follow": "1"}, "a reload follows again"
     room.lead(
         LECTURER,

@@ -34,9 +34,9 @@ def save_delta(
 ) -> int:
     """Write `state` as differences from `origin`; returns the file's size in bytes.
 
-    `layers`: own encoder layer → the origin's layer it started from. Rounding: at most half a step, two fifths
-    of the root mean square difference of each tensor (larger where 127 steps would not reach its largest
-    difference). Kept exactly: small tensors, and what the origin lacks or has in another shape.
+    `layers`: own encoder layer → the origin's layer it started from. Rounding: at most half a step, two
+    fifths of the root mean square difference of each tensor (larger where 127 steps would not reach its
+    largest difference). Kept exactly: small tensors, and what the origin lacks or has in another shape.
     """
     from safetensors.numpy import save
 
