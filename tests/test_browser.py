@@ -228,6 +228,25 @@ def test_the_first_visitor_may_come_by_a_deep_link(visitor: Visitor):
     assert visitor.page.get_by_text("sample data, not GLUE").count()
 
 
+def test_a_first_visit_is_light(browser, server: str):
+    """Three megabytes of scripts as they lie on disk, or a chart library that nothing on the first screen
+    needs, is what a room of thirty waits for.
+    """
+    newcomer = Visitor(browser, server)
+    log, names, over_http, over_socket = newcomer.page.context.new_cdp_session(newcomer.page), [], [], []
+    log.on("Network.requestWillBeSent", lambda told: names.append(told["request"]["url"]))
+    log.on("Network.loadingFinished", lambda told: over_http.append(told["encodedDataLength"]))
+    newcomer.page.on(
+        "websocket", lambda socket: socket.on("framereceived", lambda data: over_socket.append(len(data)))
+    )
+    log.send("Network.enable")
+    newcomer.open("/").picture()
+    assert sum(over_http) <= 1_600_000 and sum(over_http) + sum(over_socket) <= 4_000_000
+    assert len([name for name in names if name.startswith(server)]) <= 110
+    assert not [name for name in names if re.search("plotly|arrow|pandas|deckgl", name, re.IGNORECASE)]
+    assert not newcomer.faults
+
+
 def test_arrow_keys_scrub_through_training(visitor: Visitor, runs: Path):
     """Without it the keys, the map and the link could drift apart."""
     visitor.open("/attention?run=cola-soft&preset=negation&layer=1&head=1&step=8")

@@ -43,7 +43,7 @@ class Picture {
   }
 }
 
-export default function ({ data, parentElement, setStateValue }) {
+export default function ({ data: [data], parentElement, setStateValue }) {
   if (!pictures.has(parentElement)) pictures.set(parentElement, new Picture(parentElement, data))
   const picture = pictures.get(parentElement), turn = (picture.turn ?? 0) + 1
   picture.turn = turn

@@ -64,7 +64,7 @@ def picture(
     with st.container(gap=None):
         _picture()(
             key=key,
-            data=data,
+            data=[data],  # Streamlit searches a dict for data frames, and imports pandas for it
             on_look_change=lambda: _heard(key, memory, on_look),
         )
         for number, packed in enumerate(packs[:MOST_PACKS]):

@@ -1,0 +1,65 @@
+"""What kdviz asks of Streamlit's server: its scripts compressed, and the first picture made ready while the
+first browser still loads them.
+"""
+
+import importlib
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.middleware import Middleware
+
+from kdviz.ui.frame.compressed import KeptCompressed
+
+SWITCH_SECONDS = 0.0005
+"""How long the thread that prepares may hold up the one that serves: the first browser asks for some hundred
+files meanwhile, and would wait the interpreter's usual 5 ms for each.
+"""
+FIRST_PAGE = ("kdviz.ui.present.stage", "kdviz.ui.start.parts")
+log = logging.getLogger("kdviz")
+
+
+def settings() -> dict:
+    """The arguments of Streamlit's `App` besides its script."""
+    return {"middleware": [Middleware(KeptCompressed)], "lifespan": _lifespan}
+
+
+@asynccontextmanager
+async def _lifespan(_app: object) -> AsyncIterator[dict]:
+    threading.Thread(target=prepare, name="kdviz-prepare", daemon=True).start()
+    yield {}
+
+
+def prepare() -> None:
+    """Import what the first page needs and read its picture from the store. Never calls streamlit; a fault
+    here is left to the page, which says it to the visitor.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        _first_picture()
+    except Exception as error:
+        log.info("the first page was not prepared ahead: %s", error)
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def _first_picture() -> None:
+    for name in FIRST_PAGE:
+        importlib.import_module(name)
+    from kdviz.explorer.source import preset_pack
+    from kdviz.explorer.telling import students_of, telling_probe
+    from kdviz.ui.frame.store import default_run, store, watchable
+
+    runs = watchable(store().runs())
+    if not runs:
+        return
+    run = default_run(runs, prefer_demo=True)
+    students = students_of(run, runs)
+    asked = telling_probe(students)
+    for student in students:
+        probe = next((probe for probe in student.probes if probe.id == asked), None)
+        if probe is not None:
+            preset_pack(student, probe)
