@@ -28,19 +28,20 @@ def test_kills_lose_nothing():
     assert figures["kills"] == 4 and not figures["faults"]
 
 
-def test_viewers_see_a_run_without_exception():
+@pytest.mark.parametrize("more", [(), ("--shown-by", "2")], ids=["one server", "servers that only show"])
+def test_viewers_see_a_run_without_exception(more: tuple[str, ...]):
     """The protocol between page and viewers is Streamlit's; an upgrade that changes the live view shows
-    here.
+    here. Servers beside the one that trains read its files while they are written.
     """
-    figures = figures_of(
-        str(HERE / "viewers.py"),
-        "--viewers",
-        "4",
-        "--seconds",
-        "12",
-        "--alone-seconds",
-        "3",
-        "--calm-seconds",
-        "1",
-    )
-    assert figures["exceptions"] == 0 and figures["reruns"] > 4 and figures["state"] == "running"
+    sizes = {
+        "viewers": 6,
+        "clickers": 2,
+        "click-every": 2,
+        "seconds": 14,
+        "alone-seconds": 3,
+        "calm-seconds": 1,
+    }
+    flags = [text for name, value in sizes.items() for text in (f"--{name}", str(value))]
+    figures = figures_of(str(HERE / "viewers.py"), *flags, *more)
+    assert figures["exceptions"] == 0 and figures["state"] == "running"
+    assert figures["reruns"] > 4 and figures["clicks"] > 4

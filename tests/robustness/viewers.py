@@ -1,14 +1,19 @@
-"""Thirty viewers watch a live run: real WebSocket clients of the real server on this machine, speaking
-Streamlit's protocol.
+"""Viewers of a live run, and some who click: real WebSocket clients of the real server on this machine,
+speaking Streamlit's protocol.
 
     python tests/robustness/viewers.py --viewers 30 --seconds 180
+    python tests/robustness/viewers.py --viewers 200 --clickers 50 --click-every 5 --teacher minilm-l6
+    python tests/robustness/viewers.py --viewers 200 --clickers 50 --shown-by 2     # servers that only show
 
 Each viewer opens the Distil page as a browser would and sends the reruns that the page's fragments ask for,
-at their pace. Measured: how long until every page stood, how long reruns took, the server's memory before,
-during and after, and how much slower the run went with viewers than without (alone before and after them,
-since a machine's pace drifts). The run trains in the server's own queue, started over the same protocol by a
-client that presses Start; its teacher is a tiny one made here, or `--teacher`. Prints one JSON line; exit
-status 1 where a page showed an exception.
+at their pace. Of them, `--clickers` look at the maps of the stored demo instead and choose another layer,
+head or sentence every `--click-every` seconds. Measured: how long until every page stood, how long refreshes
+and clicks took, the server's memory before, during and after, its processor time, and how much slower the run
+went with viewers than without (alone before and after them, since a machine's pace drifts). The run trains in
+the server's own queue, started over the same protocol by a client that presses Start; its teacher is a tiny
+one made here, or `--teacher`. With `--shown-by N` the viewers are spread over N more servers over the same
+runs folder, which may only show (KDVIZ_READ_ONLY=1). Prints one JSON line; exit status 1 where a page showed
+an exception.
 """
 
 import argparse
@@ -34,7 +39,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402
 from tiny import make_teacher  # noqa: E402
 from websockets.asyncio.client import connect  # noqa: E402
 
-from kdviz.runs.reader import Store  # noqa: E402
+from kdviz.runs.reader import DEMO_RUNS, Store  # noqa: E402
 
 
 class Viewer:
@@ -67,6 +72,21 @@ class Viewer:
                 await self._rerun(fragment=name)
                 self.rerun_seconds.append(time.monotonic() - begin_rerun)
 
+    async def click(self, until: float, every_seconds: float, links: list[str], wait_seconds: float) -> None:
+        """Open the page, and go to another of `links` (query strings) every so often until then."""
+        await asyncio.sleep(wait_seconds)
+        begin = time.monotonic()
+        async with connect(self._url, subprotocols=["streamlit"], max_size=None) as self._socket:
+            await self._rerun(query=links[0])
+            self.ready_seconds = time.monotonic() - begin
+            number = 0
+            while time.monotonic() + every_seconds < until:
+                await asyncio.sleep(every_seconds)
+                number += 1
+                begin = time.monotonic()
+                await self._rerun(query=links[number % len(links)])
+                self.rerun_seconds.append(time.monotonic() - begin)
+
     async def press(self, label: str, settings: dict) -> None:
         """Open the page with these settings and press the button of that label."""
         async with connect(self._url, subprotocols=["streamlit"], max_size=None) as self._socket:
@@ -79,11 +99,11 @@ class Viewer:
             button = next(name for name, shown in self.elements.items() if shown == label)
             await self._rerun(states=[*states, (button, True)])
 
-    async def _rerun(self, fragment: str = "", states: list = ()) -> None:
+    async def _rerun(self, fragment: str = "", states: list = (), query: str = "") -> None:
         message = BackMsg()
         asked = message.rerun_script
         asked.page_name, asked.fragment_id, asked.is_auto_rerun = self._page, fragment, bool(fragment)
-        asked.page_script_hash = self._hash
+        asked.page_script_hash, asked.query_string = self._hash, query
         for widget, value in states:
             state = asked.widget_states.widgets.add(id=widget)
             if isinstance(value, bool):
@@ -147,7 +167,7 @@ class Server:
             "--server.port",
             str(self.port),
         ]
-        self.log = open(runs_dir.parent / "server.log", "w")  # noqa: SIM115
+        self.log = open(runs_dir.parent / "server.log", "a")  # noqa: SIM115
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self.log, stderr=self.log)
         for _ in range(480):
             try:
@@ -186,7 +206,10 @@ def steps_per_second(run, seconds: float) -> float:
     return ((run.status.get("step") or 0) - first) / (time.monotonic() - begin)
 
 
-async def measure(server: Server, runs_dir: Path, asked: argparse.Namespace, teacher: str) -> dict:
+async def measure(
+    server: Server, shown_by: list[Server], runs_dir: Path, asked: argparse.Namespace, teacher: str
+) -> dict:
+    """The figures. `server` trains; `shown_by` serve the viewers, or `server` does where there are none."""
     settings = {
         "distil.teacher": teacher,
         "distil.source": "sample data, not GLUE",
@@ -207,36 +230,74 @@ async def measure(server: Server, runs_dir: Path, asked: argparse.Namespace, tea
             f"the run did not get going: {[(run.id, run.state, run.status) for run in store.runs()]}"
         )
     pace_before = await asyncio.to_thread(steps_per_second, runs[0], asked.alone_seconds)
-    before = server.memory_mb
-    viewers, until = (
-        [Viewer(server.port, "distil") for _ in range(asked.viewers)],
-        time.monotonic() + asked.seconds,
+    showing = shown_by or [server]
+    before, used = memory_of(showing), sum(each.cpu_seconds for each in showing)
+    until = time.monotonic() + asked.seconds
+    homes = [showing[number % len(showing)].port for number in range(asked.viewers)]
+    clickers = [Viewer(port, "attention") for port in homes[: asked.clickers]]
+    viewers = [Viewer(port, "distil") for port in homes[asked.clickers :]]
+    links, begin = demo_links(), time.monotonic()
+    watching = asyncio.gather(
+        *(viewer.watch(until) for viewer in viewers),
+        *(
+            clicker.click(
+                until, asked.click_every, links[number:] + links[:number], asked.click_every * share
+            )
+            for number, clicker in enumerate(clickers)
+            for share in [number / len(clickers)]
+        ),
     )
-    watching = asyncio.gather(*(viewer.watch(until) for viewer in viewers))
     await asyncio.sleep(min(20, asked.seconds / 3))
     watched_pace = await asyncio.to_thread(steps_per_second, runs[0], asked.seconds / 2)
-    during = server.memory_mb
+    during = memory_of(showing)
     await watching
+    used = (sum(each.cpu_seconds for each in showing) - used) / (time.monotonic() - begin)
     await asyncio.sleep(asked.calm_seconds)
     alone_pace = (pace_before + await asyncio.to_thread(steps_per_second, runs[0], asked.alone_seconds)) / 2
-    reruns = sorted(seconds for viewer in viewers for seconds in viewer.rerun_seconds)
+    everyone = viewers + clickers
     return {
         "viewers": asked.viewers,
+        "clickers": asked.clickers,
+        "servers_that_show": len(showing),
         "seconds": asked.seconds,
-        "all_ready_seconds": round(max(viewer.ready_seconds for viewer in viewers), 2),
-        "reruns": len(reruns),
-        "rerun_median_seconds": round(statistics.median(reruns), 3) if reruns else None,
-        "rerun_p95_seconds": round(reruns[int(0.95 * (len(reruns) - 1))], 3) if reruns else None,
+        "all_ready_seconds": round(max(viewer.ready_seconds for viewer in everyone), 2),
+        **summary("rerun", [seconds for viewer in viewers for seconds in viewer.rerun_seconds]),
+        **summary("click", [seconds for clicker in clickers for seconds in clicker.rerun_seconds]),
         "memory_before_mb": round(before),
         "memory_during_mb": round(during),
-        "memory_after_mb": round(server.memory_mb),
+        "memory_after_mb": round(memory_of(showing)),
+        "processor_share": round(used, 2),
         "steps_per_second_alone": round(alone_pace, 2),
         "steps_per_second_watched": round(watched_pace, 2),
         "slowed_share": round(1 - watched_pace / alone_pace, 3) if alone_pace else None,
-        "received_mb": round(sum(viewer.received_bytes for viewer in viewers) / 1e6, 1),
-        "exceptions": sum(viewer.exceptions for viewer in viewers),
+        "received_mb": round(sum(viewer.received_bytes for viewer in everyone) / 1e6, 1),
+        "exceptions": sum(viewer.exceptions for viewer in everyone),
         "state": runs[0].state,
     }
+
+
+def summary(name: str, seconds: list[float]) -> dict:
+    """How many there were; their median and the 95th percentile in seconds, None where there were none."""
+    seconds = sorted(seconds)
+    return {
+        f"{name}s": len(seconds),
+        f"{name}_median_seconds": round(statistics.median(seconds), 3) if seconds else None,
+        f"{name}_p95_seconds": round(seconds[int(0.95 * (len(seconds) - 1))], 3) if seconds else None,
+    }
+
+
+def memory_of(servers: list[Server]) -> float:
+    return sum(server.memory_mb for server in servers)
+
+
+def demo_links() -> list[str]:
+    """Links to maps of the stored demo: layers, heads and sentences of one run."""
+    run = Store(DEMO_RUNS).runs()[0]
+    return [
+        f"run={run.id}&preset={probe.id}&layer={pair + 1}&head={1 + (pair + number) % 3}"
+        for number, probe in enumerate(run.probes[:4])
+        for pair in range(len(run.pairs))
+    ]
 
 
 def main() -> int:
@@ -247,6 +308,11 @@ def main() -> int:
         "--teacher", help="checkpoint of the run that is watched, such as minilm-l6 (default: a tiny one)"
     )
     parser.add_argument("--viewers", type=int, default=30)
+    parser.add_argument(
+        "--clickers", type=int, default=0, help="how many of the viewers look at maps and click"
+    )
+    parser.add_argument("--click-every", type=float, default=5.0, help="seconds between two clicks of one")
+    parser.add_argument("--shown-by", type=int, default=0, help="servers beside the one that trains")
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--alone-seconds", type=float, default=20)
     parser.add_argument("--calm-seconds", type=float, default=5)
@@ -256,11 +322,13 @@ def main() -> int:
         runs_dir = Path(work) / "runs"
         runs_dir.mkdir()
         server = Server(runs_dir)
+        shown_by = [Server(runs_dir, KDVIZ_READ_ONLY="1") for _ in range(asked.shown_by)]
         try:
-            figures = asyncio.run(measure(server, runs_dir, asked, teacher))
+            figures = asyncio.run(measure(server, shown_by, runs_dir, asked, teacher))
         finally:
-            server.end()
-            server.log.close()
+            for each in (server, *shown_by):
+                each.end()
+                each.log.close()
             print(Path(work, "server.log").read_text()[-1500:], file=sys.stderr)
     print(json.dumps(figures))
     return bool(figures["exceptions"] or figures["state"] not in ("running", "finished"))

@@ -11,6 +11,7 @@ from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.figures.curves import RunCurves, layer_curves, loss_curves
 from kdviz.figures.diagram import matching_diagram
+from kdviz.jobs.audience import audience, is_another
 from kdviz.jobs.permissions import owns
 from kdviz.jobs.queue import one_line, shared
 from kdviz.paths import runs_folder
@@ -39,6 +40,7 @@ from kdviz.ui.frame.narrow import for_phone, panels_of
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import short_name, store, task_title
 from kdviz.ui.frame.words import WORDS, metric_title, primary_metric
+from kdviz.ui.present.wire import window_id
 
 OWNER_SECONDS, VIEWER_SECONDS, IDLE_SECONDS, BOARD_SECONDS = 1.0, 2.0, 5.0, 0.5
 MOST_NAMED, LINES_PER_DRAWING = 3, 10
@@ -80,10 +82,19 @@ def live_section() -> None:
             f"{plain(gone)}.",
             icon=":material/error:",
         )
-    pace = IDLE_SECONDS
-    if any(row.is_active for row in now.rows):
-        pace = OWNER_SECONDS if row and owns(room.visitor(), row.run.config) else VIEWER_SECONDS
-    st.fragment(_refresh, run_every=pace)(now.signature, row.run.id if row else None)
+    pace = _pace(now, row)
+    st.fragment(_refresh, run_every=pace)(now.signature, row.run.id if row else None, pace)
+
+
+def _pace(now: Board, row: Row | None) -> float:
+    """Seconds between two looks of this window: its owner sees every second, and the larger the room, the
+    less often the others do.
+    """
+    if not any(each.is_active for each in now.rows):
+        return audience.pace(IDLE_SECONDS)
+    if row and owns(room.visitor(), row.run.config):
+        return OWNER_SECONDS
+    return audience.pace(VIEWER_SECONDS)
 
 
 def watch(run_id: str) -> None:
@@ -91,11 +102,12 @@ def watch(run_id: str) -> None:
     st.session_state[_WATCHED] = run_id
 
 
-def _refresh(signature: tuple, run_id: str | None) -> None:
+def _refresh(signature: tuple, run_id: str | None, pace: float) -> None:
     now = board()
-    if now.signature != signature or _REFUSAL in st.session_state:
-        st.rerun()
     row = now.row(run_id)
+    audience.seen(window_id(), pace)
+    if now.signature != signature or _REFUSAL in st.session_state or is_another(_pace(now, row), pace):
+        st.rerun()
     if row is not None:
         group = group_of(row, now.rows)
         with guarded("The live view"):
