@@ -34,13 +34,13 @@ from kdviz.ui.distil.together import group_head, group_links, group_numbers, gro
 from kdviz.ui.distil.words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame import state
+from kdviz.ui.frame.compat import window_id
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import chart, is_dark, plain
 from kdviz.ui.frame.narrow import for_phone, panels_of
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import short_name, store, task_title
 from kdviz.ui.frame.words import WORDS, metric_title, primary_metric
-from kdviz.ui.present.wire import window_id
 
 OWNER_SECONDS, VIEWER_SECONDS, IDLE_SECONDS, BOARD_SECONDS = 1.0, 2.0, 5.0, 0.5
 MOST_NAMED, LINES_PER_DRAWING = 3, 10

@@ -1,6 +1,5 @@
 """The parts of the Start page."""
 
-import pandas as pd
 import streamlit as st
 
 from kdviz.analysis.apart import apart
@@ -24,6 +23,9 @@ from kdviz.ui.frame.state import change, replace_view
 from kdviz.ui.frame.store import task_title
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS, decimals, metric_title, metric_words, primary_metric
+
+
+UNBROKEN = "\u00a0"
 
 
 def title(has_runs: bool) -> None:
@@ -148,26 +150,23 @@ def result(scene: Scene) -> None:
 
 
 def _scores(scene: Scene, rows: list, metric: str) -> None:
+    """A table in Markdown: Streamlit's own would bring the first visitor another megabyte of scripts, and the
+    server pandas.
+    """
     teacher = scene.run.evals[-1].get("teacher_metrics", {}).get(metric) if scene.run.evals else None
-    lines = [] if teacher is None else [{"model": "teacher", "score": f"{teacher:.2f}", "kl": ""}]
+    title = metric_title(metric)
+    lines = [f"| Model | {title} | Attention KL |", "|:---|:---|---:|"]
+    if teacher is not None:
+        lines.append(f"| teacher | {teacher:.2f} | |")
     lines += [
-        {
-            "model": words_of(row.strategy),
-            "score": score_text(row),
-            "kl": decimals(row.attention_kl, 2),
-        }
+        f"| {words_of(row.strategy).replace(' ', UNBROKEN)} | {score_text(row)} | {decimals(row.attention_kl, 2)} |"
         for row in rows
     ]
-    if not lines:
+    if len(lines) == 2:
         return
-    st.dataframe(
-        pd.DataFrame(lines),
-        hide_index=True,
-        height="content",
-        column_config={
-            "model": st.column_config.TextColumn("Model", help=WORDS["strategy"]),
-            "score": st.column_config.TextColumn(metric_title(metric), help=metric_words(metric)),
-            "kl": st.column_config.TextColumn("Attention KL", help=WORDS["kl"]),
-        },
+    explained = {"Model": WORDS["strategy"], title: metric_words(metric), "Attention KL": WORDS["kl"]}
+    st.markdown("\n".join(lines))
+    st.caption(
+        spread_text(rows) + ". KL: nats, mean of layers",
+        help="\n\n".join(f"**{name}.** {words}" for name, words in explained.items()),
     )
-    st.caption(spread_text(rows) + ". KL: nats, mean of layers")
