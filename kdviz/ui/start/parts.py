@@ -24,7 +24,6 @@ from kdviz.ui.frame.store import task_title
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS, decimals, metric_title, metric_words, primary_metric
 
-
 UNBROKEN = "\u00a0"
 
 
@@ -158,10 +157,9 @@ def _scores(scene: Scene, rows: list, metric: str) -> None:
     lines = [f"| Model | {title} | Attention KL |", "|:---|:---|---:|"]
     if teacher is not None:
         lines.append(f"| teacher | {teacher:.2f} | |")
-    lines += [
-        f"| {words_of(row.strategy).replace(' ', UNBROKEN)} | {score_text(row)} | {decimals(row.attention_kl, 2)} |"
-        for row in rows
-    ]
+    for row in rows:
+        name = words_of(row.strategy).replace(" ", UNBROKEN)
+        lines.append(f"| {name} | {score_text(row)} | {decimals(row.attention_kl, 2)} |")
     if len(lines) == 2:
         return
     explained = {"Model": WORDS["strategy"], title: metric_words(metric), "Attention KL": WORDS["kl"]}
