@@ -245,7 +245,7 @@ def test_all_five_strategies_are_one_button_and_end_in_the_comparison(
     folders = [path for path in (tmp_path / "runs").iterdir() if (path / "config.json").exists()]
     runs = {run.strategy: run for run in map(Run, folders)}
     assert set(runs) == {"hard", "soft", "all", "pid", "sid"} and len(folders) == 5
-    assert "5 strategies on one teacher" in said(app) and "| `sid` |" in said(app)
+    assert "5 strategies on one teacher" in said(app) and "| stacked |" in said(app)
     until(lambda: all(run.state == "finished" for run in runs.values()), 120)
     time.sleep(0.6)
     app.run()
