@@ -57,10 +57,10 @@ def _shipped() -> list[Study]:
 
 
 def entries() -> list[Entry]:
-    """Kept results first, then what was started here, then the shipped ones in the paper's order."""
+    """Kept results first, then what was started here, then the shipped ones; the paper's table leads."""
     kept = [
         Entry(key=f"kept:{name}", title=stored.table.title, size=stored.table.size, stored=stored)
-        for name, stored in _kept().items()
+        for name, stored in sorted(_kept().items(), key=lambda item: not item[0].startswith("paper-table"))
     ]
     started = [study for study in started_studies(runs_folder()) if not isinstance(study, Unusable)]
     mine = [

@@ -83,7 +83,9 @@ def _frame(lines: list[dict], table: Table, metrics: tuple[str, ...], telling: l
     there = {name for line in lines for name in line}
     frame = pd.DataFrame(lines)[[name for name in ("student", *telling, "seeds", *parts) if name in there]]
     texts = [name for name in frame.columns if name.endswith((" interval", " paper"))]
-    return frame.fillna(dict.fromkeys(texts, ""))
+    frame = frame.fillna(dict.fromkeys(texts, ""))
+    empty = [name for name in texts if name.endswith(" interval") and not frame[name].any()]
+    return frame.drop(columns=empty)  # of one seed there is no interval
 
 
 def _line(table: Table, row: Row, metrics: tuple[str, ...], best: dict, telling: list[str]) -> dict:
@@ -129,7 +131,7 @@ def _columns(frame: pd.DataFrame, table: Table) -> dict:
     titles = {**METRIC_TITLES, **COLUMNS}
     marks = "; ".join(f"{mark}: {meaning}" for mark, meaning in paper.MARKS.items())
     found = {
-        "student": st.column_config.TextColumn("Student", pinned=True, width="medium"),
+        "student": st.column_config.TextColumn("Student", pinned=True, width=270),
         "seeds": st.column_config.NumberColumn("Seeds", width="small"),
     }
     for name in frame.columns:
