@@ -19,7 +19,7 @@ from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.picture import changes_of, look_of, picture
 from kdviz.ui.frame.scores import by_strategy, score_text, spread_text, verdict
 from kdviz.ui.frame.shell import has_page, page_path
-from kdviz.ui.frame.state import change, replace_view
+from kdviz.ui.frame.state import change, mode, replace_view
 from kdviz.ui.frame.store import task_title
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS, decimals, metric_title, metric_words, primary_metric
@@ -138,7 +138,8 @@ def result(scene: Scene) -> None:
     """What the scores of these runs say, and the scores; where a run is missing for that, how to get it."""
     metric = primary_metric(scene.run)
     rows = by_strategy(comparable(scene.run, scene.runs), metric)
-    words, numbers = st.columns([3, 2], gap="large")
+    beside_text = mode() == "learn"  # half the window is left: a table beside words would be cut
+    words, numbers = [st.container(), st.container()] if beside_text else st.columns([3, 2], gap="large")
     with words:
         if said := verdict(rows, metric):
             st.markdown(said)
