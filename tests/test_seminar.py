@@ -71,6 +71,23 @@ def test_every_step_stands(at: int):
     assert not [text for text in texts(app).split("\n") if "not recorded" in text]
 
 
+def test_the_scores_stand_beside_the_papers():
+    """A room asks "and in the paper?": a number that is merely recalled must not be the answer."""
+    at = next(place for place, step in enumerate(LECTURE.steps, start=1) if step.numbers == "scores")
+    said = texts(open_app(present="the-paper", at=str(at)))
+    rows = {line.split("|")[1].strip(): line for line in said.split("\n") if line.startswith("|")}
+    assert "| `sid` | 0.461 C | – | 0.824 A | 0.646 A |" in said and "BERT-base" in said
+    assert "0.421" not in said and "0.602" not in said and rows["teacher"].count("–") == 1
+
+
+def test_the_report_of_what_is_compared_is_one_button():
+    """Two files of one run each cannot be laid side by side at home."""
+    for page, wanted in (({}, "both"), ({"with": "demo-cola-sid-3l-s0,demo-cola-hard-3l-s0"}, "3")):
+        app = open_app(run="demo-cola-all-3l-s0", **page)
+        labels = [button.label for button in app.get("download_button")]
+        assert labels[0] == f"Report of {wanted} runs" and "Report" in labels
+
+
 def test_a_link_of_a_step_opens_the_same_view_again():
     """What is sent to a friend after the lecture must be what was on the wall, changed controls included."""
     app = open_app(present="the-paper", at="5")

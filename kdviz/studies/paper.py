@@ -74,6 +74,16 @@ TABLE: dict[str, dict[tuple[str, str], Printed]] = {
     ),
 }
 
+ROW_OF = {
+    "hard": "no distillation",
+    "soft": "soft",
+    "all": "soft + kl + cos",
+    "pid": "progressive",
+    "sid": "stacked",
+}
+"""The row of each strategy with its default terms."""
+METRICS = {"cola": "matthews", "qqp": "accuracy", "mrpc": "accuracy", "rte": "accuracy"}
+
 
 def printed(row: str | None, task: str, metric: str) -> Printed | None:
     """The paper's number of a row, task and metric; None where there is none that may be shown."""

@@ -17,11 +17,12 @@ __all__ = ["chart", "charts", "heading", "is_dark", "plain"]
 CHART = {
     "displaylogo": False,
     "modeBarButtons": [["toImage"]],
-    "toImageButtonOptions": {"format": "svg", "scale": 1},
     "displayModeBar": "hover",
     "responsive": True,
 }
-"""A figure's own button, seen where the mouse is over it, saves it as SVG: sharp at any size in print."""
+FORMATS = {"svg": "SVG, sharp at any size", "png": "PNG, three times the screen's size"}
+"""What a figure's own button, seen where the mouse is over it, saves the figure as: both good for print."""
+FORMAT_KEY = "kdviz.figures"
 
 
 def is_dark() -> bool:
@@ -41,7 +42,10 @@ def chart(
     `on_click` gets the points that were clicked. It runs as a callback, before the page is made anew, so that
     what it changes is already in what the page shows.
     """
-    options = {"theme": None, "key": key, "config": CHART, "alt": name, "width": "stretch"}
+    saved_as = st.session_state.get(FORMAT_KEY) or next(iter(FORMATS))
+    saving = {"format": saved_as, "scale": 3 if saved_as == "png" else 1, "filename": f"kdviz-{key}"}
+    config = CHART | {"toImageButtonOptions": saving}
+    options = {"theme": None, "key": key, "config": config, "alt": name, "width": "stretch"}
     if height:
         options["height"] = height
     if is_narrow():

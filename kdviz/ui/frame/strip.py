@@ -185,7 +185,7 @@ def _draw(
                 for entry in unreadable:
                     st.caption(f"{plain(entry.id)} cannot be read: {plain(entry.reason)}.")
         with st.popover("Share", icon=":material/ios_share:", help="Link, presenting, report, numbers"):
-            share(scene.run, scene.view)
+            share(scene.run, scene.view, scene.runs)
 
 
 def _other_run(scene: Scene, run_id: str) -> dict:

@@ -1,25 +1,28 @@
 """What can be taken away from a view: its link, the report, the numbers; and presenting it."""
 
 import io
+from collections.abc import Sequence
 from functools import lru_cache
 
 import segno
 import streamlit as st
 
+from kdviz.explorer.telling import students_of
 from kdviz.runs.reader import Run
 from kdviz.share.roles import completed
 from kdviz.share.tables import curves_csv, predictions_csv
 from kdviz.share.view import View
 from kdviz.ui.frame import state
 from kdviz.ui.frame.guard import guarded
+from kdviz.ui.frame.look import FORMAT_KEY, FORMATS
 from kdviz.ui.frame.shell import page_name
 
 LONGEST_QR_CHARACTERS = 1200
 """What a phone's camera still reads from a screen."""
 
 
-def share(run: Run, view: View) -> None:
-    """The content of the Share box."""
+def share(run: Run, view: View, runs: Sequence[Run]) -> None:
+    """The content of the Share box; `runs`: all there are, the ones compared with among them."""
     link = state.full_link(completed(view, run))
     st.markdown("**Link** to exactly this view")
     st.code(link, language=None, wrap_lines=True)
@@ -37,10 +40,42 @@ def share(run: Run, view: View) -> None:
         )
     st.markdown("**Take home**")
     with guarded("The report"), st.container(horizontal=True):
-        _downloads(run)
+        _downloads(run, compared_with(run, view, runs))
+    st.segmented_control(
+        "Figures are saved as",
+        list(FORMATS),
+        default=next(iter(FORMATS)),
+        required=True,
+        format_func=FORMATS.__getitem__,
+        key=FORMAT_KEY,
+        persist_state="session",
+        help="By the camera above a figure, seen while the mouse is over it.",
+    )
 
 
-def _downloads(run: Run) -> None:
+def compared_with(run: Run, view: View, runs: Sequence[Run]) -> list[Run]:
+    """The runs that a report of what is looked at holds beside `run`: those of the view; where it names none,
+    the student that answers alike and looks elsewhere.
+    """
+    if view.others is None:
+        found = students_of(run, runs)
+    else:
+        found = [other for name in view.others for other in runs if other.id == name]
+    return [other for other in found if other.id != run.id and other.task == run.task and other.evals]
+
+
+def _downloads(run: Run, others: Sequence[Run]) -> None:
+    if run.evals and others:
+        st.download_button(
+            f"Report of {'both' if len(others) == 1 else len(others) + 1} runs",
+            data=lambda: _report(run, *others),
+            file_name=f"{run.id}-and-{others[0].id}.html",
+            mime="text/html",
+            key="kdviz.report.several",
+            icon=":material/compare:",
+            help=f"With {', '.join(other.id for other in others)} beside it, in one HTML file that still moves.",
+            on_click="ignore",
+        )
     if run.evals:
         st.download_button(
             "Report",
@@ -73,10 +108,10 @@ def _downloads(run: Run) -> None:
         )
 
 
-def _report(run: Run) -> str:
+def _report(*runs: Run) -> str:
     from kdviz.share.report import report
 
-    return report(run)
+    return report(*runs)
 
 
 def _present(page: str) -> None:

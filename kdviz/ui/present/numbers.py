@@ -10,6 +10,8 @@ from kdviz.analysis.comparable import comparable
 from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.share.view import View
+from kdviz.studies import paper
+from kdviz.tasks import TASKS
 from kdviz.text import plain
 from kdviz.ui.frame.words import count, decimals, in_words, metric_title, primary_metric
 
@@ -142,7 +144,7 @@ def _scores(run: Run, view: View, runs: list[Run]) -> None:
     last = family[0].evals[-1]
     rows = [f"| | {metric_title(metric)} | KL |", "|---|---|--:|"]
     rows.append(f"| teacher | {decimals(last.get('teacher_metrics', {}).get(metric))} | |")
-    for each in sorted(family, key=lambda one: list(TERMS_OF).index(one.strategy)):
+    for each in sorted(family, key=lambda one: list(paper.ROW_OF).index(one.strategy)):
         line = each.evals[-1]
         low, high = (line.get("intervals", {}).get(metric) or (None, None))[:2]
         kl = [value for value in line["mismatch"]["attention_kl"] if value is not None]
@@ -156,9 +158,26 @@ def _scores(run: Run, view: View, runs: list[Run]) -> None:
         f"n = {count(last.get('n', 0))} evaluation examples, one seed; brackets: 95 % bootstrap interval; "
         "KL in nats."
     )
+    with st.expander("The paper's own numbers"):
+        _paper()
 
 
-TERMS_OF = ("hard", "soft", "all", "pid", "sid")
+def _paper() -> None:
+    """The paper's scores by strategy and task, as far as they are known for sure, with their marks."""
+    names = [f"{TASKS[task].title} {metric_title(metric)}" for task, metric in paper.METRICS.items()]
+    rows = ["| | " + " | ".join(names) + " |", "|---|" + "--:|" * len(names)]
+    for title, row in {
+        "teacher": paper.TEACHER,
+        **{f"`{name}`": row for name, row in paper.ROW_OF.items()},
+    }.items():
+        found = [paper.printed(row, task, metric) for task, metric in paper.METRICS.items()]
+        cells = ["–" if number is None else f"{number.value:.3f} {number.mark}" for number in found]
+        rows.append(f"| {title} | " + " | ".join(cells) + " |")
+    st.markdown("\n".join(rows))
+    marks = "; ".join(f"{mark}: {meaning}" for mark, meaning in paper.MARKS.items())
+    st.caption(f"{paper.SETUP}. {marks}; –: not known for sure.")
+
+
 _KINDS: dict[str, Callable[[Run, View, list[Run]], None]] = {
     "losses": _losses,
     "row": _row,
