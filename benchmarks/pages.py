@@ -13,7 +13,8 @@ training, the same again, the presets, all heads at a glance, and an own sentenc
 A change counts from the browser's own event of the click or key to the end of the first animation frame in
 which the picture, or the figures on the page, show other data. `received_bytes` is what came over the socket
 for it. `--before` measures layer, head and moment of another checkout, whose Attention page is made of
-plotly, on the same machine in the same run. Medians, lowest and highest, in milliseconds.
+plotly, on the same machine in the same run. Then the picture alone, with 24 and 64 tokens × 12 pairs × 12
+heads (drawing.py), idle and while a run trains. Medians and 95th percentiles, in milliseconds.
 """
 
 import argparse
@@ -30,11 +31,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from drawing import drawing, quantiles, training
 from playwright.sync_api import Browser, Page, sync_playwright
 from startup import ROOT, free_port, wait_until_open
 
+sys.path.insert(0, str(ROOT))
+from kdviz.ui.frame.store import DEMO_RUNS, Store, default_run
+
 PATIENCE_MS, CHANGE_PATIENCE_MS = 240_000, 15_000
-DEMO = "/attention?run=demo-cola-all-3l-s0&layer=3"
+BEFORE = "/attention?run=demo-cola-all-3l-s0&layer=3"
+LENGTHS = (24, 64)
 WATCH = """() => {
     const seen = () => [...document.querySelectorAll('.js-plotly-plot')].map(chart => {
         let sum = chart.data.length
@@ -149,9 +155,8 @@ class Tab:
 def summary(changes: list[tuple[float, int]]) -> dict[str, float]:
     milliseconds = [change[0] for change in changes]
     return {
-        "median": round(statistics.median(milliseconds)),
-        "lowest": round(min(milliseconds)),
-        "highest": round(max(milliseconds)),
+        **quantiles(milliseconds),
+        "highest": round(max(milliseconds), 1),
         "n": len(milliseconds),
         "received_bytes": round(statistics.median(change[1] for change in changes)),
     }
@@ -232,15 +237,15 @@ def finish(tab: Tab, started: dict[str, float]) -> dict[str, float]:
     return started | {"finished_seconds": round(time.monotonic() - begin, 1)}
 
 
-def measure(browser: Browser, url: str, server: psutil.Process, repetitions: int) -> dict:
+def measure(browser: Browser, url: str, server: psutil.Process, repetitions: int, demo: str) -> dict:
     result: dict = {}
-    looking = Tab(browser, url, DEMO)
-    moves(looking, 1, DEMO)  # the first of each kind pays for what is loaded late
+    looking = Tab(browser, url, demo)
+    moves(looking, 1, demo)  # the first of each kind pays for what is loaded late
     distil = Tab(browser, url, "/distil")
     distil.page.wait_for_timeout(8000)  # a visitor reads; the background imports end
     started = start_run(distil)
     distil.page.get_by_text("Distilling").first.wait_for()
-    result["while_training"] = moves(looking, repetitions, DEMO)
+    result["while_training"] = moves(looking, repetitions, demo)
     result["default_run"] = finish(distil, started)
     result["default_run"]["peak_mebibytes"] = round(peak_mebibytes(server.pid))
     distil.rest()
@@ -248,15 +253,15 @@ def measure(browser: Browser, url: str, server: psutil.Process, repetitions: int
     distil.page.get_by_text("Distilling").first.wait_for()
     started["distilling_seconds"] = round(time.monotonic() - started["begin"], 2)
     result["second_run"] = finish(distil, started)
-    result["idle"] = moves(looking, repetitions, DEMO)
-    looking.open(DEMO)
+    result["idle"] = moves(looking, repetitions, demo)
+    looking.open(demo)
     result["idle"]["preset"] = summary(
         [
             looking.change(looking.option("Sentence", 1 + number % 4), WATCH_PICTURE)
             for number in range(repetitions)
         ]
     )
-    looking.open(DEMO.replace("/attention", "/layers"))
+    looking.open(demo.replace("/attention", "/layers"))
     result["idle"]["all_heads"] = summary(
         [looking.change(lambda: looking.page.get_by_text("All heads").click())]
     )
@@ -317,7 +322,7 @@ def main() -> None:
     )
     parser.add_argument("--repetitions", type=int, default=10)
     parser.add_argument("--before", type=Path, help="a checkout whose Attention page is made of plotly")
-    parser.add_argument("--only-moves", action="store_true", help="only the changes of the maps, idle")
+    parser.add_argument("--only-moves", action="store_true", help="only the changes of the maps")
     asked = parser.parse_args()
     result = {}
     with tempfile.TemporaryDirectory(prefix="kdviz-pages-") as runs, sync_playwright() as playwright:
@@ -326,12 +331,20 @@ def main() -> None:
         )
         if asked.before:
             with served(asked.before, runs) as (url, _):
-                result["before"] = plotly_moves(Tab(browser, url, DEMO), asked.repetitions, DEMO)
+                result["before"] = plotly_moves(Tab(browser, url, BEFORE), asked.repetitions, BEFORE)
         with served(ROOT, runs) as (url, pid):
+            demo = f"/attention?run={default_run(Store(DEMO_RUNS).runs()).id}"
             if asked.only_moves:
-                result["idle"] = moves(Tab(browser, url, DEMO), asked.repetitions, DEMO)
+                result["idle"] = moves(Tab(browser, url, demo), asked.repetitions, demo)
+                with training():
+                    result["while_training"] = moves(Tab(browser, url, demo), asked.repetitions, demo)
             else:
-                result |= measure(browser, url, psutil.Process(pid), asked.repetitions)
+                result |= measure(browser, url, psutil.Process(pid), asked.repetitions, demo)
+        result["drawing"] = {f"{length} tokens": drawing(browser, length) for length in LENGTHS}
+        with training():
+            result["drawing_while_training"] = {
+                f"{length} tokens": drawing(browser, length) for length in LENGTHS
+            }
         browser.close()
     print(json.dumps(result, indent=1))
 

@@ -9,25 +9,40 @@ from kdviz.ui.frame import state
 from kdviz.ui.frame.controls import panels
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import heading
-from kdviz.ui.frame.strip import strip
+from kdviz.ui.frame.strip import Scene, strip
 
 PARTS = {"maps": ("Explorer", explore), "bertviz": ("BertViz", bertviz)}
 
-scene = strip(moment=False)
-widths = [0.1, 3, 4] if state.mode() else [4, 1.5, 2]
-title, middle, right = st.columns(widths, vertical_alignment="center")
-with title:
-    heading("Where the teacher looks, and where the student does", "attention", "difference", "row_kl")
-with middle:
-    chosen = "bertviz" if scene.view.panel == "bertviz-model" else scene.view.panel
-    part = panels({name: words for name, (words, _) in PARTS.items()}, chosen)
-if part == "maps":
-    with right:
+
+def part_of(scene: Scene) -> str:
+    """The part in sight."""
+    return "bertviz" if str(scene.view.panel).startswith("bertviz") else "maps"
+
+
+def choose_part(scene: Scene) -> None:
+    """Which part, and what stands beside the run."""
+    panels({name: words for name, (words, _) in PARTS.items()}, part_of(scene))
+    if part_of(scene) == "maps":
         choose_beside(scene)
+
+
+is_presented = state.mode() == "present"  # on the wall the picture has the room, and the lecture the words
+scene = strip(moment=False, more=choose_part if is_presented else None)
+part = part_of(scene)
+if state.mode() == "":
+    title, choices = st.columns([4, 3.5], vertical_alignment="center")
+    with title:
+        heading("Where the teacher looks, and where the student does", "attention", "difference", "row_kl")
+    with choices, st.container(horizontal=True, vertical_alignment="center"):
+        choose_part(scene)
+elif not is_presented:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        choose_part(scene)
 if not sentence_inputs(scene):
     st.stop()
-with guarded("The sentence"):
-    describe(scene)
+if not is_presented:
+    with guarded("The sentence"):
+        describe(scene)
 words, draw = PARTS[part]
 with guarded("The maps of this sentence"):
     draw(scene)

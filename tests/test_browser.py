@@ -58,8 +58,8 @@ def server(runs: Path) -> Iterator[str]:
     yield from serve(runs)
 
 
-def serve(runs: Path) -> Iterator[str]:
-    """The address of a fresh server over these runs, ended afterwards."""
+def serve(runs: Path, **more: str) -> Iterator[str]:
+    """The address of a fresh server over these runs, ended afterwards; `more`: its further environment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -74,9 +74,8 @@ def serve(runs: Path) -> Iterator[str]:
         "--server.port",
         str(port),
     ]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("KDVIZ_")} | {
-        "KDVIZ_RUNS_DIR": str(runs)
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KDVIZ_")}
+    environment |= {"KDVIZ_RUNS_DIR": str(runs)} | more
     with open(runs.parent / "server.log", "w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
@@ -197,6 +196,18 @@ class Visitor:
                 const explorer = {EXPLORER}, {{ state, packs, drawn }} = explorer
                 const runs = packs.map(pack => pack.about.run)
                 return {{ ...state, step: packs[0].steps[state.moment], runs, drawn }}
+            }}"""
+        )
+
+    def figures(self) -> dict:
+        """Everything drawn, as numbers: the explorer's state, and the data of every chart."""
+        return self.page.evaluate(
+            f"""() => {{
+                const explorer = {EXPLORER}, charts = [...document.querySelectorAll('.js-plotly-plot')]
+                const {{ pair, head, moment, mode, hide, weak }} = explorer?.state ?? {{}}
+                const packs = explorer?.packs.map(each => each.id) ?? []
+                const drawn = charts.map(each => each.data.map(({{ name, x, y, z }}) => [name, x, y, z]))
+                return {{ at: [packs, pair, head, moment, mode, hide, weak], charts: JSON.stringify(drawn) }}
             }}"""
         )
 

@@ -147,8 +147,9 @@ function scale({ pen, x, y, width, size, look, limits, diverging }) {
   pen.rect(x, y, width, bar, { stroke: look.grid })
   const below = y + bar + size * 0.75, style = { size, colour: look.muted, font: look.font }
   if (!diverging) {
+    const most = decimals(limits.attention, 2)
     pen.text("0", x, below, style)
-    pen.text(`attention ${decimals(limits.attention, 2)}`, x + width, below, { ...style, anchor: "end" })
+    pen.text(fitting(pen, [`attention ${most}`, most], width - size, style), x + width, below, { ...style, anchor: "end" })
     return
   }
   const wide = width > 210

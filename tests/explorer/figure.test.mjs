@@ -68,6 +68,15 @@ test("every word is written, and the one looked at always is", () => {
   assert.ok(bold.includes(fine.tokens[3]) && bold.includes(fine.tokens[1]))
 })
 
+test("no letter is smaller than nine tenths of the size asked for: 20 pixels on a wall", () => {
+  for (const { packs, state, layout } of layouts) {
+    const page = pen(), scene = { packs, state: { ...state, focus: { query: 1, key: 2 } }, look }
+    drawFigure(page, layout, scene)
+    drawCurves(page, plotOf({ packs, width: 500, height: 200, size: 12 }), scene)
+    for (const [kind, words, , , style] of page.drawn) if (kind === "text") assert.ok(style.size >= 0.9 * 12, words)
+  }
+})
+
 test("difference is teacher minus student, cell by cell", () => {
   const grid = gridOf({ kind: "difference", run: 0 }, { packs: [fine], state: { ...START, pair: 1, head: 2 }, look, moments: [2] })
   const teacher = mapOf(fine, null, 1, 2), student = mapOf(fine, 2, 1, 2)

@@ -73,7 +73,7 @@ def _downloads(run: Run, others: Sequence[Run]) -> None:
             mime="text/html",
             key="kdviz.report.several",
             icon=":material/compare:",
-            help=f"With {', '.join(other.id for other in others)} beside it, in one HTML file that still moves.",
+            help=f"With {', '.join(other.id for other in others)} beside it, in one file that still moves.",
             on_click="ignore",
         )
     if run.evals:

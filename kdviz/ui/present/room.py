@@ -27,7 +27,9 @@ def lead_controls() -> None:
     shared, who = following.shared(), visitor()
     leads = shared.is_led_by(who)
     label = f"Room: {len(shared.windows)}" if leads else "Room"
-    with st.popover(label, icon=":material/groups:", help="Let the room follow this window"):
+    with st.popover(
+        label, icon=":material/groups:", help="Let the room follow this window", key="kdviz.room"
+    ):
         if not room().needs_code:
             st.markdown(
                 "Letting a room follow needs a presenter's code, so that only you can lead it. Start the app "
