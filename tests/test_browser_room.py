@@ -10,7 +10,8 @@ from kdviz.share.lecture import SHIPPED, read_lecture
 
 CODE = "blue"
 LECTURE = read_lecture(SHIPPED / "the-paper.toml")
-WALL = {"viewport": {"width": 1280, "height": 720}}
+WALL = {"viewport": {"width": 1280, "height": 720}, "reduced_motion": "reduce"}
+"""Nothing plays by itself here, so that two windows may be compared at any time."""
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 
 

@@ -80,7 +80,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "path",
-    ["/", "/attention", "/layers", "/answers", "/distil", "/learn", "/?present=the-paper&at=4"],
+    ["/", "/attention", "/layers", "/answers", "/distil", "/studies", "/learn", "/?present=the-paper&at=4"],
 )
 def test_everybody_can_read_it(browser, server: str, axe: str, path: str, scheme: str):  # noqa: F811
     """A control without a name, or grey on grey, shuts out who reads by ear or with weak eyes."""

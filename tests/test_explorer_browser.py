@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from folders import make_run
 from test_browser import EXPLORER, Visitor, browser, pytestmark, runs, server, visitor  # noqa: F401
@@ -15,6 +16,7 @@ from test_browser import EXPLORER, Visitor, browser, pytestmark, runs, server, v
 from kdviz.analysis import pair_kl, row_kl
 from kdviz.analysis.apart import apart
 from kdviz.explorer import page as file_page
+from kdviz.explorer.pack import pack
 from kdviz.explorer.source import preset_pack
 from kdviz.files import exclusive
 from kdviz.runs.reader import Run
@@ -329,3 +331,44 @@ def test_pictures_and_numbers_can_be_taken(looking: Visitor, tmp_path: Path):
     assert names[".svg"].read_text().startswith("<svg") and "nobody" in names[".svg"].read_text()
     tokens = page.locator(".kx-words span").count()
     assert len(names[".csv"].read_text().strip().splitlines()) == tokens**2 + 1
+
+
+def test_at_twice_the_size_the_cell_under_the_finger_is_lit(browser, server: str, runs: Path):  # noqa: F811
+    """Without it a visitor who zooms would read the numbers of a neighbour, or scroll sideways."""
+    near = Visitor(browser, server, viewport={"width": 640, "height": 400}, device_scale_factor=2).open(RUN)
+    near.picture()
+    page, figure = near.page, near.page.locator(".kx-figure")
+    figure.scroll_into_view_if_needed()
+    box = figure.bounding_box()
+    panel, cell = page.evaluate(f"[{EXPLORER}.layout.panels[0], {EXPLORER}.layout.cell]")
+    page.mouse.move(box["x"] + panel["x"] + 2.5 * cell, box["y"] + panel["y"] + 1.5 * cell)
+    near.until(lambda: near.picture()["focus"] == {"query": 1, "key": 2}, "the cell")
+    run = Run(runs / "cola-soft")
+    wanted = run.teacher_maps("negation")[run.pairs[-1][1]].mean(axis=0)[1, 2]
+    assert f"teacher {decimals(float(wanted))}" in page.locator(".kx-readout").inner_text()
+    main = "document.querySelector('[data-testid=stMain]')"
+    assert page.evaluate(f"{main}.scrollWidth - {main}.clientWidth") <= 1
+    page.context.close()
+
+
+def test_above_the_slow_size_a_note_says_so_and_the_tab_still_answers(browser, tmp_path: Path):  # noqa: F811
+    """Without it a long sentence would look like a broken page, or be one."""
+    maps = np.random.default_rng(0).dirichlet(np.ones(96), size=(3, 2, 4, 96))
+    packed = pack(
+        tokens=[f"w{place}" for place in range(96)],
+        pairs=[(0, 0), (1, 1)],
+        teacher_maps=maps[0],
+        student_maps=list(maps[1:]),
+        steps=[0, 1],
+        epochs=[0.0, 1.0],
+        about={"run": "long", "name": "long", "teacher_layers": 2, "student_layers": 2},
+    )
+    path = tmp_path / "long.html"
+    path.write_text(file_page([("long", [packed])], title="long"))
+    page = browser.new_context().new_page()
+    page.goto(f"file://{path}")
+    page.wait_for_function("document.querySelector('[data-picture]')?.explorer?.packs.length")
+    assert "96 tokens: drawing is slower above 64" in page.locator(".kx-note").inner_text()
+    page.locator(".kx-slider").press("Home")
+    page.wait_for_function("document.querySelector('[data-picture]').explorer.state.moment === 0")
+    page.context.close()
