@@ -25,8 +25,10 @@ PARTS = {
     "runs": ("Runs against runs", "What differs between runs", ("strategy",), run_part),
 }
 
-scene = strip(sentence=False)
-part = panels({name: row[0] for name, row in PARTS.items()}, scene.view.panel)
+NAMES = {name: row[0] for name, row in PARTS.items()}
+
+scene = strip(sentence=False, parts=NAMES)
+part = panels(NAMES, scene.view.panel)
 _, title, terms, draw = PARTS[part]
 heading(title, *terms)
 with guarded(title):

@@ -21,7 +21,7 @@ def part_of(scene: Scene) -> str:
 
 def choose_part(scene: Scene) -> None:
     """Which part, and what stands beside the run."""
-    panels({name: words for name, (words, _) in PARTS.items()}, part_of(scene))
+    panels({name: words for name, (words, _) in PARTS.items()}, part_of(scene), in_box=True)
     if part_of(scene) == "maps":
         choose_beside(scene)
 

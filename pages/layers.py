@@ -25,8 +25,10 @@ PARTS = {
     "cka": ("What layers represent", "Where the student's layers sit in the teacher", ("cka",), cka),
 }
 
-scene = strip(sentence=False, more=more)
-part = panels({name: row[0] for name, row in PARTS.items()}, scene.view.panel)
+NAMES = {name: row[0] for name, row in PARTS.items()}
+
+scene = strip(sentence=False, more=more, parts=NAMES)
+part = panels(NAMES, scene.view.panel)
 _, title, terms, draw = PARTS[part]
 heading(title, *terms)
 with guarded(title):

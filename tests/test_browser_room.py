@@ -56,8 +56,6 @@ def test_the_room_sees_every_step_as_the_wall_does(presenter: Visitor, browser, 
         links.append((presenter.page.url.removeprefix(server), shown))
         if at < len(LECTURE.steps):
             presenter.page.keyboard.press("ArrowRight")
-    presenter.page.keyboard.press("Home")
-    presenter.page.locator("body").click(position={"x": 2, "y": 2})
     follower.page.context.close()
     alone = Visitor(browser, server, **WALL)
     for path, shown in links:

@@ -274,7 +274,7 @@ export class Explorer {
     this.onCanvas(this.curves, width, height, pen => drawCurves(pen, this.plot, { packs, state, look }))
     this.thumb.style.transform = `translate(${this.plot.x(packs[0].epochs[state.moment]) - 7}px, ${height - this.plot.bottom - 7}px)`
     if (this.options.chrome) {
-      this.tower.build(packs, Math.max(170, Math.min(this.layout.height, this.layout.narrow ? 250 : 420)), Math.max(1, look.size / 14.4))
+      this.tower.build(packs, Math.max(170, Math.min(this.layout.height, innerWidth < 620 ? 250 : 420)), Math.max(1, look.size / 14.4))
       this.tower.update(packs, state)
       this.drawHeads(look)
     }

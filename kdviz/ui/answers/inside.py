@@ -13,7 +13,8 @@ from kdviz.runs.reader import Evaluation, Run
 from kdviz.share.view import same_moment
 from kdviz.ui.answers.scores import line_at
 from kdviz.ui.distil.partner import offer_partner
-from kdviz.ui.frame.controls import bound
+from kdviz.ui.frame import state
+from kdviz.ui.frame.controls import bound, boxed
 from kdviz.ui.frame.examples import example_box, say_missing_texts, text_of, texts_of
 from kdviz.ui.frame.look import chart
 from kdviz.ui.frame.others import choose_other, other_runs, say
@@ -29,7 +30,8 @@ MOST_ROWS = 200
 def inside_part(scene: Scene) -> None:
     """The paper's claim in one picture: as alike in their answers, not at all alike inside."""
     others, notices = other_runs(scene)
-    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    with boxed("What is compared"):
+        left, right = st.columns([2, 1], vertical_alignment="bottom")
     with left:
         choose_other(scene, others[0] if others else None)
     with right:
@@ -59,7 +61,7 @@ def _examples(scene: Scene, runs: list[Run]) -> None:
         for name, run, each in zip(names, runs, answers, strict=True)
     ]
     _need_numbers(drawn)
-    st.markdown(WORDS["inside"])
+    _say(WORDS["inside"])
     figure = remembered(inside_scatter, drawn, chosen=scene.view.row, dark=scene.dark)
     chart(
         figure,
@@ -78,6 +80,12 @@ def _examples(scene: Scene, runs: list[Run]) -> None:
     )
     pick(table, "answers.inside.list")
     say_missing_texts(scene.run)
+
+
+def _say(words: str) -> None:
+    """What the dots are; a step of a lecture says it itself."""
+    if state.mode() != "present":
+        st.markdown(words)
 
 
 def _need_numbers(drawn: list[tuple[str, str, Inside]]) -> None:
@@ -106,7 +114,7 @@ def _presets(scene: Scene, runs: list[Run]) -> None:
         )
         drawn.append((name, run.strategy, inside(np.arange(len(probes)), teacher, student, kl)))
     _need_numbers(drawn)
-    st.markdown(WORDS["inside"].replace("evaluation example", "preset"))
+    _say(WORDS["inside"].replace("evaluation example", "preset"))
     figure = remembered(inside_scatter, drawn, dark=scene.dark)
     chart(
         figure,

@@ -12,6 +12,7 @@ from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS, epoch_at, same_moment
 from kdviz.tasks import TASKS, score_intervals, scores
 from kdviz.text import plain
+from kdviz.ui.frame.controls import boxed
 from kdviz.ui.frame.look import chart, heading
 from kdviz.ui.frame.others import choose_others, other_depths, other_runs, say
 from kdviz.ui.frame.remember import remembered
@@ -40,7 +41,8 @@ def line_at(run: Run, scene: Scene) -> dict | None:
 def chosen_runs(scene: Scene) -> list[Run]:
     """The run looked at and those it is compared with, with the control for them."""
     others, notices = other_runs(scene, most=MAX_OTHERS)
-    choose_others(scene, others)
+    with boxed("What is compared"):
+        choose_others(scene, others)
     say(notices)
     return [scene.run, *others]
 

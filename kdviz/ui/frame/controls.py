@@ -88,11 +88,18 @@ def _move(steps: Sequence[int], place: int) -> None:
         change(step=steps[place])
 
 
-def panels(names: dict[str, str], value: str | None) -> str:
+def boxed(label: str):
+    """A place for a part's own controls: as they are, or on the wall in a box of that name."""
+    return st.popover(label, icon=":material/tune:") if state.mode() == "present" else st.container()
+
+
+def panels(names: dict[str, str], value: str | None, *, in_box: bool = False) -> str:
     """The parts of a page, one in sight at a time; returns which. A part of another page counts as the
-    first.
+    first. On the wall the choice stands in the strip's box alone (`in_box`): the picture has the room.
     """
     shown = value if value in names else next(iter(names))
+    if state.mode() == "present" and not in_box:
+        return shown
     bound(
         st.segmented_control,
         "Part of the page",

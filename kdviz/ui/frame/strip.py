@@ -12,7 +12,7 @@ from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import View, same_moment
 from kdviz.text import code, plain
 from kdviz.ui.frame import state
-from kdviz.ui.frame.controls import choose, moment_slider
+from kdviz.ui.frame.controls import choose, moment_slider, panels
 from kdviz.ui.frame.look import is_dark
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import default_run, long_name, store, task_title, watchable
@@ -58,13 +58,14 @@ def strip(
     prefer_demo: bool = False,
     natural_probe: Callable[[Run, list[Run]], str | None] | None = None,
     more: Callable[[Scene], None] | None = None,
+    parts: dict[str, str] | None = None,
 ) -> Scene:
     """Read the link, draw the strip, and say what is being looked at. Stops the page where there is nothing
     to look at.
 
     `prefer_demo`: where nothing was asked for, show the stored demo. `natural_probe` names the preset to show
     where none was asked for, of a run among others. `more` draws the page's further controls
-    under *More*.
+    under *More*. `parts`: the page's parts, chosen in the box on the wall (see `panels`).
     """
     notices = state.read_link()
     state.leave_if_asked()
@@ -85,6 +86,8 @@ def strip(
     unreadable = [entry for entry in entries if isinstance(entry, Unreadable)]
     if state.mode() in ("present", "learn"):  # the room is the view's; what changes it is one click away
         with st.popover("Run, sentence, moment", icon=":material/tune:"):
+            if parts and state.mode() == "present":
+                panels(parts, view.panel, in_box=True)
             _draw(scene, sentence, moment, more, unreadable)
             banner(run)
     elif not state.is_following():

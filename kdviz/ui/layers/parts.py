@@ -13,7 +13,7 @@ from kdviz.figures.curves import further_terms
 from kdviz.runs.reader import Run
 from kdviz.share.view import epoch_at
 from kdviz.ui.attention.sentence import choose_pair
-from kdviz.ui.frame.controls import bound
+from kdviz.ui.frame.controls import bound, boxed
 from kdviz.ui.frame.look import chart, charts, heading
 from kdviz.ui.frame.others import choose_others, other_runs, say
 from kdviz.ui.frame.remember import remembered
@@ -34,7 +34,8 @@ def more(scene: Scene) -> None:
 def curves(scene: Scene) -> None:
     """Attention KL and CLS distance of every matched pair, several runs overlaid."""
     others, notices = other_runs(scene)
-    choose_others(scene, others)
+    with boxed("What is compared"):
+        choose_others(scene, others)
     say(notices)
     runs = [scene.run, *others]
     st.markdown(

@@ -11,8 +11,8 @@ from kdviz.ui.frame.compat import BLOCK, CAPTION, HEADER, MAIN, MARKDOWN, PROGRE
 SMALLEST_PIXELS = 20
 ROOT_PIXELS = 23
 """Streamlit's smallest letters are 0.875 of the root's."""
-PICTURE_PIXELS = 28
-"""The explorer's smallest letters are 0.72 of this."""
+PICTURE_PIXELS = 24
+"""The explorer's smallest letters are 0.85 of this."""
 STYLE = f"""<style>
 html {{ font-size: {ROOT_PIXELS}px !important; --kx-size: {PICTURE_PIXELS}px; }}
 {HEADER}, {SIDEBAR} {{ display: none; }}
