@@ -2,13 +2,15 @@
 as JSON.
 
     python benchmarks/against_textbrewer.py --environment DIR --create --source folder --data-dir GLUE
+    … --teacher mpnet-base --student-layers 6                                      # the paper's geometry
 
 TextBrewer 0.2.1 runs in an environment of its own (`--environment`; `--create` makes it with pip). Both sides
 pass over the same examples in turn, in two processes of which one always waits; the ratios are formed within
-a repetition.
+a repetition. Everything is in float32 but `all_auto`, which is in the arithmetic that `auto` picks here.
 """
 
 import argparse
+import inspect
 import json
 import os
 import statistics
@@ -26,6 +28,7 @@ from safetensors.torch import save_file
 from kdviz.bench.loops import CLOCKS, OwnLoop, quiet
 from kdviz.config import RunConfig
 from kdviz.models.build import save_model
+from kdviz.training.prepare import Shared
 
 PACKAGES = ("torch==2.13.0", "transformers==5.23.0", "textbrewer==0.2.1.post1", "tensorboard", "setuptools")
 
@@ -50,14 +53,16 @@ def hand_over(own: OwnLoop, folder: Path, clock: str) -> None:
     fixed = [
         shuffled[begin : begin + config.batch_size] for begin in range(0, len(shuffled), config.batch_size)
     ]
+    fields = [
+        field
+        for field in ("input_ids", "attention_mask", "token_type_ids")  # not every family has types
+        if field in inspect.signature(type(prepared.teacher).forward).parameters
+    ]
     for name, order, min_length in (("same", own.order(), 0), ("fixed", fixed, config.max_length)):
         tensors = {}
         for number, positions in enumerate(order):
             batch = train.batch(positions, min_length=min_length)
-            tensors |= {
-                f"{number}.{field}": getattr(batch, field)
-                for field in ("input_ids", "attention_mask", "token_type_ids")
-            }
+            tensors |= {f"{number}.{field}": getattr(batch, field) for field in fields}
         save_file(tensors, folder / f"{name}.safetensors")
     settings = {
         "threads": torch.get_num_threads(),
@@ -76,6 +81,8 @@ def main() -> None:
     parser.add_argument(
         "--create", action="store_true", help="make the environment first, where it is not there"
     )
+    parser.add_argument("--teacher", default="minilm-l6")
+    parser.add_argument("--student-layers", type=int, default=3)
     parser.add_argument("--task", default="cola")
     parser.add_argument("--source", default="auto")
     parser.add_argument("--data-dir")
@@ -98,6 +105,8 @@ def main() -> None:
         task=asked.task,
         source=asked.source,
         data_dir=asked.data_dir,
+        teacher=asked.teacher,
+        student_layers=asked.student_layers,
         train_size=asked.examples,
         eval_size=8,
         max_length=asked.max_length,
@@ -107,15 +116,16 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="kdviz-textbrewer-") as scratch:
         folder = Path(scratch)
-        ours = {
-            "all_cached": OwnLoop("cached", config, folder / "runs", CLOCKS[asked.clock]),
-            "all_live": OwnLoop(
-                "live",
-                RunConfig.from_dict(config.to_dict() | {"cache": "off"}),
+        ours, shared = {}, Shared()
+        for name, changes in (("cached", {}), ("live", {"cache": "off"}), ("auto", {"dtype_choice": "auto"})):
+            ours[f"all_{name}"] = OwnLoop(
+                name,
+                RunConfig.from_dict(config.to_dict() | changes),
                 folder / "runs",
                 CLOCKS[asked.clock],
-            ),
-        }
+                shared=shared,
+                student_of=ours.get("all_cached"),
+            )
         hand_over(ours["all_cached"], folder, asked.clock)
         worker = subprocess.Popen(
             [
@@ -141,6 +151,9 @@ def main() -> None:
         json.dumps(
             {
                 "task": asked.task,
+                "teacher": asked.teacher,
+                "student_layers": asked.student_layers,
+                "auto": ours["all_auto"].asked["dtype"],
                 "threads": asked.threads,
                 "clock": asked.clock,
                 "examples_per_second": speeds,

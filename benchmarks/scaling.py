@@ -1,12 +1,14 @@
-"""How time and memory grow with the number of examples and with their length, over four sizes each; prints
-JSON, draws a figure.
+"""How time and memory grow with the number of examples, their length, the student's layers and the models'
+width, over four sizes each; prints JSON, draws a figure.
 
     python benchmarks/scaling.py --source folder --data-dir GLUE --figure benchmarks/scaling.svg
 
 Every size is measured in a process of its own (so that its peak memory is its own), for `all` with cached
 outputs: an epoch of training, and the preparation before it (tokenising, the teacher's outputs). With
 --memory-mb the cache's budget is small, so that larger sets are mapped from disk: memory must then stay where
-it is. Memory counts without the pages of files, which the system takes back whenever it needs them.
+it is. Layers: a student of MiniLM-L6. Widths: teachers of six layers with random weights and MiniLM's
+tokenizer, heads of 32 and a middle layer of four times the width as it has. Memory counts without the pages
+of files, which the system takes back whenever it needs them.
 """
 
 import argparse
@@ -23,6 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 SIZES = (500, 1000, 2000, 4000)
 LENGTHS = (16, 32, 64, 128)
 LENGTH_EXAMPLES = 128
+LAYERS = (1, 2, 3, 5)
+WIDTHS = (128, 256, 384, 768)
+LAYER_EXAMPLES = 320
 
 
 class PeakMemory(threading.Thread):
@@ -65,6 +70,8 @@ def measure(asked: argparse.Namespace) -> dict:
         task=asked.task,
         source=asked.source,
         data_dir=asked.data_dir,
+        teacher=asked.teacher,
+        student_layers=asked.layers,
         train_size=asked.examples,
         eval_size=8,
         max_length=asked.length or 64,
@@ -116,6 +123,37 @@ def lengthen(own, length: int) -> None:
     prepared.train_outputs = LiveOutputs(prepared.teacher, "live: examples of a made length")
 
 
+def made_teacher(folder: Path, width: int) -> Path:
+    """A checkpoint of that width with random weights."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    from kdviz.data.tokenizer_files import copy_tokenizer
+    from kdviz.models.checkpoint import resolve
+
+    folder.mkdir()
+    copy_tokenizer(resolve("minilm-l6").folder, folder)
+    config = BertConfig(
+        hidden_size=width,
+        num_hidden_layers=6,
+        num_attention_heads=width // 32,
+        intermediate_size=4 * width,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def over_widths(asked: argparse.Namespace) -> list[dict]:
+    """One measurement a width."""
+    rows = []
+    for width in WIDTHS:
+        with tempfile.TemporaryDirectory(prefix="kdviz-width-") as scratch:
+            teacher = made_teacher(Path(scratch) / "teacher", width)
+            rows.append(
+                {"width": width, **in_a_process(asked, examples=LAYER_EXAMPLES, teacher=str(teacher))}
+            )
+    return rows
+
+
 def in_a_process(asked: argparse.Namespace, **changes: object) -> dict:
     options = vars(asked) | changes | {"one": True}
     command = [sys.executable, __file__]
@@ -128,15 +166,15 @@ def in_a_process(asked: argparse.Namespace, **changes: object) -> dict:
 
 
 def draw(result: dict, path: Path) -> None:
-    """Three panels: time and memory over examples, time over length; lines through the first point for
-    comparison.
+    """Five panels: time and memory over examples, time over length, layers and width; lines through the first
+    point for comparison.
     """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+    figure, panels = pyplot.subplots(1, 5, figsize=(17, 3.4), layout="constrained")
     examples, lengths = result["examples"], result["lengths"]
     counts = [row["examples"] for row in examples]
     panels[0].plot(
@@ -182,6 +220,24 @@ def draw(result: dict, path: Path) -> None:
     panels[2].set(xlabel="tokens of an example", ylabel="seconds", title="Time over length")
     panels[2].set_xticks(tokens, [f"{count:.0f}" for count in tokens])
     panels[2].minorticks_off()
+    depths, seconds = (
+        [row["layers"] for row in result["layers"]],
+        [row["epoch_seconds"] for row in result["layers"]],
+    )
+    panels[3].plot(depths, seconds, "o-", color="#009E73", label="an epoch")
+    panels[3].set(xlabel="layers of the student", ylabel="seconds", ylim=(0, None), title="Time over layers")
+    panels[3].set_xticks(depths)
+    widths, seconds = (
+        [row["width"] for row in result["widths"]],
+        [row["epoch_seconds"] for row in result["widths"]],
+    )
+    panels[4].loglog(widths, seconds, "o-", color="#009E73", label="an epoch")
+    for power, style, name in ((1, ":", "linear"), (2, "--", "quadratic")):
+        line = [seconds[0] * (width / widths[0]) ** power for width in widths]
+        panels[4].loglog(widths, line, style, color="grey", label=name)
+    panels[4].set(xlabel="width of the models", ylabel="seconds", title="Time over width")
+    panels[4].set_xticks(widths, [str(width) for width in widths])
+    panels[4].minorticks_off()
     for panel in panels:
         panel.legend(frameon=False)
     figure.savefig(path)
@@ -191,6 +247,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--teacher", default="minilm-l6", help="with --one")
+    parser.add_argument("--layers", type=int, default=3, help="with --one: layers of the student")
     parser.add_argument("--task", default="cola")
     parser.add_argument("--source", default="auto")
     parser.add_argument("--data-dir")
@@ -214,6 +272,11 @@ def main() -> None:
         "examples": [in_a_process(asked, examples=size) for size in SIZES],
         "examples_mapped": [in_a_process(asked, examples=size, memory_mb=1, repetitions=1) for size in SIZES],
         "lengths": [in_a_process(asked, examples=LENGTH_EXAMPLES, length=length) for length in LENGTHS],
+        "layers": [
+            {"layers": layers, **in_a_process(asked, examples=LAYER_EXAMPLES, layers=layers)}
+            for layers in LAYERS
+        ],
+        "widths": over_widths(asked),
     }
     print(json.dumps(result, indent=1))
     if asked.figure:
