@@ -304,6 +304,8 @@ def _plan(asked: argparse.Namespace) -> None:
         "its teacher is ready" if is_kept else f"{made.teacher_seconds:.0f} s before that for the teacher"
     )
     print(f"about {made.seconds:.0f} s; {teacher}")
+    if made.teacher:
+        print(f"{'warning' if made.teacher.flops else 'teacher'}: {made.teacher.words}")
     print(f"at most {in_words(made.memory_bytes)} of memory and {in_words(made.disk_bytes)} of disk")
     for warning in made.warnings:
         print(f"warning: {warning}")

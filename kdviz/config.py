@@ -8,7 +8,7 @@ from dataclasses import Field, asdict, dataclass, field, fields, make_dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from kdviz.errors import RequestError
 from kdviz.method.stages import INTERNAL, STAGED, STRATEGIES
@@ -219,6 +219,11 @@ class _OwnSettings:
     def choices(cls, name: str) -> tuple:
         """The values a setting can take; () where it is open."""
         return cls.__dataclass_fields__[name].metadata["choices"]
+
+    @classmethod
+    def default_of(cls, name: str) -> Any:
+        """The value of a setting that nobody gave."""
+        return cls.__dataclass_fields__[name].default
 
     @classmethod
     def kind(cls, name: str) -> Kind:

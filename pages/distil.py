@@ -3,6 +3,7 @@
 import streamlit as st
 
 from kdviz.ui.distil.before import asked, preview, start_box
+from kdviz.ui.distil.ending import left_over
 from kdviz.ui.distil.form import controls_in_sight, more_controls
 from kdviz.ui.distil.kept_form import keep_form, restore_form
 from kdviz.ui.distil.list import run_list
@@ -15,6 +16,8 @@ from kdviz.ui.frame.look import heading
 state.read_link()
 state.leave_if_asked()
 state.settle(state.current())
+with guarded("Runs left behind"):
+    left_over(on_top=True)
 with guarded("The live view"):
     live_section()
 if not room().read_only:

@@ -57,15 +57,15 @@ def _of_evaluation(run: Run) -> Inside | None:
     epochs = run.evaluated_epochs
     if not epochs:
         return None
-    return _stored(run.folder, str(run.config.get("created")), epochs[-1])
+    try:
+        return _stored(run.folder, str(run.config.get("created")), epochs[-1])
+    except (KeyError, Damaged):
+        return None
 
 
 @lru_cache(maxsize=64)
-def _stored(folder: Path, created: str, epoch: int) -> Inside | None:
-    try:
-        found = Run(folder).evaluation(epoch)
-    except (KeyError, Damaged):
-        return None
+def _stored(folder: Path, created: str, epoch: int) -> Inside:
+    found = Run(folder).evaluation(epoch)
     return inside(found.index, found.teacher_logits, found.student_logits, found.attention_kl)
 
 

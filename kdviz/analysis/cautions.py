@@ -40,15 +40,15 @@ def constant_answer(run: Run, epoch: int) -> str | None:
     """That the student gives every evaluation example the same answer after `epoch`, and how often the
     teacher gives it too: what its agreement then comes to by itself. None where it does not.
     """
-    return _constant(run.folder, str(run.config.get("created")), int(epoch), tuple(_labels(run)))
+    try:
+        return _constant(run.folder, str(run.config.get("created")), int(epoch), tuple(_labels(run)))
+    except (KeyError, Damaged):  # not stored (yet)
+        return None
 
 
 @lru_cache(maxsize=256)
 def _constant(folder: Path, created: str, epoch: int, labels: tuple[str, ...]) -> str | None:
-    try:
-        found = Run(folder).evaluation(epoch)
-    except (KeyError, Damaged):
-        return None
+    found = Run(folder).evaluation(epoch)
     if not np.isfinite(found.student_logits).all():
         return None
     answers = found.student_logits.argmax(axis=1)

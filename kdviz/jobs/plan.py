@@ -6,13 +6,14 @@ from kdviz.config import RunConfig
 from kdviz.jobs.limits import footprint
 from kdviz.jobs.speed import estimated_seconds
 from kdviz.method.stages import Stage
+from kdviz.training.measured import Forecast, forecast
 from kdviz.training.request import Request
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """`pairs` are (student layer, teacher layer), 0-based; `seconds` is an estimate for the distillation
-    (None where not measured).
+    (None where not measured); `teacher`: what such a teacher was measured to be, where it was.
     """
 
     stages: tuple[Stage, ...]
@@ -22,6 +23,7 @@ class Plan:
     steps_per_epoch: int
     total_steps: int
     warnings: tuple[str, ...]
+    teacher: Forecast | None
     memory_bytes: int
     disk_bytes: int
     seconds: float | None = None
@@ -41,6 +43,8 @@ class Plan:
             "seconds": self.seconds,
             "teacher_seconds": self.teacher_seconds,
             "warnings": list(self.warnings),
+            "teacher_flops": None if self.teacher is None else self.teacher.flops,
+            "teacher_measured": None if self.teacher is None else self.teacher.words,
         }
 
 
@@ -60,6 +64,7 @@ def plan(request: Request, *, num_threads: int | None = None, with_seconds: bool
         steps_per_epoch=request.steps_per_epoch,
         total_steps=request.total_steps,
         warnings=tuple(_warnings(request.config, request.stages)),
+        teacher=forecast(request.config, source=request.data.source, num_train=len(request.train)),
         memory_bytes=most.memory_bytes,
         disk_bytes=most.disk_bytes,
         seconds=seconds,

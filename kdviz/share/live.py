@@ -91,15 +91,42 @@ def duration_words(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def progress_share(status: dict) -> float:
-    """How much of the present phase is done, 0 to 1, whatever the file says: of the distillation, or of what
-    comes before it.
+OUTPUTS_SHARE = 0.1
+"""Of the part behind the teacher, what computing its outputs is taken to be."""
+
+
+def progress_share(run: Run, status: dict) -> float:
+    """How much of the whole run is done, 0 to 1, whatever its files say: the teacher's fine-tuning, where
+    this run does it, its outputs, and the distillation. It never goes back from one phase to the next.
     """
-    share = _number(status.get("phase_progress"))
-    if share is None:
-        step, total = _number(status.get("step")), _number(status.get("total_steps"))
-        share = step / total if step is not None and total else 0.0
-    return min(max(share, 0.0), 1.0)
+    phase, share = str(status.get("phase")), _number(status.get("phase_progress")) or 0.0
+    share = min(max(share, 0.0), 1.0)
+    before = teacher_part(run) if phase == "teacher" or run.lines("teacher") else 0.0
+    if phase == "loading":
+        return 0.0 if not run.train_lines else before
+    if phase == "teacher":
+        return before * share
+    if phase == "teacher_outputs":
+        return before + (1 - before) * OUTPUTS_SHARE * share
+    step, total = _number(status.get("step")), _number(status.get("total_steps"))
+    done = step / total if step is not None and total else 0.0
+    if phase in ("measuring cost", "done"):
+        done = 1.0
+    return min(1.0, before + (1 - before) * (OUTPUTS_SHARE + (1 - OUTPUTS_SHARE) * max(0.0, done)))
+
+
+def teacher_part(run: Run) -> float:
+    """The teacher's share of the whole, 0 to 1: by the plan's seconds, else by layers times epochs."""
+    planned = run.config.get("planned")
+    seconds = planned if isinstance(planned, dict) else {}
+    teacher, rest = _number(seconds.get("teacher_seconds")), _number(seconds.get("seconds"))
+    if teacher is None or rest is None:
+        layers = (run.config.get("teacher_num_layers"), run.config.get("student_layers"))
+        epochs = (run.config.get("teacher_epochs"), run.config.get("epochs"))
+        teacher, rest = (
+            (_number(a) or 1.0) * (_number(b) or 1.0) for a, b in zip(layers, epochs, strict=True)
+        )
+    return min(max(teacher / (teacher + rest), 0.0), 1.0) if teacher + rest > 0 else 0.0
 
 
 def seconds_left(run: Run, status: dict, now: datetime) -> float | None:

@@ -44,10 +44,11 @@ def _task_lines(table: Table, task: str) -> list[str]:
     lines = [f"Data: {table.data[task]}"] if task in table.data else []
     lines += ["", "| " + " | ".join([*heads, *(COLUMNS[name] for name in columns)]) + " |"]
     lines += ["|" + "---|" * (len(heads) + len(columns))]
-    if task in table.teachers:
+    if table.has_teacher_row(task):
         cells = ["**teacher**", *([""] * len(telling)), ""]
         for metric in metrics:
-            value, number = table.teachers[task].get(metric), paper.printed(paper.TEACHER, task, metric)
+            value = table.teachers.get(task, {}).get(metric)
+            number = paper.printed(paper.TEACHER, task, metric)
             cells.append("" if value is None else f"{value:.3f}")
             if metric in papers:
                 cells += [

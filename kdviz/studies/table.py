@@ -148,6 +148,17 @@ class Table:
     def num_cells(self) -> int:
         return sum(row.num_cells for row in self.rows)
 
+    def has_teacher_row(self, task: str) -> bool:
+        """Whether the table of a task begins with the teacher: where its runs had one, and beside the paper's
+        numbers, which have one, also before anything was run.
+        """
+        if task in self.teachers:
+            return True
+        rows = [row for row in self.rows if row.task == task]
+        return not any(row.n for row in rows) and any(
+            row.paper(metric) for row in rows for metric in TASKS[task].metrics
+        )
+
     def to_dict(self) -> dict:
         """JSON-ready: the contract's "rows", and more."""
         return {

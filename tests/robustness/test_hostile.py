@@ -280,7 +280,7 @@ def test_run_files(tmp_path_factory, name: str, content: bytes, field: str, valu
     assert len(board.rows) + len(board.unreadable) == 3
     assert isinstance(board.signature, tuple) and board.signature == board.signature
     for row in board.rows:
-        assert 0 <= progress_share(row.run.status) <= 1
+        assert 0 <= progress_share(row.run, row.run.status) <= 1
         Room().refusal("delete", Visitor(owner="x" * 32), row.run.config)
         for read in (how_it_runs, latest_scores, mismatch_so_far, stage_starts):
             read(row.run)

@@ -70,13 +70,13 @@ def _examples(scene: Scene, runs: list[Run]) -> None:
         on_click=_choose_row,
     )
     if scene.view.row is not None:
-        example_box(scene.view.row, list(zip(names, runs, answers, strict=True)))
+        example_box(scene.view.row, list(zip(names, runs, answers, strict=True)), scene.run.id)
     texts = texts_of(scene.run)
     table = _table([each for _, _, each in drawn], names, lambda row: text_of(texts.get(row), row))
     table = table if texts else table.drop(columns="text")
     st.markdown(
         "Examples on which both students give the teacher's answer, the most different inside first. "
-        "Choose a row to see its answers and maps."
+        f"Choose a row to see its answers{' and maps' if texts else ''}."
     )
     pick(table, "answers.inside.list")
     say_missing_texts(scene.run)
@@ -120,16 +120,27 @@ def _presets(scene: Scene, runs: list[Run]) -> None:
         figure,
         "answers.inside.presets",
         "Output KL against attention KL of every preset",
-        on_click=lambda points: _open_preset(points, runs, [probe.id for probe in probes]),
+        on_click=lambda points: _open_dot(points, runs, [probe.id for probe in probes]),
     )
     table = _table(
         [each for _, _, each in drawn], names, lambda row: f"{probes[row].title}: {probes[row].text_a}"
     )
     st.markdown(
-        "Presets on which both students give the teacher's answer, the most different inside first. Click "
-        "a dot to open its maps."
+        "Presets on which both students give the teacher's answer, the most different inside first. Choose "
+        "a row, or click a dot, to open its maps."
     )
-    st.dataframe(table.drop(columns="row"), hide_index=True, height="content", column_config=_columns())
+    if table.empty:
+        st.info("There is no such preset at this moment.", icon=":material/info:")
+        return
+    st.dataframe(
+        table.drop(columns="row"),
+        hide_index=True,
+        height="content",
+        column_config=_columns(table),
+        key="answers.presets.list",
+        on_select=lambda: _open_line(table, runs, [probe.id for probe in probes]),
+        selection_mode="single-row",
+    )
 
 
 def _probe_line(run: Run, scene: Scene) -> dict:
@@ -167,12 +178,20 @@ def _table(drawn: list[Inside], names: list[str], text: Callable[[int], str]) ->
     return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["row", "text"]).round(4)
 
 
-def _columns() -> dict:
-    return {
+def _columns(table: pd.DataFrame) -> dict:
+    """Titles and hovers of the columns there are."""
+    found = {
         "row": st.column_config.NumberColumn("Row", format="%d"),
         "text": st.column_config.TextColumn("Text", width="large"),
-        "times": st.column_config.NumberColumn("Times as far", format="%.1f"),
+        "times": st.column_config.NumberColumn(
+            "Times as far", format="%.1f", help="The first run's attention KL divided by the second's."
+        ),
     }
+    for name in table.columns:
+        term = {"attention KL": "kl", "output KL": "logit_kl"}.get(name.partition(",")[0])
+        if term:
+            found[name] = st.column_config.NumberColumn(name, help=WORDS[term])
+    return found
 
 
 def pick(table: pd.DataFrame, key: str) -> None:
@@ -193,7 +212,7 @@ def pick(table: pd.DataFrame, key: str) -> None:
         on_select=picked,
         selection_mode="single-row",
         height=330,
-        column_config=_columns(),
+        column_config=_columns(table),
     )
 
 
@@ -203,16 +222,28 @@ def _choose_row(points: list[dict]) -> None:
         change(row=int(data[1]), text_a=None, text_b=None)
 
 
-def _open_preset(points: list[dict], runs: list[Run], ids: list[str]) -> None:
+def _open_dot(points: list[dict], runs: list[Run], ids: list[str]) -> None:
     data = points[0].get("customdata")
     if data:
-        change(
-            run=runs[int(data[0])].id,
-            probe=ids[int(data[1])],
-            row=None,
-            text_a=None,
-            text_b=None,
-            step=None,
-            panel="maps",
-        )
-        go_to("attention")
+        _open_preset(runs, ids[int(data[1])])
+
+
+def _open_line(table: pd.DataFrame, runs: list[Run], ids: list[str]) -> None:
+    chosen = st.session_state["answers.presets.list"].selection.rows
+    if chosen and chosen[0] < len(table):
+        _open_preset(runs, ids[int(table["row"].iloc[chosen[0]])])
+
+
+def _open_preset(runs: list[Run], probe_id: str) -> None:
+    """Both runs go on to the maps: the one looked at (the last), and the other beside it."""
+    change(
+        run=runs[-1].id,
+        others=tuple(run.id for run in runs[:-1]),
+        probe=probe_id,
+        row=None,
+        text_a=None,
+        text_b=None,
+        step=None,
+        panel="maps",
+    )
+    go_to("attention")

@@ -63,7 +63,7 @@ def mistake_part(scene: Scene) -> None:
                 on_click=lambda points, number=number: _choose_cell(points, runs, number),
             )
     if scene.view.row is not None:
-        example_box(scene.view.row, list(zip(names, runs, answers, strict=True)))
+        example_box(scene.view.row, list(zip(names, runs, answers, strict=True)), scene.run.id)
     _list(scene, names[0], answers[0], tables[0])
     if scene.run.phenomena:
         heading("By phenomenon", "phenomenon")
@@ -93,7 +93,7 @@ def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
     more = f", the first {MOST_ROWS} of them" if len(rows) > MOST_ROWS else ""
     st.markdown(
         f"**{CELLS[scene.view.cell]}** for {code(name)}: {len(rows):,} of {len(answers.index):,} "
-        f"examples{more}. Choose a row to see its answers and maps."
+        f"examples{more}. Choose a row to see its answers{' and maps' if texts else ''}."
     )
     pick(pd.DataFrame(found), "answers.mistakes.list")
     say_missing_texts(scene.run)

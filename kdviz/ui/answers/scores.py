@@ -1,5 +1,6 @@
 """The Answers page, first and last part: scores and cost of teacher and students, and runs against runs."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from kdviz.analysis import differing_settings
+from kdviz.analysis.cautions import cautions
 from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_curves, scores_with_intervals
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS, epoch_at, same_moment
 from kdviz.tasks import TASKS, score_intervals, scores
-from kdviz.text import plain
+from kdviz.text import code, plain
 from kdviz.ui.frame.controls import boxed
 from kdviz.ui.frame.look import chart, heading
 from kdviz.ui.frame.others import choose_others, other_depths, other_runs, say
@@ -27,6 +29,7 @@ from kdviz.ui.frame.words import (
     in_words,
     mean_of,
     metric_title,
+    metric_words,
     primary_metric,
 )
 
@@ -73,8 +76,14 @@ def score_part(scene: Scene) -> None:
         "Scores of teacher and students with their confidence intervals",
     )
     st.dataframe(
-        _table(scene, runs, lines, names), hide_index=True, height="content", column_config=_columns()
+        _table(scene, runs, lines, names),
+        hide_index=True,
+        height="content",
+        column_config=_columns() | metric_columns(lines[runs[0].id]["metrics"]),
     )
+    for run in runs:
+        for caution in cautions(run, int(lines[run.id]["epoch"])):
+            st.caption(f":material/info: {code(names[run.id])}: {plain(caution)}.")
     epochs = {names[run.id]: int(lines[run.id]["epoch"]) for run in runs}
     st.caption(
         f"Evaluation set, n = {count(num_examples)}; after epoch "
@@ -176,6 +185,12 @@ def _columns() -> dict:
         "size": st.column_config.TextColumn("File", help=WORDS["cost"]),
         "time": st.column_config.TextColumn("Per sentence", help=WORDS["cost"]),
     }
+
+
+def metric_columns(names: Iterable[str]) -> dict:
+    """The metrics' columns, each with what the number says."""
+    titles = {metric_title(name): metric_words(name) for name in names}
+    return {title: st.column_config.TextColumn(title, help=words) for title, words in titles.items()}
 
 
 def teacher_intervals(run: Run) -> dict[str, tuple[float, float]]:

@@ -20,10 +20,11 @@ from kdviz.method.stages import STRATEGIES
 from kdviz.models.hub import NotHere
 from kdviz.paths import runs_folder
 from kdviz.share.live import duration_words
+from kdviz.training.measured import Forecast
 from kdviz.training.request import Request, resolve_request
+from kdviz.ui.distil.board import board, forget_board, watch
 from kdviz.ui.distil.bring import bring_box
 from kdviz.ui.distil.form import Asked, key_of, read_controls
-from kdviz.ui.distil.live import board, forget_board, watch
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
@@ -118,10 +119,19 @@ def start_box(wanted: Asked) -> None:
         _start(wanted.config, STRATEGIES)
     if refusal:
         st.caption(f":material/lock: {refusal}")
+    if wanted.config is not None and wanted.error is None:
+        _say_teacher(preview_of(wanted.config).plan.teacher)
     if isinstance(wanted.error, NotHere):
         bring_box(wanted.error)
     elif wanted.error is not None:
         st.error(plain(str(wanted.error)), icon=":material/error:")
+
+
+def _say_teacher(known: Forecast | None) -> None:
+    """Whether the teacher will be worth copying, where that was measured, before anybody waits for it."""
+    if known is None:
+        return
+    st.caption(f":material/{'thumb_down' if known.flops else 'school'}: {plain(known.words)}")
 
 
 def _start(config: RunConfig, strategies: tuple[str, ...] = ()) -> None:

@@ -3,15 +3,18 @@ message.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
 from kdviz.config import STAGED_SETTINGS, RunConfig, has_effect
+from kdviz.data import available
 from kdviz.errors import RequestError
 from kdviz.method.terms import TERMS
 from kdviz.models.registry import TEACHERS, readiness
 from kdviz.palette import STRATEGY_WORDS, words_of
 from kdviz.tasks import TASKS
+from kdviz.training.measured import recommended_task
 from kdviz.ui.distil.words import LABELS, SOURCE_NAMES, STRATEGY_SENTENCES, choice_name
 from kdviz.ui.frame.look import plain
 
@@ -111,11 +114,23 @@ def key_of(name: str) -> str:
 
 def _value(name: str) -> object:
     """What the control of a setting says now; its default before it is first drawn."""
-    default = _FIELDS[name].default if name in _FIELDS else ()
-    if name == "active_pairs":
-        default = ()
-    value = st.session_state.get(key_of(name), default)
+    key = key_of(name)
+    value = st.session_state[key] if key in st.session_state else _default(name)
     return list(value) if isinstance(value, tuple) else value
+
+
+def _default(name: str) -> Any:
+    """What a control says before anybody has touched it: the setting's own default, but the task. With a GLUE
+    folder that is one whose teacher was measured to be worth copying within the other defaults.
+    """
+    if name == "active_pairs" or name not in _FIELDS:
+        return ()
+    default = RunConfig.default_of(name)
+    if name != "task":
+        return default
+    real = [task for task in TASKS if "folder" in available(task)]
+    size, epochs = RunConfig.default_of("train_size"), RunConfig.default_of("teacher_epochs")
+    return recommended_task(real, train_size=size, epochs=epochs) or default
 
 
 def _values() -> dict:
@@ -212,7 +227,11 @@ def _number(item, label: str, common: dict, *, whole: bool) -> None:
 
 def _task(name: str, label: str, common: dict) -> None:
     st.selectbox(
-        label, list(TASKS), format_func=lambda task: f"{TASKS[task].title}: {TASKS[task].question}", **common
+        label,
+        list(TASKS),
+        index=list(TASKS).index(_default(name)),
+        format_func=lambda task: f"{TASKS[task].title}: {TASKS[task].question}",
+        **common,
     )
 
 

@@ -5,8 +5,10 @@ import streamlit as st
 from kdviz.analysis.divergence import divergence
 from kdviz.jobs.queue import CAN_BE_TAKEN_UP, shared
 from kdviz.paths import runs_folder
-from kdviz.share.live import Board, Row
-from kdviz.ui.distil.live import ask_to_stop, board, do, state_badge, watch
+from kdviz.share.live import Row
+from kdviz.ui.distil.badge import state_badge
+from kdviz.ui.distil.board import ask_to_stop, board, do, resume
+from kdviz.ui.distil.ending import left_over
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import heading, plain
@@ -22,7 +24,7 @@ def run_list() -> None:
     if not now.rows and not now.unreadable:
         return
     heading("Runs")
-    _left_over_note(now)
+    left_over(on_top=False)
     rows = now.rows if st.session_state.get(_ALL) else now.rows[:SHOWN_AT_FIRST]
     for row in rows:
         _entry(row)
@@ -32,23 +34,6 @@ def run_list() -> None:
         st.caption(
             f":material/folder_off: {plain(entry.id[:80])} cannot be read: {plain(entry.reason[:200])}"
         )
-
-
-def _left_over_note(now: Board) -> None:
-    left = [row for row in now.rows if row.is_left_over or row.state == "interrupted"]
-    if not left:
-        return
-    mine = any(not room.room().refusal("resume", room.visitor(), row.run.config) for row in left)
-    then = (
-        "*Resume* goes on from the last whole epoch."
-        if mine
-        else "Who started a run can resume it, on this page or with python -m kdviz resume."
-    )
-    st.info(
-        f"{len(left)} run{'s were' if len(left) > 1 else ' was'} going or waiting when a server ended. "
-        f"What was recorded is kept. {then}",
-        icon=":material/power_off:",
-    )
 
 
 def _entry(row: Row) -> None:
@@ -102,7 +87,7 @@ def _actions(row: Row) -> None:
             key=f"distil.resume.{run.id}",
             type="tertiary",
             icon=":material/play_arrow:",
-            on_click=_resume,
+            on_click=resume,
             args=(run.id,),
         )
     if not setting.refusal("delete", visitor, run.config):
@@ -120,14 +105,6 @@ def _actions(row: Row) -> None:
 def _look(run_id: str) -> None:
     state.change(run=run_id, step=None)
     state.go_to("attention")
-
-
-def _resume(run_id: str) -> None:
-    def resume() -> None:
-        shared(runs_folder()).take_up(run_id)
-        watch(run_id)
-
-    do("resume", run_id, resume)
 
 
 def _delete(run_id: str) -> None:

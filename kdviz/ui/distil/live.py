@@ -1,65 +1,38 @@
 """The live view of one run: refreshed by a fragment while something goes on, still while nothing does."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
 
-import plotly.graph_objects as go
 import streamlit as st
 
-from kdviz.analysis.divergence import divergence
-from kdviz.errors import RequestError
-from kdviz.figures.curves import RunCurves, layer_curves, loss_curves
-from kdviz.figures.diagram import matching_diagram
 from kdviz.jobs.audience import audience, is_another
 from kdviz.jobs.permissions import owns
-from kdviz.jobs.queue import one_line, shared
+from kdviz.jobs.queue import shared
 from kdviz.paths import runs_folder
 from kdviz.runs.reader import Run
 from kdviz.share.live import (
     Board,
     Row,
-    board_of,
     duration_words,
     how_it_runs,
-    latest_scores,
-    mismatch_so_far,
     phase_words,
     progress_share,
     seconds_left,
-    stage_starts,
-    thinned,
 )
+from kdviz.ui.distil.badge import run_title
+from kdviz.ui.distil.board import ask_to_stop, board, has_refusal, take_refusal, watch, watched
+from kdviz.ui.distil.curves import run_curves
+from kdviz.ui.distil.ending import ending, result_card
+from kdviz.ui.distil.maps import run_maps
+from kdviz.ui.distil.numbers import run_numbers
 from kdviz.ui.distil.together import group_head, group_links, group_numbers, group_of, group_progress
-from kdviz.ui.distil.words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
 from kdviz.ui.frame import identity as room
-from kdviz.ui.frame import state
 from kdviz.ui.frame.compat import window_id
 from kdviz.ui.frame.guard import guarded
-from kdviz.ui.frame.look import chart, is_dark, plain
-from kdviz.ui.frame.narrow import for_phone, panels_of
-from kdviz.ui.frame.screen import is_narrow
-from kdviz.ui.frame.store import short_name, store, task_title
-from kdviz.ui.frame.words import WORDS, metric_title, primary_metric
+from kdviz.ui.frame.look import plain
+from kdviz.ui.frame.store import short_name, task_title
 
-OWNER_SECONDS, VIEWER_SECONDS, IDLE_SECONDS, BOARD_SECONDS = 1.0, 2.0, 5.0, 0.5
-MOST_NAMED, LINES_PER_DRAWING = 3, 10
-_WATCHED, _REFUSAL = "distil.watched", "distil.refusal"
-
-
-def board() -> Board:
-    """Where all runs stand, read at most twice a second however many browsers ask."""
-    return _board(str(runs_folder()))
-
-
-@st.cache_resource(ttl=BOARD_SECONDS, max_entries=4, show_spinner=False)
-def _board(folder: str) -> Board:
-    return board_of(store(), shared(runs_folder()))
-
-
-def forget_board() -> None:
-    """Read the runs anew at the next call: something was just started, stopped or deleted."""
-    _board.clear()
+OWNER_SECONDS, VIEWER_SECONDS, IDLE_SECONDS = 1.0, 2.0, 5.0
+MOST_NAMED = 3
 
 
 def live_section() -> None:
@@ -67,19 +40,14 @@ def live_section() -> None:
     changes.
     """
     now = board()
-    if refusal := st.session_state.pop(_REFUSAL, None):
+    if refusal := take_refusal():
         st.warning(plain(refusal), icon=":material/block:")
-    row = (
-        now.training
-        or next((row for row in now.rows if row.is_active), None)
-        or now.row(st.session_state.get(_WATCHED))
-    )
+    row = now.training or next((row for row in now.rows if row.is_active), None) or now.row(watched())
     if row is not None:
-        st.session_state[_WATCHED] = row.run.id
-    elif gone := shared(runs_folder()).note(st.session_state.get(_WATCHED, "")):
+        watch(row.run.id)
+    elif gone := shared(runs_folder()).note(watched() or ""):
         st.warning(
-            f"The run {plain(st.session_state[_WATCHED])} is no longer in the runs folder. It ended early: "
-            f"{plain(gone)}.",
+            f"The run {plain(watched())} is no longer in the runs folder. It ended early: {plain(gone)}.",
             icon=":material/error:",
         )
     pace = _pace(now, row)
@@ -97,20 +65,16 @@ def _pace(now: Board, row: Row | None) -> float:
     return audience.pace(VIEWER_SECONDS)
 
 
-def watch(run_id: str) -> None:
-    """Show this run when no other is being trained."""
-    st.session_state[_WATCHED] = run_id
-
-
 def _refresh(signature: tuple, run_id: str | None, pace: float) -> None:
     now = board()
     row = now.row(run_id)
     audience.seen(window_id(), pace)
-    if now.signature != signature or _REFUSAL in st.session_state or is_another(_pace(now, row), pace):
+    if now.signature != signature or has_refusal() or is_another(_pace(now, row), pace):
         st.rerun()
     if row is not None:
         group = group_of(row, now.rows)
         with guarded("The live view"):
+            result_card(now, row)
             _panel(row, now) if len(group) == 1 else _group_panel(group, now)
 
 
@@ -154,12 +118,14 @@ def _panel(row: Row, now: Board) -> None:
         _title(row)
         status = run.status
         if row.state in ("running", "stopping"):
-            st.progress(progress_share(status), text=_progress_words(run, status))
+            st.progress(progress_share(run, status), text=_progress_words(run, status))
         _next_ones(now)
-        _ending(row, status)
-        _numbers(run)
+        ending(row)
+        run_numbers(run)
+        with guarded("The maps"):
+            run_maps(run)
         with guarded("The curves"):
-            _curves(run)
+            run_curves(run)
         if details := " · ".join(how_it_runs(run)):
             st.caption(plain(details[0].upper() + details[1:]))
 
@@ -185,10 +151,7 @@ def _title(row: Row) -> None:
     run, stop_refused = row.run, room.room().refusal("stop", room.visitor(), row.run.config)
     left, right = st.columns([5, 1.2], vertical_alignment="center")
     with left, st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        state_badge(row)
-        st.markdown(f"**{plain(task_title(run.task))}**, {plain(short_name(run))}", width="content")
-        if run.is_sample_data:
-            st.badge("sample data, not GLUE", color="orange")
+        run_title(row)
     with right:
         if row.state == "running" and not stop_refused:
             st.button(
@@ -199,45 +162,6 @@ def _title(row: Row) -> None:
                 on_click=ask_to_stop,
                 args=(run.id,),
             )
-
-
-def state_badge(row: Row) -> None:
-    """The state of a run in a word, with its place where it waits."""
-    words = STATE_WORDS[row.state]
-    if row.place:
-        words += f", place {row.place}"
-    elif row.waits_elsewhere:
-        words += " in another server"
-    elif row.is_left_over:
-        words = "left waiting"
-    st.badge(words, icon=STATE_ICONS[row.state], color=STATE_COLOURS[row.state])
-
-
-def ask_to_stop(run_id: str) -> None:
-    """Callback of Stop: checked here, whatever the page showed. A run that has ended meanwhile needs no
-    stopping.
-    """
-
-    def stop() -> None:
-        row = board_of(store(), shared(runs_folder())).row(run_id)
-        if row is not None and row.is_active and row.state != "stopping":
-            shared(runs_folder()).stop(run_id)
-
-    do("stop", run_id, stop)
-
-
-def do(action: str, run_id: str, act: Callable[[], None]) -> None:
-    """Check on the server side who asks, act, and keep one line on what stood in the way for the page that
-    follows.
-    """
-    try:
-        room.room().require(action, room.visitor(), store().open(run_id).config)
-        act()
-    except RequestError as error:
-        st.session_state[_REFUSAL] = str(error)
-    except OSError as error:
-        st.session_state[_REFUSAL] = f"Could not {action} {run_id}: {one_line(error)}"
-    forget_board()
 
 
 def _progress_words(run: Run, status: dict) -> str:
@@ -261,207 +185,3 @@ def _progress_words(run: Run, status: dict) -> str:
     if left is not None:
         parts.append(f"about {duration_words(left)} left")
     return " · ".join(parts)
-
-
-def _ending(row: Row, status: dict) -> None:
-    """What a run that does not go on came to, in one line, and where to look at it."""
-    if row.state in ("running", "stopping"):
-        return
-    reason = row.note or status.get("error")
-    if row.state == "failed" or (row.note and row.state != "finished"):
-        st.warning(
-            f"This run ended early: {plain(str(reason or 'no reason was written'))}. What it recorded "
-            "until then can be looked at.",
-            icon=":material/error:",
-        )
-    if diverged := divergence(row.run):
-        st.warning(
-            f"This training **diverged**: {plain(diverged)}. A lower learning rate keeps it together; no "
-            "mean and no verdict counts this run.",
-            icon=":material/trending_up:",
-        )
-    if row.run.probe_lines:
-        with st.container(horizontal=True, gap="small"):
-            for page, words in (
-                ("attention", "See its maps"),
-                ("layers", "Its layers"),
-                ("answers", "Its answers"),
-            ):
-                st.button(
-                    words,
-                    key=f"distil.see.{page}",
-                    on_click=_look,
-                    args=(row.run.id, page),
-                    type="primary" if page == "attention" else "secondary",
-                )
-    state.leave_if_asked()
-
-
-def _look(run_id: str, page: str) -> None:
-    state.change(run=run_id, step=None)
-    state.go_to(page)
-
-
-def _numbers(run: Run) -> None:
-    """Score of the student beside the teacher's, and how far the inside is from the teacher's."""
-    seen, mismatch, metric = latest_scores(run), mismatch_so_far(run), primary_metric(run)
-    title, on = metric_title(metric), f"On {seen.num_examples} evaluation examples"
-    columns = st.columns(4)
-    columns[0].metric(
-        f"Student, {title}",
-        _shown(seen.student.get(metric)),
-        help=f"{on}, after epoch {seen.epoch}." if seen.student else None,
-    )
-    majority = (
-        f" Always giving the most frequent answer is {seen.majority:.1%} right."
-        if seen.majority is not None
-        else ""
-    )
-    columns[1].metric(
-        f"Teacher, {title}",
-        _shown(seen.teacher.get(metric)),
-        help=f"{on}.{majority}" if seen.teacher else None,
-    )
-    if mismatch is None and (fine_tuning := run.lines("teacher")):
-        losses = [line.get("loss") for line in fine_tuning]
-        columns[2].metric(
-            "Teacher's loss",
-            _shown(losses[-1]),
-            chart_data=losses,
-            chart_type="line",
-            help="Cross-entropy in nats, in training: the teacher is fine-tuned first.",
-        )
-        return
-    columns[2].metric("Agreement", _shown(seen.agreement), help=WORDS["agreement"])
-    change = None if mismatch is None else mismatch.attention_kl[-1].mean() - mismatch.attention_kl[0].mean()
-    columns[3].metric(
-        "Attention KL, nats",
-        "…" if mismatch is None else _shown(mismatch.attention_kl[-1].mean()),
-        delta=None if not change else f"{change:+.3f}",
-        delta_color="inverse",
-        help=f"{WORDS['kl']} Mean over the matched layers and the preset sentences; below it the change "
-        "since before training.",
-    )
-    if seen.warning:
-        st.warning(plain(seen.warning), icon=":material/warning:")
-    if seen.labels:
-        st.caption(plain(seen.labels))
-
-
-def _shown(value: float | None) -> str:
-    return "…" if value is None else f"{value:.3f}"
-
-
-def _curves(run: Run) -> None:
-    """What is trained now as a picture, how near the layers have come, and the terms of the loss."""
-    num_stages, num_moments, num_losses, dark = (
-        len(run.stage_lines),
-        len(run.probe_lines),
-        len(run.train_lines),
-        is_dark(),
-    )
-    if num_moments:
-        left, right = st.columns([1, 2.4], gap="medium")
-        with left:
-            chart(
-                _stage_figure(run, num_stages, num_moments, run.state == "running", dark),
-                "distil.stage",
-                "The layers being trained now, with their attention KL",
-            )
-        with right:
-            _charts(
-                _kl_figures(run, num_moments, dark, is_narrow()),
-                "distil.kl",
-                "Attention KL and CLS distance of every matched pair over training, on the preset sentences",
-            )
-    if num_losses > 1:
-        st.markdown(
-            f"**Loss in training**, term by term; the sum is now {_shown(run.train_lines[-1].get('loss'))}",
-            help="What the student is trained to lower, on the training examples. A term that a stage does "
-            "not use has no line in it.",
-        )
-        # Streamlit builds a chart with new data anew, so it blinks: the number is of now, the lines follow in
-        # steps.
-        age = (
-            (num_moments, num_losses // LINES_PER_DRAWING)
-            if run.state == "running"
-            else (num_moments, num_losses)
-        )
-        _charts(_loss_figures(run, age, dark, is_narrow()), "distil.loss", "Terms of the loss over training")
-
-
-def _charts(figures: tuple[go.Figure, ...], key: str, name: str) -> None:
-    for number, figure in enumerate(figures):
-        chart(figure, f"{key}.{number}", name)
-
-
-@lru_cache(maxsize=16)
-def _stage_figure(run: Run, num_stages: int, num_moments: int, is_running: bool, dark: bool):
-    """The matching with the stage of now; the layers' last attention KL on its lines. All layers once
-    training is over.
-    """
-    stage = run.stage_lines[-1]["stage"] if run.stage_lines and is_running else None
-    return _written_once(
-        matching_diagram(
-            int(run.config["teacher_num_layers"]),
-            run.num_layers,
-            run.pairs,
-            active=stage["layers"] if stage else None,
-            classification=stage["classification"] if stage else None,
-            values=mismatch_so_far(run).attention_kl[-1].tolist(),
-            strategy=run.strategy,
-            dark=dark,
-        )
-    )
-
-
-@lru_cache(maxsize=16)
-def _loss_figures(run: Run, age: tuple[int, int], dark: bool, narrow: bool) -> tuple[go.Figure, ...]:
-    """Drawn once for all browsers; `age` says when it is out of date."""
-    return _panels(
-        loss_curves(
-            thinned(run.train_lines), run.pairs, strategy=run.strategy, stages=_stages(run), dark=dark
-        ),
-        narrow,
-    )
-
-
-def _stages(run: Run) -> list[tuple[float, str]]:
-    """Where each stage begins; none where there is only one, whose boundary would say nothing."""
-    return stage_starts(run) if len(run.config.get("stages") or ()) > 1 else []
-
-
-@lru_cache(maxsize=16)
-def _kl_figures(run: Run, num_lines: int, dark: bool, narrow: bool) -> tuple[go.Figure, ...]:
-    seen = mismatch_so_far(run)
-    curves = RunCurves(
-        run_id=run.id,
-        label=short_name(run),
-        strategy=run.strategy,
-        epochs=seen.epochs,
-        steps=seen.steps,
-        pairs=run.pairs,
-        attention_kl=seen.attention_kl,
-        cls_distance=seen.cls_distance,
-        others=seen.others,
-        stages=_stages(run),
-    )
-    return _panels(layer_curves([curves], over=f"{len(run.probes)} preset sentences", dark=dark), narrow)
-
-
-def _panels(figure: go.Figure, narrow: bool) -> tuple[go.Figure, ...]:
-    """The figure, or for a narrow screen its panels one below the other; a panel without a line is left out
-    there.
-    """
-    if not narrow:
-        return (_written_once(figure),)
-    return tuple(_written_once(for_phone(panel)) for panel in panels_of(figure) if panel.data)
-
-
-def _written_once(figure: go.Figure) -> go.Figure:
-    """The figure with its dictionary made now: plotly copies it anew for every browser else, most of a
-    rerun's time.
-    """
-    written = figure.to_dict()
-    figure.to_dict = lambda: written
-    return figure

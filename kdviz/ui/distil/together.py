@@ -7,6 +7,7 @@ from functools import lru_cache
 import plotly.graph_objects as go
 import streamlit as st
 
+from kdviz.analysis.cautions import cautions
 from kdviz.figures.together import Growth, growth_curves
 from kdviz.method.stages import STRATEGIES
 from kdviz.palette import words_of
@@ -62,7 +63,9 @@ def group_progress(group: Sequence[Row]) -> None:
     if not going:
         return
     busiest = max(going, key=lambda row: (row.run.status.get("waiting") is None, -_steps(row.run)))
-    share = sum(progress_share(row.run.status) if row in going else 1.0 for row in group) / len(group)
+    share = sum(progress_share(row.run, row.run.status) if row in going else 1.0 for row in group) / len(
+        group
+    )
     left = [seconds_left(row.run, row.run.status, datetime.now(UTC)) for row in going]
     known = [seconds for seconds in left if seconds is not None]
     words = [phase_words(busiest.run.status)]
@@ -71,7 +74,7 @@ def group_progress(group: Sequence[Row]) -> None:
         if known:
             words.append(f"about {duration_words(max(known))} left")
     else:
-        share = progress_share(busiest.run.status)
+        share = progress_share(busiest.run, busiest.run.status)
     st.progress(share, text=" · ".join(words))
 
 
@@ -93,6 +96,10 @@ def group_numbers(group: Sequence[Row]) -> None:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     st.markdown("\n".join(lines), help=WORDS["strategy"])
+    for row in group:
+        epoch = latest_scores(row.run).epoch
+        for caution in cautions(row.run, epoch) if epoch is not None else ():
+            st.caption(f":material/info: {words_of(row.run.strategy)}, epoch {epoch}: {plain(caution)}.")
     runs = tuple(row.run for row in group)
     if any(run.probe_lines for run in runs):
         age = tuple((len(run.probe_lines), len(run.evals)) for run in runs)

@@ -54,8 +54,10 @@ def text_of(example: Example | None, row: int) -> str:
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 
-def example_box(row: int, runs: list[tuple[str, Run, Evaluation]]) -> None:
-    """One example: its text, the answers of the teacher and of the students, and the door to its maps."""
+def example_box(row: int, runs: list[tuple[str, Run, Evaluation]], looked_at: str) -> None:
+    """One example: its text, the answers of the teacher and of the students, and the door to its maps, in all
+    of these runs; `looked_at` is the one that the page is about.
+    """
     first = runs[0][1]
     example = texts_of(first).get(row)
     with st.container(border=True):
@@ -79,15 +81,14 @@ def example_box(row: int, runs: list[tuple[str, Run, Evaluation]]) -> None:
             )
         st.markdown(" · ".join(parts))
         askable = [(name, run) for name, run, _ in runs if row in texts_of(run) and can_be_asked(run)]
-        with st.container(horizontal=True):
-            for name, run in askable:
-                st.button(
-                    f"Show its maps ({plain(name)})",
-                    key=f"kdviz.maps.{run.id}",
-                    icon=":material/grid_on:",
-                    on_click=_to_maps,
-                    args=(run.id, row),
-                )
+        if askable:
+            st.button(
+                f"Show its maps ({plain(' beside '.join(name for name, _ in askable))})",
+                key="kdviz.maps",
+                icon=":material/grid_on:",
+                on_click=_to_maps,
+                args=([run.id for _, run in askable], looked_at, row),
+            )
         if not askable:
             st.caption(
                 "Its maps need its text and the weights of both models, and these runs do not have both "
@@ -101,8 +102,10 @@ def example_box(row: int, runs: list[tuple[str, Run, Evaluation]]) -> None:
             )
 
 
-def _to_maps(run_id: str, row: int) -> None:
-    change(run=run_id, row=row, text_a=None, text_b=None, panel="maps")
+def _to_maps(run_ids: list[str], looked_at: str, row: int) -> None:
+    first = looked_at if looked_at in run_ids else run_ids[0]
+    others = tuple(run_id for run_id in run_ids if run_id != first)
+    change(run=first, others=others, row=row, text_a=None, text_b=None, panel="maps")
     go_to("attention")
 
 

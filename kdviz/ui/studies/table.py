@@ -17,7 +17,7 @@ from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
 from kdviz.ui.frame.remember import remembered
 from kdviz.ui.frame.store import store
-from kdviz.ui.frame.words import WORDS
+from kdviz.ui.frame.words import WORDS, metric_words
 from kdviz.ui.studies.choose import Entry
 
 _NO = Spread(mean=None)
@@ -51,7 +51,7 @@ def numbers(entry: Entry, table: Table, task: str) -> None:
     rows = [row for row in table.rows if row.task == task]
     metrics = TASKS[task].metrics
     best = {metric: best_of(rows, metric) for metric in metrics}
-    lines = [_teacher_line(table, task, metrics)] if task in table.teachers else []
+    lines = [_teacher_line(table, task, metrics)] if table.has_teacher_row(task) else []
     telling = telling_names(rows)
     lines += [_line(table, row, metrics, best, telling) for row in rows]
     frame = _frame(lines, table, metrics, telling)
@@ -115,7 +115,7 @@ def _teacher_line(table: Table, task: str, metrics: tuple[str, ...]) -> dict:
     line: dict = {"student": "the teacher"}
     is_beside = any(row.paper(metric) for row in table.rows if row.task == task for metric in metrics)
     for metric in metrics:
-        line[metric] = table.teachers[task].get(metric)
+        line[metric] = table.teachers.get(task, {}).get(metric)
         if is_beside and (number := paper.printed(paper.TEACHER, task, metric)):
             line[f"{metric} paper"] = f"{number.value:.4f} {number.mark}"
             line[f"{metric} gap"] = line[metric] - number.value if line[metric] is not None else None
@@ -149,7 +149,7 @@ def _columns(frame: pd.DataFrame, table: Table) -> dict:
         elif name in table.names:
             found[name] = st.column_config.Column(X_WORDS.get(name, name.replace("_", " ")).capitalize())
         elif name in titles:
-            help = WORDS.get({"attention_kl": "kl"}.get(name, name))
+            help = WORDS.get({"attention_kl": "kl"}.get(name, name)) or metric_words(name)
             form = "%,.0f" if name in ("parameters", "seconds") else "%.3f"
             found[name] = st.column_config.NumberColumn(titles[name], format=form, help=help)
     return found

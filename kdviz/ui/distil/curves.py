@@ -1,0 +1,133 @@
+"""The curves of a run as they grow: the layers being trained, how near they have come, the loss."""
+
+from functools import lru_cache
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from kdviz.figures.curves import RunCurves, layer_curves, loss_curves
+from kdviz.figures.diagram import matching_diagram
+from kdviz.runs.reader import Run
+from kdviz.share.live import mismatch_so_far, stage_starts, thinned
+from kdviz.ui.distil.numbers import shown
+from kdviz.ui.frame.look import chart, is_dark
+from kdviz.ui.frame.narrow import for_phone, panels_of
+from kdviz.ui.frame.screen import is_narrow
+from kdviz.ui.frame.store import short_name
+
+LINES_PER_DRAWING = 10
+
+
+def run_curves(run: Run) -> None:
+    """What is trained now as a picture, how near the layers have come, and the terms of the loss."""
+    num_stages, num_moments, num_losses, dark = (
+        len(run.stage_lines),
+        len(run.probe_lines),
+        len(run.train_lines),
+        is_dark(),
+    )
+    if num_moments:
+        left, right = st.columns([1, 2.4], gap="medium")
+        with left:
+            chart(
+                _stage_figure(run, num_stages, num_moments, run.state == "running", dark),
+                "distil.stage",
+                "The layers being trained now, with their attention KL",
+            )
+        with right:
+            _charts(
+                _kl_figures(run, num_moments, dark, is_narrow()),
+                "distil.kl",
+                "Attention KL and CLS distance of every matched pair over training, on the preset sentences",
+            )
+    if num_losses > 1:
+        st.markdown(
+            f"**Loss in training**, term by term; the sum is now {shown(run.train_lines[-1].get('loss'))}",
+            help="What the student is trained to lower, on the training examples. A term that a stage does "
+            "not use has no line in it.",
+        )
+        # Streamlit builds a chart with new data anew, so it blinks: the number is of now, the lines follow in
+        # steps.
+        age = (
+            (num_moments, num_losses // LINES_PER_DRAWING)
+            if run.state == "running"
+            else (num_moments, num_losses)
+        )
+        _charts(_loss_figures(run, age, dark, is_narrow()), "distil.loss", "Terms of the loss over training")
+
+
+def _charts(figures: tuple[go.Figure, ...], key: str, name: str) -> None:
+    for number, figure in enumerate(figures):
+        chart(figure, f"{key}.{number}", name)
+
+
+@lru_cache(maxsize=16)
+def _stage_figure(run: Run, num_stages: int, num_moments: int, is_running: bool, dark: bool):
+    """The matching with the stage of now; the layers' last attention KL on its lines. All layers once
+    training is over.
+    """
+    stage = run.stage_lines[-1]["stage"] if run.stage_lines and is_running else None
+    return _written_once(
+        matching_diagram(
+            int(run.config["teacher_num_layers"]),
+            run.num_layers,
+            run.pairs,
+            active=stage["layers"] if stage else None,
+            classification=stage["classification"] if stage else None,
+            values=mismatch_so_far(run).attention_kl[-1].tolist(),
+            strategy=run.strategy,
+            dark=dark,
+        )
+    )
+
+
+@lru_cache(maxsize=16)
+def _loss_figures(run: Run, age: tuple[int, int], dark: bool, narrow: bool) -> tuple[go.Figure, ...]:
+    """Drawn once for all browsers; `age` says when it is out of date."""
+    return _panels(
+        loss_curves(
+            thinned(run.train_lines), run.pairs, strategy=run.strategy, stages=_stages(run), dark=dark
+        ),
+        narrow,
+    )
+
+
+def _stages(run: Run) -> list[tuple[float, str]]:
+    """Where each stage begins; none where there is only one, whose boundary would say nothing."""
+    return stage_starts(run) if len(run.config.get("stages") or ()) > 1 else []
+
+
+@lru_cache(maxsize=16)
+def _kl_figures(run: Run, num_lines: int, dark: bool, narrow: bool) -> tuple[go.Figure, ...]:
+    seen = mismatch_so_far(run)
+    curves = RunCurves(
+        run_id=run.id,
+        label=short_name(run),
+        strategy=run.strategy,
+        epochs=seen.epochs,
+        steps=seen.steps,
+        pairs=run.pairs,
+        attention_kl=seen.attention_kl,
+        cls_distance=seen.cls_distance,
+        others=seen.others,
+        stages=_stages(run),
+    )
+    return _panels(layer_curves([curves], over=f"{len(run.probes)} preset sentences", dark=dark), narrow)
+
+
+def _panels(figure: go.Figure, narrow: bool) -> tuple[go.Figure, ...]:
+    """The figure, or for a narrow screen its panels one below the other; a panel without a line is left out
+    there.
+    """
+    if not narrow:
+        return (_written_once(figure),)
+    return tuple(_written_once(for_phone(panel)) for panel in panels_of(figure) if panel.data)
+
+
+def _written_once(figure: go.Figure) -> go.Figure:
+    """The figure with its dictionary made now: plotly copies it anew for every browser else, most of a
+    rerun's time.
+    """
+    written = figure.to_dict()
+    figure.to_dict = lambda: written
+    return figure

@@ -1,0 +1,113 @@
+"""What a run came to, and the doors to it: it stays in sight when the queue goes on, and a run that a server
+left behind has its Resume at the top of the page.
+"""
+
+import streamlit as st
+
+from kdviz.analysis.divergence import divergence
+from kdviz.share.live import Board, Row
+from kdviz.ui.distil.badge import run_title
+from kdviz.ui.distil.board import board, resume
+from kdviz.ui.distil.numbers import run_numbers
+from kdviz.ui.distil.words import STATE_WORDS
+from kdviz.ui.frame import identity as room
+from kdviz.ui.frame import state
+from kdviz.ui.frame.look import plain
+from kdviz.ui.frame.store import short_name, task_title
+
+MOST_RESUMES = 3
+
+
+def ending(row: Row, name: str = "see") -> None:
+    """What a run that does not go on came to, in one line, and where to look at it. `name` tells the buttons
+    of several cards apart.
+    """
+    if row.state in ("running", "stopping"):
+        return
+    status = row.run.status
+    reason = row.note or status.get("error")
+    if row.state == "failed" or (row.note and row.state != "finished"):
+        st.warning(
+            f"This run ended early: {plain(str(reason or 'no reason was written'))}. What it recorded "
+            "until then can be looked at.",
+            icon=":material/error:",
+        )
+    if diverged := divergence(row.run):
+        st.warning(
+            f"This training **diverged**: {plain(diverged)}. A lower learning rate keeps it together; no "
+            "mean and no verdict counts this run.",
+            icon=":material/trending_up:",
+        )
+    if row.run.probe_lines:
+        with st.container(horizontal=True, gap="small"):
+            for page, words in (
+                ("attention", "See its maps"),
+                ("layers", "Its layers"),
+                ("answers", "Its answers"),
+            ):
+                st.button(
+                    words,
+                    key=f"distil.{name}.{page}",
+                    on_click=_look,
+                    args=(row.run.id, page),
+                    type="primary" if page == "attention" else "secondary",
+                )
+    state.leave_if_asked()
+
+
+def _look(run_id: str, page: str) -> None:
+    state.change(run=run_id, step=None)
+    state.go_to(page)
+
+
+def result_card(now: Board, shown: Row | None) -> None:
+    """The run that ended last, while another goes on that was asked for before that end: with a queue the
+    result would be gone from the page the moment it is there.
+    """
+    if shown is None or not shown.is_active:
+        return
+    asked = str(shown.run.config.get("created") or "")
+    ended = [
+        row
+        for row in now.rows
+        if row.state == "finished" and str(row.run.status.get("finished") or "") > asked
+    ]
+    if not asked or not ended:
+        return
+    row = max(ended, key=lambda row: str(row.run.status["finished"]))
+    with st.container(border=True, key="distil.result"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            run_title(row)
+        run_numbers(row.run)
+        ending(row, "result")
+
+
+def left_over(*, on_top: bool) -> None:
+    """Runs that a server left behind when it ended, with the buttons that take them up again: on top of the
+    page, since after a restart a visitor comes for that; above the list of runs while another run goes on.
+    """
+    now = board()
+    left = [row for row in now.rows if row.is_left_over or row.state == "interrupted"]
+    if not left or on_top == any(row.is_active for row in now.rows):
+        return
+    mine = [row for row in left if not room.room().refusal("resume", room.visitor(), row.run.config)]
+    then = (
+        "*Resume* goes on from the last whole epoch."
+        if mine
+        else "Who started a run can resume it, on this page or with python -m kdviz resume."
+    )
+    st.info(
+        f"{len(left)} run{'s were' if len(left) > 1 else ' was'} going or waiting when a server ended. "
+        f"What was recorded is kept. {then}",
+        icon=":material/power_off:",
+    )
+    with st.container(horizontal=True, gap="small"):
+        for row in mine[:MOST_RESUMES]:
+            st.button(
+                f"Resume {plain(task_title(row.run.task))}, {plain(short_name(row.run))}",
+                key=f"distil.resume_first.{row.run.id}",
+                icon=":material/play_arrow:",
+                on_click=resume,
+                args=(row.run.id,),
+                help=f"The run {plain(row.run.id)}, {STATE_WORDS[row.state]}",
+            )

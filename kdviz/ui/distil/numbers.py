@@ -1,0 +1,61 @@
+"""The four numbers of a run as it stands now, each with what has to be known before it is believed."""
+
+import streamlit as st
+
+from kdviz.analysis.cautions import cautions
+from kdviz.runs.reader import Run
+from kdviz.share.live import latest_scores, mismatch_so_far
+from kdviz.ui.frame.look import plain
+from kdviz.ui.frame.words import WORDS, metric_title, primary_metric
+
+
+def run_numbers(run: Run) -> None:
+    """Score of the student beside the teacher's, and how far the inside is from the teacher's."""
+    seen, mismatch, metric = latest_scores(run), mismatch_so_far(run), primary_metric(run)
+    title, on = metric_title(metric), f"On {seen.num_examples} evaluation examples"
+    columns = st.columns(4)
+    columns[0].metric(
+        f"Student, {title}",
+        shown(seen.student.get(metric)),
+        help=f"{on}, after epoch {seen.epoch}." if seen.student else None,
+    )
+    majority = (
+        f" Always giving the most frequent answer is {seen.majority:.1%} right."
+        if seen.majority is not None
+        else ""
+    )
+    columns[1].metric(
+        f"Teacher, {title}",
+        shown(seen.teacher.get(metric)),
+        help=f"{on}.{majority}" if seen.teacher else None,
+    )
+    if mismatch is None and (fine_tuning := run.lines("teacher")):
+        losses = [line.get("loss") for line in fine_tuning]
+        columns[2].metric(
+            "Teacher's loss",
+            shown(losses[-1]),
+            chart_data=losses,
+            chart_type="line",
+            help="Cross-entropy in nats, in training: the teacher is fine-tuned first.",
+        )
+        return
+    columns[2].metric("Agreement", shown(seen.agreement), help=WORDS["agreement"])
+    change = None if mismatch is None else mismatch.attention_kl[-1].mean() - mismatch.attention_kl[0].mean()
+    columns[3].metric(
+        "Attention KL, nats",
+        "…" if mismatch is None else shown(mismatch.attention_kl[-1].mean()),
+        delta=None if not change else f"{change:+.3f}",
+        delta_color="inverse",
+        help=f"{WORDS['kl']} Mean over the matched layers and the preset sentences; below it the change "
+        "since before training.",
+    )
+    if seen.warning:
+        st.warning(plain(seen.warning), icon=":material/warning:")
+    if seen.labels:
+        st.caption(plain(seen.labels))
+    for caution in cautions(run, seen.epoch) if seen.epoch is not None else ():
+        st.caption(f":material/info: After epoch {seen.epoch}: {plain(caution)}.")
+
+
+def shown(value: float | None) -> str:
+    return "…" if value is None else f"{value:.3f}"

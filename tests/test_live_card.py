@@ -1,0 +1,108 @@
+"""The live card: one bar for the whole run, a result that stays, maps that move, Resume on top."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from folders import make_run
+from hostile import put
+from packs import pictures
+from streamlit.testing.v1 import AppTest
+
+from kdviz.files import exclusive, json_line, read_json, write_json
+from kdviz.jobs.permissions import owner_of
+from kdviz.runs.reader import Run
+from kdviz.share.live import progress_share
+from kdviz.ui.frame import store as ui_store
+
+ROOT = Path(__file__).parents[1]
+TOKEN = b"0123456789abcdef"
+PHASES = (
+    {"phase": "loading"},
+    *({"phase": "teacher", "phase_progress": share} for share in (0.0, 0.3, 1.0)),
+    *({"phase": "teacher_outputs", "phase_progress": share} for share in (0.0, 0.5, 1.0)),
+    *({"phase": "distilling", "step": step, "total_steps": 40} for step in (0, 13, 40)),
+    {"phase": "evaluating", "step": 40, "total_steps": 40, "phase_progress": None},
+    {"phase": "measuring cost", "step": 40, "total_steps": 40},
+    {"phase": "done", "step": 40, "total_steps": 40},
+)
+
+
+@pytest.mark.parametrize("planned", [{"seconds": 30.0, "teacher_seconds": 50.0}, None])
+@pytest.mark.parametrize("teacher_is_kept", [False, True])
+def test_one_bar_never_goes_back(planned: dict | None, teacher_is_kept: bool, tmp_path: Path):
+    """Without it the bar would fill for the teacher and start again at 0."""
+    folder = make_run(tmp_path, "one")
+    write_json(folder / "config.json", read_json(folder / "config.json") | {"planned": planned})
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    lines = [line for line in lines if '"train"' not in line]
+    if not teacher_is_kept:
+        lines.insert(
+            0, json_line({"kind": "teacher", "step": 1, "total_steps": 9, "epoch": 0.1, "loss": 0.6})
+        )
+    (folder / "metrics.jsonl").write_text("".join(lines))
+    run = Run(folder)
+    phases = [each for each in PHASES if not (teacher_is_kept and each["phase"] == "teacher")]
+    shares = [progress_share(run, status) for status in phases]
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
+    end = [share for share, status in zip(shares, phases, strict=True) if status["phase"] == "teacher"]
+    if planned and end:
+        assert end[-1] == pytest.approx(50 / 80)
+
+
+def _open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.delenv("KDVIZ_GLUE_DIR", raising=False)
+    monkeypatch.setattr(ui_store, "DEMO_RUNS", tmp_path / "demo")
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    monkeypatch.setattr("kdviz.ui.distil.before.speed_is_known", lambda *args, **more: False)
+    monkeypatch.setattr("kdviz.ui.frame.identity._token", lambda cookie: TOKEN)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    return app.switch_page("pages/distil.py").run()
+
+
+def _at(minutes: float) -> str:
+    return (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat(timespec="seconds")
+
+
+def _keys(app: AppTest) -> list[str]:
+    return [button.key for button in app.button]
+
+
+def test_the_result_stays_while_the_queue_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without it the result, with the doors to its maps, would be gone the moment the next run begins."""
+    done = make_run(tmp_path / "runs", "done", strategy="soft", created=_at(-9))
+    going = make_run(tmp_path / "runs", "going", strategy="sid", state="running", created=_at(-8))
+    put("status.json", finished=_at(-2))(done)
+    put("status.json", phase="distilling", step=8, total_steps=24)(going)
+    with exclusive(going / "lock"):
+        app = _open(tmp_path, monkeypatch)
+        assert not app.exception
+        assert "distil.result.attention" in _keys(app)
+        assert any("soft labels" in str(each.value) for each in app.markdown)
+        put("status.json", finished=_at(-60))(done)  # ended before the other was asked for: no queue
+        time.sleep(0.6)
+        assert "distil.result.attention" not in _keys(app.run())
+
+
+def test_maps_are_in_the_live_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without it a run would be watched for a minute as numbers only."""
+    going = make_run(tmp_path / "runs", "going", state="running")
+    put("status.json", phase="distilling", step=8, total_steps=24)(going)
+    with exclusive(going / "lock"):
+        app = _open(tmp_path, monkeypatch)
+        assert not app.exception
+        settings, packs = pictures(app)
+        assert settings["look"]["step"] is None and len(packs) == 1
+        assert packs[0].header["about"]["run"] == "going"
+
+
+def test_resume_stands_on_top_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without it Resume would be below the fold, in the list of runs."""
+    broken = make_run(tmp_path / "runs", "broken", state="running")
+    write_json(broken / "config.json", read_json(broken / "config.json") | {"owner": owner_of(TOKEN)})
+    app = _open(tmp_path, monkeypatch)
+    assert not app.exception
+    keys = _keys(app)
+    assert keys.index("distil.resume_first.broken") < keys.index("distil.start")

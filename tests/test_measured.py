@@ -1,0 +1,92 @@
+"""The measured teachers: what is said before Start, and which task the page opens with."""
+
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kdviz.config import RunConfig
+from kdviz.models.registry import TEACHERS
+from kdviz.tasks import TASKS
+from kdviz.training.measured import MEASURED, forecast, recommended_task
+from kdviz.ui.distil import before
+
+ROOT = Path(__file__).parents[1]
+DEFAULT_SIZE, DEFAULT_EPOCHS = RunConfig().train_size, RunConfig().teacher_epochs
+
+
+def test_the_rows_are_whole():
+    """Without it a mistyped row would advise every visitor wrongly."""
+    for row in MEASURED:
+        assert row.task in TASKS and row.teacher in TEACHERS and 0.5 <= row.majority < 1
+        assert 0 < row.accuracy < 1 and row.n > 100
+        margin = 2 * math.sqrt(row.majority * (1 - row.majority) / row.n)
+        assert row.beats_majority == (row.accuracy >= row.majority + margin)
+
+
+def test_a_setting_known_to_flop_is_named_with_its_number_and_a_way_out():
+    """Without it a room would wait a minute for a teacher that answers worse than a constant."""
+    config = RunConfig(task="cola")
+    known = forecast(config, source="folder", num_train=2000)
+    assert known.flops
+    assert f"{known.row.accuracy:.1%}" in known.words and f"{known.row.majority:.1%}" in known.words
+    assert "Choose" in known.words
+    less = forecast(replace(config, teacher_epochs=1), source="hub", num_train=500)
+    assert less.flops  # less training than what flopped
+    assert forecast(replace(config, teacher_epochs=50), source="folder", num_train=8551) is None
+    assert forecast(config, source="sample", num_train=2000) is None
+    assert forecast(replace(config, teacher_epochs=0), source="folder", num_train=2000) is None
+    assert forecast(replace(config, teacher_learning_rate=1e-6), source="folder", num_train=2000) is None
+    assert forecast(replace(config, teacher="bert-base"), source="folder", num_train=2000) is None
+
+
+def test_the_recommended_task_beats_its_constant_answer_within_the_defaults():
+    """Without it the default would flop again (item 19)."""
+    task = recommended_task(TASKS, train_size=DEFAULT_SIZE, epochs=DEFAULT_EPOCHS)
+    known = forecast(RunConfig(task=task), source="folder", num_train=DEFAULT_SIZE)
+    assert known is not None and not known.flops
+    assert known.row.accuracy - known.row.majority > 0.1
+    assert recommended_task(["wnli"], train_size=DEFAULT_SIZE, epochs=DEFAULT_EPOCHS) is None
+
+
+def _glue(folder: Path, task: str) -> None:
+    """A GLUE folder with a few rows of our own of a pair task or CoLA."""
+    place = folder / {"qqp": "QQP", "cola": "CoLA"}[task]
+    place.mkdir(parents=True)
+    for name in ("train.tsv", "dev.tsv"):
+        if task == "qqp":
+            rows = ["id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate"]
+            rows += [f"{n}\t{n}\t{n}\tHow is day {n}?\tWhat is day {n} like?\t{n % 2}" for n in range(40)]
+        else:
+            rows = [f"own\t{n % 2}\t\tDay {n} is here." for n in range(40)]
+        (place / name).write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("has_qqp", [True, False])
+def test_the_page_opens_with_it_where_the_folder_has_it(
+    has_qqp: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Without it the page would open with CoLA on real data, whose teacher flops; the command line's own
+    default stays what it was.
+    """
+    _glue(tmp_path / "glue", "cola")
+    if has_qqp:
+        _glue(tmp_path / "glue", "qqp")
+    monkeypatch.setenv("KDVIZ_GLUE_DIR", str(tmp_path / "glue"))
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    before._request.clear()  # it knows the settings, not the folder that the variable names
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    app = app.switch_page("pages/distil.py").run()
+    assert not app.exception
+    assert app.selectbox(key="distil.task").value == ("qqp" if has_qqp else "cola")
+    said = "\n".join(str(each.value) for each in app.caption)
+    assert not app.error, [str(each.value) for each in app.error]
+    assert "was measured at" in said or has_qqp  # 40 examples of QQP were not measured
+    if not has_qqp:
+        assert "too little to copy" in said
+    assert RunConfig().task == "cola"
+    shutil.rmtree(tmp_path / "glue")
