@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folders import make_run
+from streamlit.testing.v1 import AppTest
 
 from kdviz.analysis.answers import farther, inside
 from kdviz.analysis.apart import apart
 from kdviz.analysis.cautions import cautions, constant_answer, is_untrained, untrained_until
+from kdviz.data import Example
 from kdviz.explorer.finding import finding
 from kdviz.files import write_arrays
 from kdviz.runs.reader import Run
@@ -88,6 +90,7 @@ def test_the_sentence_above_the_picture_says_only_what_the_numbers_say(tmp_path:
     assert finding([soft, all_], None) == {"text": "Same answer.", "note": ""}
     assert finding([_header("a", no), _header("b", yes)], None)["text"].startswith("Only “b” gives")
     assert finding([_header("a", no)], None)["text"] == "Another answer than the teacher."
+    assert "diverged" in finding([soft, all_], None, True)["text"]
     assert finding([_header("a", []), all_], None)["text"] == ""
 
 
@@ -124,3 +127,28 @@ def test_agreement_with_a_constant_student_has_its_context(tmp_path: Path):
     said = constant_answer(run, epoch)
     assert f"{(teacher == 1).mean():.3f}" in said and run.config["labels"][1] in said
     assert constant_answer(_run(tmp_path, "soft", np.ones((24, 2))), epoch) is None
+
+
+@pytest.mark.parametrize("looked_at", ["cola-all", "cola-soft"])
+def test_a_row_of_answers_takes_both_runs_to_its_maps(
+    looked_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Without it the two insides of one answer would be seen one after the other, never side by side."""
+    for name in ("soft", "all"):
+        make_run(tmp_path / "runs", f"cola-{name}", strategy=name)
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr("kdviz.ui.frame.store.DEMO_RUNS", tmp_path / "demo")
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    text = Example(index=3, label=1, text_a="our own words", text_b=None)
+    monkeypatch.setattr("kdviz.ui.frame.examples.texts_of", lambda run: {3: text})
+    monkeypatch.setattr("kdviz.ui.frame.examples.can_be_asked", lambda run: True)
+    app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=60).run()
+    app.query_params.clear()
+    for name, value in {"run": looked_at, "show": "inside", "row": "3"}.items():
+        app.query_params[name] = value
+    app = app.switch_page("pages/answers.py").run()
+    assert not app.exception
+    app.button(key="kdviz.maps").click().run()
+    other = "cola-soft" if looked_at == "cola-all" else "cola-all"
+    assert (app.query_params["run"], app.query_params["with"]) == (looked_at, other)
+    assert app.query_params["row"] == "3"

@@ -227,7 +227,7 @@ def test_a_follower_sees_what_the_presenter_shows():
     )
     app.run()
     assert LECTURE.steps[6].text.strip() in texts(app)
-    assert "Stages of this run (layer by layer (`pid`))" in texts(app)
+    assert "Stages of this run, layer by layer (`pid`)" in texts(app)
     assert params(app) == {"follow": "1"}, "a reload follows again"
     room.lead(
         LECTURER,
@@ -235,7 +235,7 @@ def test_a_follower_sees_what_the_presenter_shows():
         {"present": "the-paper", "at": "7", "run": "demo-cola-all-6of12-s0", "show": "stages"},
     )
     app.run()
-    assert "Stages of this run (all layers at once (`all`))" in texts(app)
+    assert "Stages of this run, all layers at once (`all`)" in texts(app)
 
 
 def test_a_follower_may_let_go_and_come_back():
@@ -254,9 +254,9 @@ def test_a_follower_may_let_go_and_come_back():
         {"present": "the-paper", "at": "7", "run": "demo-cola-pid-6of12-s0", "show": "stages"},
     )
     app.run()
-    assert "Stages of this run (all layers at once (`all`))" in texts(app)
+    assert "Stages of this run, all layers at once (`all`)" in texts(app)
     next(button for button in app.button if button.label == "Follow the presenter").click().run()
-    assert "Stages of this run (layer by layer (`pid`))" in texts(app)
+    assert "Stages of this run, layer by layer (`pid`)" in texts(app)
 
 
 def test_followers_have_no_notes_and_no_answer():

@@ -495,6 +495,18 @@ def test_the_papers_numbers_stand_beside_with_mark_and_difference(done):
     assert "0.4609 (C)" in shown and paper.MARKS["C"] in shown
 
 
+def test_the_papers_table_begins_with_the_teacher_before_anything_is_run(tmp_path):
+    """Its text says that the first row is the teacher: an empty table without one would make that untrue."""
+    table = make_table(read_study("paper-table", "minutes"), tmp_path)
+    tasks = dict.fromkeys(row.task for row in table.rows)
+    assert table.num_runs == 0 and all(table.has_teacher_row(task) for task in tasks)
+    said = markdown(table)
+    assert said.count("| **teacher** |") == len(tasks)
+    for task in tasks:
+        number = paper.printed(paper.TEACHER, task, TASKS[task].primary_metric)
+        assert number is None or f"{number.value:.4f}" in said
+
+
 # ---- results that are kept
 
 

@@ -32,7 +32,7 @@ export function drawCurves(pen, plot, { packs, state, look }) {
   const step = niceStep(plot.highest / 3)
   for (let value = 0; value <= plot.highest; value += step) {
     pen.path([[plot.left, y(value), true], [plot.width - plot.right, y(value)]], { stroke: look.grid })
-    pen.text(decimals(value, step < 0.1 ? 2 : 1), plot.left - 6, y(value), { ...style, anchor: "end" })
+    pen.text(value >= 1000 ? value.toLocaleString("en", { notation: "compact" }) : decimals(value, step < 0.1 ? 2 : 1), plot.left - 6, y(value), { ...style, anchor: "end" })
   }
   const titles = ["Attention KL of every pair, in nats, over the epochs", "Attention KL of pairs (nats), by epoch", "Attention KL, nats"]
   pen.text(titles.find(words => pen.widthOf(words, style) < plot.width - plot.left) ?? titles.at(-1), plot.left, size * 0.7, { ...style, colour: look.text })

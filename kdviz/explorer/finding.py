@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from kdviz.analysis.apart import Apart
 
 
-def finding(headers: Sequence[Mapping], between: Apart | None) -> dict[str, str]:
+def finding(headers: Sequence[Mapping], between: Apart | None, diverged: bool = False) -> dict[str, str]:
     """{"text": the sentence, "note": what stands behind its number} for one sentence in one run or two.
 
     `headers` are those of its packs (see pack.py); `between` compares the two runs, in the same order.
+    `diverged`: one of them has, so that nothing is to be concluded.
     """
+    if diverged:
+        what = "This training" if len(headers) < 2 else "One of these trainings"
+        return {"text": f"{what} diverged: its answers are no result.", "note": ""}
     said = _answers(headers)
     if len(headers) < 2 or between is None:
         return {"text": said, "note": ""}

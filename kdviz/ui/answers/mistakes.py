@@ -7,7 +7,7 @@ import streamlit as st
 from kdviz.analysis import right_wrong, right_wrong_by_phenomenon
 from kdviz.figures import phenomenon_dots, right_wrong_table
 from kdviz.runs.reader import Evaluation, Run
-from kdviz.text import code
+from kdviz.text import plain
 from kdviz.ui.answers.inside import MOST_ROWS, evaluation_at, pick
 from kdviz.ui.frame.controls import choose
 from kdviz.ui.frame.examples import example_box, say_missing_texts, text_of, texts_of
@@ -92,7 +92,7 @@ def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
         found.append(entry)
     more = f", the first {MOST_ROWS} of them" if len(rows) > MOST_ROWS else ""
     st.markdown(
-        f"**{CELLS[scene.view.cell]}** for {code(name)}: {len(rows):,} of {len(answers.index):,} "
+        f"**{CELLS[scene.view.cell]}** for {plain(name)}: {len(rows):,} of {len(answers.index):,} "
         f"examples{more}. Choose a row to see its answers{' and maps' if texts else ''}."
     )
     pick(pd.DataFrame(found), "answers.mistakes.list")

@@ -13,7 +13,7 @@ from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_cur
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS, epoch_at, same_moment
 from kdviz.tasks import TASKS, score_intervals, scores
-from kdviz.text import code, plain
+from kdviz.text import plain
 from kdviz.ui.frame.controls import boxed
 from kdviz.ui.frame.look import chart, heading
 from kdviz.ui.frame.others import choose_others, other_depths, other_runs, say
@@ -83,7 +83,7 @@ def score_part(scene: Scene) -> None:
     )
     for run in runs:
         for caution in cautions(run, int(lines[run.id]["epoch"])):
-            st.caption(f":material/info: {code(names[run.id])}: {plain(caution)}.")
+            st.caption(f":material/info: {plain(names[run.id])}: {plain(caution)}.")
     epochs = {names[run.id]: int(lines[run.id]["epoch"]) for run in runs}
     st.caption(
         f"Evaluation set, n = {count(num_examples)}; after epoch "

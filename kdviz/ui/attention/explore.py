@@ -5,6 +5,7 @@ import time
 import streamlit as st
 
 from kdviz.analysis.apart import apart
+from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.explorer.finding import finding
 from kdviz.explorer.pack import header_of
@@ -76,7 +77,9 @@ def _draw(scene: Scene, packs: list[bytes]) -> None:
 
 def _finding(scene: Scene, packs: list[bytes]) -> dict[str, str]:
     """What the two runs in the picture have in common outside, and whether they differ inside."""
-    return finding([header_of(packed) for packed in packs], apart([scene.run], beside(scene)[:1]))
+    runs = [scene.run, *beside(scene)[:1]]
+    headers = [header_of(packed) for packed in packs]
+    return finding(headers, apart(runs[:1], runs[1:]), any(map(divergence, runs)))
 
 
 def _moved(run: Run, look: dict) -> None:

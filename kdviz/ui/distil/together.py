@@ -159,7 +159,7 @@ def _figures(runs: tuple[Run, ...], age: tuple, dark: bool, narrow: bool) -> tup
 def _growth(run: Run, metric: str) -> Growth:
     mismatch = mismatch_so_far(run)
     return Growth(
-        label=run.strategy,
+        label=words_of(run.strategy),
         strategy=run.strategy,
         score_epochs=[line["epoch"] for line in run.evals],
         scores=[line["metrics"][metric] for line in run.evals],

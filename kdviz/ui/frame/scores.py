@@ -10,7 +10,7 @@ from kdviz.analysis.apart import apart
 from kdviz.analysis.divergence import divergence
 from kdviz.method.stages import STRATEGIES
 from kdviz.runs.reader import Run
-from kdviz.text import code
+from kdviz.text import plain
 from kdviz.ui.frame.words import in_words, mean_of, metric_title
 
 INTERNAL = ("all", "pid", "sid")
@@ -136,7 +136,7 @@ def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str
     (first, second), values = runs[:2], []
     for run in runs[:2]:
         if divergence(run):
-            return f"{code(names[run.id])} diverged: its score is no result, so there is no verdict."
+            return f"“{plain(names[run.id])}” diverged: its score is no result, so there is no verdict."
     for run in (first, second):
         line = lines[run.id]
         values.append(
@@ -146,14 +146,14 @@ def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str
     if value is None or other is None:
         return ""
     if value == other:
-        return f"{code(names[first.id])} and {code(names[second.id])} score the same here."
+        return f"“{plain(names[first.id])}” and “{plain(names[second.id])}” score the same here."
     high, low = (first, second) if value > other else (second, first)
     lower_end, upper_end = (
         (interval[0], other_interval[1]) if value > other else (other_interval[0], interval[1])
     )
     if lower_end is not None and upper_end is not None and lower_end <= upper_end:
         return (
-            f"{code(names[high.id])} scores higher than {code(names[low.id])}, but "
+            f"“{plain(names[high.id])}” scores higher than “{plain(names[low.id])}”, but "
             "**the intervals overlap**: these examples cannot tell them apart."
         )
-    return f"{code(names[high.id])} scores higher than {code(names[low.id])}; this is one seed each."
+    return f"“{plain(names[high.id])}” scores higher than “{plain(names[low.id])}”; this is one seed each."

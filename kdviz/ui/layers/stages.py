@@ -25,7 +25,7 @@ def stages(scene: Scene) -> None:
         f"{place}. {plain(str(stage.get('name')))} ({_epochs(stage.get('epochs'))})"
         for place, stage in enumerate(planned, start=1)
     )
-    st.markdown(f"Stages of this run ({in_words(scene.run.strategy)}): {words}.", help=WORDS["stages"])
+    st.markdown(f"Stages of this run, {in_words(scene.run.strategy)}: {words}.", help=WORDS["stages"])
     with st.container(horizontal=True):
         for run in alike:
             st.button(

@@ -132,7 +132,7 @@ def _strategies(run: Run, view: View, runs: list[Run]) -> None:
         f"| {place} | {plain(str(stage.get('name')))} | {stage.get('epochs')} |"
         for place, stage in enumerate(run.config.get("stages", ()), start=1)
     ]
-    st.markdown(f"The stages of this run ({in_words(run.strategy)}):\n\n" + "\n".join(rows))
+    st.markdown(f"The stages of this run, {in_words(run.strategy)}:\n\n" + "\n".join(rows))
 
 
 def _scores(run: Run, view: View, runs: list[Run]) -> None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from kdviz.analysis.apart import apart
 from kdviz.analysis.comparable import comparable
+from kdviz.analysis.divergence import divergence
 from kdviz.explorer.finding import finding as finding_of
 from kdviz.explorer.pack import header_of
 from kdviz.explorer.telling import students_of, telling_pair
@@ -69,7 +70,9 @@ def finding(scene: Scene) -> None:
         options={
             "differences": False,
             "chrome": False,
-            "finding": finding_of([header_of(packed) for packed in packs], apart(runs[:1], runs[1:])),
+            "finding": finding_of(
+                [header_of(packed) for packed in packs], apart(runs[:1], runs[1:]), any(map(divergence, runs))
+            ),
             "autoplay": look["step"] is None,
         },
         on_look=lambda look: _moved(scene.run, runs[0], look),
@@ -143,7 +146,7 @@ def result(scene: Scene) -> None:
     with words:
         if said := verdict(rows, metric):
             st.markdown(said)
-        else:
+        elif not divergence(scene.run):  # of which the line above says what to do
             offer_partner(scene.run)
     with numbers, guarded("The scores"):
         _scores(scene, rows, metric)
@@ -166,6 +169,6 @@ def _scores(scene: Scene, rows: list, metric: str) -> None:
     explained = {"Model": WORDS["strategy"], title: metric_words(metric), "Attention KL": WORDS["kl"]}
     st.markdown("\n".join(lines))
     st.caption(
-        spread_text(rows) + ". KL: nats, mean of layers",
+        spread_text(rows) + ". KL: nats, mean of layers" if rows else "no score of a student that counts",
         help="\n\n".join(f"**{name}.** {words}" for name, words in explained.items()),
     )
