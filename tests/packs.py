@@ -44,6 +44,6 @@ class Pack:
 def pictures(app) -> tuple[dict, list[Pack]]:
     """What an AppTest page gives to its picture: the settings, and the packs in their order."""
     parts = [element.proto for element in app.get("bidi_component")]
-    settings = next(json.loads(part.json) for part in parts if '"packs"' in part.json)
+    [settings] = next(json.loads(part.json) for part in parts if '"packs"' in part.json)
     packs = [Pack(part.bytes) for part in parts if part.bytes]
     return settings, sorted(packs, key=lambda pack: settings["packs"].index(pack.header["id"]))
