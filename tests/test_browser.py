@@ -301,8 +301,8 @@ def test_a_dot_of_the_stored_demo_opens_both_maps_and_answers(visitor: Visitor):
     """Without it "same answer, different inside" would stay a cloud of dots: the maps behind a dot are the
     point of it.
     """
-    soft = Run(DEMO_RUNS / "demo-cola-soft-3l-s0")
-    visitor.open("/answers?run=demo-cola-all-3l-s0&show=inside&over=presets")
+    soft = Run(DEMO_RUNS / "demo-cola-soft-6of12-s0")
+    visitor.open("/answers?run=demo-cola-all-6of12-s0&show=inside&over=presets")
     dots = visitor.page.evaluate(
         """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(chart => chart.data)
             .filter(trace => trace.customdata)

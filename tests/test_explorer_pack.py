@@ -185,7 +185,7 @@ def test_no_text_of_a_sentence_becomes_markup():
 
 def test_a_pack_of_the_demo_holds_the_files_numbers():
     """The KL of pairs is the file's own, at every moment; the same content has the same name."""
-    run = Run(DEMO_RUNS / "demo-cola-all-3l-s0")
+    run = Run(DEMO_RUNS / "demo-cola-all-6of12-s0")
     probe = run.probes[0]
     header = header_of(preset_pack(run, probe))
     recorded = [line["probes"][probe.id]["attention_kl"] for line in run.probe_lines]

@@ -82,8 +82,8 @@ def test_the_scores_stand_beside_the_papers():
 
 def test_the_report_of_what_is_compared_is_one_button():
     """Two files of one run each cannot be laid side by side at home."""
-    for page, wanted in (({}, "both"), ({"with": "demo-cola-sid-3l-s0,demo-cola-hard-3l-s0"}, "3")):
-        app = open_app(run="demo-cola-all-3l-s0", **page)
+    for page, wanted in (({}, "both"), ({"with": "demo-cola-sid-6of12-s0,demo-cola-hard-6of12-s0"}, "3")):
+        app = open_app(run="demo-cola-all-6of12-s0", **page)
         labels = [button.label for button in app.get("download_button")]
         assert labels[0] == f"Report of {wanted} runs" and "Report" in labels
 
