@@ -14,8 +14,9 @@ from streamlit.testing.v1 import AppTest
 
 from kdviz.config import RunConfig
 from kdviz.errors import RunFailed, Stopped
-from kdviz.files import exclusive, json_line, read_json, write_json
+from kdviz.files import json_line, read_json, write_json
 from kdviz.jobs.queue import Queue
+from kdviz.locks import exclusive
 from kdviz.models.registry import TEACHERS, TeacherEntry
 from kdviz.palette import STRATEGY_WORDS
 from kdviz.runs.reader import Run

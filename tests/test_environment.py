@@ -14,8 +14,9 @@ import pytest
 from kdviz import machine
 from kdviz.cli import main
 from kdviz.errors import RequestError
-from kdviz.files import exclusive, is_locked, write_json
+from kdviz.files import write_json
 from kdviz.jobs.launch import create_run
+from kdviz.locks import exclusive, is_locked
 from kdviz.paths import runs_folder, user_path
 
 ROOT = Path(__file__).parents[1]

@@ -18,7 +18,7 @@ from kdviz.analysis.apart import apart
 from kdviz.explorer import page as file_page
 from kdviz.explorer.pack import pack
 from kdviz.explorer.source import preset_pack
-from kdviz.files import exclusive
+from kdviz.locks import exclusive
 from kdviz.runs.reader import Run
 
 HOSTILE = (

@@ -146,7 +146,6 @@ FIGURES = {
         6, 3, [(0, 4), (1, 2)], active=[0], dark=dark
     ),
     "stage_film": lambda dark: figures.stage_film(6, 3, PAIRS, STAGES, strategy="sid", active=1, dark=dark),
-    "cka_map": lambda dark: figures.cka_map(CKA, PAIRS, over="30 examples", epoch=2, dark=dark),
     "cka_film": lambda dark: figures.cka_film([CKA, CKA / 2], [0, 1], PAIRS, over="30 examples", dark=dark),
 }
 

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.files import exclusive
 from kdviz.jobs.launch import create_run, execute
+from kdviz.locks import exclusive
 from kdviz.runs.reader import Run, Store
 
 

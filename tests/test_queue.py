@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import sys
 import threading
 import time
 from pathlib import Path
@@ -11,8 +10,10 @@ import pytest
 
 import kdviz.jobs.queue
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.files import exclusive, read_json, write_json
+from kdviz.files import read_json, write_json
+from kdviz.jobs.process_wide import process_wide
 from kdviz.jobs.queue import Queue, delete_run, shared
+from kdviz.locks import exclusive
 from kdviz.runs.reader import Run
 
 
@@ -256,4 +257,4 @@ def test_the_shared_queue_survives_a_reload_of_its_module(tmp_path):
         assert reloaded.shared(tmp_path / ".." / tmp_path.name) is before
         assert reloaded.shared(tmp_path / "other") is not before
     finally:
-        sys.__dict__[kdviz.jobs.queue._SHARED].clear()
+        process_wide("queues", dict).clear()

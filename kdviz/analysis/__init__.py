@@ -1,21 +1,19 @@
 """Numbers that compare a teacher with its student, from plain numpy arrays. Layers, heads and tokens are
 0-based here.
 
-maps.py     row_kl (..., q) · row_terms (what it adds up) · layer_kl · pair_kl (pairs,) ·
-            pair_kl_heads (pairs, heads) · head_average · difference ·
+maps.py     row_kl (..., q) · row_terms (what it adds up) · pair_kl (pairs,) · pair_kl_heads (pairs, heads) ·
             kept_tokens · filter_maps (hide [CLS]/[SEP], renormalise, threshold)
-heads.py    head_kl_matrix (teacher heads, student heads) · match_heads -> HeadMatch · head_drift cka.py
-linear_cka · cka_matrix (student layers, teacher layers)
-answers.py  predictions · agreement · output_kl · inside -> Inside · rank_inside · right_wrong -> RightWrong ·
+heads.py    head_kl_matrix (teacher heads, student heads) · match_heads -> HeadMatch · head_drift
+cka.py      RunningCka -> matrix (student layers, teacher layers)
+answers.py  predictions · output_kl · inside -> Inside · rank_inside · right_wrong -> RightWrong ·
             right_wrong_by_phenomenon
-runs.py     relative_progress · differing_settings
+runs.py     differing_settings
 """
 
 from kdviz.analysis.answers import (
     Farther,
     Inside,
     RightWrong,
-    agreement,
     farther,
     inside,
     output_kl,
@@ -24,20 +22,17 @@ from kdviz.analysis.answers import (
     right_wrong,
     right_wrong_by_phenomenon,
 )
-from kdviz.analysis.cka import cka_matrix, linear_cka
+from kdviz.analysis.cka import RunningCka
 from kdviz.analysis.heads import HeadMatch, head_drift, head_kl_matrix, match_heads
 from kdviz.analysis.maps import (
-    difference,
     filter_maps,
-    head_average,
     kept_tokens,
-    layer_kl,
     pair_kl,
     pair_kl_heads,
     row_kl,
     row_terms,
 )
-from kdviz.analysis.runs import differing_settings, relative_progress
+from kdviz.analysis.runs import differing_settings
 
 __all__ = [
     "Farther",
@@ -45,25 +40,19 @@ __all__ = [
     "HeadMatch",
     "Inside",
     "RightWrong",
-    "agreement",
-    "cka_matrix",
-    "difference",
+    "RunningCka",
     "differing_settings",
     "filter_maps",
-    "head_average",
     "head_drift",
     "head_kl_matrix",
     "kept_tokens",
     "inside",
-    "layer_kl",
-    "linear_cka",
     "match_heads",
     "output_kl",
     "pair_kl",
     "pair_kl_heads",
     "predictions",
     "rank_inside",
-    "relative_progress",
     "right_wrong",
     "right_wrong_by_phenomenon",
     "row_kl",

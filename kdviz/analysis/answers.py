@@ -45,11 +45,6 @@ def predictions(logits: np.ndarray) -> np.ndarray:
     return np.asarray(logits).argmax(axis=-1)
 
 
-def agreement(teacher_logits: np.ndarray, student_logits: np.ndarray) -> float:
-    """Share of examples, 0 to 1, on which both models predict the same class."""
-    return float((predictions(teacher_logits) == predictions(student_logits)).mean())
-
-
 def output_kl(teacher_logits: np.ndarray, student_logits: np.ndarray) -> np.ndarray:
     """KL(teacher ‖ student) of the class probabilities at temperature 1, in nats, (n,)."""
     teacher, student = _log_softmax(teacher_logits), _log_softmax(student_logits)

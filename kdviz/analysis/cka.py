@@ -7,36 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def linear_cka(features: np.ndarray, other_features: np.ndarray) -> float:
-    """Similarity, 0 to 1, of two feature matrices (n, d1) and (n, d2) over the same n examples.
-
-    Blind to rotations and to one common scale of either side. A side that does not vary over the examples has
-    no direction to compare: the answer is 0.
-    """
-    return float(
-        cka_matrix([np.asarray(features, dtype=np.float64)], [np.asarray(other_features, dtype=np.float64)])[
-            0, 0
-        ]
-    )
-
-
-def cka_matrix(student_features: Sequence[np.ndarray], teacher_features: Sequence[np.ndarray]) -> np.ndarray:
-    """`linear_cka` of every student layer with every teacher layer: (student layers, teacher layers).
-
-    Worked out in the precision of what is given, at least float32.
-    """
-    layers = [np.asarray(layer) for layer in (*student_features, *teacher_features)]
-    if any(layer.ndim != 2 for layer in layers) or len({len(layer) for layer in layers}) != 1:
-        raise ValueError(
-            f"expected features (n, d) over the same n examples, got {[layer.shape for layer in layers]}"
-        )
-    running = RunningCka()
-    running.add(layers[: len(student_features)], layers[len(student_features) :])
-    return running.matrix()
-
-
 class RunningCka:
-    """`cka_matrix` over examples that come in batches, in any order, without keeping them.
+    """Similarity, 0 to 1, of every student layer with every teacher layer, (student layers, teacher layers),
+    over examples that come in batches, in any order, without keeping them. Blind to rotations and to one
+    common scale of either side; 0 where a side does not vary, and so has no direction to compare.
 
     Linear CKA needs the features only through the products XᵀX, YᵀY and XᵀY of the centred features. These
     are summed as examples come, CHUNK of them at a time, so the memory depends on the layers' widths and not

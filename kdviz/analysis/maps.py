@@ -1,4 +1,4 @@
-"""Attention maps against attention maps: KL, difference, head average, filters."""
+"""Attention maps against attention maps: KL and filters."""
 
 from collections.abc import Sequence
 
@@ -40,13 +40,6 @@ def row_terms(
     return teacher, student, teacher * (np.log(teacher) - np.log(student))
 
 
-def layer_kl(teacher_maps: np.ndarray, student_maps: np.ndarray, *, epsilon: float | None = None) -> float:
-    """Attention KL of one layer in nats: `row_kl` of (heads, query, key) maps, mean over heads and query
-    rows.
-    """
-    return float(row_kl(teacher_maps, student_maps, epsilon=epsilon).mean())
-
-
 def pair_kl_heads(
     teacher_maps: np.ndarray, student_maps: np.ndarray, pairs: Sequence[tuple[int, int]]
 ) -> np.ndarray:
@@ -64,19 +57,6 @@ def pair_kl(
 ) -> np.ndarray:
     """KL in nats of every matched pair, shape (pairs,): `pair_kl_heads` averaged over heads."""
     return pair_kl_heads(teacher_maps, student_maps, pairs).mean(axis=-1)
-
-
-def head_average(maps: np.ndarray) -> np.ndarray:
-    """Mean over heads of (..., heads, query, key) maps. For looking only: the loss compares heads one by
-    one.
-    """
-    return np.asarray(maps, dtype=np.float64).mean(axis=-3)
-
-
-def difference(teacher_maps: np.ndarray, student_maps: np.ndarray) -> np.ndarray:
-    """teacher − student, same shape; positive where the teacher looks more."""
-    teacher, student = _same_shape(teacher_maps, student_maps)
-    return teacher - student
 
 
 def kept_tokens(tokens: Sequence[str], *, hide_special: bool) -> list[int]:

@@ -1,9 +1,7 @@
-"""Run against run: a common axis, and only the settings that differ."""
+"""Run against run: only the settings that differ."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-
-import numpy as np
 
 from kdviz.config import RunConfig
 
@@ -24,15 +22,6 @@ COMPARED = (
 """What a run was asked for and what that came to. Everything else in a config.json (owner, plan, times,
 study, versions, whatever another program put there) is bookkeeping and no setting.
 """
-
-
-def relative_progress(steps: Sequence[float], total: float | None = None) -> np.ndarray:
-    """Steps (or epochs) as a share of the run, 0 to 1. `total` defaults to the last step; a run without steps
-    stays at 0.
-    """
-    steps = np.asarray(steps, dtype=np.float64)
-    total = float(steps.max()) if total is None and steps.size else float(total or 0)
-    return np.clip(steps / total, 0.0, 1.0) if total > 0 else np.zeros_like(steps)
 
 
 def differing_settings(configs: Sequence[Mapping]) -> list[dict]:

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from kdviz.data.examples import Example
 
 
-def subset(
-    examples: Sequence[Example], size: int | None, *, seed: int, stratify: bool = True
-) -> tuple[Example, ...]:
+def subset(examples: Sequence[Example], size: int | None, *, seed: int) -> tuple[Example, ...]:
     """`size` of the examples, drawn by `seed`, in order of index; all of them where `size` is None or not
     smaller.
 
-    With `stratify`, every label keeps its share: quotas by largest remainder (ties to the smaller label id),
+    Every label keeps its share: quotas by largest remainder (ties to the smaller label id),
     so no label is off by one example or more. The same examples, size and seed give the same subset on every
     machine; a smaller subset need not lie within a larger one. ValueError for a negative size.
     """
@@ -23,7 +21,7 @@ def subset(
     rng = random.Random(f"kdviz subset {seed}")
     groups: dict[int, list[Example]] = {}
     for example in examples:
-        groups.setdefault(example.label if stratify else 0, []).append(example)
+        groups.setdefault(example.label, []).append(example)
     quotas = _quotas({label: len(group) for label, group in groups.items()}, size)
     chosen = [example for label in sorted(groups) for example in rng.sample(groups[label], quotas[label])]
     return tuple(sorted(chosen, key=lambda example: example.index))

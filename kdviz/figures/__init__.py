@@ -22,12 +22,12 @@ diagram.py   matching_diagram(num_teacher_layers, num_student_layers, pairs, *, 
              classification, values, strategy) [pair]
              stage_film(num_teacher_layers, num_student_layers, pairs, stages, *, strategy)   frames, one a
              stage
-cka.py       cka_map(matrix, pairs, *, over, epoch=None) · cka_film(matrices, epochs, pairs, *, over)   frames
+cka.py       cka_film(matrices, epochs, pairs, *, over)   frames
 panels.py    Panels: how all of them are put together · base.py   what they share
 """
 
 from kdviz.figures.answers import inside_scatter, phenomenon_dots, right_wrong_table
-from kdviz.figures.cka import cka_film, cka_map
+from kdviz.figures.cka import cka_film
 from kdviz.figures.curves import RunCurves, ScoreCurve, layer_curves, loss_curves, pair_name, score_curves
 from kdviz.figures.diagram import matching_diagram, stage_film
 from kdviz.figures.heads import head_drift_chart, head_matching, heads_overview
@@ -38,7 +38,6 @@ __all__ = [
     "Score",
     "ScoreCurve",
     "cka_film",
-    "cka_map",
     "head_drift_chart",
     "head_matching",
     "heads_overview",

@@ -25,20 +25,6 @@ CELL_PIXELS = 46
 CONTROL_PIXELS = 110
 
 
-def cka_map(
-    matrix: np.ndarray,
-    pairs: Sequence[tuple[int, int]],
-    *,
-    over: str,
-    epoch: float | None = None,
-    dark: bool = False,
-) -> go.Figure:
-    """One (student layers, teacher layers) CKA matrix, 0 to 1; layer 1 at the bottom. Framed: matched pairs;
-    dot: most similar teacher layer.
-    """
-    return _figure([matrix], [epoch], pairs, over, 0, dark)
-
-
 def cka_film(
     matrices: Sequence[np.ndarray],
     epochs: Sequence[float],

@@ -4,14 +4,13 @@ name, seen by every viewer, stopped by whoever may start runs.
 
 from __future__ import annotations
 
-import sys
 import threading
 from dataclasses import dataclass, field
 
 from kdviz.errors import RequestError, Stopped
+from kdviz.jobs.process_wide import process_wide
 from kdviz.models.hub import Downloads
 
-_SHARED = "_kdviz_fetching"
 _guard = threading.Lock()
 
 
@@ -73,5 +72,4 @@ def _fetch(fetch: Fetch, most_bytes: int) -> None:
 
 
 def _all() -> dict[str, Fetch]:
-    """On `sys` for the reason given at `kdviz.jobs.queue.shared`."""
-    return sys.__dict__.setdefault(_SHARED, {})
+    return process_wide("fetching", dict)

@@ -9,7 +9,6 @@ does. Followers ask for `version` as often as they like: it is a number, and cos
 
 import hashlib
 import secrets
-import sys
 import threading
 import time
 from collections import OrderedDict
@@ -19,15 +18,13 @@ from types import MappingProxyType
 
 from kdviz.errors import RequestError
 from kdviz.jobs.permissions import Visitor
+from kdviz.jobs.process_wide import process_wide
 
 MAX_SEATS = 2000
 MAX_QUESTIONS = 100
 MAX_PARAMS, MAX_PARAM_CHARACTERS = 40, 6000
 PRESENT_SECONDS = 15.0
 """A follower who has not asked for that long has left."""
-
-_SHARED = "_kdviz_following"
-_shared_guard = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,9 +190,5 @@ def _require_presenter(visitor: Visitor) -> None:
 
 
 def shared() -> Following:
-    """The one object of this process; on `sys` for the reason given at `kdviz.jobs.queue.shared`."""
-    found = sys.__dict__.get(_SHARED)
-    if found is None:
-        with _shared_guard:
-            found = sys.__dict__.setdefault(_SHARED, Following())
-    return found
+    """The one object of this process."""
+    return process_wide("following", Following)

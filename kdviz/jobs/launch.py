@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 from kdviz import __version__
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.files import exclusive, is_locked, read_json, write_json
+from kdviz.files import read_json, write_json
+from kdviz.locks import exclusive, is_locked
 from kdviz.machine import cores_allowed
 from kdviz.models.hub import Downloads
 from kdviz.runs.reader import FORMAT_VERSION, check_run_id

@@ -11,14 +11,12 @@ import hmac
 import math
 import os
 import secrets
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kdviz.errors import RequestError
 from kdviz.jobs import wrong_codes as wrong
-
-_SHARED = "_kdviz_presenters"
+from kdviz.jobs.process_wide import process_wide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,5 +130,5 @@ def _digest(code: str) -> bytes:
 
 
 def _presenters() -> dict[str, bytes]:
-    """Browsers that gave the code, and which; on `sys` for the reason given at `kdviz.jobs.queue.shared`."""
-    return sys.__dict__.setdefault(_SHARED, {})
+    """Browsers that gave the code, and which."""
+    return process_wide("presenters", dict)

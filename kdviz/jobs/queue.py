@@ -13,21 +13,21 @@ import contextlib
 import logging
 import os
 import shutil
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.files import exclusive, is_locked, read_json, write_json
+from kdviz.files import read_json, write_json
 from kdviz.jobs.lazy_imports import give_back_memory, import_heavy
+from kdviz.jobs.process_wide import process_wide
+from kdviz.locks import exclusive, is_locked
 from kdviz.runs.reader import Run, check_run_id
 
 log = logging.getLogger(__name__)
 
 CAN_BE_TAKEN_UP = ("queued", "stopped", "interrupted", "failed")
-_SHARED = "_kdviz_queues"
 _shared_guard = threading.Lock()
 
 
@@ -303,14 +303,11 @@ class Queue:
 def shared(runs_dir: Path) -> Queue:
     """The one queue of this process for `runs_dir`.
 
-    It hangs on the `sys` module: the interpreter makes that once and nothing ever reloads it. A module of
-    ours would not do (Streamlit's watcher drops changed modules, and their globals with them), nor would
-    `st.cache_resource` (any viewer's "clear cache" empties it): both would leave a training thread that
-    nobody can stop.
+    Else (see `kdviz.jobs.process_wide`) a training thread could be left that nobody can stop.
     """
     key = os.path.realpath(runs_dir)
+    queues: dict[str, Queue] = process_wide("queues", dict)
     with _shared_guard:
-        queues = sys.__dict__.setdefault(_SHARED, {})
         return queues.setdefault(key, Queue(Path(runs_dir)))
 
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.files import exclusive, read_json
+from kdviz.files import read_json
 from kdviz.jobs.launch import StopSignal, Turn, carry_out, clear_litter, create_run, fresh_id
+from kdviz.locks import exclusive
 from kdviz.machine import cores_allowed
 from kdviz.runs.reader import check_run_id
 from kdviz.runs.writer import RunWriter

@@ -3,10 +3,11 @@ however many sessions guess.
 """
 
 import logging
-import sys
 import threading
 import time
 from collections import deque
+
+from kdviz.jobs.process_wide import process_wide
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +15,6 @@ REMEMBERED_SECONDS = 900
 FREE_OF_ADDRESS, MOST_ADDRESS_SECONDS = 2, 300.0
 FREE_OF_SERVER, MOST_SERVER_SECONDS = 10, 10.0
 MOST_REMEMBERED = 10_000
-_SHARED = "_kdviz_wrong_codes"
 
 
 class WrongCodes:
@@ -56,5 +56,5 @@ class WrongCodes:
 
 
 def shared() -> WrongCodes:
-    """The count of this process; on `sys` for the reason given at `kdviz.jobs.queue.shared`."""
-    return sys.__dict__.setdefault(_SHARED, WrongCodes())
+    """The count of this process."""
+    return process_wide("wrong_codes", WrongCodes)

@@ -43,11 +43,6 @@ class Models:
     student: Checkpoint | None
     label_rows: tuple[int, ...] | None
 
-    @property
-    def is_fine_tuned(self) -> bool:
-        """Whether the teacher's checkpoint says of itself that it answers this task."""
-        return self.label_rows is not None
-
 
 def check_models(config: RunConfig, *, downloads: Downloads | None = None, thorough: bool = True) -> Models:
     """Find the checkpoints that `config` names, and check them.

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError
-from kdviz.files import exclusive
+from kdviz.locks import exclusive
 from kdviz.paths import user_path
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class _Joined(io.RawIOBase):
     """Several files end to end as one that can be read and sought."""
 
     def __init__(self, paths: list[Path]):
-        self._paths, self._sizes = paths, [path.stat().st_size for path in paths]
+        self._sizes = [path.stat().st_size for path in paths]
         self._place, self._files = 0, [path.open("rb") for path in paths]
 
     def readable(self) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from kdviz.data.tokens import marked
 from kdviz.errors import RequestError
-from kdviz.files import is_locked
+from kdviz.locks import is_locked
 from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps
 from kdviz.runs.bounded import MEBIBYTE, is_regular, read_json
 from kdviz.runs.lines import Lines

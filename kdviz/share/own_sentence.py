@@ -1,11 +1,13 @@
 """Asking a finished (or still training) run about one's own sentence: maps and predictions of both models."""
 
 import threading
-from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from kdviz.errors import RequestError
 from kdviz.runs.reader import Run
@@ -13,8 +15,7 @@ from kdviz.share.stored_models import are_stored, open_stored, student_weights, 
 
 MAX_CHARACTERS = 5000
 STORED_ON = "minilm-l6"  # the checkpoint that every installation has, on which the demo's models are stored
-_KEPT_MODELS = 4
-_models: OrderedDict[tuple, object] = OrderedDict()
+_models: LRUCache[Hashable, Any] = LRUCache(maxsize=4)
 _guard = threading.Lock()
 
 
@@ -182,11 +183,8 @@ def _student(run: Run, folder: Path, num_labels: int):
     return student
 
 
-def _kept(key: tuple, make):
+def _kept(key: Hashable, make: Callable[[], Any]) -> Any:
     with _guard:
         if key not in _models:
             _models[key] = make()
-            while len(_models) > _KEPT_MODELS:
-                _models.popitem(last=False)
-        _models.move_to_end(key)
         return _models[key]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdviz.errors import RequestError
-from kdviz.files import exclusive, is_locked, read_json, write_bytes, write_json
+from kdviz.files import read_json, write_bytes, write_json
+from kdviz.locks import exclusive, is_locked
 from kdviz.runs.reader import check_run_id
 from kdviz.runs.writer import now
 from kdviz.studies.spec import Study, read_study

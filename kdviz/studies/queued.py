@@ -6,7 +6,6 @@ and a server that was restarted goes on where they say.
 
 import logging
 import os
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from kdviz.errors import RequestError
 from kdviz.jobs.lazy_imports import import_heavy
 from kdviz.jobs.limits import Limits
+from kdviz.jobs.process_wide import process_wide
 from kdviz.jobs.queue import Queue, one_line
 from kdviz.runs.reader import Run
 from kdviz.studies.check import Checked, Forecast, check_study
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 CHECKING, READY, RUNNING, STOPPING, ENDED = "checking", "ready", "running", "stopping", "ended"
 LOOK_SECONDS = 0.2
-_SHARED = "_kdviz_studies"
 _guard = threading.Lock()
 
 
@@ -161,5 +160,4 @@ def known_study(runs_dir: Path, study_id: str) -> QueuedStudy | None:
 
 
 def _known() -> dict[tuple[str, str], QueuedStudy]:
-    """On `sys` for the reason given at `kdviz.jobs.queue.shared`."""
-    return sys.__dict__.setdefault(_SHARED, {})
+    return process_wide("studies", dict)

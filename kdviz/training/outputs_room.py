@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kdviz.files import exclusive, is_locked
+from kdviz.locks import exclusive, is_locked
 
 _in_use = weakref.WeakValueDictionary[Path, object]()
 

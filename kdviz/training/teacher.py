@@ -16,7 +16,8 @@ from torch import nn
 from kdviz.config import RunConfig
 from kdviz.data.encoded import Batch, EncodedSet
 from kdviz.errors import RequestError, RunFailed
-from kdviz.files import exclusive, read_json, write_json
+from kdviz.files import read_json, write_json
+from kdviz.locks import exclusive
 from kdviz.method import losses
 from kdviz.method.objective import Terms
 from kdviz.method.targets import Needs

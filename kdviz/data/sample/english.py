@@ -197,11 +197,6 @@ def gerund(phrase: str) -> str:
     return verb + "ing" + rest
 
 
-def with_article(phrase: str) -> str:
-    """`phrase` with "a" or "an" before it."""
-    return f"{_article(phrase)} {phrase}"
-
-
 def sentence(text: str, end: str = ".") -> str:
     """`text` with its articles set right, a capital first letter and its end mark; runs of spaces become
     one.

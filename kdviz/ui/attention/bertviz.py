@@ -2,11 +2,11 @@
 things change.
 """
 
-from collections import OrderedDict
 from hashlib import sha256
 from threading import Lock
 
 import numpy as np
+from cachetools import LRUCache
 
 from kdviz.share.bertviz import (
     MOST_TOKENS,
@@ -17,8 +17,7 @@ from kdviz.share.bertviz import (
     view_height,
 )
 
-KEPT = 24
-_pages: OrderedDict[str, tuple[str, int, str]] = OrderedDict()
+_pages: LRUCache[str, tuple[str, int, str]] = LRUCache(maxsize=24)
 _lock = Lock()
 
 
@@ -34,9 +33,6 @@ def bertviz_page(
     with _lock:
         if key not in _pages:
             _pages[key] = _page(kind, maps, tokens, layer, matched, dark)
-            while len(_pages) > KEPT:
-                _pages.popitem(last=False)
-        _pages.move_to_end(key)
         return _pages[key]
 
 

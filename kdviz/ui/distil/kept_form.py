@@ -1,16 +1,15 @@
 """The settings form over a reload, and filled from a run: what a control shows is what the session holds."""
 
-from collections import OrderedDict
 from threading import Lock
 
 import streamlit as st
+from cachetools import LRUCache
 
 from kdviz.config import RunConfig
 from kdviz.ui.distil.form import CUSTOM_LAYERS, key_of
 
-MOST_BROWSERS = 500
 _RESTORED = "distil.restored"
-_kept: OrderedDict[str, dict[str, object]] = OrderedDict()
+_kept: LRUCache[str, dict[str, object]] = LRUCache(maxsize=500)  # browsers
 _lock = Lock()
 
 
@@ -33,9 +32,6 @@ def keep_form(owner: str) -> None:
     values = {key: st.session_state[key] for key in keys if key in st.session_state}
     with _lock:
         _kept[owner] = values
-        _kept.move_to_end(owner)
-        while len(_kept) > MOST_BROWSERS:
-            _kept.popitem(last=False)
 
 
 def fill_form(config: RunConfig) -> None:

@@ -1,6 +1,5 @@
 """Figures, remembered by what went into them: thirty viewers of the same view cost one drawing."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
@@ -8,9 +7,9 @@ from threading import Lock
 
 import numpy as np
 import plotly.graph_objects as go
+from cachetools import LRUCache
 
-KEPT = 160
-_figures: OrderedDict[bytes, go.Figure] = OrderedDict()
+_figures: LRUCache[bytes, go.Figure] = LRUCache(maxsize=160)
 _lock = Lock()
 
 
@@ -21,13 +20,10 @@ def remembered(draw: Callable[..., go.Figure], *values: object, **settings: obje
     key = digest.digest()
     with _lock:
         if key in _figures:
-            _figures.move_to_end(key)
             return _figures[key]
     figure = draw(*values, **settings)
     with _lock:
         _figures[key] = figure
-        while len(_figures) > KEPT:
-            _figures.popitem(last=False)
     return figure
 
 
