@@ -10,8 +10,9 @@ from hostile import put
 from packs import pictures
 from streamlit.testing.v1 import AppTest
 
-from kdviz.files import exclusive, json_line, read_json, write_json
+from kdviz.files import json_line, read_json, write_json
 from kdviz.jobs.permissions import owner_of
+from kdviz.locks import exclusive
 from kdviz.runs.reader import Run
 from kdviz.share.live import progress_share
 from kdviz.ui.frame import store as ui_store

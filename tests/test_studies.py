@@ -32,10 +32,11 @@ from kdviz.studies.identity import distinct_ids, is_run_of
 from kdviz.studies.measures import why_left_out
 from kdviz.studies.render import as_csv, markdown
 from kdviz.studies.results import store_results, stored_results
+from kdviz.studies.rows import Table
 from kdviz.studies.says import says, why_not_the_papers
 from kdviz.studies.spec import SIZES, read_study, shipped_studies
 from kdviz.studies.statistics import paired_difference, spread
-from kdviz.studies.table import Table, best_of, make_table
+from kdviz.studies.table import best_of, make_table
 from kdviz.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]

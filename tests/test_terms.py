@@ -195,7 +195,7 @@ def test_a_new_term_is_one_file(tiny, tmp_path):
     )
     check = (
         "from pathlib import Path; from kdviz.runs.reader import Run; from kdviz.share.live import *;"
-        "from kdviz.figures.curves import loss_curves;"
+        "from kdviz.figures.loss_curves import loss_curves;"
         "run = Run(Path('runs/own'));"
         "assert set(run.train_lines[-1]['losses']['key_relation']) == {'0', '1'};"
         "assert mismatch_so_far(run).others['key_relation'].shape[1] == 2;"

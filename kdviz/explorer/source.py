@@ -14,7 +14,8 @@ from kdviz.errors import RequestError
 from kdviz.explorer.pack import pack
 from kdviz.palette import strategy_style, words_of
 from kdviz.runs.arrays import Damaged
-from kdviz.runs.reader import Probe, Run
+from kdviz.runs.parts import Probe
+from kdviz.runs.reader import Run
 
 if TYPE_CHECKING:
     from kdviz.share.own_sentence import Answer

@@ -1,4 +1,4 @@
-"""Curves over training: mismatch of every matched pair, loss terms, scores."""
+"""Curves over training: mismatch of every matched pair, scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,6 @@ from kdviz.palette import (
     Style,
     blend,
     run_styles,
-    strategy_style,
     theme,
     transparent,
 )
@@ -259,98 +258,13 @@ def score_curves(
     return panels.figure(height=320 + legend_pixels, margin={"t": 44, "b": 56 + legend_pixels}, legend=legend)
 
 
-def loss_curves(
-    train_lines: Sequence[Mapping],
-    pairs: Sequence[tuple[int, int]],
-    *,
-    strategy: str,
-    stages: Sequence[tuple[float, str]] = (),
-    dark: bool = False,
-) -> go.Figure:
-    """The terms of the loss, live: classification and every internal term in panels of their own.
-
-    `train_lines` are the "train" lines of metrics.jsonl as dicts. A term that is not active in a stage is
-    absent there: its line breaks. `stages` (epoch at which it begins, short name).
-    """
-    style, look = strategy_style(strategy), theme(dark)
-    epochs = [line["epoch"] for line in train_lines]
-    terms = [
-        term
-        for term in TERMS.values()
-        if term.is_default or any(term.key in line["losses"] for line in train_lines)
-    ]
-    terms_of = [
-        (
-            "Classification",
-            {"soft": "soft labels (T²·KL, nats)", "hard": "hard labels (cross-entropy, nats)"},
-            lambda line, key: line["losses"].get(key),
-        ),
-        *(
-            (
-                term.title,
-                {str(pair[0]): pair_name(pair) for pair in pairs},
-                lambda line, key, term=term: line["losses"].get(term.key, {}).get(key),
-            )
-            for term in terms
-        ),
-    ]
-    panels, named = Panels(side_by_side([1] * len(terms_of), spacing=0.21 / len(terms_of)), dark=dark), set()
-    for column, (_, names, value) in enumerate(terms_of, start=1):
-        for place, (key, name) in enumerate(names.items()):
-            values = [value(line, key) for line in train_lines]
-            if all(item is None for item in values):
-                continue
-            line = (
-                [{"color": look.text}, {"color": look.muted, "dash": "dash"}][place]
-                if column == 1
-                else {"color": _shade(style, place, len(names), dark)}
-            )
-            panels.add(
-                scatter(
-                    x=numbers(epochs, 3),
-                    y=[None if item is None else round(item, 5) for item in values],
-                    mode="lines",
-                    name=name,
-                    connectgaps=False,
-                    legendgroup=name,
-                    showlegend=name not in named,
-                    line=line | {"width": 2},
-                    hovertemplate=f"{name}<br>epoch %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
-                ),
-                column,
-            )
-            named.add(name)
-    last = max(epochs, default=1.0)
-    for column, ((title, _, _), unit) in enumerate(
-        zip(terms_of, ("nats", *(term.unit for term in terms)), strict=True), start=1
-    ):
-        panels.x_axis(column, title={"text": "epoch", "standoff": 6}, range=[0, max(last, 1e-3)])
-        panels.y_axis(
-            column,
-            title={"text": f"training loss ({unit})" if column == 1 else unit},
-            rangemode="tozero",
-            nticks=6,
-        )
-        empty = "" if train_lines else ": no step yet"
-        panels.heading(f"<b>{title}</b>{empty}", panel=column, shift=24)
-        for begin, _ in stages:
-            if 0 < begin <= last:
-                panels.vertical_line(
-                    begin, line={"color": look.muted, "width": 1, "dash": "dot"}, panel=column
-                )
-    legend, legend_pixels = legend_below(max(1, len(panels.traces)), longest_label=32)
-    return panels.figure(
-        height=270 + legend_pixels, margin={"t": 62, "b": 52 + legend_pixels}, legend=legend, showlegend=True
-    )
-
-
 def _scale(run: RunCurves, axis: str) -> float:
     """What an epoch of this run is multiplied by on the x axis: 1, steps an epoch, or 1 / epochs."""
     last = max(run.epochs, default=0) or 1.0
     return {"epoch": 1.0, "step": max(run.steps, default=0) / last, "progress": 1.0 / last}[axis]
 
 
-def _shade(style: Style, pair: int, num_pairs: int, dark: bool) -> str:
+def pair_shade(style: Style, pair: int, num_pairs: int, dark: bool) -> str:
     """Lower layers paler, in both themes, by at most 60 %."""
     return blend(style.colour, DARK.text if dark else LIGHT.background, 0.6 * (1 - (pair + 1) / num_pairs))
 
@@ -378,7 +292,7 @@ def _pair_line(
         name=f"{safe(run.label, 40)} · {short}" if several else short,
         legendgroup=f"{run.run_id}/{pair}",
         showlegend=term.key == "attention_kl",
-        line={"color": _shade(style, pair, len(run.pairs), dark), "dash": style.dash, "width": 2},
+        line={"color": pair_shade(style, pair, len(run.pairs), dark), "dash": style.dash, "width": 2},
         marker={"symbol": PAIR_SYMBOLS[pair % len(PAIR_SYMBOLS)], "size": 8},
         customdata=[[run.run_id, pair, int(step)] for step in run.steps],
         text=[f"epoch {epoch:.2f}, step {step}" for epoch, step in zip(run.epochs, run.steps, strict=True)],
@@ -410,7 +324,7 @@ def _before_training(
                     hoverinfo="skip",
                     opacity=0.8,
                     line={
-                        "color": _shade(style, pair, len(run.pairs), panels.dark),
+                        "color": pair_shade(style, pair, len(run.pairs), panels.dark),
                         "width": 1,
                         "dash": "dot",
                     },

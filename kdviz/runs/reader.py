@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kdviz.data.tokens import marked
 from kdviz.errors import RequestError
 from kdviz.locks import is_locked
 from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps
 from kdviz.runs.bounded import MEBIBYTE, is_regular, read_json
 from kdviz.runs.lines import Lines
+from kdviz.runs.parts import Evaluation, Moment, Probe, probe_of
 from kdviz.runs.records import (
     LINES,
     Malformed,
@@ -38,45 +38,6 @@ STATES = ("queued", "running", "finished", "stopped", "interrupted", "failed")
 DEMO_RUNS = Path(__file__).parents[1] / "demo" / "runs"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """A sentence (or pair) of the project whose maps every run stores; its special tokens are marked."""
-
-    id: str
-    title: str
-    reason: str
-    look_for: str
-    text_a: str
-    text_b: str | None
-    label: int
-    tokens: tuple[str, ...]
-    teacher_logits: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """One recorded moment of training: `epoch` is a fraction between evaluations."""
-
-    step: int
-    epoch: float
-    has_maps: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """Per-example results of one evaluation.
-
-    `index` and `label` (n,), the logits (n, classes), `attention_kl` (nats) and `cls_distance` (n, pairs).
-    """
-
-    index: np.ndarray
-    label: np.ndarray
-    teacher_logits: np.ndarray
-    student_logits: np.ndarray
-    attention_kl: np.ndarray
-    cls_distance: np.ndarray
-
-
 @dataclass(frozen=True)
 class Unreadable:
     """A folder under the runs folder that is not a run this version can read."""
@@ -84,25 +45,6 @@ class Unreadable:
     id: str
     folder: Path
     reason: str
-
-
-def _probe(row: dict) -> Probe:
-    """The probe of a checked row; Malformed where its parts do not fit."""
-    if not row["tokens"]:
-        raise Malformed("tokens: at least one was expected")
-    if not 0 <= row["label"] < len(row["teacher_logits"]):
-        raise Malformed(f"label: one of {len(row['teacher_logits'])} classes was expected")
-    return Probe(
-        id=row["id"],
-        title=row["title"],
-        reason=row.get("reason") or "",
-        look_for=row.get("look_for") or "",
-        text_a=row["text_a"],
-        text_b=row.get("text_b"),
-        label=row["label"],
-        tokens=marked(row["tokens"], row.get("special", ())),
-        teacher_logits=tuple(row["teacher_logits"]),
-    )
 
 
 def check_run_id(run_id: str) -> str:
@@ -252,7 +194,7 @@ class Run:
             rows, faults = [], [str(error)]
         for number, row in enumerate(rows):
             try:
-                probe = _probe(checked(ProbeRow, row))
+                probe = probe_of(checked(ProbeRow, row))
                 check_classes(probe.teacher_logits, self.config)
                 found.setdefault(probe.id, probe)
             except ValueError as error:

@@ -13,7 +13,8 @@ from kdviz.explorer import embed, head, scripts
 from kdviz.explorer.source import preset_pack
 from kdviz.palette import named
 from kdviz.runs.command import command_of, is_path
-from kdviz.runs.reader import Probe, Run
+from kdviz.runs.parts import Probe
+from kdviz.runs.reader import Run
 from kdviz.share.report_figures import (
     curves_figure,
     drawing_scripts,

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from kdviz.files import finite, write_bytes
 from kdviz.studies import paper
+from kdviz.studies.rows import Row, Table
 from kdviz.studies.spec import COLUMNS
 from kdviz.studies.statistics import Spread
-from kdviz.studies.table import Row, Table, best_of, telling_names, times_as_far
+from kdviz.studies.table import best_of, telling_names, times_as_far
 from kdviz.tasks import METRIC_TITLES, TASKS
 
 WIDE = ("parameters", "seconds")

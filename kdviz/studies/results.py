@@ -12,8 +12,9 @@ from kdviz.files import read_json, rounded, write_json
 from kdviz.runs.reader import Run
 from kdviz.runs.writer import now
 from kdviz.studies.measures import measured, why_left_out
+from kdviz.studies.rows import Table
 from kdviz.studies.spec import Study
-from kdviz.studies.table import StudyRuns, Table, make_table
+from kdviz.studies.table import StudyRuns, make_table
 
 FORMAT = 1
 RESULTS = Path(__file__).parent / "results"

@@ -4,7 +4,8 @@ paper's.
 
 from kdviz.method.stages import INTERNAL
 from kdviz.studies import paper
-from kdviz.studies.table import Row, Table, times_as_far
+from kdviz.studies.rows import Row, Table
+from kdviz.studies.table import times_as_far
 from kdviz.tasks import METRIC_TITLES, TASKS
 
 NO_CLOSER = 1.05

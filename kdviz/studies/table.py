@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,190 +12,12 @@ from kdviz.config import has_effect
 from kdviz.method.stages import INTERNAL
 from kdviz.palette import words_of
 from kdviz.runs.reader import Run, Store
-from kdviz.studies import paper
 from kdviz.studies.identity import is_run_of, settings_digest
 from kdviz.studies.measures import Measured, measured, measured_as, why_left_out
+from kdviz.studies.rows import Comparison, Row, Table
 from kdviz.studies.spec import COLUMNS, Cell, Study
 from kdviz.studies.statistics import Difference, Spread, paired_difference, spread
 from kdviz.tasks import TASKS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """Cells that differ in their seed alone. `left_out`: run id -> why a finished run is in no mean.
-
-    `paper_row` is None where the examples are not the paper's. `teacher`: the scores of the teacher it had.
-    """
-
-    settings: dict
-    label: str
-    task: str
-    strategy: str
-    paper_row: str | None
-    metrics: dict[str, Spread]
-    values: dict[str, Spread]
-    seeds: tuple[int, ...]
-    runs: tuple[str, ...]
-    num_cells: int
-    num_examples: int
-    left_out: dict[str, str] = field(default_factory=dict)
-    teacher: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def n(self) -> int:
-        return len(self.runs)
-
-    def paper(self, metric: str) -> dict | None:
-        """The paper's number, its mark, and ours minus it; None where there is none to show."""
-        number = paper.printed(self.paper_row, self.task, metric)
-        if number is None:
-            return None
-        ours = self.metrics.get(metric, Spread(mean=None)).mean
-        return {
-            "value": number.value,
-            "mark": number.mark,
-            "difference": None if ours is None else ours - number.value,
-        }
-
-    def to_dict(self) -> dict:
-        """JSON-ready."""
-        own = ("attention_kl", "agreement")
-        found = {metric: self.paper(metric) for metric in TASKS[self.task].metrics}
-        return {
-            "settings": self.settings,
-            "n": self.n,
-            "metrics": {name: value.to_dict() for name, value in self.metrics.items()},
-            **{name: self.values.get(name, Spread(mean=None)).to_dict() for name in own},
-            "label": self.label,
-            "task": self.task,
-            "strategy": self.strategy,
-            "more": {name: value.to_dict() for name, value in self.values.items() if name not in own},
-            "paper": {metric: number for metric, number in found.items() if number},
-            "seeds": list(self.seeds),
-            "runs": list(self.runs),
-            "num_cells": self.num_cells,
-            "num_examples": self.num_examples,
-            "left_out": self.left_out,
-            "paper_row": self.paper_row,
-            "teacher": self.teacher,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping) -> "Row":
-        """What `to_dict` wrote."""
-        spreads = {name: values[name] for name in ("attention_kl", "agreement")} | values["more"]
-        same = ("settings", "label", "task", "strategy", "num_cells", "num_examples", "left_out")
-        return cls(
-            paper_row=values["paper_row"],
-            teacher=values["teacher"],
-            metrics={name: Spread(**each, n=values["n"]) for name, each in values["metrics"].items()},
-            values={
-                name: Spread(**each, n=values["n"])
-                for name, each in spreads.items()
-                if each["mean"] is not None
-            },
-            seeds=tuple(values["seeds"]),
-            runs=tuple(values["runs"]),
-            **{name: values[name] for name in same},
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """An internal row against the soft-label row with which it shares everything else."""
-
-    first: int
-    second: int
-    metric: str
-    difference: Difference
-
-    def to_dict(self, rows: Sequence[Row]) -> dict:
-        return {
-            "row": self.first,
-            "against": self.second,
-            "first": rows[self.first].settings,
-            "second": rows[self.second].settings,
-            "metric": self.metric,
-            **self.difference.to_dict(),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Rows in the study's order, comparisons, and by task the teacher's scores (where all rows had the same
-    one), the data, and with what was trained (`setup`: teacher, student layers, epochs, numbers of examples).
-    """
-
-    study: str
-    title: str
-    about: str
-    size: str | None
-    names: tuple[str, ...]
-    columns: tuple[str, ...]
-    x: str | None
-    rows: tuple[Row, ...]
-    comparisons: tuple[Comparison, ...]
-    teachers: dict[str, dict[str, float]]
-    data: dict[str, str]
-    setup: dict[str, dict]
-
-    @property
-    def num_runs(self) -> int:
-        return sum(row.n for row in self.rows)
-
-    @property
-    def num_cells(self) -> int:
-        return sum(row.num_cells for row in self.rows)
-
-    def has_teacher_row(self, task: str) -> bool:
-        """Whether the table of a task begins with the teacher: where its runs had one, and beside the paper's
-        numbers, which have one, also before anything was run.
-        """
-        if task in self.teachers:
-            return True
-        rows = [row for row in self.rows if row.task == task]
-        return not any(row.n for row in rows) and any(
-            row.paper(metric) for row in rows for metric in TASKS[task].metrics
-        )
-
-    def to_dict(self) -> dict:
-        """JSON-ready: the contract's "rows", and more."""
-        return {
-            "study": self.study,
-            "title": self.title,
-            "about": self.about,
-            "size": self.size,
-            "names": list(self.names),
-            "columns": list(self.columns),
-            "x": self.x,
-            "rows": [row.to_dict() for row in self.rows],
-            "comparisons": [each.to_dict(self.rows) for each in self.comparisons],
-            "teachers": self.teachers,
-            "data": self.data,
-            "setup": self.setup,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping) -> "Table":
-        """What `to_dict` wrote. KeyError or TypeError where it is something else."""
-        comparisons = [
-            Comparison(
-                first=each["row"],
-                second=each["against"],
-                metric=each["metric"],
-                difference=Difference.from_dict(each),
-            )
-            for each in values["comparisons"]
-        ]
-        whole = {name: values[name] for name in ("title", "about", "size", "x", "teachers", "data", "setup")}
-        return cls(
-            study=values["study"],
-            names=tuple(values["names"]),
-            columns=tuple(values["columns"]),
-            rows=tuple(Row.from_dict(row) for row in values["rows"]),
-            comparisons=tuple(comparisons),
-            **whole,
-        )
 
 
 class StudyRuns:

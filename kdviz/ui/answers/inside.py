@@ -9,7 +9,8 @@ import streamlit as st
 from kdviz.analysis import Inside, inside, rank_inside
 from kdviz.errors import RequestError
 from kdviz.figures import inside_scatter
-from kdviz.runs.reader import Evaluation, Run
+from kdviz.runs.parts import Evaluation
+from kdviz.runs.reader import Run
 from kdviz.share.view import same_moment
 from kdviz.ui.answers.scores import line_at
 from kdviz.ui.distil.partner import offer_partner

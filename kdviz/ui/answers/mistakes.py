@@ -6,7 +6,8 @@ import streamlit as st
 
 from kdviz.analysis import right_wrong, right_wrong_by_phenomenon
 from kdviz.figures import phenomenon_dots, right_wrong_table
-from kdviz.runs.reader import Evaluation, Run
+from kdviz.runs.parts import Evaluation
+from kdviz.runs.reader import Run
 from kdviz.text import plain
 from kdviz.ui.answers.inside import MOST_ROWS, evaluation_at, pick
 from kdviz.ui.frame.controls import choose

@@ -7,7 +7,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from kdviz.errors import RequestError
-from kdviz.runs.reader import Moment, Run
+from kdviz.runs.parts import Moment
+from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import can_be_asked, epochs_with_weights
 from kdviz.share.view import MAX_TEXT_CHARACTERS, clean_text
 from kdviz.tasks import TASKS

@@ -5,8 +5,9 @@ from functools import lru_cache
 import plotly.graph_objects as go
 import streamlit as st
 
-from kdviz.figures.curves import RunCurves, layer_curves, loss_curves
+from kdviz.figures.curves import RunCurves, layer_curves
 from kdviz.figures.diagram import matching_diagram
+from kdviz.figures.loss_curves import loss_curves
 from kdviz.runs.reader import Run
 from kdviz.share.live import mismatch_so_far, stage_starts, thinned
 from kdviz.ui.distil.numbers import shown

@@ -10,7 +10,8 @@ import streamlit as st
 
 from kdviz.data import Example, examples_of
 from kdviz.errors import RequestError
-from kdviz.runs.reader import Evaluation, Run
+from kdviz.runs.parts import Evaluation
+from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.text import plain
 from kdviz.ui.frame.state import change, go_to

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from kdviz.analysis.divergence import divergence
-from kdviz.runs.reader import Moment, Probe, Run, Unreadable
+from kdviz.runs.parts import Moment, Probe
+from kdviz.runs.reader import Run, Unreadable
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import View, same_moment
 from kdviz.text import code, plain

@@ -10,8 +10,9 @@ from kdviz.paths import runs_folder
 from kdviz.studies.folder import Unusable, open_study, started_studies
 from kdviz.studies.queued import known_study
 from kdviz.studies.results import Stored, stored_results
+from kdviz.studies.rows import Table
 from kdviz.studies.spec import SIZES, Study, shipped_studies
-from kdviz.studies.table import Table, make_table
+from kdviz.studies.table import make_table
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.store import store
 

@@ -8,10 +8,11 @@ from kdviz.figures.studies import Band, band_curves
 from kdviz.runs.reader import Run
 from kdviz.studies import paper
 from kdviz.studies.render import as_csv, as_json, markdown
+from kdviz.studies.rows import Row, Table
 from kdviz.studies.says import X_WORDS, says, why_not_the_papers
 from kdviz.studies.spec import COLUMNS
 from kdviz.studies.statistics import Spread
-from kdviz.studies.table import Row, Table, best_of, telling_names, times_as_far
+from kdviz.studies.table import best_of, telling_names, times_as_far
 from kdviz.tasks import METRIC_TITLES, TASKS
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain

@@ -11,8 +11,8 @@ from kdviz.share.live import duration_words
 from kdviz.studies.check import Forecast
 from kdviz.studies.folder import StudyFolder
 from kdviz.studies.queued import CHECKING, ENDED, READY, STOPPING, QueuedStudy, known_study, queued_study
+from kdviz.studies.rows import Table
 from kdviz.studies.spec import Study
-from kdviz.studies.table import Table
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame.look import plain
 

@@ -1,0 +1,68 @@
+"""Parts of a run as a reader meets them: a probe, a moment of training, an evaluation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdviz.data.tokens import marked
+from kdviz.runs.records import (
+    Malformed,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A sentence (or pair) of the project whose maps every run stores; its special tokens are marked."""
+
+    id: str
+    title: str
+    reason: str
+    look_for: str
+    text_a: str
+    text_b: str | None
+    label: int
+    tokens: tuple[str, ...]
+    teacher_logits: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """One recorded moment of training: `epoch` is a fraction between evaluations."""
+
+    step: int
+    epoch: float
+    has_maps: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Per-example results of one evaluation.
+
+    `index` and `label` (n,), the logits (n, classes), `attention_kl` (nats) and `cls_distance` (n, pairs).
+    """
+
+    index: np.ndarray
+    label: np.ndarray
+    teacher_logits: np.ndarray
+    student_logits: np.ndarray
+    attention_kl: np.ndarray
+    cls_distance: np.ndarray
+
+
+def probe_of(row: dict) -> Probe:
+    """The probe of a checked row; Malformed where its parts do not fit."""
+    if not row["tokens"]:
+        raise Malformed("tokens: at least one was expected")
+    if not 0 <= row["label"] < len(row["teacher_logits"]):
+        raise Malformed(f"label: one of {len(row['teacher_logits'])} classes was expected")
+    return Probe(
+        id=row["id"],
+        title=row["title"],
+        reason=row.get("reason") or "",
+        look_for=row.get("look_for") or "",
+        text_a=row["text_a"],
+        text_b=row.get("text_b"),
+        label=row["label"],
+        tokens=marked(row["tokens"], row.get("special", ())),
+        teacher_logits=tuple(row["teacher_logits"]),
+    )
