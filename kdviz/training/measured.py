@@ -40,7 +40,7 @@ class MeasuredTeacher:
 
 def _row(
     task: str, size: int, epochs: int, rate: float, accuracy: float, majority: float, n: int, **more: str
-):
+) -> MeasuredTeacher:
     return MeasuredTeacher(
         task=task,
         train_size=size,
