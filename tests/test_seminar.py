@@ -88,6 +88,13 @@ def test_the_report_of_what_is_compared_is_one_button():
         assert labels[0] == f"Report of {wanted} runs" and "Report" in labels
 
 
+def test_the_link_to_start_leaves_what_start_chooses_to_start():
+    """Without it the shared first screen would open on other layers than those that were on it."""
+    app = open_app(run="demo-cola-all-3l-s0")
+    link = next(code.value for code in app.code if "run=" in code.value)
+    assert "layer=" not in link and "preset=" not in link and "step=" in link
+
+
 def test_a_link_of_a_step_opens_the_same_view_again():
     """What is sent to a friend after the lecture must be what was on the wall, changed controls included."""
     app = open_app(present="the-paper", at="5")

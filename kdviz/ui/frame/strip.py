@@ -37,6 +37,8 @@ class Scene:
     runs: tuple[Run, ...]
     dark: bool
     narrow: bool
+    chooses: bool = False
+    """Whether the page chooses sentence and layers itself where none were asked for."""
 
     @property
     def step(self) -> int | None:
@@ -83,6 +85,7 @@ def strip(
         runs=tuple(runs),
         dark=is_dark(),
         narrow=is_narrow(),
+        chooses=natural_probe is not None,
     )
     unreadable = [entry for entry in entries if isinstance(entry, Unreadable)]
     if state.mode() in ("present", "learn"):  # the room is the view's; what changes it is one click away
@@ -189,7 +192,7 @@ def _draw(
                 for entry in unreadable:
                     st.caption(f"{plain(entry.id)} cannot be read: {plain(entry.reason)}.")
         with st.popover("Share", icon=":material/ios_share:", help="Link, presenting, report, numbers"):
-            share(scene.run, scene.view, scene.runs)
+            share(scene.run, scene.view, scene.runs, chooses=scene.chooses)
 
 
 def _other_run(scene: Scene, run_id: str) -> dict:

@@ -21,9 +21,12 @@ LONGEST_QR_CHARACTERS = 1200
 """What a phone's camera still reads from a screen."""
 
 
-def share(run: Run, view: View, runs: Sequence[Run]) -> None:
-    """The content of the Share box; `runs`: all there are, the ones compared with among them."""
-    link = state.full_link(completed(view, run))
+def share(run: Run, view: View, runs: Sequence[Run], *, chooses: bool = False) -> None:
+    """The content of the Share box; `runs`: all there are, the ones compared with among them. `chooses`: the
+    page itself chooses sentence and layers where none were asked for, so the link leaves them to it.
+    """
+    pinned = completed(view, run)
+    link = state.full_link(pinned.but(pair=view.pair, probe=view.probe) if chooses else pinned)
     st.markdown("**Link** to exactly this view")
     st.code(link, language=None, wrap_lines=True)
     if len(link) <= LONGEST_QR_CHARACTERS:

@@ -14,8 +14,8 @@ from kdviz.ui.frame.identity import visitor
 from kdviz.ui.frame.shell import draw_page, page_path
 from kdviz.ui.present import frame
 from kdviz.ui.present.large import enlarge
-from kdviz.ui.present.parts import Shown, whose, words
 from kdviz.ui.present.parts import task as task_of
+from kdviz.ui.present.parts import whose, words
 from kdviz.ui.present.questions import presenter_question
 from kdviz.ui.present.room import lead_controls
 
@@ -39,7 +39,7 @@ def present() -> None:
     page = frame.take_page()
     runs = frame.all_runs()
     shown = frame.seen(runs)
-    _lead(page, shown)
+    _lead(page)
     if found is None:
         _bar(None, 1)
         draw_page(page)
@@ -137,12 +137,12 @@ def _question(found: Lecture, step: Step, at: int) -> None:
         st.markdown(safe_markdown(step.answer))
 
 
-def _lead(page: str, shown: Shown) -> None:
+def _lead(page: str) -> None:
     """Let the room see what is shown here, where this window leads it."""
     room, who = following.shared(), visitor()
     if not room.is_led_by(who):
         return
-    params = shown[1].to_params() if shown else state.current().to_params()
+    params = state.current().to_params()  # what is left open, every window of this server chooses alike
     before = room.version
     room.lead(who, page, replace(frame.current(), page=page).to_params() | params)
     if room.version != before:
