@@ -90,7 +90,7 @@ def test_the_report_of_what_is_compared_is_one_button():
 
 def test_the_link_to_start_leaves_what_start_chooses_to_start():
     """Without it the shared first screen would open on other layers than those that were on it."""
-    app = open_app(run="demo-cola-all-3l-s0")
+    app = open_app(run="demo-cola-all-6of12-s0")
     link = next(code.value for code in app.code if "run=" in code.value)
     assert "layer=" not in link and "preset=" not in link and "step=" in link
 

@@ -1,4 +1,4 @@
-"""Small sizes of the two long scripts, so that CI notices when they, or what they measure, break."""
+"""Small sizes of the long scripts, so that CI notices when they, or what they measure, break."""
 
 import json
 import subprocess
@@ -45,3 +45,9 @@ def test_viewers_see_a_run_without_exception(more: tuple[str, ...]):
     figures = figures_of(str(HERE / "viewers.py"), *flags, *more)
     assert figures["exceptions"] == 0 and figures["state"] == "running"
     assert figures["reruns"] > 4 and figures["clicks"] > 4
+
+
+def test_every_follower_sees_each_step_whole():
+    """The windows after the first are sent what it drew; what stands beside must not fall on top of it."""
+    figures = figures_of(str(HERE / "followers.py"), "--followers", "12", "--changes", "3")
+    assert figures["exceptions"] == 0 and figures["missed"] == 0

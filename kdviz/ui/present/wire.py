@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any
 
+import streamlit as st
 from cachetools import LRUCache
 
 from kdviz.ui.frame.compat import can_note, holds_for_all, noted, send_again, window_id
@@ -21,8 +22,14 @@ def drawn_once(key: Hashable, draw: Callable[[], None]) -> None:
     """`draw()`, which only shows and takes no input; the next window with the same `key` gets its messages.
 
     `key` has to say everything that the drawing depends on, and the container has to stand at the same place
-    in every window.
+    in every window. What is drawn has a container of its own: sent again, it would not move the place of what
+    a window draws next to it, and that would be drawn over it.
     """
+    with st.container():
+        _drawn_once(key, draw)
+
+
+def _drawn_once(key: Hashable, draw: Callable[[], None]) -> None:
     if not can_note():
         draw()
         return
