@@ -11,6 +11,8 @@ from kdviz.ui.frame.strip import strip
 from kdviz.ui.start.parts import doors, finding, own_sentence, result, title
 
 through_app()
+if not state.mode():  # a frame shows the page asked for itself
+    state.leave_if_asked()
 runs = watchable(store().runs())
 if not state.mode():  # a lecture has its own words
     text, buttons = st.columns([3, 2], vertical_alignment="center", gap="medium")

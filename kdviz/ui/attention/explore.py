@@ -39,11 +39,12 @@ def explore(scene: Scene) -> None:
 
 
 def _grow(scene: Scene) -> None:
-    if st.session_state.pop(_MOVED, False):
-        st.rerun()
+    """Draw, and only then the page anew: Streamlit forgets a picture that is not drawn before, and with it
+    what the visitor has just come to look at.
+    """
     packs, is_whole = packs_of(scene)
     _draw(scene, packs)
-    if is_whole:
+    if st.session_state.pop(_MOVED, False) or is_whole:
         st.rerun()
 
 

@@ -35,6 +35,10 @@ PREVIEW_SECONDS = 60
 APP_THREADS = 1
 IMPATIENT_SECONDS = 3.0
 _REFUSED, _LAST_START = "distil.refused", "distil.last_start"
+_WISH = "distil.wish"
+"""The strategies to be started (none: that of the form), from the click until its run is in the queue: the
+run of the page that the click caused may be cut short before it comes to that, by any other.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,16 +102,17 @@ def start_box(wanted: Asked) -> None:
     active = [row.run for row in board().rows if row.is_active]
     waiting = len({run.config.get("together") or run.id for run in active})  # a group takes one turn
     label = "Start" if not waiting else f"Add to the queue, place {waiting}"
-    if st.button(
+    st.button(
         label,
         type="primary",
         icon=":material/play_arrow:",
         key="distil.start",
         width="stretch",
         disabled=bool(refusal) or wanted.config is None,
-    ):
-        _start(wanted.config)
-    if st.button(
+        on_click=_wish,
+        args=((),),
+    )
+    st.button(
         "Compare all five strategies",
         icon=":material/stacked_line_chart:",
         key="distil.compare",
@@ -115,8 +120,12 @@ def start_box(wanted: Asked) -> None:
         disabled=bool(refusal) or wanted.config is None,
         help=f"Trains {', '.join(STRATEGIES)} on the same teacher in one pass, a run each. Their curves grow "
         "side by side, and end in the comparison.",
-    ):
-        _start(wanted.config, STRATEGIES)
+        on_click=_wish,
+        args=(STRATEGIES,),
+    )
+    if _WISH in st.session_state and wanted.config is not None:
+        _start(wanted.config, st.session_state[_WISH])
+    st.session_state.pop(_WISH, None)
     if refusal:
         st.caption(f":material/lock: {refusal}")
     if wanted.config is not None and wanted.error is None:
@@ -134,7 +143,11 @@ def _say_teacher(known: Forecast | None) -> None:
     st.caption(f":material/{'thumb_down' if known.flops else 'school'}: {plain(known.words)}")
 
 
-def _start(config: RunConfig, strategies: tuple[str, ...] = ()) -> None:
+def _wish(strategies: tuple[str, ...]) -> None:
+    st.session_state[_WISH] = strategies
+
+
+def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
     """Everything that could be wrong is asked here, on the server, before a folder is made. `strategies`:
     several that are trained together.
     """
@@ -146,7 +159,6 @@ def _start(config: RunConfig, strategies: tuple[str, ...] = ()) -> None:
         # so are the same ones once the first has ended.
         st.toast("This run was started a moment ago: one is enough.", icon=":material/check:")
         return
-    st.session_state[_LAST_START] = ((config, strategies), time.monotonic())
     try:
         room.room().require("start", visitor)
         with st.spinner("Checking data and teacher"):
@@ -159,16 +171,19 @@ def _start(config: RunConfig, strategies: tuple[str, ...] = ()) -> None:
                 "owner": visitor.owner,
                 "planned": {"seconds": seen.plan.seconds, "teacher_seconds": seen.plan.teacher_seconds},
             }
+            if st.session_state.pop(_WISH, None) is None:
+                return  # another run of this page, which overtook this one, has done it
+            st.session_state[_LAST_START] = ((config, strategies), time.monotonic())
             if strategies:
                 run_id = queue.submit_together(seen.request, strategies, extra=extra)[0]
             else:
                 run_id = queue.submit(seen.request, extra=extra)
     except RequestError as error:
-        st.session_state.pop(_LAST_START)
+        _forget_start()
         st.session_state[_REFUSED] = (config, error)
         st.rerun()
     except OSError as error:
-        st.session_state.pop(_LAST_START)
+        _forget_start()
         st.session_state[_REFUSED] = (
             config,
             RequestError(
@@ -182,6 +197,11 @@ def _start(config: RunConfig, strategies: tuple[str, ...] = ()) -> None:
     forget_board()
     state.change(run=run_id, step=None)
     st.rerun()
+
+
+def _forget_start() -> None:
+    st.session_state.pop(_LAST_START, None)
+    st.session_state.pop(_WISH, None)
 
 
 def preview(wanted: Asked) -> None:

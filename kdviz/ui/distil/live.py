@@ -40,8 +40,9 @@ def live_section() -> None:
     changes.
     """
     now = board()
-    if refusal := take_refusal():
-        st.warning(plain(refusal), icon=":material/block:")
+    with st.container():  # one element more above the fragment would give it another name in mid-click
+        if refusal := take_refusal():
+            st.warning(plain(refusal), icon=":material/block:")
     row = now.training or next((row for row in now.rows if row.is_active), None) or now.row(watched())
     if row is not None:
         watch(row.run.id)
@@ -51,7 +52,7 @@ def live_section() -> None:
             icon=":material/error:",
         )
     pace = _pace(now, row)
-    st.fragment(_refresh, run_every=pace)(now.signature, row.run.id if row else None, pace)
+    st.fragment(_refresh, run_every=pace)(now.signature, row.run.id if row else None, pace, [now])
 
 
 def _pace(now: Board, row: Row | None) -> float:
@@ -65,17 +66,23 @@ def _pace(now: Board, row: Row | None) -> float:
     return audience.pace(VIEWER_SECONDS)
 
 
-def _refresh(signature: tuple, run_id: str | None, pace: float) -> None:
-    now = board()
+def _refresh(signature: tuple, run_id: str | None, pace: float, just_read: list[Board]) -> None:
+    """Draw the run as it is now; then the page, where a run's state has changed.
+
+    In this order: Streamlit forgets the controls that a run of a fragment has not drawn when it reruns the
+    page, and a click on one of them that came meanwhile would be dropped. `just_read`: the board of the page,
+    for the first drawing, which is part of it.
+    """
+    now = just_read.pop() if just_read else board()
     row = now.row(run_id)
     audience.seen(window_id(), pace)
-    if now.signature != signature or has_refusal() or is_another(_pace(now, row), pace):
-        st.rerun()
     if row is not None:
         group = group_of(row, now.rows)
         with guarded("The live view"):
             result_card(now, row)
             _panel(row, now) if len(group) == 1 else _group_panel(group, now)
+    if now.signature != signature or has_refusal() or is_another(_pace(now, row), pace):
+        st.rerun()
 
 
 def _group_panel(group: list[Row], now: Board) -> None:

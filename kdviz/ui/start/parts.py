@@ -19,8 +19,8 @@ from kdviz.ui.frame.controls import bound
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.picture import changes_of, look_of, picture
 from kdviz.ui.frame.scores import by_strategy, score_text, spread_text, verdict
-from kdviz.ui.frame.shell import has_page, page_path
-from kdviz.ui.frame.state import change, mode, replace_view
+from kdviz.ui.frame.shell import has_page
+from kdviz.ui.frame.state import change, go_to, mode, replace_view
 from kdviz.ui.frame.store import task_title
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS, decimals, metric_title, metric_words, primary_metric
@@ -48,10 +48,16 @@ def title(has_runs: bool) -> None:
 def doors(has_runs: bool) -> None:
     """Explore what is there, or start a run."""
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Explore", type="primary", disabled=not has_runs, icon=":material/travel_explore:"):
-            st.switch_page(page_path("attention"))
-        if has_page("distil") and st.button("Run your own", icon=":material/play_arrow:"):
-            st.switch_page(page_path("distil"))
+        st.button(
+            "Explore",
+            type="primary",
+            disabled=not has_runs,
+            icon=":material/travel_explore:",
+            on_click=go_to,
+            args=("attention",),
+        )
+        if has_page("distil"):
+            st.button("Run your own", icon=":material/play_arrow:", on_click=go_to, args=("distil",))
 
 
 def finding(scene: Scene) -> None:

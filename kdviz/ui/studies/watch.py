@@ -22,8 +22,9 @@ _REFUSAL = "studies.refusal"
 
 def start_or_watch(study: Study, table: Table | None) -> None:
     """What it would take and its Start, or how far it is and its Stop. Redraws itself while it goes."""
-    if refusal := st.session_state.pop(_REFUSAL, None):
-        st.warning(plain(refusal), icon=":material/block:")
+    with st.container():  # one element more above the fragment would give it another name in mid-click
+        if refusal := st.session_state.pop(_REFUSAL, None):
+            st.warning(plain(refusal), icon=":material/block:")
     going = known_study(runs_folder(), study.id)
     if table is not None and table.num_runs == table.num_cells and not (going and going.is_active):
         st.caption(f":material/check: All {table.num_cells} runs are finished.")
@@ -41,8 +42,6 @@ def _signature(going: QueuedStudy | None) -> tuple:
 
 def _panel(study: Study, drawn: tuple) -> None:
     going = known_study(runs_folder(), study.id)
-    if _signature(going) != drawn:
-        st.rerun()
     with st.container(border=True):
         if going is None or going.phase == ENDED:
             _ended(study, going)
@@ -54,6 +53,8 @@ def _panel(study: Study, drawn: tuple) -> None:
             _ready(going)
         else:
             _going(going)
+    if _signature(going) != drawn:
+        st.rerun()  # not before its controls are drawn: a click on one that came meanwhile would be dropped
 
 
 def _ended(study: Study, going: QueuedStudy | None) -> None:
