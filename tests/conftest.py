@@ -5,8 +5,9 @@ that take a second.
 import importlib.util
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,26 @@ REAL_GLUE = Path(__file__).parents[1].parent / "shared" / "glue"
 STRATEGIES = ("hard", "soft", "all", "pid", "sid")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: trains the real MiniLM or walks many runs")
+PICTURES = Path(__file__).parent / "pictures"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Keep a picture of every open window where a browser test fails."""
+    report = (yield).get_result()
+    browser = getattr(item, "funcargs", {}).get("browser")
+    if not report.failed or browser is None:
+        return
+    PICTURES.mkdir(exist_ok=True)
+    pages = [page for context in browser.contexts for page in context.pages]
+    for number, page in enumerate(pages):
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{item.path.stem}.{item.name}")[:150]
+        try:
+            page.screenshot(path=PICTURES / f"{name}.{number}.png", timeout=10_000)
+        except Exception as error:  # a picture that cannot be taken must not hide the failure
+            report.sections.append(("picture", f"none of window {number}: {error}"))
+        else:
+            report.sections.append(("picture", f"{page.url}: {PICTURES / name}.{number}.png"))
 
 
 @pytest.fixture(autouse=True)
@@ -231,3 +250,61 @@ def metrics_lines(folder: Path, *, without: tuple[str, ...] = ("seconds",)) -> l
     """The lines of metrics.jsonl, without what depends on the clock."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [{key: value for key, value in line.items() if key not in without} for line in lines]
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of every strategy, made without training, for tests in a browser."""
+    from folders import make_runs
+
+    folder = tmp_path_factory.mktemp("browser") / "runs"
+    make_runs(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(runs: Path) -> Iterator[str]:
+    """The address of one server over `runs` and the stored demo."""
+    from browsing import serve
+
+    yield from serve(runs)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium. A module's, since Playwright's loop would stand in the way of other tests' own."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    from browsing import CHROMIUM, FLAGS
+
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitor(browser, server: str):
+    """A private window of the server; nothing may have gone wrong in it at the end."""
+    from browsing import Visitor
+
+    visitor = Visitor(browser, server)
+    yield visitor
+    visitor.page.context.close()
+    assert visitor.faults == []
+
+
+@pytest.fixture(scope="session")
+def trained_runs(tiny_checkpoint: Path, glue: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two students of one tiny teacher, soft labels and all layers, really trained, their weights kept."""
+    runs_dir = tmp_path_factory.mktemp("trained") / "runs"
+    for strategy in ("soft", "all"):
+        TinyRuns(tiny_checkpoint, glue, runs_dir).run(f"tiny-{strategy}", strategy=strategy)
+    return runs_dir
+
+
+@pytest.fixture(scope="session")
+def trained_server(trained_runs: Path) -> Iterator[str]:
+    """The address of one server over `trained_runs`, with the presenter's code `blue`."""
+    from browsing import serve
+
+    yield from serve(trained_runs, KDVIZ_PRESENTER_CODE="blue")

@@ -5,13 +5,10 @@ but text. And the frame on a phone and at a mistyped address.
 from collections.abc import Iterator
 
 import pytest
+from browsing import IN_A_BROWSER, PATIENCE_SECONDS, serve
 from hostile import ELSEWHERE, make_marked_up
-from test_browser import CHROMIUM, FLAGS, PATIENCE_SECONDS, serve
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium on the PATH"),
-]
+pytestmark = IN_A_BROWSER
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 
 VIEWS = (
@@ -40,14 +37,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from serve(runs)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["sync_api.Browser"]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 def at_rest(page: "sync_api.Page") -> None:
     page.wait_for_selector(
         '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=1000 * PATIENCE_SECONDS
@@ -56,6 +45,7 @@ def at_rest(page: "sync_api.Page") -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.story(25)
 def test_texts_of_a_run_stay_texts(view: str, server: str, browser: "sync_api.Browser"):
     """A status with an image link made the browser of every viewer ask another host."""
     page = browser.new_page(viewport={"width": 1280, "height": 720})

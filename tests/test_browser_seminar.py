@@ -5,14 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_browser import CHROMIUM, Visitor, browser, runs, server  # noqa: F401
+from browsing import IN_A_BROWSER, Visitor
 
 from kdviz.share.lecture import SHIPPED, read_lecture
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium on the PATH"),
-]
+pytestmark = IN_A_BROWSER
 LECTURE = read_lecture(SHIPPED / "the-paper.toml")
 WALL = {"viewport": {"width": 1280, "height": 720}}
 SMALL_LETTERS = """() => {
@@ -29,7 +26,8 @@ SMALL_LETTERS = """() => {
 }"""
 
 
-def test_the_lecture_by_keyboard_alone(browser, server: str):  # noqa: F811
+@pytest.mark.story(14)
+def test_the_lecture_by_keyboard_alone(browser, server: str):
     """The lecturer stands at the wall with a clicker: → has to lead through every step, readable from the
     last row, and Esc has to leave.
     """
@@ -54,7 +52,7 @@ def test_the_lecture_by_keyboard_alone(browser, server: str):  # noqa: F811
     page.context.close()
 
 
-def test_a_step_opened_fresh_is_the_same(browser, server: str):  # noqa: F811
+def test_a_step_opened_fresh_is_the_same(browser, server: str):
     """The address on the wall is what people photograph."""
     first = Visitor(browser, server, **WALL).open("/?present=the-paper&at=5")
     second = Visitor(browser, server, **WALL).open(first.page.url.removeprefix(server))
@@ -82,7 +80,8 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     "path",
     ["/", "/attention", "/layers", "/answers", "/distil", "/studies", "/learn", "/?present=the-paper&at=4"],
 )
-def test_everybody_can_read_it(browser, server: str, axe: str, path: str, scheme: str):  # noqa: F811
+@pytest.mark.story(23)
+def test_everybody_can_read_it(browser, server: str, axe: str, path: str, scheme: str):
     """A control without a name, or grey on grey, shuts out who reads by ear or with weak eyes."""
     visitor = Visitor(browser, server, color_scheme=scheme, **WALL).open(path)
     visitor.page.evaluate(axe)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import EXPLORER, IN_A_BROWSER, Visitor
 from folders import make_run
-from test_browser import EXPLORER, Visitor, browser, pytestmark, runs, server, visitor  # noqa: F401
 
 from kdviz.analysis import pair_kl, row_kl
 from kdviz.analysis.apart import apart
@@ -21,6 +21,7 @@ from kdviz.explorer.source import preset_pack
 from kdviz.locks import exclusive
 from kdviz.runs.reader import Run
 
+pytestmark = IN_A_BROWSER
 HOSTILE = (
     "hostile",
     "</script><b>title</b>",
@@ -39,13 +40,14 @@ def decimals(value: float) -> str:
 
 
 @pytest.fixture
-def looking(visitor: Visitor) -> Iterator[Visitor]:  # noqa: F811
+def looking(visitor: Visitor) -> Iterator[Visitor]:
     visitor.open(RUN)
     visitor.picture()
     yield visitor
 
 
-def test_every_interaction_shows_the_numbers_of_the_files(looking: Visitor, runs: Path):  # noqa: F811
+@pytest.mark.story(2, 3, 28)
+def test_every_interaction_shows_the_numbers_of_the_files(looking: Visitor, runs: Path):
     """Without it a head, a pair or a moment could show the numbers of another."""
     run, page = Run(runs / "cola-soft"), looking.page
     teacher, last = run.teacher_maps("negation"), run.moments[-1].step
@@ -120,6 +122,7 @@ def test_back_and_a_link_set_the_picture(looking: Visitor):
     assert "head=1" in page.url
 
 
+@pytest.mark.story(28)
 def test_two_hundred_rapid_changes_end_where_they_should(looking: Visitor):
     """Without it answers of the server to a moment ago would throw the picture back."""
     page = looking.page
@@ -162,7 +165,8 @@ def test_a_rerun_while_dragging_does_not_let_go(looking: Visitor):
     looking.params(step="0")
 
 
-def test_two_tabs_do_not_move_each_other(browser, looking: Visitor):  # noqa: F811
+@pytest.mark.story(24)
+def test_two_tabs_do_not_move_each_other(browser, looking: Visitor):
     """Without it two viewers of one server would share a head."""
     other = Visitor(browser, looking.url).open(RUN)
     other.picture()
@@ -172,7 +176,8 @@ def test_two_tabs_do_not_move_each_other(browser, looking: Visitor):  # noqa: F8
     other.page.context.close()
 
 
-def test_a_phone_is_answered_by_touch(browser, server: str):  # noqa: F811
+@pytest.mark.story(28)
+def test_a_phone_is_answered_by_touch(browser, server: str):
     """Without it a phone would have to hover."""
     phone = Visitor(browser, server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     phone.open(RUN)
@@ -194,7 +199,8 @@ def test_a_phone_is_answered_by_touch(browser, server: str):  # noqa: F811
     phone.page.context.close()
 
 
-def test_hostile_words_are_text_everywhere(browser, server: str, runs: Path, tmp_path: Path):  # noqa: F811
+@pytest.mark.story(8)
+def test_hostile_words_are_text_everywhere(browser, server: str, runs: Path, tmp_path: Path):
     """Without it a sentence could run a script in the browser of whoever opens its link or its report."""
     run = Run(make_run(runs, "hostile", probes=(HOSTILE,)))
     page = Visitor(browser, server).open("/attention?run=hostile")
@@ -219,7 +225,8 @@ def test_hostile_words_are_text_everywhere(browser, server: str, runs: Path, tmp
     alone.context.close()
 
 
-def test_the_file_draws_the_same_pixels(looking: Visitor, browser, runs: Path, tmp_path: Path):  # noqa: F811
+@pytest.mark.story(15)
+def test_the_file_draws_the_same_pixels(looking: Visitor, browser, runs: Path, tmp_path: Path):
     """Without it the report could show other shades than the lecture did."""
     run = Run(runs / "cola-soft")
     taken, faults = tmp_path / "taken.html", []
@@ -243,7 +250,8 @@ def test_the_file_draws_the_same_pixels(looking: Visitor, browser, runs: Path, t
     home.context.close()
 
 
-def test_a_live_run_grows_and_who_is_at_the_newest_stays(browser, server: str, runs: Path):  # noqa: F811
+@pytest.mark.story(4)
+def test_a_live_run_grows_and_who_is_at_the_newest_stays(browser, server: str, runs: Path):
     """Without it a viewer would look at an old moment while the training went on."""
     folder = make_run(runs, "growing", strategy="all")
     lines = (folder / "metrics.jsonl").read_text().splitlines()
@@ -271,7 +279,8 @@ def test_a_live_run_grows_and_who_is_at_the_newest_stays(browser, server: str, r
     shutil.rmtree(folder)
 
 
-def test_the_first_screen_holds_the_finding_and_plays(browser, server: str):  # noqa: F811
+@pytest.mark.story(26)
+def test_the_first_screen_holds_the_finding_and_plays(browser, server: str):
     """Without it the point of the product would be two clicks away and half below the fold."""
     start = Visitor(browser, server, viewport={"width": 1280, "height": 720}).open("/")
     state = start.picture()
@@ -292,7 +301,7 @@ def test_the_first_screen_holds_the_finding_and_plays(browser, server: str):  # 
         each.page.context.close()
 
 
-def test_the_finding_is_in_the_files(browser, server: str, runs: Path):  # noqa: F811
+def test_the_finding_is_in_the_files(browser, server: str, runs: Path):
     """Without it the headline would be printed whatever the numbers are."""
     two = Visitor(browser, server).open("/attention?run=cola-all&with=cola-soft&preset=negation")
     two.picture()
@@ -315,6 +324,7 @@ def test_the_finding_is_in_the_files(browser, server: str, runs: Path):  # noqa:
     two.page.context.close()
 
 
+@pytest.mark.story(15)
 def test_pictures_and_numbers_can_be_taken(looking: Visitor, tmp_path: Path):
     """Without it nothing seen here would reach a paper or a slide."""
     page = looking.page
@@ -333,7 +343,7 @@ def test_pictures_and_numbers_can_be_taken(looking: Visitor, tmp_path: Path):
     assert len(names[".csv"].read_text().strip().splitlines()) == tokens**2 + 1
 
 
-def test_at_twice_the_size_the_cell_under_the_finger_is_lit(browser, server: str, runs: Path):  # noqa: F811
+def test_at_twice_the_size_the_cell_under_the_finger_is_lit(browser, server: str, runs: Path):
     """Without it a visitor who zooms would read the numbers of a neighbour, or scroll sideways."""
     near = Visitor(browser, server, viewport={"width": 640, "height": 400}, device_scale_factor=2).open(RUN)
     near.picture()
@@ -351,7 +361,7 @@ def test_at_twice_the_size_the_cell_under_the_finger_is_lit(browser, server: str
     page.context.close()
 
 
-def test_above_the_slow_size_a_note_says_so_and_the_tab_still_answers(browser, tmp_path: Path):  # noqa: F811
+def test_above_the_slow_size_a_note_says_so_and_the_tab_still_answers(browser, tmp_path: Path):
     """Without it a long sentence would look like a broken page, or be one."""
     maps = np.random.default_rng(0).dirichlet(np.ones(96), size=(3, 2, 4, 96))
     packed = pack(
