@@ -49,6 +49,7 @@ const shifted = (pen, x, y) => ({
   text: (words, px, py, more) => pen.text(words, px + x, py + y, more),
   rect: (px, py, ...more) => pen.rect(px + x, py + y, ...more),
   grid: (px, py, ...more) => pen.grid(px + x, py + y, ...more),
+  widthOf: (words, style) => pen.widthOf(words, style),
 })
 
 const posterSize = ({ layout, look }) => [Math.max(layout.width + 16, 900), Math.ceil(layout.height + look.size * 16.2)]

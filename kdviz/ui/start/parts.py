@@ -147,8 +147,8 @@ def result(scene: Scene) -> None:
     """What the scores of these runs say, and the scores; where a run is missing for that, how to get it."""
     metric = primary_metric(scene.run)
     rows = by_strategy(comparable(scene.run, scene.runs), metric)
-    beside_text = mode() == "learn"  # half the window is left: a table beside words would be cut
-    words, numbers = [st.container(), st.container()] if beside_text else st.columns([3, 2], gap="large")
+    is_framed = bool(mode())  # a lecture takes half the window, or writes large: a table beside would be cut
+    words, numbers = [st.container(), st.container()] if is_framed else st.columns([3, 2], gap="large")
     with words:
         if said := verdict(rows, metric):
             st.markdown(said)
