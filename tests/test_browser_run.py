@@ -214,7 +214,7 @@ def test_reload_second_browser_stop_and_resume(server, browser, tmp_path):
 
     context = browser.new_context()
     page = open_page(context, server.url)
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=400)
+    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900)
     start(page)
     page.get_by_text("Distilling").first.wait_for()
 
@@ -253,7 +253,7 @@ def test_the_queue_outlives_caches_code_and_server(developers_server, browser, t
 
     server, context = developers_server, browser.new_context()
     page = open_page(context, server.url)
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=400)
+    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900)
     start(page)
     add_to_queue(page, 1)
     add_to_queue(page, 2)
