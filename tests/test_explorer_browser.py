@@ -348,10 +348,9 @@ def test_at_twice_the_size_the_cell_under_the_finger_is_lit(browser, server: str
     near = Visitor(browser, server, viewport={"width": 640, "height": 400}, device_scale_factor=2).open(RUN)
     near.picture()
     page, figure = near.page, near.page.locator(".kx-figure")
-    figure.scroll_into_view_if_needed()
-    box = figure.bounding_box()
     panel, cell = page.evaluate(f"[{EXPLORER}.layout.panels[0], {EXPLORER}.layout.cell]")
-    page.mouse.move(box["x"] + panel["x"] + 2.5 * cell, box["y"] + panel["y"] + 1.5 * cell)
+    figure.evaluate("figure => figure.scrollIntoView({ block: 'center' })")  # it is as high as the window
+    figure.hover(position={"x": panel["x"] + 2.5 * cell, "y": panel["y"] + 1.5 * cell})
     near.until(lambda: near.picture()["focus"] == {"query": 1, "key": 2}, "the cell")
     run = Run(runs / "cola-soft")
     wanted = run.teacher_maps("negation")[run.pairs[-1][1]].mean(axis=0)[1, 2]
