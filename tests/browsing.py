@@ -40,28 +40,23 @@ IN_A_BROWSER = [
 ]
 
 
+def app_command(port: int) -> list[str]:
+    """What starts the app on this port."""
+    app = [sys.executable, "-m", "streamlit", "run", "app.py"]
+    return [*app, "--server.headless", "true", "--server.port", str(port)]
+
+
 def serve(runs: Path, **settings: str) -> Iterator[str]:
     """The address of a fresh server over these runs, ended afterwards. `settings`: KDVIZ_ variables."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.headless",
-        "true",
-        "--server.port",
-        str(port),
-    ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KDVIZ_")} | {
         "KDVIZ_RUNS_DIR": str(runs),
         **settings,
     }
     with open(runs.parent / "server.log", "w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(app_command(port), cwd=ROOT, env=environment, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
         end = time.monotonic() + PATIENCE_SECONDS

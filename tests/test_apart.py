@@ -98,11 +98,11 @@ def test_the_verdict_has_one_ratio_and_few_numbers(tmp_path: Path):
     """Without it the first screen's two sentences would hold six numbers, and a ratio without an interval."""
     kl = np.random.default_rng(0).gamma(4, 0.1, (60, 2))
     runs = [_run(tmp_path, "soft", 4 * kl), _run(tmp_path, "all", kl)]
-    said = verdict(by_strategy(runs, "matthews"), "matthews")
+    said = verdict(by_strategy(runs, "matthews"), "matthews", "all")
     assert "soft labels (`soft`) ends **4.0 times as far**" in said
     assert sum(word.strip(".,;*()").replace(".", "").isdigit() for word in said.split()) <= 3
     level = [_run(tmp_path, "soft", kl, seed=3), _run(tmp_path, "all", kl[::-1], seed=3)]
-    assert "times" not in verdict(by_strategy(level, "matthews"), "matthews")
+    assert "times" not in verdict(by_strategy(level, "matthews"), "matthews", "all")
 
 
 @pytest.mark.parametrize("strategy", ["hard", "soft", "all", "pid", "sid"])

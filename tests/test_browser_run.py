@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import IN_A_BROWSER
+from browsing import IN_A_BROWSER, app_command
 
 from kdviz.runs.reader import Run
 
@@ -48,18 +48,7 @@ class Server:
             if not key.startswith("KDVIZ_") and key != "PYTHONPATH"
         }
         environment = kept | {"KDVIZ_RUNS_DIR": str(self.runs_dir), "OMP_NUM_THREADS": "1"}
-        command = [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            "app.py",
-            "--server.headless",
-            "true",
-            "--server.port",
-            str(self.port),
-            *self._options,
-        ]
+        command = [*app_command(self.port), *self._options]
         with open(self._log, "a") as log:
             self.process = subprocess.Popen(command, cwd=self.root, env=environment, stdout=log, stderr=log)
         for _ in range(240):

@@ -123,16 +123,7 @@ print(json.dumps([name for name in heavy if name in sys.modules]))
 sys.stdout.flush()
 os._exit(0)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env=_environment(tmp_path),
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == []
+    assert json.loads(_said_by(script, tmp_path).splitlines()[-1]) == []
 
 
 def test_what_is_prepared_is_what_the_first_page_shows(tmp_path: Path) -> None:
@@ -151,6 +142,11 @@ after = source._preset_pack.cache_info()
 assert after.misses == before.misses and after.hits > before.hits, (before, after)
 os._exit(0)
 """
+    _said_by(script, tmp_path)
+
+
+def _said_by(script: str, tmp_path: Path) -> str:
+    """What a process of its own prints that runs `script`."""
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,
@@ -160,6 +156,7 @@ os._exit(0)
         timeout=240,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
 
 def _environment(tmp_path: Path) -> dict[str, str]:

@@ -60,11 +60,9 @@ class OwnLoop:
         asked |= {"num_threads": torch.get_num_threads()}
         write_json(folder / "config.json", asked)
         self.folder, self.asked = folder, asked
-        begin = time.perf_counter()
         self.prepared = prepare(RunWriter(folder), recorded_request(asked), lambda: None, shared)
         device = self.prepared.device
         self.prepared.batches = RecentBatches(self.prepared.train, device, 0)  # every loop makes its own
-        self.preparation_seconds = time.perf_counter() - begin
         self.distillation = Distillation(self.prepared, RunWriter(folder), lambda: None)
         self.distillation.moments = frozenset()
         if student_of is not None:

@@ -152,9 +152,11 @@ function scale({ pen, x, y, width, size, look, limits, diverging }) {
     pen.text(fitting(pen, [`attention ${most}`, most], width - size, style), x + width, below, { ...style, anchor: "end" })
     return
   }
-  const wide = width > 210
-  pen.text(`${signed(-limits.difference).slice(0, 5)}${wide ? " student more" : ""}`, x, below, style)
-  pen.text(`${wide ? "teacher more " : ""}${signed(limits.difference).slice(0, 5)}`, x + width, below, { ...style, anchor: "end" })
+  const [least, most] = [-limits.difference, limits.difference].map(value => signed(value).slice(0, 5))
+  const ends = [[`${least} student more`, `teacher more ${most}`], [least, most], ["", most.replace("+", "±")]]
+  const [left, right] = ends.find(pair => pen.widthOf(pair[0], style) + pen.widthOf(pair[1], style) < width - size) ?? ends.at(-1)
+  pen.text(left, x, below, style)
+  pen.text(right, x + width, below, { ...style, anchor: "end" })
 }
 
 function bars({ pen, layout, panel, packs, state, look, limits, moments }) {

@@ -128,3 +128,12 @@ export class SvgPen {
 
   source() { return new XMLSerializer().serializeToString(this.root) }
 }
+
+/** A pen whose strokes stand `x` and `y` farther on. */
+export const shifted = (pen, x, y) => ({
+  path: (points, more) => pen.path(points.map(([px, py, lift]) => [px + x, py + y, lift]), more),
+  text: (words, px, py, more) => pen.text(words, px + x, py + y, more),
+  rect: (px, py, ...more) => pen.rect(px + x, py + y, ...more),
+  grid: (px, py, ...more) => pen.grid(px + x, py + y, ...more),
+  widthOf: (words, style) => pen.widthOf(words, style),
+})

@@ -3,7 +3,7 @@ import { drawCurves, plotOf } from "./curves.js"
 import { el, save } from "./dom.js"
 import { drawFigure } from "./figure.js"
 import { keptPlaces, rowKl, sameMoment, shownMap } from "./format.js"
-import { CanvasPen, SvgPen } from "./pen.js"
+import { CanvasPen, SvgPen, shifted } from "./pen.js"
 import { decimals, described, filterText, footText } from "./words.js"
 
 function shownRows({ packs, state }) {
@@ -43,14 +43,6 @@ export function csvOf(scene) {
   }))
   return lines.join("\n") + "\n"
 }
-
-const shifted = (pen, x, y) => ({
-  path: (points, more) => pen.path(points.map(([px, py, lift]) => [px + x, py + y, lift]), more),
-  text: (words, px, py, more) => pen.text(words, px + x, py + y, more),
-  rect: (px, py, ...more) => pen.rect(px + x, py + y, ...more),
-  grid: (px, py, ...more) => pen.grid(px + x, py + y, ...more),
-  widthOf: (words, style) => pen.widthOf(words, style),
-})
 
 const posterSize = ({ layout, look }) => [Math.max(layout.width + 16, 900), Math.ceil(layout.height + look.size * 16.2)]
 

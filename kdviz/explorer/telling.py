@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from kdviz.analysis.comparable import comparable
+from kdviz.method.stages import INTERNAL
 from kdviz.runs.reader import Run
-
-INTERNAL = ("all", "sid", "pid")
 
 
 def students_of(run: Run, runs: Sequence[Run]) -> list[Run]:

@@ -10,7 +10,7 @@ curves.py    layer_curves([RunCurves], *, over)   attention KL and CLS distance 
              score_curves([ScoreCurve], *, score_name, num_examples, teacher_score)
 loss_curves.py  loss_curves(train_lines, pairs, *, strategy)
 heads.py     heads_overview(kl, pairs, *, over, chosen) [pair, head]
-             head_matching(matrix, match, *, pair, over, reorder=True) [teacher head, student head]
+             head_matching(matrix, match, *, pair, over) [teacher head, student head]
              head_drift_chart(epochs, changed, matched_kl, same_index_kl, *, num_heads, strategy)
 answers.py   inside_scatter([(label, strategy, Inside)], *, chosen) [run number, example index]
 mistakes.py  right_wrong_table([(label, strategy, RightWrong)], *, chosen) [run number, teacher wrong, student

@@ -83,23 +83,20 @@ def head_matching(
     *,
     pair: tuple[int, int],
     over: str,
-    reorder: bool = True,
     narrow: bool = False,
     dark: bool = False,
 ) -> go.Figure:
     """Teacher heads (rows) × student heads (columns) by KL in nats, with the best assignment framed and
     same-index partners dotted.
 
-    `reorder` puts the student's heads in the order of their teacher partners, so that the assignment lies on
-    the diagonal. A click returns customdata [teacher head, student head]. `narrow` leaves the numbers to the
+    The student's heads stand in the order of their teacher partners, so that the assignment lies on the
+    diagonal. A click returns customdata [teacher head, student head]. `narrow` leaves the numbers to the
     colours where they would not fit a phone.
     """
     look, matrix = theme(dark), np.asarray(matrix, dtype=np.float64)
     num_teacher, num_student = matrix.shape
-    order = list(range(num_student))
-    if reorder:
-        assigned = [head for head in match.student_heads if head >= 0]
-        order = assigned + [head for head in order if head not in assigned]
+    assigned = [head for head in match.student_heads if head >= 0]
+    order = assigned + [head for head in range(num_student) if head not in assigned]
     shown = matrix[:, order]
     panels = Panels(dark=dark)
     panels.add(_matrix_trace(shown, dark))
@@ -124,10 +121,8 @@ def head_matching(
             _frame(panels, order.index(teacher), teacher, look.muted, width=1.5, dash="dot")
         if student >= 0:
             _frame(panels, order.index(student), teacher, look.text, width=2.5)
-    partners = ", in the order of the best partners" if reorder else ""
-    panels.x_axis(
-        **_cells_axis([str(head + 1) for head in order], f"head of student layer {pair[0] + 1}{partners}")
-    )
+    title = f"head of student layer {pair[0] + 1}, in the order of the best partners"
+    panels.x_axis(**_cells_axis([str(head + 1) for head in order], title))
     teacher_axis = _cells_axis(
         [str(head + 1) for head in range(num_teacher)], f"head of teacher layer {pair[1] + 1}"
     )

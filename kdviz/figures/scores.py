@@ -34,13 +34,15 @@ def scores_with_intervals(
     score_name: str,
     num_examples: int,
     interval: str = "95 % interval",
+    longest_label: int = 34,
     dark: bool = False,
 ) -> go.Figure:
     """One row a model: the score as a marker, its interval as a bar, the teacher as a line through all rows.
-    `interval` names it.
+    `interval` names it; labels are cut after `longest_label` characters.
     """
     styles = _styles(scores, dark)
     rows = list(range(len(scores)))
+    has_bar = any(score.low is not None for score in scores)
     panels = Panels(dark=dark)
     for row, score, style in zip(rows, scores, styles, strict=True):
         panels.add(
@@ -60,13 +62,13 @@ def scores_with_intervals(
         )
     panels.y_axis(
         tickvals=rows,
-        ticktext=[safe(score.label, 34) for score in scores],
+        ticktext=[safe(score.label, longest_label) for score in scores],
         range=[len(rows) - 0.4, -0.7],
         showgrid=False,
         fixedrange=True,
     )
     panels.x_axis(
-        title={"text": f"{safe(score_name)} (n = {num_examples:,}, bar: {safe(interval)})", "standoff": 6},
+        title={"text": f"{safe(score_name)}{f' (bar: {safe(interval)})' if has_bar else ''}", "standoff": 6},
         range=_range(scores),
     )
     teacher = next((score for score in scores if score.strategy == "teacher"), None)

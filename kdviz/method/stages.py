@@ -7,7 +7,7 @@ from typing import Any
 from kdviz.method.settings import MethodSettings
 
 STRATEGIES = ("hard", "soft", "all", "pid", "sid")
-INTERNAL = ("all", "pid", "sid")
+INTERNAL = ("all", "sid", "pid")  # in the order in which one of them speaks for all
 STAGED = ("pid", "sid")
 
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from kdviz.analysis.comparable import comparable
-from kdviz.method.stages import STRATEGIES
+from kdviz.method.stages import INTERNAL, STRATEGIES
 from kdviz.runs.reader import Run
 from kdviz.share.view import LINK_NAMES, View, step_of_epoch
 from kdviz.tasks import TASKS
 
 PAGES = ("start", "attention", "layers", "answers", "distil", "studies")
-INTERNAL = ("all", "sid", "pid")
 STEPS, LAYERS = ("@first", "@half", "@last"), ("@bottom", "@top")
 ANY = "*"
 _RUN_ROLE = re.compile(r"@(?:([a-z0-9]+)-)?([a-z]+)")

@@ -6,6 +6,7 @@ import { pairAt, drawCurves, plotOf } from "../../kdviz/explorer/curves.js"
 import { cellAt, drawFigure, fitting, gridOf, laidOut } from "../../kdviz/explorer/figure.js"
 import { mapOf, unpack } from "../../kdviz/explorer/format.js"
 import { ramp } from "../../kdviz/explorer/colour.js"
+import { CanvasPen, shifted } from "../../kdviz/explorer/pen.js"
 import { START } from "../../kdviz/explorer/state.js"
 import { csvOf } from "../../kdviz/explorer/take.js"
 
@@ -98,4 +99,21 @@ test("a word that begins like a formula stays text in a spreadsheet", () => {
   const lines = csvOf({ packs: [hostile], state: START }).trim().split("\n")
   assert.equal(lines.length, 26)
   assert.ok(lines[1].startsWith(`"'=1+1","'=1+1",`) && lines[2].startsWith(`"'=1+1","'@SUM(A1)",`) && lines[3].includes('""""'))
+})
+
+test("the words at the two ends of a colour scale never meet", () => {
+  for (const maxSide of [60, 120, 200, 226, 240, 300, 400]) for (const width of [320, 700, 1000, 1600]) {
+    const state = START, page = pen(), layout = laidOut({ packs: [fine], state, width, maxSide, size: 14, differences: true })
+    drawFigure(page, layout, { packs: [fine], state, look: { ...look, size: 14 } })
+    const written = page.drawn.filter(([kind]) => kind === "text").map(([, words, x, y, style]) => ({ words, x, y, style, width: page.widthOf(words, style) }))
+    for (const right of written.filter(({ style, words }) => style.anchor === "end" && /^(teacher more )?[+±]|^attention /.test(words))) {
+      const left = written.findLast(({ y, x, style }) => y === right.y && x < right.x && style.anchor !== "end")
+      assert.ok(left.x + left.width < right.x - right.width, `${left.words} | ${right.words} at ${layout.side}`)
+    }
+  }
+})
+
+test("a pen moved aside can do whatever a pen can", () => {
+  const strokes = Object.getOwnPropertyNames(CanvasPen.prototype).filter(name => name !== "constructor").toSorted()
+  assert.deepEqual(Object.keys(shifted(pen(), 1, 2)).toSorted(), strokes)
 })

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from kdviz.analysis.comparable import comparable
+from kdviz.method.stages import INTERNAL
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS
 from kdviz.text import code
 from kdviz.ui.frame.controls import bound
-from kdviz.ui.frame.scores import INTERNAL
 from kdviz.ui.frame.store import counterparts, long_name, task_title
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS

@@ -13,8 +13,6 @@ from kdviz.runs.reader import Run
 from kdviz.text import plain
 from kdviz.ui.frame.words import in_words, mean_of, metric_title
 
-INTERNAL = ("all", "pid", "sid")
-
 
 @dataclass(frozen=True, kw_only=True)
 class StrategyScore:
@@ -63,49 +61,45 @@ def by_strategy(runs: Sequence[Run], metric: str) -> list[StrategyScore]:
     return rows
 
 
-def verdict(rows: Sequence[StrategyScore], metric: str) -> str:
-    """What these rows say about internal distillation against soft labels, in plain words; "" where they
-    cannot say anything.
+def verdict(rows: Sequence[StrategyScore], metric: str, internal: str) -> str:
+    """What these rows say of the strategy `internal` against soft labels, in plain words; "" where they
+    cannot say anything. Of one strategy, not of the best in each respect: that would flatter.
     """
-    soft = next((row for row in rows if row.strategy == "soft"), None)
-    internal = [row for row in rows if row.strategy in INTERNAL and not math.isnan(row.attention_kl)]
-    if soft is None or not internal or math.isnan(soft.attention_kl):
+    found = {row.strategy: row for row in rows if not math.isnan(row.attention_kl)}
+    if "soft" not in found or internal not in found:
         return ""
-    closest = min(internal, key=lambda row: row.attention_kl)
-    best = max(internal, key=lambda row: row.score)
-    return f"{_inside(soft, closest)}  \n{_outside(soft, best, metric)}".strip()
+    soft, other = found["soft"], found[internal]
+    return f"{_inside(soft, other)}  \n{_outside(soft, other, metric)}".strip()
 
 
-def _inside(soft: StrategyScore, closest: StrategyScore) -> str:
+def _inside(soft: StrategyScore, internal: StrategyScore) -> str:
     """Who is farther from the teacher inside, by the interval of `kdviz.analysis.apart` alone."""
-    between = apart(soft.runs, closest.runs)
+    between = apart(soft.runs, internal.runs)
     if between is None:
         return ""
     if not between.is_told_apart:
-        return f"Inside, soft labels and {in_words(closest.strategy)} **cannot be told apart** here."
-    far, near = (soft, closest) if between.farther.place == 0 else (closest, soft)
+        return f"Inside, soft labels and {in_words(internal.strategy)} **cannot be told apart** here."
+    far, near = (soft, internal) if between.farther.place == 0 else (internal, soft)
     return (
         f"Inside, {in_words(far.strategy)} ends **{between.farther.times:.1f} times as far** from the "
         f"teacher as {in_words(near.strategy)}."
     )
 
 
-def _outside(soft: StrategyScore, best: StrategyScore, metric: str) -> str:
-    numbers = (
-        f"{metric_title(metric)} {best.score:.2f} with {in_words(best.strategy)}, {soft.score:.2f} with soft "
-        "labels"
-    )
-    if best.score <= soft.score:
-        return f"Outside, internal distillation **does not beat** soft labels here: {numbers}."
-    seeds = min(best.num_seeds, soft.num_seeds)
-    if best.low is not None and soft.high is not None and best.low > soft.high:
-        where = f"in every one of {best.num_seeds} seeds" if seeds > 1 else "and the intervals do not overlap"
+def _outside(soft: StrategyScore, internal: StrategyScore, metric: str) -> str:
+    name = in_words(internal.strategy)
+    numbers = f"{metric_title(metric)} {internal.score:.2f} with {name}, {soft.score:.2f} with soft labels"
+    if internal.score <= soft.score:
+        return f"Outside, {name} **does not beat** soft labels here: {numbers}."
+    seeds = min(internal.num_seeds, soft.num_seeds)
+    if internal.low is not None and soft.high is not None and internal.low > soft.high:
+        where = f"in every one of {seeds} seeds" if seeds > 1 else "and the intervals do not overlap"
         small = (
             ", by far less than the interval over the examples"
-            if best.num_seeds > 1 and best.score - soft.score < 0.03
+            if internal.num_seeds > 1 and internal.score - soft.score < 0.03
             else ""
         )
-        return f"Outside, internal distillation scores higher {where}{small}: {numbers}."
+        return f"Outside, {name} scores higher {where}{small}: {numbers}."
     spread = "the seeds differ by more" if seeds > 1 else "the intervals overlap, and this is one seed"
     return f"Outside, there is **no clear win**: {numbers}; {spread}."
 

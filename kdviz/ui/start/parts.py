@@ -150,7 +150,7 @@ def result(scene: Scene) -> None:
     is_framed = bool(mode())  # a lecture takes half the window, or writes large: a table beside would be cut
     words, numbers = [st.container(), st.container()] if is_framed else st.columns([3, 2], gap="large")
     with words:
-        if said := verdict(rows, metric):
+        if said := verdict(rows, metric, students_of(scene.run, scene.runs)[-1].strategy):
             st.markdown(said)
         elif not divergence(scene.run):  # of which the line above says what to do
             offer_partner(scene.run)

@@ -17,6 +17,7 @@ from kdviz.tasks import METRIC_TITLES, TASKS
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
 from kdviz.ui.frame.remember import remembered
+from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import store
 from kdviz.ui.frame.words import WORDS, metric_words
 from kdviz.ui.studies.choose import Entry
@@ -212,6 +213,7 @@ def curves(table: Table, task: str) -> None:
             score_name=METRIC_TITLES[metric],
             num_examples=max(row.num_examples for row in rows),
             interval="95 % interval over seeds",
+            longest_label=18 if is_narrow() else 34,
             dark=is_dark(),
         )
         chart(figure, f"studies.scores.{table.study}.{task}", "Scores of all rows with their intervals")
