@@ -87,7 +87,12 @@ class Visitor:
         self.page = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options)).new_page()
         self.page.set_default_timeout(PATIENCE_SECONDS * 1000)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        self.page.on(
+            "requestfailed",
+            lambda request: (  # a page that is left gives up what it had asked for
+                request.failure != "net::ERR_ABORTED" and self.faults.append(f"failed: {request.url}")
+            ),
+        )
         self.page.on(
             "response",
             lambda answer: (

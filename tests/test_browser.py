@@ -198,7 +198,7 @@ def test_one_press_of_back_undoes_one_choice(browser, server: str):
     for address in reversed(addresses):
         page.go_back()
         visitor.until(lambda: page.url == address, address)  # noqa: B023
-    visitor.rest()
+        visitor.rest()
     page.go_forward()
     visitor.until(lambda: page.url == addresses[1], addresses[1])
     visitor.rest()

@@ -187,7 +187,7 @@ def test_a_phone_is_answered_by_touch(browser, server: str):
     box = figure.bounding_box()
     phone.page.touchscreen.tap(box["x"] + 110, box["y"] + 90)
     phone.until(lambda: phone.picture()["focus"] is not None, "the lit cell")
-    assert "looks at" in phone.page.locator(".kx-readout").inner_text()
+    phone.until(lambda: "looks at" in phone.page.locator(".kx-readout").inner_text(), "its numbers")
     first = phone.page.locator(".kx-words span").first
     first.tap()
     assert phone.picture()["focus"] == {"query": 0, "key": 0}

@@ -95,6 +95,19 @@ def test_runs_start_in_order_one_at_a_time(queue, trainer):
     assert all(Run(queue.runs_dir / run_id).state == "finished" for run_id in "abc")
 
 
+def test_a_run_is_held_without_a_gap_from_its_submission_to_its_end(queue, trainer):
+    """Asked for its place and then for what is trained, a run that began in between was in neither: a study
+    took it for ended, and went on to the next while it ran.
+    """
+    trainer.go_on.set()
+    for number in range(40):
+        run_id = f"run-{number}"
+        queue.submit(None, run_id=run_id)
+        while queue.holds(run_id):
+            pass
+        assert Run(queue.runs_dir / run_id).state == "finished"
+
+
 def test_no_thread_before_the_first_run(tmp_path):
     """A page that only looks must not cost a thread, and importing the queue must not import torch."""
     queue = Queue(tmp_path)

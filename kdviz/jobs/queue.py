@@ -90,6 +90,13 @@ class Queue:
         waiting = self.waiting
         return waiting.index(run_id) + 1 if run_id in waiting else None
 
+    def holds(self, run_id: str) -> bool:
+        """Whether the run waits or is trained here. One question: asked one after the other, a run that
+        begins in between would be in neither.
+        """
+        with self._changed:
+            return any(ticket.run_id == run_id for ticket in (*self._waiting, *self._current))
+
     def is_stopping(self, run_id: str) -> bool:
         """Whether the run was asked to stop and has not ended yet."""
         with self._changed:
@@ -103,11 +110,7 @@ class Queue:
 
     def waits_elsewhere(self, run_id: str) -> bool:
         """Whether the run is in the queue of another process."""
-        return (
-            self.place(run_id) is None
-            and run_id not in self.training
-            and is_locked(self.runs_dir / check_run_id(run_id) / "waiting.lock")
-        )
+        return not self.holds(run_id) and is_locked(self.runs_dir / check_run_id(run_id) / "waiting.lock")
 
     # ---- what can be asked
 
@@ -177,7 +180,7 @@ class Queue:
 
     def delete(self, run_id: str) -> None:
         """Remove the folder of a run that neither runs nor waits. RequestError where it is anything else."""
-        if run_id in self.training or self.place(run_id) or self.waits_elsewhere(run_id):
+        if self.holds(run_id) or self.waits_elsewhere(run_id):
             raise RequestError(f"run {run_id!r} runs or waits; stop it first")
         delete_run(self.runs_dir, run_id)
         self._notes.pop(run_id, None)

@@ -117,7 +117,7 @@ class QueuedStudy:
                 self._queue.submit(checked.cell.config, run_id=run_id, extra={**extra, **self.extra})
             elif Run(folder).state != "finished":
                 self._queue.take_up(run_id)
-            while self._queue.current == run_id or self._queue.place(run_id):
+            while self._queue.holds(run_id):
                 if self._stop.is_set() and self._queue.place(run_id):
                     self._queue.stop(run_id)
                 time.sleep(LOOK_SECONDS)
