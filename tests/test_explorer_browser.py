@@ -31,7 +31,7 @@ HOSTILE = (
     1,
 )
 RUN = "/attention?run=cola-soft&preset=negation"
-THUMBNAILS = f"""() => {EXPLORER}.thumbs.map(({{ canvas }}) =>
+THUMBNAILS = f"""() => {EXPLORER}.heads.thumbs.map(({{ canvas }}) =>
     [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data])"""
 
 
@@ -160,7 +160,7 @@ def test_a_rerun_while_dragging_does_not_let_go(looking: Visitor):
     page.wait_for_timeout(1500)
     page.mouse.move(*at(0.05))
     looking.until(lambda: looking.picture()["moment"] == 0, "the first moment, still dragging")
-    assert page.evaluate(f"{EXPLORER}.theme.dark")
+    assert page.evaluate(f"{EXPLORER}.theme.look().dark")
     page.mouse.up()
     looking.params(step="0")
 

@@ -16,10 +16,14 @@ MODULES = (
     "state",
     "dom",
     "pen",
+    "lines",
     "figure",
     "curves",
     "take",
     "tower",
+    "heads",
+    "theme",
+    "controls",
     "explorer",
 )
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js"$', re.MULTILINE)

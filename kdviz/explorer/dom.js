@@ -13,7 +13,8 @@ function dress(element, values, children) {
 }
 
 export const el = (tag, values = {}, ...children) => dress(document.createElement(tag), values, children)
-export const svg = (tag, values = {}, ...children) => dress(document.createElementNS(SVG, tag), values, children)
+export const svg = (tag, values = {}, ...children) =>
+  dress(document.createElementNS(SVG, tag), values, children)
 
 /** Write only what changed: a page that is not touched does not flicker, and is not read out again. */
 export function write(element, words) {
@@ -26,7 +27,8 @@ export function mark(element, name, value) {
 
 /** Move the one tab stop of a group of choices with the arrow keys. */
 export function roving(group, event, keys) {
-  const items = [...group.querySelectorAll("[data-choice]")], here = items.indexOf(event.target.closest("[data-choice]"))
+  const items = [...group.querySelectorAll("[data-choice]")]
+  const here = items.indexOf(event.target.closest("[data-choice]"))
   const step = keys[event.key]
   if (here < 0 || step === undefined) return false
   event.preventDefault()

@@ -20,10 +20,20 @@ export function unpack(bytes) {
     peaks: part(`${name}_peaks`, Uint16Array),
   })
   return {
-    id: header.id, tokens: header.tokens, special: header.special, pairs: header.pairs, numHeads: header.num_heads,
-    steps: header.steps, epochs: header.epochs, pairKl: header.pair_kl, refined: header.refined,
-    numLeftOut: header.num_left_out, about: header.about,
-    teacher: side("teacher"), student: side("student"), rows: part("row_kl", Float32Array),
+    id: header.id,
+    tokens: header.tokens,
+    special: header.special,
+    pairs: header.pairs,
+    numHeads: header.num_heads,
+    steps: header.steps,
+    epochs: header.epochs,
+    pairKl: header.pair_kl,
+    refined: header.refined,
+    numLeftOut: header.num_left_out,
+    about: header.about,
+    teacher: side("teacher"),
+    student: side("student"),
+    rows: part("row_kl", Float32Array),
     remembered: new Map(),
   }
 }
@@ -32,7 +42,8 @@ const offset = (pack, pair, head) => pair * (pack.numHeads + 1) + (head ?? pack.
 
 /** One (query × key) map of probabilities; `moment` null: the teacher's. */
 export function mapOf(pack, moment, pair, head) {
-  const n = pack.tokens.length, side = moment === null ? pack.teacher : pack.student
+  const n = pack.tokens.length
+  const side = moment === null ? pack.teacher : pack.student
   const index = offset(pack, pair, head) + (moment ?? 0) * pack.pairs.length * (pack.numHeads + 1)
   const values = new Float32Array(n * n)
   for (let query = 0, cell = 0; query < n; query++) {
@@ -69,7 +80,9 @@ export function keptPlaces(pack, hide) {
 
 /** What the filters leave of a map: (kept × kept), each row scaled to sum to 1 again where asked. */
 export function filtered(pack, values, { hide, renormalise }) {
-  const kept = keptPlaces(pack, hide), n = pack.tokens.length, k = kept.length
+  const kept = keptPlaces(pack, hide)
+  const n = pack.tokens.length
+  const k = kept.length
   if (k === n) return values
   const left = new Float32Array(k * k)
   for (let row = 0; row < k; row++) {
@@ -99,11 +112,14 @@ export function shownMap(pack, moment, pair, head, filters) {
 /** The ends of the scales of one pair and head: the same at every moment and for every run shown, so that a
  * shade means one number from the first moment to the last. */
 export function limitsOf(packs, pair, head, filters) {
-  const key = `limits ${pair} ${head} ${filters.hide} ${filters.hide && filters.renormalise} ` +
+  const key =
+    `limits ${pair} ${head} ${filters.hide} ${filters.hide && filters.renormalise} ` +
     packs.map(pack => `${pack.about.run} ${pack.steps.length}`).join()
   const known = packs[0].remembered.get(key)
   if (known) return known
-  let attention = 0.01, difference = 0.01, kl = 0.001
+  let attention = 0.01
+  let difference = 0.01
+  let kl = 0.001
   const teacher = shownMap(packs[0], null, pair, head, filters)
   for (const value of teacher) if (value > attention) attention = value
   for (const pack of packs) {
@@ -122,18 +138,27 @@ export function limitsOf(packs, pair, head, filters) {
   return limits
 }
 
-const nearest = (values, wanted) => values.reduce((best, value, place) =>
-  Math.abs(value - wanted) < Math.abs(values[best] - wanted) ? place : best, 0)
+const nearest = (values, wanted) =>
+  values.reduce(
+    (best, value, place) => (Math.abs(value - wanted) < Math.abs(values[best] - wanted) ? place : best),
+    0,
+  )
 
 /** Whether two runs were to train equally long: then an epoch of one is that epoch of the other. */
 const equallyLong = (first, pack) => Boolean(first.about.epochs) && first.about.epochs === pack.about.epochs
 
-/** The moment of `pack` that belongs to `moment` of `first`: of the same epoch, or as far through training. */
+/** The moment of `pack` that belongs to `moment` of `first`: of the same epoch, or as far through it all. */
 export function sameMoment(first, moment, pack) {
   if (pack === first) return moment
   if (equallyLong(first, pack)) return nearest(pack.epochs, first.epochs[moment])
-  const share = first.steps[moment] / (first.steps.at(-1) || 1), last = pack.steps.at(-1) || 1
-  return share === 1 ? pack.steps.length - 1 : nearest(pack.steps.map(step => step / last), share)
+  const share = first.steps[moment] / (first.steps.at(-1) || 1)
+  const last = pack.steps.at(-1) || 1
+  return share === 1
+    ? pack.steps.length - 1
+    : nearest(
+        pack.steps.map(step => step / last),
+        share,
+      )
 }
 
 /** The predicted class and its probability; null where nothing was recorded. */

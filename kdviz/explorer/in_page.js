@@ -1,5 +1,5 @@
-// The picture as a component of the page. The page may be made anew at any time: this is then called again, with
-// the same place to draw in, and goes on with the picture that is there.
+// The picture as a component of the page. The page may be made anew at any time: this is then called again,
+// with the same place to draw in, and goes on with the picture that is there.
 import { Explorer } from "./explorer.js"
 import { unpack } from "./format.js"
 
@@ -25,12 +25,16 @@ class Picture {
   arrive() {
     const { packs: ids, look, serial } = this.data
     if (!ids.every(id => store.has(id))) return
-    const asked = serial !== this.serial ? look : null, names = ids.join()
+    const asked = serial !== this.serial ? look : null
+    const names = ids.join()
     if (names !== this.names) {
-      this.explorer.show(ids.map(id => {
-        const kept = store.get(id)
-        return kept instanceof Uint8Array ? store.set(id, unpack(kept)).get(id) : kept
-      }), asked)
+      this.explorer.show(
+        ids.map(id => {
+          const kept = store.get(id)
+          return kept instanceof Uint8Array ? store.set(id, unpack(kept)).get(id) : kept
+        }),
+        asked,
+      )
     } else if (asked) this.explorer.look(asked)
     else this.explorer.draw()
     this.names = names
@@ -45,7 +49,8 @@ class Picture {
 
 export default function ({ data: [data], parentElement, setStateValue }) {
   if (!pictures.has(parentElement)) pictures.set(parentElement, new Picture(parentElement, data))
-  const picture = pictures.get(parentElement), turn = (picture.turn ?? 0) + 1
+  const picture = pictures.get(parentElement)
+  const turn = (picture.turn ?? 0) + 1
   picture.turn = turn
   picture.tell = setStateValue
   picture.want(data)

@@ -1,8 +1,17 @@
 // The state of the picture and how it changes. Pure.
 
 export const START = {
-  pair: 0, head: null, moment: 0, mode: "maps", hide: false, renormalise: false, weak: 0,
-  focus: null, pinned: false, preview: undefined, playing: false,
+  pair: 0,
+  head: null,
+  moment: 0,
+  mode: "maps",
+  hide: false,
+  renormalise: false,
+  weak: 0,
+  focus: null,
+  pinned: false,
+  preview: undefined,
+  playing: false,
 }
 
 const inside = (value, count) => Math.min(Math.max(value, 0), count - 1)
@@ -12,15 +21,21 @@ export function withLook(state, look, pack) {
   const step = look.step ?? null
   let moment = pack.steps.length - 1
   if (step !== null) {
-    moment = pack.steps.reduce((best, each, place) =>
-      Math.abs(each - step) < Math.abs(pack.steps[best] - step) ? place : best, 0)
+    moment = pack.steps.reduce(
+      (best, each, place) => (Math.abs(each - step) < Math.abs(pack.steps[best] - step) ? place : best),
+      0,
+    )
   }
   const head = look.head ?? null
   return {
-    ...state, moment, pair: inside(look.pair ?? pack.pairs.length - 1, pack.pairs.length),
+    ...state,
+    moment,
+    pair: inside(look.pair ?? pack.pairs.length - 1, pack.pairs.length),
     head: head !== null && head < pack.numHeads ? head : null,
     mode: look.mode === "lines" ? "lines" : "maps",
-    hide: Boolean(look.hide), renormalise: Boolean(look.renormalise), weak: Number(look.weak) || 0,
+    hide: Boolean(look.hide),
+    renormalise: Boolean(look.renormalise),
+    weak: Number(look.weak) || 0,
   }
 }
 
@@ -28,8 +43,13 @@ export function withLook(state, look, pack) {
 export function lookOf(state, pack) {
   const last = state.moment === pack.steps.length - 1
   return {
-    pair: state.pair, head: state.head, step: last ? null : pack.steps[state.moment], mode: state.mode,
-    hide: state.hide, renormalise: state.renormalise, weak: state.weak,
+    pair: state.pair,
+    head: state.head,
+    step: last ? null : pack.steps[state.moment],
+    mode: state.mode,
+    hide: state.hide,
+    renormalise: state.renormalise,
+    weak: state.weak,
   }
 }
 
@@ -37,7 +57,8 @@ export function lookOf(state, pack) {
 export function carried(state, before, pack) {
   if (!before) return state
   const look = lookOf(state, before)
-  const same = before.tokens.length === pack.tokens.length && before.tokens.every((token, i) => token === pack.tokens[i])
+  const same =
+    before.tokens.length === pack.tokens.length && before.tokens.every((token, i) => token === pack.tokens[i])
   const next = withLook(state, look, pack)
   return same ? next : { ...next, focus: null, pinned: false }
 }
@@ -49,8 +70,12 @@ const KEYS = {
   End: () => ({ moment: Infinity }),
   ArrowUp: state => ({ pair: state.pair + 1 }),
   ArrowDown: state => ({ pair: state.pair - 1 }),
-  ",": (state, pack) => ({ head: state.head === null ? pack.numHeads - 1 : state.head ? state.head - 1 : null }),
-  ".": (state, pack) => ({ head: state.head === null ? 0 : state.head + 1 < pack.numHeads ? state.head + 1 : null }),
+  ",": (state, pack) => ({
+    head: state.head === null ? pack.numHeads - 1 : state.head ? state.head - 1 : null,
+  }),
+  ".": (state, pack) => ({
+    head: state.head === null ? 0 : state.head + 1 < pack.numHeads ? state.head + 1 : null,
+  }),
   m: () => ({ head: null }),
   l: state => ({ mode: state.mode === "maps" ? "lines" : "maps" }),
   Escape: () => ({ focus: null, pinned: false }),

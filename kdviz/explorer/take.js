@@ -17,54 +17,118 @@ function shownRows({ packs, state }) {
 
 /** A plain table: for every word the strongest link of each model and the KL of its row. */
 export function tableOf(scene) {
-  const { packs, state } = scene, kept = keptPlaces(packs[0], state.hide), { tokens } = packs[0], rows = shownRows(scene)
+  const { packs, state } = scene
+  const kept = keptPlaces(packs[0], state.hide)
+  const { tokens } = packs[0]
+  const rows = shownRows(scene)
   const cell = (tag, words, more = {}) => el(tag, more, String(words))
   const strongest = (values, row) => {
-    const part = values.subarray(row * kept.length, (row + 1) * kept.length), best = part.indexOf(Math.max(...part))
+    const part = values.subarray(row * kept.length, (row + 1) * kept.length)
+    const best = part.indexOf(Math.max(...part))
     return `${tokens[kept[best]]} ${decimals(part[best])}`
   }
-  const head = ["word", "teacher looks most at", ...packs.flatMap(({ about }) => [`${about.name} looks most at`, `KL of the row, ${about.name}`])]
-  const body = kept.map((place, row) => el("tr", {}, cell("th", tokens[place], { scope: "row" }), cell("td", strongest(rows.teacher, row)),
-    ...packs.flatMap((_, run) => [cell("td", strongest(rows.students[run], row)), cell("td", decimals(rows.kl[run][place]))])))
-  return el("table", {}, el("caption", {}, described(packs, state)),
-    el("thead", {}, el("tr", {}, ...head.map(words => cell("th", words, { scope: "col" })))), el("tbody", {}, ...body))
+  const head = [
+    "word",
+    "teacher looks most at",
+    ...packs.flatMap(({ about }) => [`${about.name} looks most at`, `KL of the row, ${about.name}`]),
+  ]
+  const body = kept.map((place, row) =>
+    el(
+      "tr",
+      {},
+      cell("th", tokens[place], { scope: "row" }),
+      cell("td", strongest(rows.teacher, row)),
+      ...packs.flatMap((_, run) => [
+        cell("td", strongest(rows.students[run], row)),
+        cell("td", decimals(rows.kl[run][place])),
+      ]),
+    ),
+  )
+  return el(
+    "table",
+    {},
+    el("caption", {}, described(packs, state)),
+    el("thead", {}, el("tr", {}, ...head.map(words => cell("th", words, { scope: "col" })))),
+    el("tbody", {}, ...body),
+  )
 }
 
 /** Every cell that is shown, as comma-separated values. */
 export function csvOf(scene) {
-  const { packs, state } = scene, kept = keptPlaces(packs[0], state.hide), rows = shownRows(scene)
-  const { tokens } = packs[0], names = packs.map(pack => pack.about.name)
+  const { packs, state } = scene
+  const kept = keptPlaces(packs[0], state.hide)
+  const rows = shownRows(scene)
+  const { tokens } = packs[0]
+  const names = packs.map(pack => pack.about.name)
   // A cell that begins like a formula would be run by a spreadsheet.
-  const quoted = words => `"${String(words).replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`
-  const lines = [["query", "key", "teacher", ...names.map(name => `student ${name}`), ...names.map(name => `kl of the row ${name}`)].map(quoted).join(",")]
-  kept.forEach((query, row) => kept.forEach((key, column) => {
-    const at = row * kept.length + column
-    lines.push([quoted(tokens[query]), quoted(tokens[key]), ...[rows.teacher, ...rows.students].map(values => values[at].toFixed(5)), ...rows.kl.map(values => values[query].toFixed(6))].join(","))
-  }))
+  const quoted = words =>
+    `"${String(words)
+      .replace(/^[=+\-@\t\r]/, "'$&")
+      .replaceAll('"', '""')}"`
+  const lines = [
+    [
+      "query",
+      "key",
+      "teacher",
+      ...names.map(name => `student ${name}`),
+      ...names.map(name => `kl of the row ${name}`),
+    ]
+      .map(quoted)
+      .join(","),
+  ]
+  kept.forEach((query, row) =>
+    kept.forEach((key, column) => {
+      const at = row * kept.length + column
+      lines.push(
+        [
+          quoted(tokens[query]),
+          quoted(tokens[key]),
+          ...[rows.teacher, ...rows.students].map(values => values[at].toFixed(5)),
+          ...rows.kl.map(values => values[query].toFixed(6)),
+        ].join(","),
+      )
+    }),
+  )
   return lines.join("\n") + "\n"
 }
 
-const posterSize = ({ layout, look }) => [Math.max(layout.width + 16, 900), Math.ceil(layout.height + look.size * 16.2)]
+const posterSize = ({ layout, look }) => [
+  Math.max(layout.width + 16, 900),
+  Math.ceil(layout.height + look.size * 16.2),
+]
 
 /** Sentence, maps, curves and what they mean as one drawing. */
 function poster(pen, scene) {
-  const { packs, state, look, layout } = scene, { size } = look, style = { size, font: look.font, colour: look.text }
-  const [width] = posterSize(scene), lower = layout.height + size * 2.6
-  pen.text(packs[0].about.text || packs[0].tokens.join(" "), 8, size * 1.2, { ...style, size: size * 1.2, bold: true })
+  const { packs, state, look, layout } = scene
+  const { size } = look
+  const style = { size, font: look.font, colour: look.text }
+  const [width] = posterSize(scene)
+  const lower = layout.height + size * 2.6
+  pen.text(packs[0].about.text || packs[0].tokens.join(" "), 8, size * 1.2, {
+    ...style,
+    size: size * 1.2,
+    bold: true,
+  })
   drawFigure(shifted(pen, 8, size * 2.6), layout, scene)
   drawCurves(shifted(pen, 8, lower), plotOf({ packs, width: width - 16, height: size * 10, size }), scene)
-  pen.text(`${described(packs, state)} ${filterText(state)}`, 8, lower + size * 11, { ...style, colour: look.muted })
+  pen.text(`${described(packs, state)} ${filterText(state)}`, 8, lower + size * 11, {
+    ...style,
+    colour: look.muted,
+  })
   pen.text(footText(packs), 8, lower + size * 12.4, { ...style, colour: look.muted })
 }
 
 export function svgOf(scene) {
-  const [width, height] = posterSize(scene), pen = new SvgPen(width, height, scene.look.background)
+  const [width, height] = posterSize(scene)
+  const pen = new SvgPen(width, height, scene.look.background)
   poster(pen, scene)
   return pen.source()
 }
 
 export function pngOf(scene, then) {
-  const [width, height] = posterSize(scene), canvas = el("canvas", { width: 2 * width, height: 2 * height }), context = canvas.getContext("2d")
+  const [width, height] = posterSize(scene)
+  const canvas = el("canvas", { width: 2 * width, height: 2 * height })
+  const context = canvas.getContext("2d")
   context.scale(2, 2)
   context.fillStyle = scene.look.background
   context.fillRect(0, 0, width, height)
@@ -74,7 +138,11 @@ export function pngOf(scene, then) {
 
 /** Hand a file of the scene to the browser; `kind` png, svg or csv. */
 export function take(scene, kind) {
-  const { packs, state } = scene, runs = packs.map(pack => pack.about.run).join("-").replace(/[^\w.-]+/g, "-")
+  const { packs, state } = scene
+  const runs = packs
+    .map(pack => pack.about.run)
+    .join("-")
+    .replace(/[^\w.-]+/g, "-")
   const head = state.head === null ? "mean" : `head${state.head + 1}`
   const name = `kdviz-${runs}-pair${state.pair + 1}-${head}-step${packs[0].steps[state.moment]}.${kind}`
   if (kind === "png") pngOf(scene, blob => save(blob, name))

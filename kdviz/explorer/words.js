@@ -3,18 +3,21 @@ import { answerOf, klOf, sameMoment, shownMap, keptPlaces, rowKl } from "./forma
 
 /** A number with three decimals; a dash where there is none. */
 export const decimals = (value, digits = 3) =>
-  value === null || value === undefined || !Number.isFinite(value) ? "–" : value.toFixed(digits).replace("-", "−")
+  value === null || value === undefined || !Number.isFinite(value)
+    ? "–"
+    : value.toFixed(digits).replace("-", "−")
 
 export const signed = value => (value > 0 ? "+" : "") + decimals(value)
 
 export const percent = share => `${Math.round(100 * share)} %`
 
-export const headName = head => head === null ? "mean of heads" : `head ${head + 1}`
+export const headName = head => (head === null ? "mean of heads" : `head ${head + 1}`)
 
 export function momentName(pack, moment) {
   if (pack.steps[moment] === 0) return "before training"
   const epoch = pack.epochs[moment]
-  return `epoch ${Number.isInteger(epoch) ? epoch : epoch.toFixed(1)} · step ${pack.steps[moment].toLocaleString("en")}`
+  const step = pack.steps[moment].toLocaleString("en")
+  return `epoch ${Number.isInteger(epoch) ? epoch : epoch.toFixed(1)} · step ${step}`
 }
 
 export function answerText(answer) {
@@ -23,47 +26,80 @@ export function answerText(answer) {
 
 /** What is shown, for those who cannot see it, and under the picture. */
 export function described(packs, state) {
-  const first = packs[0], [student, teacher] = first.pairs[state.pair]
+  const first = packs[0]
+  const [student, teacher] = first.pairs[state.pair]
   const parts = packs.map(pack => {
     const moment = sameMoment(first, state.moment, pack)
-    return `${pack.about.name}: ${answerText(answerOf(pack, moment))}, attention KL ` +
+    return (
+      `${pack.about.name}: ${answerText(answerOf(pack, moment))}, attention KL ` +
       `${decimals(klOf(pack, moment, state.pair, state.head))} nats`
+    )
   })
-  return `Student layer ${student + 1} beside teacher layer ${teacher + 1}, ${headName(state.head)}, ` +
+  return (
+    `Student layer ${student + 1} beside teacher layer ${teacher + 1}, ${headName(state.head)}, ` +
     `${momentName(first, state.moment)}. Teacher: ${answerText(answerOf(first, null))}. ${parts.join(". ")}.`
+  )
 }
 
 /** The numbers of one cell: who looks at what, by how much. */
 export function cellText(packs, state) {
-  const { query, key } = state.focus, first = packs[0], kept = keptPlaces(first, state.hide)
-  const row = kept.indexOf(query), column = kept.indexOf(key), at = row * kept.length + column
+  const { query, key } = state.focus
+  const first = packs[0]
+  const kept = keptPlaces(first, state.hide)
+  const row = kept.indexOf(query)
+  const column = kept.indexOf(key)
+  const at = row * kept.length + column
   if (row < 0 || column < 0) return ""
   const teacher = shownMap(first, null, state.pair, state.head, state)[at]
   const parts = packs.map(pack => {
     const moment = sameMoment(first, state.moment, pack)
     const student = shownMap(pack, moment, state.pair, state.head, state)[at]
     const kl = rowKl(pack, moment, state.pair, state.head)[query]
-    return `${packs.length > 1 ? pack.about.name : "student"} ${decimals(student)}, difference ` +
+    return (
+      `${packs.length > 1 ? pack.about.name : "student"} ${decimals(student)}, difference ` +
       `${signed(teacher - student)}, KL of the row ${decimals(kl)} nats`
+    )
   })
-  return `“${first.tokens[query]}” looks at “${first.tokens[key]}”: teacher ${decimals(teacher)}, ${parts.join("; ")}`
+  const looks = `“${first.tokens[query]}” looks at “${first.tokens[key]}”`
+  return `${looks}: teacher ${decimals(teacher)}, ${parts.join("; ")}`
 }
 
 export function filterText(state) {
   const parts = []
-  if (state.hide) parts.push(`special tokens hidden, rows ${state.renormalise ? "scaled to sum to 1" : "sum to less than 1"}`)
+  if (state.hide)
+    parts.push(
+      `special tokens hidden, rows ${state.renormalise ? "scaled to sum to 1" : "sum to less than 1"}`,
+    )
   if (state.weak > 0) parts.push(`links weaker than ${state.weak} left blank`)
   return parts.length ? `${parts.join("; ")}; KL of whole rows` : ""
 }
 
 /** Which students' answers say nothing yet at a moment, because no stage has trained their classifier. */
 export function untrainedText(packs, moment) {
-  const early = packs.filter(pack => pack.about.untrained_until && pack.epochs[sameMoment(packs[0], moment, pack)] <= pack.about.untrained_until + 1e-6)
-  return early.map(pack => `Up to epoch ${pack.about.untrained_until} the classifier of “${pack.about.name}” is not trained: its answers say nothing yet. `).join("")
+  const early = packs.filter(
+    pack =>
+      pack.about.untrained_until &&
+      pack.epochs[sameMoment(packs[0], moment, pack)] <= pack.about.untrained_until + 1e-6,
+  )
+  return early
+    .map(
+      pack =>
+        `Up to epoch ${pack.about.untrained_until} the classifier of “${pack.about.name}” ` +
+        "is not trained: its answers say nothing yet. ",
+    )
+    .join("")
+}
+
+/** What a pack had no room for. */
+export function leftOutText({ numLeftOut, numHeads, steps }) {
+  if (!numLeftOut) return ""
+  const heads = numHeads ? "" : ", and single heads,"
+  return `${numLeftOut} of ${numLeftOut + steps.length} moments are left out${heads} to keep it fluid. `
 }
 
 export function footText(packs) {
-  const cells = packs.every(pack => pack.refined) ? "cells to four digits"
+  const cells = packs.every(pack => pack.refined)
+    ? "cells to four digits"
     : "cells in 8 bits: within 1/255 of the largest of their row"
   return `Colours keep their meaning over the whole training; ${cells}; KL in nats, in full precision.`
 }

@@ -3,7 +3,8 @@ import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import test from "node:test"
 import { pairAt, drawCurves, plotOf } from "../../kdviz/explorer/curves.js"
-import { cellAt, drawFigure, fitting, gridOf, laidOut } from "../../kdviz/explorer/figure.js"
+import { cellAt, drawFigure, gridOf, laidOut } from "../../kdviz/explorer/figure.js"
+import { fitting } from "../../kdviz/explorer/pen.js"
 import { mapOf, unpack } from "../../kdviz/explorer/format.js"
 import { ramp } from "../../kdviz/explorer/colour.js"
 import { CanvasPen, shifted } from "../../kdviz/explorer/pen.js"
@@ -11,28 +12,55 @@ import { START } from "../../kdviz/explorer/state.js"
 import { csvOf } from "../../kdviz/explorer/take.js"
 
 const fine = unpack(new Uint8Array(readFileSync(`${process.env.KDVIZ_PACKS}/fine.pack`)))
-const grey = ramp(["#000000", "#FFFFFF"]), look = { sequential: grey, diverging: grey, font: "serif", size: 12 }
+const grey = ramp(["#000000", "#FFFFFF"])
+const look = { sequential: grey, diverging: grey, font: "serif", size: 12 }
 const layouts = []
-for (const packs of [[fine], [fine, fine]]) for (const width of [320, 390, 619, 620, 900, 1600]) {
-  for (const differences of [true, false]) for (const mode of ["maps", "lines"]) for (const hide of [false, true]) {
-    const state = { ...START, mode, hide }
-    layouts.push({ packs, state, width, layout: laidOut({ packs, state, width, maxSide: 400, size: 12, differences }) })
+for (const packs of [[fine], [fine, fine]])
+  for (const width of [320, 390, 619, 620, 900, 1600]) {
+    for (const differences of [true, false])
+      for (const mode of ["maps", "lines"])
+        for (const hide of [false, true]) {
+          const state = { ...START, mode, hide }
+          layouts.push({
+            packs,
+            state,
+            width,
+            layout: laidOut({ packs, state, width, maxSide: 400, size: 12, differences }),
+          })
+        }
   }
-}
 /** A pen that only remembers. */
 const pen = () => {
   const drawn = []
-  const note = kind => (...given) => drawn.push([kind, ...given])
-  return { drawn, grid: note("grid"), rect: note("rect"), path: note("path"), text: note("text"), widthOf: (words, { size }) => words.length * size * 0.6 }
+  const note =
+    kind =>
+    (...given) =>
+      drawn.push([kind, ...given])
+  return {
+    drawn,
+    grid: note("grid"),
+    rect: note("rect"),
+    path: note("path"),
+    text: note("text"),
+    widthOf: (words, { size }) => words.length * size * 0.6,
+  }
 }
 
 test("the centre of every cell of every map is that cell", () => {
   for (const { layout } of layouts) {
-    for (const panel of layout.panels.filter(each => ["teacher", "student", "difference"].includes(each.kind))) {
-      layout.kept.forEach((query, row) => layout.kept.forEach((key, column) => {
-        const found = cellAt(layout, panel.x + (column + 0.5) * layout.cell, panel.y + (row + 0.5) * layout.cell)
-        assert.deepEqual(found, { query, key, kind: panel.kind })
-      }))
+    for (const panel of layout.panels.filter(each =>
+      ["teacher", "student", "difference"].includes(each.kind),
+    )) {
+      layout.kept.forEach((query, row) =>
+        layout.kept.forEach((key, column) => {
+          const found = cellAt(
+            layout,
+            panel.x + (column + 0.5) * layout.cell,
+            panel.y + (row + 0.5) * layout.cell,
+          )
+          assert.deepEqual(found, { query, key, kind: panel.kind })
+        }),
+      )
     }
     assert.equal(cellAt(layout, -500, -500), null)
   }
@@ -41,10 +69,17 @@ test("the centre of every cell of every map is that cell", () => {
 test("panels stand inside the width and do not cover each other", () => {
   for (const { layout, width } of layouts) {
     for (const [place, one] of layout.panels.entries()) {
-      assert.ok(one.x >= 0 && one.x + one.width <= width + 1, `${width}: ${one.kind} at ${one.x} of ${one.width}`)
+      assert.ok(
+        one.x >= 0 && one.x + one.width <= width + 1,
+        `${width}: ${one.kind} at ${one.x} of ${one.width}`,
+      )
       assert.ok(one.y >= 0 && one.y + one.side <= layout.height)
       for (const other of layout.panels.slice(place + 1)) {
-        const apart = one.x + one.width <= other.x || other.x + other.width <= one.x || one.y + one.side <= other.y || other.y + other.side <= one.y
+        const apart =
+          one.x + one.width <= other.x ||
+          other.x + other.width <= one.x ||
+          one.y + one.side <= other.y ||
+          other.y + other.side <= one.y
         assert.ok(apart, `${width}: ${one.kind} over ${other.kind}`)
       }
     }
@@ -53,8 +88,11 @@ test("panels stand inside the width and do not cover each other", () => {
 
 test("a title that does not fit takes its shorter words, and is never wider than its map", () => {
   const page = pen()
-  for (const [choices, room, said] of [[["Student: stacked", "stacked"], 200, "Student: stacked"], [["Student: stacked", "stacked"], 60, "stacked"],
-    [["Student: stacked", "stacked"], 30, "sta…"]]) {
+  for (const [choices, room, said] of [
+    [["Student: stacked", "stacked"], 200, "Student: stacked"],
+    [["Student: stacked", "stacked"], 60, "stacked"],
+    [["Student: stacked", "stacked"], 30, "sta…"],
+  ]) {
     const found = fitting(page, choices, room, { size: 12 })
     assert.equal(found, said)
     assert.ok(page.widthOf(found, { size: 12 }) <= room)
@@ -62,7 +100,8 @@ test("a title that does not fit takes its shorter words, and is never wider than
 })
 
 test("every word is written, and the one looked at always is", () => {
-  const state = { ...START, focus: { query: 3, key: 1 } }, layout = laidOut({ packs: [fine], state, width: 900, maxSide: 20, size: 12, differences: true })
+  const state = { ...START, focus: { query: 3, key: 1 } }
+  const layout = laidOut({ packs: [fine], state, width: 900, maxSide: 20, size: 12, differences: true })
   const page = pen()
   drawFigure(page, layout, { packs: [fine], state, look })
   const bold = page.drawn.filter(([kind, , , , style]) => kind === "text" && style.bold).map(each => each[1])
@@ -71,7 +110,8 @@ test("every word is written, and the one looked at always is", () => {
 
 test("no letter is smaller than the size asked for: 20 pixels on a wall", () => {
   for (const { packs, state, layout } of layouts) {
-    const page = pen(), scene = { packs, state: { ...state, focus: { query: 1, key: 2 } }, look }
+    const page = pen()
+    const scene = { packs, state: { ...state, focus: { query: 1, key: 2 } }, look }
     drawFigure(page, layout, scene)
     drawCurves(page, plotOf({ packs, width: 500, height: 200, size: 12 }), scene)
     for (const [kind, words, , , style] of page.drawn) if (kind === "text") assert.ok(style.size >= 12, words)
@@ -79,41 +119,74 @@ test("no letter is smaller than the size asked for: 20 pixels on a wall", () => 
 })
 
 test("difference is teacher minus student, cell by cell", () => {
-  const grid = gridOf({ kind: "difference", run: 0 }, { packs: [fine], state: { ...START, pair: 1, head: 2 }, look, moments: [2] })
-  const teacher = mapOf(fine, null, 1, 2), student = mapOf(fine, 2, 1, 2)
+  const grid = gridOf(
+    { kind: "difference", run: 0 },
+    { packs: [fine], state: { ...START, pair: 1, head: 2 }, look, moments: [2] },
+  )
+  const teacher = mapOf(fine, null, 1, 2)
+  const student = mapOf(fine, 2, 1, 2)
   grid.values.forEach((value, cell) => assert.ok(Math.abs(value - (teacher[cell] - student[cell])) < 1e-7))
 })
 
 test("a curve is found where it is drawn, and the scrubber's moment is the nearest", () => {
-  const plot = plotOf({ packs: [fine], width: 700, height: 200, size: 12 }), page = pen()
+  const plot = plotOf({ packs: [fine], width: 700, height: 200, size: 12 })
+  const page = pen()
   fine.epochs.forEach((epoch, moment) => assert.equal(plot.nearest(plot.x(epoch) + 3), moment))
   const found = fine.pairs.map((_, pair) => pairAt(plot, [fine], plot.x(0), plot.y(fine.pairKl[0][pair])))
-  assert.deepEqual(found, fine.pairs.map((_, pair) => pair))
+  assert.deepEqual(
+    found,
+    fine.pairs.map((_, pair) => pair),
+  )
   assert.equal(pairAt(plot, [fine], plot.x(0), -100), null)
   drawCurves(page, plot, { packs: [fine], state: START, look })
-  assert.equal(page.drawn.filter(([kind, points, style]) => kind === "path" && style.line >= 1.2 && points.length === fine.steps.length).length, 2)
+  assert.equal(
+    page.drawn.filter(
+      ([kind, points, style]) => kind === "path" && style.line >= 1.2 && points.length === fine.steps.length,
+    ).length,
+    2,
+  )
 })
 
 test("a word that begins like a formula stays text in a spreadsheet", () => {
   const hostile = { ...fine, tokens: ["=1+1", "@SUM(A1)", '"', "-2", "a,b"], remembered: new Map() }
-  const lines = csvOf({ packs: [hostile], state: START }).trim().split("\n")
+  const lines = csvOf({ packs: [hostile], state: START })
+    .trim()
+    .split("\n")
   assert.equal(lines.length, 26)
-  assert.ok(lines[1].startsWith(`"'=1+1","'=1+1",`) && lines[2].startsWith(`"'=1+1","'@SUM(A1)",`) && lines[3].includes('""""'))
+  assert.ok(
+    lines[1].startsWith(`"'=1+1","'=1+1",`) &&
+      lines[2].startsWith(`"'=1+1","'@SUM(A1)",`) &&
+      lines[3].includes('""""'),
+  )
 })
 
 test("the words at the two ends of a colour scale never meet", () => {
-  for (const maxSide of [60, 120, 200, 226, 240, 300, 400]) for (const width of [320, 700, 1000, 1600]) {
-    const state = START, page = pen(), layout = laidOut({ packs: [fine], state, width, maxSide, size: 14, differences: true })
-    drawFigure(page, layout, { packs: [fine], state, look: { ...look, size: 14 } })
-    const written = page.drawn.filter(([kind]) => kind === "text").map(([, words, x, y, style]) => ({ words, x, y, style, width: page.widthOf(words, style) }))
-    for (const right of written.filter(({ style, words }) => style.anchor === "end" && /^(teacher more )?[+±]|^attention /.test(words))) {
-      const left = written.findLast(({ y, x, style }) => y === right.y && x < right.x && style.anchor !== "end")
-      assert.ok(left.x + left.width < right.x - right.width, `${left.words} | ${right.words} at ${layout.side}`)
+  for (const maxSide of [60, 120, 200, 226, 240, 300, 400])
+    for (const width of [320, 700, 1000, 1600]) {
+      const state = START
+      const page = pen()
+      const layout = laidOut({ packs: [fine], state, width, maxSide, size: 14, differences: true })
+      drawFigure(page, layout, { packs: [fine], state, look: { ...look, size: 14 } })
+      const written = page.drawn
+        .filter(([kind]) => kind === "text")
+        .map(([, words, x, y, style]) => ({ words, x, y, style, width: page.widthOf(words, style) }))
+      for (const right of written.filter(
+        ({ style, words }) => style.anchor === "end" && /^(teacher more )?[+±]|^attention /.test(words),
+      )) {
+        const left = written.findLast(
+          ({ y, x, style }) => y === right.y && x < right.x && style.anchor !== "end",
+        )
+        assert.ok(
+          left.x + left.width < right.x - right.width,
+          `${left.words} | ${right.words} at ${layout.side}`,
+        )
+      }
     }
-  }
 })
 
 test("a pen moved aside can do whatever a pen can", () => {
-  const strokes = Object.getOwnPropertyNames(CanvasPen.prototype).filter(name => name !== "constructor").toSorted()
+  const strokes = Object.getOwnPropertyNames(CanvasPen.prototype)
+    .filter(name => name !== "constructor")
+    .toSorted()
   assert.deepEqual(Object.keys(shifted(pen(), 1, 2)).toSorted(), strokes)
 })

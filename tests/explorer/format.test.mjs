@@ -2,7 +2,17 @@
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import test from "node:test"
-import { answerOf, filtered, klOf, limitsOf, mapOf, rowKl, sameMoment, shownMap, unpack } from "../../kdviz/explorer/format.js"
+import {
+  answerOf,
+  filtered,
+  klOf,
+  limitsOf,
+  mapOf,
+  rowKl,
+  sameMoment,
+  shownMap,
+  unpack,
+} from "../../kdviz/explorer/format.js"
 import { ramp, stepOf } from "../../kdviz/explorer/colour.js"
 import { START, carried, changed, keyed, lookOf, withLook } from "../../kdviz/explorer/state.js"
 import { decimals, signed } from "../../kdviz/explorer/words.js"
@@ -13,7 +23,10 @@ const packs = ["fine", "coarse"].map(name => unpack(new Uint8Array(readFileSync(
 const [fine, coarse] = packs
 const everything = { hide: false, renormalise: false, weak: 0 }
 
-const close = (found, wanted, within) => found.forEach((value, i) => assert.ok(Math.abs(value - wanted[i]) <= within, `${i}: ${value} for ${wanted[i]}`))
+const close = (found, wanted, within) =>
+  found.forEach((value, i) =>
+    assert.ok(Math.abs(value - wanted[i]) <= within, `${i}: ${value} for ${wanted[i]}`),
+  )
 
 test("cells equal the arrays: four decimals where refined, 1/255 of the row's largest in 8 bits", () => {
   for (const { moment, pair, head, values, peak } of expected.maps) {
@@ -31,16 +44,19 @@ test("KL of rows, heads and pairs is never taken from the packed cells", () => {
 })
 
 test("hidden tokens leave their rows and columns; renormalised rows sum to 1", () => {
-  const values = shownMap(fine, null, 0, 0, { hide: true, renormalise: true }), k = Math.sqrt(values.length)
+  const values = shownMap(fine, null, 0, 0, { hide: true, renormalise: true })
+  const k = Math.sqrt(values.length)
   assert.equal(k, fine.tokens.length - 2)
-  for (let row = 0; row < k; row++) assert.ok(Math.abs(values.slice(row * k, row * k + k).reduce((a, b) => a + b) - 1) < 1e-5)
+  for (let row = 0; row < k; row++)
+    assert.ok(Math.abs(values.slice(row * k, row * k + k).reduce((a, b) => a + b) - 1) < 1e-5)
   const plain = filtered(fine, mapOf(fine, null, 0, 0), { hide: true, renormalise: false })
   assert.ok(plain.slice(0, k).reduce((a, b) => a + b) < 1)
 })
 
 test("one scale from the first moment to the last, and for both runs", () => {
   const limits = limitsOf([fine], 0, 1, everything)
-  for (let moment = 0; moment < fine.steps.length; moment++) for (const value of mapOf(fine, moment, 0, 1)) assert.ok(value <= limits.attention + 1e-6)
+  for (let moment = 0; moment < fine.steps.length; moment++)
+    for (const value of mapOf(fine, moment, 0, 1)) assert.ok(value <= limits.attention + 1e-6)
   assert.equal(limitsOf([fine], 0, 1, everything), limits)
   assert.notEqual(limitsOf([fine], 0, 1, { ...everything, hide: true }), limits)
 })
@@ -49,7 +65,10 @@ test("a state stays inside what there is, whatever key or link asks", () => {
   const far = changed(START, { moment: 999, pair: -4, head: 99 }, fine)
   assert.deepEqual([far.moment, far.pair, far.head], [fine.steps.length - 1, 0, null])
   const linked = withLook(START, { pair: 77, head: 50, step: 123456, mode: "<b>", weak: "x" }, fine)
-  assert.deepEqual([linked.pair, linked.head, linked.moment, linked.mode, linked.weak], [fine.pairs.length - 1, null, fine.steps.length - 1, "maps", 0])
+  assert.deepEqual(
+    [linked.pair, linked.head, linked.moment, linked.mode, linked.weak],
+    [fine.pairs.length - 1, null, fine.steps.length - 1, "maps", 0],
+  )
   assert.equal(keyed(START, "q", fine), null)
   assert.equal(keyed(START, "ArrowRight", fine).moment, 1)
   assert.equal(keyed(START, "End", fine).moment, fine.steps.length - 1)
@@ -64,7 +83,10 @@ test("what is told outside comes back as the same state", () => {
 
 test("whoever looks at the newest moment stays at the newest; others stay where they are", () => {
   const grown = { ...fine, steps: [...fine.steps, 900], epochs: [...fine.epochs, 9] }
-  assert.equal(carried(changed(START, { moment: Infinity }, fine), fine, grown).moment, grown.steps.length - 1)
+  assert.equal(
+    carried(changed(START, { moment: Infinity }, fine), fine, grown).moment,
+    grown.steps.length - 1,
+  )
   assert.equal(carried(changed(START, { moment: 1 }, fine), fine, grown).moment, 1)
 })
 
@@ -75,13 +97,17 @@ test("two runs are compared as far through training as each other", () => {
 
 test("a run that was stopped early is compared at the epoch it reached", () => {
   const run = (epochs, about) => ({ ...fine, epochs, steps: epochs.map(epoch => 10 * epoch), about })
-  const whole = run([0, 1, 2, 3, 4], { epochs: 4 }), stopped = run([0, 1, 2], { epochs: 4 })
+  const whole = run([0, 1, 2, 3, 4], { epochs: 4 })
+  const stopped = run([0, 1, 2], { epochs: 4 })
   assert.equal(sameMoment(whole, 2, stopped), 2)
   assert.equal(sameMoment(whole, 4, stopped), 2)
 })
 
 test("numbers are written with three decimals, missing ones as a dash", () => {
-  assert.deepEqual([decimals(0.12349), decimals(null), decimals(NaN), signed(0.5), signed(-0.5)], ["0.123", "–", "–", "+0.500", "−0.500"])
+  assert.deepEqual(
+    [decimals(0.12349), decimals(null), decimals(NaN), signed(0.5), signed(-0.5)],
+    ["0.123", "–", "–", "+0.500", "−0.500"],
+  )
   assert.equal(answerOf({ about: {} }, 0), null)
 })
 
