@@ -11,12 +11,13 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from kdviz.errors import RequestError
-from kdviz.method.stages import INTERNAL, STAGED, STRATEGIES
+from kdviz.method.strategies import INTERNAL, STAGED, STRATEGIES, planned_stages
 from kdviz.method.terms import DEFAULT_TERMS, TERMS
 from kdviz.tasks import task_named
 
 SOURCES = ("auto", "folder", "hub", "sample")
 INITS = ("pretrained", "teacher", "random")
+MATCHINGS, CUSTOM = ("uniform", "first", "last"), "custom:"
 CACHE_MODES = ("auto", "off")
 STAGED_SETTINGS = (
     "epochs_per_layer",
@@ -55,7 +56,7 @@ class _OwnSettings:
         None, "Checkpoint of the student's initial weights (default: the teacher's own)."
     )
     student_layers: int = _setting(3, "Layers of the student.", low=1, high=48)
-    strategy: str = _setting("all", "Distillation strategy.", choices=STRATEGIES)
+    strategy: str = _setting("all", "Distillation strategy.", choices=tuple(STRATEGIES))
     terms: tuple[str, ...] = _setting(
         DEFAULT_TERMS,
         f"Internal terms: {', '.join(f'{term.name} ({term.title})' for term in TERMS.values())}.",
@@ -141,9 +142,9 @@ class _OwnSettings:
         task_named(self.task)
         self._check_terms()
         self._check_stages()
-        if not (self.matching in ("uniform", "first", "last") or self.matching.startswith("custom:")):
+        if not (self.matching in MATCHINGS or self.matching.startswith(CUSTOM)):
             raise RequestError(
-                "matching: expected uniform, first, last or custom:1,3,5 (0-based teacher layers), got "
+                f"matching: expected {', '.join(MATCHINGS)} or {CUSTOM}1,3,5 (0-based teacher layers), got "
                 f"{self.matching!r}",
                 field="matching",
             )
@@ -174,17 +175,14 @@ class _OwnSettings:
             )
 
     def _check_stages(self) -> None:
-        """pid and sid need an epoch for every layer and one for the last stage."""
-        if self.strategy not in STAGED:
-            return
-        num_pairs = len(self.active_pairs) if self.active_pairs else self.student_layers
-        needed = num_pairs * (self.epochs_per_layer or 1) + 1
-        if self.epochs < needed:
+        """Every stage needs an epoch."""
+        stages = planned_stages(self)
+        missing = sum(max(0, 1 - stage.epochs) for stage in stages)
+        if missing:
+            names = "; ".join(stage.name for stage in stages)
             raise RequestError(
-                f"epochs: {self.strategy} over {num_pairs} layer{'s' * (num_pairs != 1)} with "
-                f"{self.epochs_per_layer or 1} epoch(s) each "
-                f"and a last stage needs at least {needed}, got {self.epochs}; raise epochs or lower "
-                "epochs_per_layer",
+                f"epochs: {self.strategy} has {len(stages)} stages here ({names}) and needs at least "
+                f"{self.epochs + missing}, got {self.epochs}; raise epochs or lower epochs_per_layer",
                 field="epochs",
             )
 
@@ -296,6 +294,11 @@ def _kind_of(hint: object) -> Kind:
     )
 
 
+def custom_layers(matching: str) -> list[int]:
+    """The teacher layers that "custom:1,3,5" names; ValueError where it names none."""
+    return [int(part) for part in matching.removeprefix(CUSTOM).split(",")]
+
+
 def has_effect(name: str, settings: Mapping) -> bool:
     """Whether the setting `name` changes anything in a run of these settings (by name; strategy, terms and
     hard_labels are looked at).
@@ -309,8 +312,8 @@ def has_effect(name: str, settings: Mapping) -> bool:
     if name.endswith("_weight") and term in TERMS:
         return strategy in INTERNAL and term in terms
     if name in ("soft_weight", "temperature", "hard_labels"):
-        return strategy != "hard"
-    return name != "hard_weight" or (strategy != "hard" and bool(settings["hard_labels"]))
+        return STRATEGIES[strategy].uses_teacher
+    return name != "hard_weight" or (STRATEGIES[strategy].uses_teacher and bool(settings["hard_labels"]))
 
 
 def _checked(item: Field, value: object) -> object:

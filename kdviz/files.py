@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+MEBIBYTE = 1 << 20
+"""Bytes."""
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content` through a temporary name in the same folder."""

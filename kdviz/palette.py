@@ -9,26 +9,19 @@ streamlit.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-TEACHER_COLOUR = "#E69F00"
+from kdviz.method.strategies import STRATEGIES
 
-STRATEGY_WORDS = {
-    "hard": "labels only",
-    "soft": "soft labels",
-    "all": "all layers at once",
-    "pid": "layer by layer",
-    "sid": "stacked",
-}
-"""The strategies as they are called on screen and in the report, by their code in files."""
+TEACHER_COLOUR = "#E69F00"
 
 
 def words_of(strategy: str) -> str:
     """A strategy in words; its code where this version does not know it."""
-    return STRATEGY_WORDS.get(strategy, strategy)
+    return STRATEGIES[strategy].title if strategy in STRATEGIES else strategy
 
 
 def named(strategy: str) -> str:
     """Words first, the code second: soft labels (soft)."""
-    return f"{words_of(strategy)} ({strategy})" if strategy in STRATEGY_WORDS else strategy
+    return f"{words_of(strategy)} ({strategy})" if strategy in STRATEGIES else strategy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +34,8 @@ class Style:
 
 
 STRATEGY_STYLES = {
-    "hard": Style(colour="#7F7F7F", dash="dash", symbol="x"),
-    "soft": Style(colour="#56B4E9", dash="dot", symbol="circle"),
-    "all": Style(colour="#009E73", dash="solid", symbol="square"),
-    "pid": Style(colour="#CC79A7", dash="dashdot", symbol="triangle-up"),
-    "sid": Style(colour="#0072B2", dash="longdash", symbol="diamond"),
+    name: Style(colour=strategy.colour, dash=strategy.dash, symbol=strategy.symbol)
+    for name, strategy in STRATEGIES.items()
 }
 
 SPARE_STYLES = (

@@ -8,18 +8,11 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
+from kdviz.progress import duration_words, phase_words
+
 if TYPE_CHECKING:
     from kdviz.models.hub import Downloads
 
-PHASES = {
-    "loading": "loading",
-    "teacher": "fine-tuning the teacher",
-    "teacher_outputs": "asking the teacher once",
-    "distilling": "distilling",
-    "evaluating": "evaluating",
-    "measuring cost": "measuring cost",
-    "done": "done",
-}
 BAR_WIDTH = 24
 
 
@@ -32,7 +25,7 @@ class ProgressLine:
 
     def show(self, status: dict) -> None:
         """Show one state; on a terminal over the line before it."""
-        phase = PHASES.get(status.get("phase"), str(status.get("phase")))
+        phase = phase_words(status)
         total, step, share = (
             status.get("total_steps") or 0,
             status.get("step") or 0,
@@ -56,7 +49,7 @@ class ProgressLine:
             "\r\x1b[2K"
             + f"{phase} {bar}"
             + (f"step {step}/{total} " if share is not None and total else "")
-            + (f"{duration(left)} left" if left else "")
+            + (f"{duration_words(left)} left" if left else "")
         )
         self._stream.flush()
         self._dirty = True
@@ -68,7 +61,7 @@ class ProgressLine:
             left = status.get("seconds_left")
             print(
                 f"{phase}, epoch {status.get('epoch', 0)}, step {step} of {total}"
-                + (f", {duration(left)} left" if left else ""),
+                + (f", {duration_words(left)} left" if left else ""),
                 file=self._stream,
                 flush=True,
             )
@@ -116,13 +109,6 @@ def downloads() -> Downloads:
     return Downloads(most_bytes=Limits.from_environment().download_bytes, progress=show)
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them: 8 s, 2 min 5 s, 1 h 3 min."""
-    seconds = int(round(seconds))
-    if seconds < 60:
-        return f"{seconds} s"
-    return (
-        f"{seconds // 60} min {seconds % 60} s"
-        if seconds < 3600
-        else f"{seconds // 3600} h {seconds % 3600 // 60} min"
-    )
+def complain(text: str) -> None:
+    """One line on standard error."""
+    print(" ".join(text.splitlines()), file=sys.stderr)

@@ -310,7 +310,7 @@ def test_five_strategies_in_one_go(server, browser, tmp_path):
 
     page = open_page(browser.new_context(), server.url)
     set_up(page, make_teacher(tmp_path / "tiny"), epochs=4)  # one for each of three layers, and a last stage
-    page.get_by_role("button", name="Compare all five strategies").click()
+    page.get_by_role("button", name="Compare all strategies").click()
     until(page, lambda: states(server) == ["finished"] * 5)
     found = runs(server)
     assert {run.strategy for run in found} == {"hard", "soft", "all", "pid", "sid"}

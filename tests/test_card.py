@@ -9,7 +9,8 @@ from huggingface_hub import ModelCard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdviz.cli import _config, _parser
+from kdviz.cli.parser import make_parser
+from kdviz.cli.settings import config_of
 from kdviz.config import RunConfig
 from kdviz.runs.card import model_card
 from kdviz.runs.command import command_of, is_path
@@ -74,7 +75,7 @@ def test_a_run_without_an_evaluation_has_a_card(tmp_path):
 def read_back(command: str) -> RunConfig:
     words = shlex.split(command)
     assert words[:4] == ["python", "-m", "kdviz", "run"]
-    return _config(_parser().parse_args(words[3:]))
+    return config_of(make_parser().parse_args(words[3:]))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from kdviz.cli import main
+from kdviz.progress import duration_words
 from kdviz.runs.reader import Run
-from kdviz.terminal import ProgressLine, duration
+from kdviz.terminal import ProgressLine
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,7 +65,7 @@ def kdviz(*arguments: object, **options: object) -> subprocess.CompletedProcess:
         ({"student_layers": 0}, r"student_layers: expected a number from 1 to 48, got 0"),
         ({"student_layers": 9}, r"student_layers: expected at most 4, the teacher's layers, got 9"),
         ({"epochs": "many"}, r"--epochs: expected a whole number, got 'many'"),
-        ({"strategy": "pid", "epochs": 2}, r"epochs: pid over 2 layers .* needs at least 3, got 2"),
+        ({"strategy": "pid", "epochs": 2}, r"epochs: pid has 3 stages here .* needs at least 3, got 2"),
         ({"runs_dir": "/proc/kdviz"}, r"runs_dir: expected a folder that can be written, got /proc/kdviz"),
         ({"run_id": "../evil"}, r"run id: expected 1 to 64 of a-z"),
         ({"matching": "custom:3,1"}, r"matching: expected custom: and 2 rising teacher layers"),
@@ -217,6 +218,7 @@ def test_progress_moves_on_a_terminal_and_is_plain_elsewhere():
         for status in statuses:
             line.show(status)
         line.end()
-    assert "\r" in terminal.text and "60%" in terminal.text and "1 min 1 s left" in terminal.text
+    assert "\r" in terminal.text and "60%" in terminal.text and "61 s left" in terminal.text
     assert "\r" not in file.text and file.text.count("\n") == 2
-    assert [duration(seconds) for seconds in (8, 125, 3780)] == ["8 s", "2 min 5 s", "1 h 3 min"]
+    words = ["8 s", "120 s", "3 min", "63 min", "2 h 3 min", "unknown", "unknown"]
+    assert [duration_words(each) for each in (8, 123, 180, 3780, 7380, None, float("inf"))] == words

@@ -10,11 +10,11 @@ from scipy.special import softmax
 from kdviz.demo.compact import store_run
 from kdviz.demo.grid import TELLING, demo_runs
 from kdviz.demo.weights import DRIFT
-from kdviz.method.stages import STRATEGIES
-from kdviz.presets import presets
+from kdviz.method.strategies import STRATEGIES
 from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable
 from kdviz.share.own_sentence import ask, can_be_asked
 from kdviz.share.stored_models import are_stored
+from kdviz.tasks import task_named
 
 MEBIBYTE = 1 << 20
 TASKS = ("cola", "qqp", "mrpc", "rte")
@@ -130,7 +130,7 @@ def test_a_visitors_own_question_pair_is_answered_by_the_models_that_were_traine
     """
     run = next(run for run in entries if run.id == f"demo-qqp-{strategy}-3of6-s0")
     assert can_be_asked(run)
-    texts = {preset.id: preset for preset in presets("qqp")}
+    texts = {preset.id: preset for preset in task_named("qqp").presets}
     last = run.probe_lines[-1]["probes"]
     for probe in run.probes:
         answer = ask(run, texts[probe.id].text_a, texts[probe.id].text_b)

@@ -17,8 +17,8 @@ from kdviz.errors import RunFailed, Stopped
 from kdviz.files import json_line, read_json, write_json
 from kdviz.jobs.queue import Queue
 from kdviz.locks import exclusive
+from kdviz.method.strategies import STRATEGIES
 from kdviz.models.registry import TEACHERS, TeacherEntry
-from kdviz.palette import STRATEGY_WORDS
 from kdviz.runs.reader import Run
 from kdviz.ui.frame import store as ui_store
 
@@ -256,7 +256,8 @@ def test_all_five_strategies_are_one_button_and_end_in_the_comparison(
         next(at.proto.spec for at in app.get("plotly_chart") if "Matthews correlation" in at.proto.spec)
     )
     names = [trace["name"] for trace in figure["data"] if trace["xaxis"] == "x"]
-    assert names[:5] == list(STRATEGY_WORDS.values()) and names[5].startswith("teacher ")
+    assert names[:5] == [strategy.title for strategy in STRATEGIES.values()]
+    assert names[5].startswith("teacher ")
     app.button(key="distil.compare.layers").click().run()
     assert not app.exception, "the comparison opens"
 

@@ -10,7 +10,8 @@ import torch
 from kdviz.config import RunConfig
 from kdviz.method import losses
 from kdviz.method.objective import Terms, form_terms
-from kdviz.method.stages import Stage, StageSchedule, planned_stages
+from kdviz.method.stages import Stage, StageSchedule
+from kdviz.method.strategies import STRATEGIES, planned_stages
 from kdviz.method.targets import (
     Answers,
     Needs,
@@ -24,7 +25,6 @@ from kdviz.method.terms import TERMS, measured_terms
 
 PAIRS = ((0, 1), (1, 3), (2, 5))
 READINGS = {"kl": "maps", "cos": "cls", "value_relation": "values"}
-STRATEGIES = ("hard", "soft", "all", "pid", "sid")
 
 
 def variants(strategy: str, **values: object) -> list[RunConfig]:

@@ -7,8 +7,8 @@ import pytest
 from folders import make_run, make_runs
 from streamlit.testing.v1 import AppTest
 
+from kdviz.pages import PAGES
 from kdviz.ui.frame import store as ui_store
-from kdviz.ui.frame.shell import PAGES
 
 ROOT = Path(__file__).parents[1]
 

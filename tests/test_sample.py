@@ -26,7 +26,6 @@ from kdviz.data.sample import (
     sst2,
     words,
 )
-from kdviz.presets import presets
 from kdviz.tasks import TASKS as GLUE_TASKS
 from kdviz.tasks import task_named
 
@@ -257,8 +256,8 @@ def test_no_sentence_of_glue():
     }
     ours |= {
         " ".join(tokens(text))
-        for task in GLUE_TASKS
-        for preset in presets(getattr(task, "name", task))
+        for task in GLUE_TASKS.values()
+        for preset in task.presets
         for text in (preset.text_a, preset.text_b)
         if text
     }

@@ -14,7 +14,8 @@ from kdviz.data.encoded import Tokenizer
 from kdviz.data.examples import Example
 from kdviz.errors import RequestError
 from kdviz.method.objective import Terms
-from kdviz.method.stages import Stage, StageSchedule, planned_stages
+from kdviz.method.stages import Stage, StageSchedule
+from kdviz.method.strategies import INTERNAL, STAGED, STRATEGIES, place_of, planned_stages
 from kdviz.method.targets import stage_needs
 from kdviz.models.build import build_student, load_classifier
 from kdviz.models.matching import match_layers
@@ -23,8 +24,6 @@ from kdviz.training.optimise import make_optimizer, optimizer_step
 from kdviz.training.step import set_trainable, step_terms
 from kdviz.training.teacher_outputs import LiveOutputs
 
-STAGED = ("pid", "sid")
-
 
 def stages(**values: object) -> list[Stage]:
     return planned_stages(RunConfig(**values))
@@ -32,6 +31,30 @@ def stages(**values: object) -> list[Stage]:
 
 def shapes(**values: object) -> list[tuple]:
     return [(stage.layers, stage.classification, stage.epochs) for stage in stages(**values)]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategy_is_what_it_says_of_itself(name):
+    """Settings without effect, the teacher's cost, forms and comparisons all go by what a strategy says."""
+    strategy, found = STRATEGIES[name], stages(strategy=name, epochs=12, student_layers=3)
+    assert strategy.name == name and all((strategy.title, strategy.words, strategy.trained_on))
+    assert strategy.uses_internal_terms == any(stage.layers for stage in found) == (name in INTERNAL)
+    assert strategy.uses_teacher == any(stage.layers or "soft" in stage.classification for stage in found)
+    slower = stages(strategy=name, epochs=12, student_layers=3, epochs_per_layer=1)
+    assert strategy.is_staged == (slower != found) == (name in STAGED)
+
+
+def test_strategies_have_an_order_for_screens_and_one_for_who_speaks_for_all():
+    """Legends and tables would change places between versions, and a lecture's "internal" would mean
+    another one.
+    """
+    assert list(STRATEGIES) == ["hard", "soft", "all", "pid", "sid"]
+    assert INTERNAL == ("all", "sid", "pid") and STAGED == ("pid", "sid")
+    assert sorted(["sid", "of another version", "hard"], key=place_of) == [
+        "hard",
+        "sid",
+        "of another version",
+    ]
 
 
 def test_strategies_without_stages_have_one():

@@ -1,5 +1,6 @@
 """Metrics and their intervals, against scikit-learn and against a real resampling."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from kdviz.errors import RequestError
-from kdviz.tasks import METRIC_TITLES, METRICS, TASKS, majority_share, score_intervals, scores, task_named
+from kdviz.metrics import METRIC_TITLES, METRICS, majority_share, score_intervals, scores
+from kdviz.tasks import TASKS, task_named
 
 REFERENCES = {
     "accuracy": reference.accuracy_score,
@@ -112,6 +114,21 @@ def test_the_tasks_follow_the_papers_and_the_hubs_conventions():
     for task in TASKS.values():
         assert len(task.labels) == len(task.label_names) == task.num_labels
         assert len(task.folder_columns) == len(task.hub_columns) == 1 + task.is_pair
+    assert list(TASKS) == ["cola", "qqp", "mrpc", "rte", "sst2", "mnli", "qnli", "wnli"], (
+        "in this order on screens"
+    )
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+def test_every_name_of_a_class_is_a_word_of_one_class(task):
+    """A checkpoint's labels are understood by these: a name of two classes, or a letter for a name, turns the
+    teacher's answers around.
+    """
+    names = [" ".join(name.lower().replace("_", " ").split()) for names in task.all_names for name in names]
+    assert all(len(name) > 2 for name in names)
+    for one, other in itertools.combinations(task.all_names, 2):
+        assert not set(one) & set(other)
+    assert len(task.all_names) == task.num_labels
 
 
 @pytest.mark.parametrize("name", ["cola", "mrpc", "mnli"])

@@ -1,4 +1,4 @@
-"""The registry of loss terms, MiniLM's value relation as one of them, and a term of our own in one file."""
+"""The registry of loss terms, and MiniLM's value relation as one of them."""
 
 import subprocess
 import sys
@@ -136,70 +136,3 @@ def test_kept_value_relations_equal_the_live_teachers(tiny_checkpoint, tmp_path,
 def assert_resumes(straight) -> None:
     run = straight(**VALUE)
     assert run.state == "finished" and run.config["value_relation_weight"] == 1.0
-
-
-NEW_TERM = '''
-from kdviz.method.term import Reading, Term
-
-
-def unit_keys(keys, mask):
-    """A head's keys, each of length 1, compared with one another."""
-    keys = keys.float() / keys.float().norm(dim=-1, keepdim=True).clamp_min(1e-6)
-    scores = keys @ keys.transpose(2, 3)
-    return scores.masked_fill(~mask.bool()[:, None, None, :], float("-inf")).log_softmax(-1)
-
-
-def loss(teacher, student, mask):
-    from kdviz.method.losses import attention_kl_per_head
-
-    return attention_kl_per_head(teacher, student, mask)
-
-
-TERM = Term(
-    name="key_relation", key="key_relation", title="Key relation", unit="nats", words="a test's own.",
-    source="this test", loss=loss, has_heads=True,
-    reads=Reading(name="keys", recorded="keys", form="map", of=unit_keys),
-)
-'''
-
-
-@pytest.mark.slow
-def test_a_new_term_is_one_file(tiny, tmp_path):
-    """The promise of the registry: nothing else has to be touched for settings, loss, files and curves."""
-    import shutil
-
-    root = Path(kdviz.method.__file__).parents[2]
-    shutil.copytree(
-        root / "kdviz", tmp_path / "kdviz", ignore=shutil.ignore_patterns("__pycache__", "data_*")
-    )
-    (tmp_path / "kdviz" / "method" / "terms" / "key_relation.py").write_text(NEW_TERM)
-    settings = tiny.config(terms=("kl",))
-    command = [sys.executable, "-m", "kdviz", "run", "--runs-dir", str(tmp_path / "runs"), "--run-id", "own"]
-    command += [
-        "--terms",
-        "kl,key_relation",
-        "--key-relation-weight",
-        "0.5",
-        "--threads",
-        "1",
-        "--epochs",
-        "1",
-    ]
-    for name in ("task", "source", "data_dir", "teacher", "student_layers", "batch_size", "train_size"):
-        command += ["--" + name.replace("_", "-"), str(getattr(settings, name))]
-    subprocess.run(
-        [*command, "--eval-size", "none", "--teacher-epochs", "1"],
-        check=True,
-        cwd=tmp_path,
-        capture_output=True,
-    )
-    check = (
-        "from pathlib import Path; from kdviz.runs.reader import Run; from kdviz.share.live import *;"
-        "from kdviz.figures.loss_curves import loss_curves;"
-        "run = Run(Path('runs/own'));"
-        "assert set(run.train_lines[-1]['losses']['key_relation']) == {'0', '1'};"
-        "assert mismatch_so_far(run).others['key_relation'].shape[1] == 2;"
-        "text = loss_curves(run.train_lines, run.pairs, strategy='all').to_json();"
-        "assert 'Key relation' in text"
-    )
-    subprocess.run([sys.executable, "-c", check], check=True, cwd=tmp_path)

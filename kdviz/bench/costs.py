@@ -15,8 +15,8 @@ from pathlib import Path
 from kdviz.bench.loops import OwnLoop, wait_for
 from kdviz.config import RunConfig
 from kdviz.errors import RunFailed
-from kdviz.presets import presets
 from kdviz.runs.checkpoint import save_epoch
+from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import Run, Store
 from kdviz.share.own_sentence import ask
 from kdviz.training.evaluate import evaluate
@@ -75,7 +75,7 @@ def own_sentence_costs(own: OwnLoop, repeats: int) -> dict:
     """Milliseconds from one's own sentence to the maps and answers of both models: the first time, and from
     then on.
     """
-    preset = presets(own.prepared.task.name)[0]
+    preset = own.prepared.task.presets[0]
     own.distillation.begin()
     begin = time.perf_counter()
     ask(Run(own.folder), preset.text_a, preset.text_b)
@@ -151,7 +151,7 @@ def timed_run(config: RunConfig, runs_dir: Path, run_id: str, num_threads: int) 
     for flag in ("task", "source", "data_dir", "teacher", "student_layers", "strategy", "train_size"):
         value = getattr(config, flag)
         command += ["--" + flag.replace("_", "-"), "none" if value is None else str(value)]
-    metrics, begin, first, peak = runs_dir / run_id / "metrics.jsonl", time.perf_counter(), None, None
+    metrics, begin, first, peak = RunFiles(runs_dir / run_id).metrics, time.perf_counter(), None, None
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     while True:
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)

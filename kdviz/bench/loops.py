@@ -23,6 +23,8 @@ from kdviz.models.build import load_classifier, save_model
 from kdviz.models.checkpoint import resolve
 from kdviz.models.families import family_of
 from kdviz.models.trace import classify, trace
+from kdviz.models.weights_files import SAFETENSORS
+from kdviz.runs.files import RunFiles, teachers_of
 from kdviz.runs.writer import RunWriter
 from kdviz.tasks import TASKS
 from kdviz.training.distill import Distillation
@@ -55,10 +57,10 @@ class OwnLoop:
     ):
         self.clock = clock
         folder = create_run(config, runs_dir, name)
-        asked = read_json(folder / "config.json")
-        place_teacher(config, runs_dir / "teachers" / asked["teacher_fingerprint"])
+        asked = read_json(RunFiles(folder).config)
+        place_teacher(config, teachers_of(runs_dir) / asked["teacher_fingerprint"])
         asked |= {"num_threads": torch.get_num_threads()}
-        write_json(folder / "config.json", asked)
+        write_json(RunFiles(folder).config, asked)
         self.folder, self.asked = folder, asked
         self.prepared = prepare(RunWriter(folder), recorded_request(asked), lambda: None, shared)
         device = self.prepared.device
@@ -251,7 +253,7 @@ def _features_of(batch) -> dict:
 
 def place_teacher(config: RunConfig, folder: Path) -> None:
     """Put the pretrained checkpoint where a run looks for its fine-tuned teacher."""
-    if not (folder / "model.safetensors").exists():
+    if not (folder / SAFETENSORS).exists():
         checkpoint = resolve(config.teacher)
         save_model(
             load_classifier(

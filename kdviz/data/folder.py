@@ -17,7 +17,8 @@ from pathlib import Path
 from kdviz.data.examples import Example, Splits
 from kdviz.data.likely import likely_folder
 from kdviz.errors import RequestError
-from kdviz.tasks import Task, task_named
+from kdviz.task import Task
+from kdviz.tasks import task_named
 
 MOST_LISTED = 20
 """How many faulty rows an answer names with their lines; the others it counts."""
@@ -114,14 +115,6 @@ def _read(path: Path, task: Task) -> Rows:
     except OSError as error:
         return Rows(faults=[Fault(path, None, f"expected a readable file, got {_reason(error)}", _ELSEWHERE)])
     return read_rows(content, path, task)
-
-
-def parse_tsv(content: bytes, path: Path, task: Task) -> tuple[Example, ...]:
-    """The examples in a file's content; RequestError listing every faulty row. `path` is for messages."""
-    rows = read_rows(content, path, task)
-    if rows.faults:
-        raise _refusal(rows.faults)
-    return tuple(rows.examples)
 
 
 def read_rows(content: bytes, path: Path, task: Task) -> Rows:

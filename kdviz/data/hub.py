@@ -19,7 +19,8 @@ from pathlib import Path
 
 from kdviz.data.examples import Example, Splits
 from kdviz.errors import RequestError
-from kdviz.tasks import Task, task_named
+from kdviz.task import Task
+from kdviz.tasks import task_named
 
 HUB_ID = "nyu-mll/glue"
 OLD_ID = "glue"

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from kdviz.tasks import Task
+from kdviz.task import Task
 
 MOST_LOOKED_AT = 200
 """Entries of a folder that are looked at: a home folder or a network disk must not make an error slow."""

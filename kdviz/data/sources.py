@@ -15,7 +15,8 @@ from kdviz.data.folder import read_folder, task_files
 from kdviz.data.hub import HUB_ID, HubUnavailable, cached, read_hub
 from kdviz.errors import RequestError
 from kdviz.paths import user_path
-from kdviz.tasks import Task, task_named
+from kdviz.task import Task
+from kdviz.tasks import task_named
 
 if TYPE_CHECKING:
     from kdviz.runs.reader import Run

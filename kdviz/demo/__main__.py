@@ -11,6 +11,7 @@ from kdviz.demo.compact import store_run
 from kdviz.demo.grid import DemoRun, demo_runs
 from kdviz.demo.weights import store_weights
 from kdviz.errors import RequestError, RunFailed
+from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import DEMO_RUNS, Run
 
 
@@ -34,7 +35,7 @@ def main() -> int:
     try:
         for wanted in demo_runs(str(asked.data_dir)):
             if wanted.id.startswith(asked.only) and (
-                asked.again or not (DEMO_RUNS / wanted.id / "config.json").exists()
+                asked.again or not RunFiles(DEMO_RUNS / wanted.id).config.exists()
             ):
                 _build(wanted, asked.work_dir, asked.threads)
     except RequestError as error:
@@ -50,7 +51,7 @@ def _build(wanted: DemoRun, work_dir: Path, num_threads: int | None) -> None:
     from kdviz.jobs.launch import create_run, execute
 
     folder = work_dir / wanted.id
-    if not (folder / "config.json").exists():
+    if not RunFiles(folder).config.exists():
         folder = create_run(wanted.config, work_dir, wanted.id)
     if Run(folder).state != "finished":
         print(f"{wanted.id}: training", flush=True)

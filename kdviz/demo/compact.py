@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kdviz.files import finite, read_json, write_bytes, write_json
+from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import Run
 
 TRAIN_LINES = 40
@@ -29,31 +30,35 @@ def store_run(run: Run, target: Path, *, epochs_between_maps: float | None) -> i
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     moments = _moments_kept(run, epochs_between_maps) if epochs_between_maps else []
-    write_json(temporary / "config.json", _config(run))
+    write_json(RunFiles(temporary).config, _config(run))
     write_json(
-        temporary / "status.json",
+        RunFiles(temporary).status,
         {key: value for key, value in run.status.items() if key not in ("teacher_outputs", "waiting")},
     )
-    write_json(temporary / "summary.json", run.summary)
-    write_bytes(temporary / "metrics.jsonl", _metrics(run, moments).encode())
+    write_json(RunFiles(temporary).summary, run.summary)
+    write_bytes(RunFiles(temporary).metrics, _metrics(run, moments).encode())
     write_bytes(
-        temporary / "probes.json",
-        json.dumps(_short(read_json(run.folder / "probes.json")), ensure_ascii=False).encode(),
+        RunFiles(temporary).probes,
+        json.dumps(_short(read_json(run.files.probes)), ensure_ascii=False).encode(),
     )
     for epoch in _epochs_kept(run) if moments else run.evaluated_epochs[-1:]:
-        _store_evaluation(run, epoch, temporary / "evaluations" / f"epoch_{epoch:04d}.safetensors.xz")
-    _store_predictions(run, temporary / "predictions.jsonl.gz")
+        _store_evaluation(run, epoch, _packed(RunFiles(temporary).evaluation(epoch)))
+    _store_predictions(run, _packed(RunFiles(temporary).predictions, ".gz"))
     for step in moments:
         _store_maps(
             {probe.id: run.student_maps(step, probe.id) for probe in run.probes},
-            temporary / "snapshots" / f"step_{step:06d}.safetensors.xz",
+            _packed(RunFiles(temporary).snapshot(step)),
         )
     if moments:
-        shared = target.parent / "teachers" / run.config["teacher_fingerprint"] / "probes.safetensors.xz"
+        shared = _packed(RunFiles(target).teacher_probes(run.config["teacher_fingerprint"]))
         _store_maps({probe.id: run.teacher_maps(probe.id) for probe in run.probes}, shared)
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+
+
+def _packed(path: Path, ending: str = ".xz") -> Path:
+    return path.with_name(path.name + ending)
 
 
 def _config(run: Run) -> dict:
@@ -73,9 +78,7 @@ def _config(run: Run) -> dict:
 
 def _metrics(run: Run, moments: Collection[int]) -> str:
     """The lines of metrics.jsonl: every evaluation, the moments whose maps are kept, a part of the others."""
-    lines = [
-        json.loads(line) for line in (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
+    lines = [json.loads(line) for line in run.files.metrics.read_text(encoding="utf-8").splitlines()]
     num_train = sum(line["kind"] == "train" for line in lines)
     every, seen, kept = max(1, num_train // TRAIN_LINES), 0, []
     for line in lines:
@@ -119,7 +122,7 @@ def _store_evaluation(run: Run, epoch: int, path: Path) -> None:
 
 
 def _store_predictions(run: Run, path: Path) -> None:
-    lines = (run.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = run.files.predictions.read_text(encoding="utf-8").splitlines()
     content = "".join(json.dumps(_short(json.loads(line), 4)) + "\n" for line in lines)
     write_bytes(path, gzip.compress(content.encode(), 9, mtime=0))
 

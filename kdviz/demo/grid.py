@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from kdviz.config import RunConfig
-from kdviz.method.stages import STRATEGIES
+from kdviz.method.strategies import STRATEGIES
 from kdviz.models.registry import TEACHERS
 
 EVERY_EPOCH, ENDS_AND_MIDDLE = 1.0, 4.0

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kdviz.analysis.comparable import comparable
-from kdviz.method.stages import INTERNAL
+from kdviz.method.strategies import INTERNAL
 from kdviz.runs.reader import Run
 
 

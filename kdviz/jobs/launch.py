@@ -21,6 +21,7 @@ from kdviz.files import read_json, write_json
 from kdviz.locks import exclusive, is_locked
 from kdviz.machine import cores_allowed
 from kdviz.models.hub import Downloads
+from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import FORMAT_VERSION, check_run_id
 from kdviz.runs.writer import RunWriter, now
 from kdviz.training.request import Request, recorded_request, resolve_request
@@ -59,11 +60,11 @@ def create_run(
     folder = _make_folder(runs_dir, run_id or fresh_id(runs_dir, request.config, request.config.strategy))
     if request.data.source == "sample":
         write_json(
-            folder / "phenomena.json",
+            RunFiles(folder).phenomena,
             {str(example.index): example.phenomenon for example in request.evaluation},
         )
     write_json(
-        folder / "status.json",
+        RunFiles(folder).status,
         {
             "state": "queued",
             "phase": "waiting",
@@ -74,7 +75,7 @@ def create_run(
             "created": record["created"],
         },
     )
-    write_json(folder / "config.json", record)
+    write_json(RunFiles(folder).config, record)
     return folder
 
 
@@ -90,7 +91,7 @@ class StopSignal:
     """
 
     def __init__(self, event: threading.Event, folder: Path):
-        self._event, self._file, self._looked = event, folder / "stop", 0.0
+        self._event, self._file, self._looked = event, RunFiles(folder).stop, 0.0
         self._file.unlink(missing_ok=True)
 
     def is_set(self) -> bool:
@@ -109,11 +110,11 @@ def request_stop(folder: Path) -> None:
     """Ask the process that trains the run in `folder`, whichever it is, to stop. RequestError where none
     does.
     """
-    if not is_locked(folder / "lock"):
+    if not is_locked(RunFiles(folder).lock):
         raise RequestError(
             f"run {folder.name!r} is not being trained; there is nothing to stop", field="run_id"
         )
-    (folder / "stop").touch()
+    RunFiles(folder).stop.touch()
 
 
 def execute(
@@ -131,7 +132,7 @@ def execute(
     an unbroken run).
     """
     folder, stop = Path(folder), stop or threading.Event()
-    with exclusive(folder / "lock") as ours:
+    with exclusive(RunFiles(folder).lock) as ours:
         if not ours:
             raise RequestError(
                 f"run {folder.name!r} is being trained by another process; wait for it or stop it there",
@@ -203,12 +204,12 @@ def _train(writer: RunWriter, stop: Stop, num_threads: int | None, shared: Share
     from kdviz.training.distill import Distillation
     from kdviz.training.prepare import prepare
 
-    record = read_json(writer.folder / "config.json")
+    record = read_json(writer.files.config)
     torch.set_num_threads(record.get("num_threads") or num_threads or cores_allowed())
     request = recorded_request(record)
     settled = vars(request.arithmetic) | {"num_threads": torch.get_num_threads()}
     if not settled.items() <= record.items():
-        write_json(writer.folder / "config.json", {**record, **settled})
+        write_json(writer.files.config, {**record, **settled})
 
     def check_stop() -> None:
         if stop.is_set():
@@ -289,7 +290,7 @@ def _make_folder(runs_dir: Path, run_id: str) -> Path:
             field="runs_dir",
         ) from None
     try:
-        with exclusive(folder / "lock"):
+        with exclusive(RunFiles(folder).lock):
             return folder
     except RequestError:
         shutil.rmtree(folder, ignore_errors=True)

@@ -17,14 +17,16 @@ from pathlib import Path
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
+from kdviz.files import MEBIBYTE
 from kdviz.machine import cores_allowed, memory_allowed
+from kdviz.method.strategies import STRATEGIES
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.hub import MOST_DOWNLOAD_BYTES
 from kdviz.training.request import Request
 
 log = logging.getLogger(__name__)
 
-MEBIBYTE, GIBIBYTE = 1 << 20, 1 << 30
+GIBIBYTE = 1024 * MEBIBYTE
 PROGRAM_BYTES = 700 * MEBIBYTE
 """Python, torch and transformers."""
 EXAMPLE_BYTES = 1000
@@ -61,7 +63,7 @@ def footprint(request: Request, *, num_students: int = 1) -> Footprint:
     num_examples = len(request.data.train) + sum(map(len, request.data.dev.values()))
     memory_budget, disk_budget = config.cache_memory_mb * MEBIBYTE, config.cache_disk_mb * MEBIBYTE
     outputs = [_outputs_bytes(request, len(request.train), len(request.pairs))] * (
-        config.strategy != "hard" or num_students > 1
+        STRATEGIES[config.strategy].uses_teacher or num_students > 1
     )
     outputs += [
         _outputs_bytes(request, len(examples), checkpoint.num_layers)

@@ -23,6 +23,7 @@ from kdviz.files import read_json, write_json
 from kdviz.jobs.lazy_imports import give_back_memory, import_heavy
 from kdviz.jobs.process_wide import process_wide
 from kdviz.locks import exclusive, is_locked
+from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import Run, check_run_id
 
 log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Queue:
 
     def waits_elsewhere(self, run_id: str) -> bool:
         """Whether the run is in the queue of another process."""
-        return not self.holds(run_id) and is_locked(self.runs_dir / check_run_id(run_id) / "waiting.lock")
+        return not self.holds(run_id) and is_locked(RunFiles(self.runs_dir / check_run_id(run_id)).waiting)
 
     # ---- what can be asked
 
@@ -143,7 +144,7 @@ class Queue:
             )
         ticket = self._claim(run_id)
         try:
-            with exclusive(run.folder / "lock") as held:
+            with exclusive(run.files.lock) as held:
                 if not held:
                     raise RequestError(
                         f"run {run_id!r} is being trained by another process; wait until it ends"
@@ -203,7 +204,7 @@ class Queue:
     def _claim(self, run_id: str) -> _Ticket:
         """Hold the run's `waiting.lock`, so that it is in no other queue."""
         ticket = _Ticket(check_run_id(run_id), group=_group_of(self.runs_dir / run_id))
-        if not ticket.claim.enter_context(exclusive(self.runs_dir / run_id / "waiting.lock")):
+        if not ticket.claim.enter_context(exclusive(RunFiles(self.runs_dir / run_id).waiting)):
             ticket.claim.close()
             raise RequestError(f"run {run_id!r} already waits or runs; there is nothing to do")
         return ticket
@@ -334,7 +335,7 @@ def delete_run(runs_dir: Path, run_id: str) -> None:
     The folder gets a name that no listing shows before its files go, so a half-deleted run is never seen.
     """
     folder = existing_run(runs_dir, run_id)
-    with exclusive(folder / "lock") as held:
+    with exclusive(RunFiles(folder).lock) as held:
         if not held:
             raise RequestError(f"run {run_id!r} is being trained; stop it first")
         doomed = folder.with_name(f".deleted-{run_id}-{os.getpid()}")
@@ -350,9 +351,9 @@ def one_line(error: BaseException) -> str:
 
 def _record(folder: Path, state: str, **more: object) -> None:
     """`_set_state` for a run that nobody trains; a folder that has vanished stays away."""
-    if not (folder / "config.json").exists():
+    if not RunFiles(folder).config.exists():
         return
-    with exclusive(folder / "lock") as held:
+    with exclusive(RunFiles(folder).lock) as held:
         if held:
             _set_state(folder, state, **more)
 
@@ -360,11 +361,11 @@ def _record(folder: Path, state: str, **more: object) -> None:
 def _set_state(folder: Path, state: str, **more: object) -> None:
     """Change the state in status.json, keeping the rest. Only for a run whose lock is held."""
     try:
-        status = read_json(folder / "status.json")
+        status = read_json(RunFiles(folder).status)
     except (OSError, ValueError):
         status = {}
     write_json(
-        folder / "status.json",
+        RunFiles(folder).status,
         {**(status if isinstance(status, dict) else {}), "error": None, "state": state, **more},
     )
 
@@ -372,7 +373,7 @@ def _set_state(folder: Path, state: str, **more: object) -> None:
 def _group_of(folder: Path) -> str | None:
     """What the runs that were asked for together have in common, from config.json."""
     try:
-        group = read_json(folder / "config.json").get("together")
+        group = read_json(RunFiles(folder).config).get("together")
     except (OSError, ValueError, AttributeError):
         return None
     return group if isinstance(group, str) else None

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from kdviz.data.examples import Example
 from kdviz.jobs.lazy_imports import import_heavy
+from kdviz.method.strategies import STRATEGIES
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.families import FAMILIES
 from kdviz.training.request import Request
@@ -54,7 +55,9 @@ def estimated_seconds(request: Request, num_threads: int | None = None) -> tuple
         num_layers = stage.num_layers_needed(config.student_layers)
         seconds += stage.epochs * student.epoch_seconds(num_layers, num_train, steps_per_epoch)
     outputs = (
-        0.0 if config.strategy == "hard" else num_train * checkpoint.num_layers * teacher.training / 3
+        num_train * checkpoint.num_layers * teacher.training / 3
+        if STRATEGIES[config.strategy].uses_teacher
+        else 0.0
     )  # forward alone, in training's arithmetic
     evaluations = num_eval * (
         teacher.forward * checkpoint.num_layers

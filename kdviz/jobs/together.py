@@ -20,6 +20,7 @@ from kdviz.files import read_json
 from kdviz.jobs.launch import StopSignal, Turn, carry_out, clear_litter, create_run, fresh_id
 from kdviz.locks import exclusive
 from kdviz.machine import cores_allowed
+from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import check_run_id
 from kdviz.runs.writer import RunWriter
 from kdviz.training.request import Request, resolve_request
@@ -82,7 +83,7 @@ def execute_together(
     with contextlib.ExitStack() as held:
         students = []
         for folder in map(Path, folders):
-            if not held.enter_context(exclusive(folder / "lock")):
+            if not held.enter_context(exclusive(RunFiles(folder).lock)):
                 raise RequestError(
                     f"run {folder.name!r} is being trained by another process; wait for it or stop it there",
                     field="run_id",
@@ -165,7 +166,7 @@ class _Student:
     def __init__(self, folder: Path, stop: threading.Event, progress: Callable[[str, dict], None] | None):
         self.folder, self.stop = folder, StopSignal(stop, folder)
         self.writer = RunWriter(folder, on_status=progress and (lambda status: progress(folder.name, status)))
-        record = read_json(folder / "config.json")
+        record = read_json(RunFiles(folder).config)
         self.device, self._recorded_threads = record.get("device", "cpu"), record.get("num_threads")
         self.turn: Turn | None = None
         self.num_turns, self.is_over = 0, False

@@ -1,14 +1,8 @@
-"""The stages of hard, soft, all, pid and sid: which terms are active when, and when to move up."""
+"""Stages: stretches of training with other terms, and when a run moves up. Whose they are: `strategies/`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-
-from kdviz.method.settings import MethodSettings
-
-STRATEGIES = ("hard", "soft", "all", "pid", "sid")
-INTERNAL = ("all", "sid", "pid")  # in the order in which one of them speaks for all
-STAGED = ("pid", "sid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,48 +57,6 @@ class Stage:
     def for_metrics(self) -> dict[str, Any]:
         """The form that stands in every train line of metrics.jsonl."""
         return {"layers": list(self.layers), "classification": self.classification}
-
-
-def planned_stages(settings: MethodSettings) -> list[Stage]:
-    """The stages of a run as planned (paper: section on strategies and Algorithm 1).
-
-    `pid`: one pair at a time, then classification. `sid`: pair 1, then 1 and 2, …, then classification. Their
-    default split gives each layer total // (layers + 1) epochs, and the last stage what is left.
-    """
-    labels = "soft+hard" if settings.hard_labels else "soft"
-    layers = (
-        tuple(sorted(settings.active_pairs))
-        if settings.active_pairs
-        else tuple(range(settings.student_layers))
-    )
-    if settings.strategy == "hard":
-        return [Stage(layers=(), classification="hard", epochs=settings.epochs)]
-    if settings.strategy == "soft":
-        return [Stage(layers=(), classification=labels, epochs=settings.epochs)]
-    if settings.strategy == "all":
-        return [Stage(layers=layers, classification=labels, epochs=settings.epochs)]
-    each = settings.epochs_per_layer or max(1, settings.epochs // (len(layers) + 1))
-    internal = [
-        Stage(
-            layers=(layer,) if settings.strategy == "pid" else layers[: position + 1],
-            classification=labels if settings.soft_throughout else "none",
-            epochs=each,
-            # A layer is finished when its loss is dropped: in pid with every move, in sid only before the
-            # last stage.
-            frozen_below=layers[position - 1] + 1
-            if settings.freeze_finished and settings.strategy == "pid" and position
-            else 0,
-        )
-        for position, layer in enumerate(layers)
-    ]
-    last = Stage(
-        layers=(),
-        classification=labels,
-        epochs=settings.epochs - each * len(layers),
-        frozen_below=layers[-1] + 1 if settings.freeze_finished else 0,
-        only_classifier=settings.classifier_only_last,
-    )
-    return [*internal, last]
 
 
 class StageSchedule:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kdviz.method.settings import MethodSettings
-from kdviz.method.stages import Stage, planned_stages
+from kdviz.method.stages import Stage
+from kdviz.method.strategies import planned_stages
 from kdviz.method.term import CLS
 from kdviz.method.terms import TERMS
 

@@ -14,7 +14,7 @@ from kdviz.models.families import CLASSIFIER, FAMILIES, EncoderConfig, Family, a
 from kdviz.models.matching import match_layers
 from kdviz.models.parameters import encoder_prefix, match_parameters
 from kdviz.models.refusals import Unusable, one_line, read_json_object
-from kdviz.models.weights_files import find_weights, read_weights
+from kdviz.models.weights_files import SAFETENSORS, find_weights, read_weights
 
 if TYPE_CHECKING:
     import torch
@@ -180,7 +180,7 @@ def save_model(
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     copy_tokenizer(tokenizer_folder, folder, token_types=_takes_token_types(model))
     write_json(folder / "config.json", config_of(model, labels))
-    write_bytes(folder / "model.safetensors", save(state, {"format": "pt"}))
+    write_bytes(folder / SAFETENSORS, save(state, {"format": "pt"}))
 
 
 def config_of(model: torch.nn.Module, labels: Sequence[str] | None = None) -> dict[str, Any]:

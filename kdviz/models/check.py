@@ -22,7 +22,8 @@ from kdviz.models.hub import Downloads
 from kdviz.models.labels import rows_by_name
 from kdviz.models.parameters import match_parameters
 from kdviz.models.refusals import Unusable
-from kdviz.tasks import TASKS, Task
+from kdviz.task import Task
+from kdviz.tasks import TASKS
 
 _TEXTS = ("The dog sees the cat.", "A cat is seen by the dog.")
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from kdviz.tasks import Task, scores
+from kdviz.metrics import scores
+from kdviz.task import Task
 
 NAMES, MEASURED = "names", "measured"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kdviz.config import custom_layers
 from kdviz.errors import RequestError
 
 
@@ -35,7 +36,7 @@ def match_layers(
 
 def _custom_layers(matching: str, num_student_layers: int, num_teacher_layers: int) -> list[int]:
     try:
-        layers = [int(part) for part in matching.removeprefix("custom:").split(",")]
+        layers = custom_layers(matching)
     except ValueError:
         layers = []
     rising = all(lower < upper for lower, upper in zip(layers, layers[1:]))

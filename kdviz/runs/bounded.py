@@ -12,7 +12,8 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-MEBIBYTE = 1 << 20
+from kdviz.files import MEBIBYTE
+
 DEEPEST_JSON = 24
 LZMA_MEMORY_BYTES = 128 * MEBIBYTE
 ENDINGS = (".gz", ".xz")

@@ -2,22 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+from kdviz.method.strategies import STRATEGIES
+from kdviz.metrics import METRIC_TITLES, METRICS
 from kdviz.models.registry import TEACHERS
 from kdviz.runs.command import command_of, is_path
 from kdviz.runs.reader import Run
-from kdviz.tasks import METRIC_TITLES, TASKS
+from kdviz.tasks import TASKS
 from kdviz.text import plain
 
-METRIC_IDS = {"matthews": "matthews_correlation", "accuracy": "accuracy", "f1": "f1"}
-"""The hub's names of our metrics; what is not here has none."""
-
-STRATEGIES = {
-    "hard": "the labels alone (no distillation)",
-    "soft": "the teacher's probabilities alone (soft labels)",
-    "all": "soft labels together with the attention KL and CLS distance of all matched layers",
-    "pid": "the matched layers one after the other, then soft labels",
-    "sid": "the matched layers stacked, one more at a time, then soft labels",
-}
 USE = """```python
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -35,7 +27,7 @@ def model_card(run: Run) -> str:
     parts = [
         f"---\n{_head(run)}\n---",
         f"# {run.num_layers}-layer student for {plain(_title(run))}",
-        f"Distilled with kdviz by `{run.strategy}`: {STRATEGIES.get(run.strategy, 'a strategy of its own')}.",
+        f"Distilled with kdviz by `{run.strategy}`: {STRATEGIES[run.strategy].trained_on}.",
         "## Data\n\n" + _data(run),
         "## Teacher\n\n" + _teacher(run),
         "## Training\n\n" + _training(run),
@@ -75,12 +67,12 @@ def _head(run: Run) -> str:
             else _title(run),
             dataset_config=run.task,
             dataset_split="validation",
-            metric_type=METRIC_IDS[name],
-            metric_name=METRIC_TITLES[name],
+            metric_type=METRICS[name].hub_name,
+            metric_name=METRICS[name].title,
             metric_value=value,
         )
         for name, value in last.get("metrics", {}).items()
-        if name in METRIC_IDS and value is not None
+        if name in METRICS and METRICS[name].hub_name and value is not None
     ]
     base = str(run.config.get("student_checkpoint") or run.config.get("teacher") or "")
     base = (TEACHERS[base].location or "") if base in TEACHERS else base

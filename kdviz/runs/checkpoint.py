@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from kdviz.files import finite, read_json
+from kdviz.models.weights_files import SAFETENSORS
 
 
 def save_epoch(
@@ -26,7 +27,7 @@ def save_epoch(
     temporary.mkdir(parents=True)
     save_file(
         {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()},
-        temporary / "model.safetensors",
+        temporary / SAFETENSORS,
         {"format": "pt"},
     )
     moments = {}
@@ -58,7 +59,7 @@ def latest(root: Path) -> Path | None:
 
 def load_epoch(folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
     """Put the weights and moments of a checkpoint back, and return its `state`."""
-    model.load_state_dict(load_file(folder / "model.safetensors"))
+    model.load_state_dict(load_file(folder / SAFETENSORS))
     parameters = dict(model.named_parameters())
     optimizer.state.clear()
     for key, value in load_file(folder / "optimizer.safetensors").items():

@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 
 from kdviz.config import RunConfig
+from kdviz.models.weights_files import SAFETENSORS
+from kdviz.runs.files import RunFiles
 
 
 def kept_epochs(num_epochs: int, bytes_per_epoch: int, limit_bytes: int) -> list[int]:
@@ -30,7 +32,7 @@ def keep_weights(run_folder: Path, weights: Path, epoch: int, config: RunConfig)
         config.epochs, weights.stat().st_size // 2, config.checkpoints_mb << 20
     ):
         return
-    target = run_folder / "checkpoints" / f"epoch_{epoch:04d}" / "student" / "model.safetensors"
+    target = RunFiles(run_folder).kept_student(epoch) / SAFETENSORS
     if not target.exists():
         state = {name: tensor.to(torch.float16) for name, tensor in load_file(weights).items()}
         write_bytes(target, save(state, {"format": "pt"}))

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from kdviz.runs.bounded import MEBIBYTE, open_regular, parse_json
+from kdviz.files import MEBIBYTE
+from kdviz.runs.bounded import open_regular, parse_json
 
 LARGEST_FILE_BYTES, LONGEST_LINE_BYTES = 256 * MEBIBYTE, 4 * MEBIBYTE
 _KIND = re.compile(rb'\{"kind": ?"(\w{1,40})"')

@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from kdviz.errors import RequestError
+from kdviz.files import MEBIBYTE
 from kdviz.locks import is_locked
+from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps
-from kdviz.runs.bounded import MEBIBYTE, is_regular, read_json
+from kdviz.runs.bounded import is_regular, read_json
+from kdviz.runs.files import RunFiles
 from kdviz.runs.lines import Lines
 from kdviz.runs.parts import Evaluation, Moment, Probe, probe_of
 from kdviz.runs.records import (
@@ -32,7 +35,6 @@ from kdviz.runs.records import (
 
 FORMAT_VERSION = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_EVALUATION = re.compile(r"epoch_(\d{4,9})\.safetensors(\.gz|\.xz)?")
 RESERVED_NAMES = {"teachers", "studies"}
 STATES = ("queued", "running", "finished", "stopped", "interrupted", "failed")
 DEMO_RUNS = Path(__file__).parents[1] / "demo" / "runs"
@@ -64,9 +66,9 @@ class Run:
     def __init__(self, folder: Path):
         """Raises ValueError with the reason where `folder` is no run of this format."""
         self.folder = Path(folder)
-        self.id = self.folder.name
+        self.id, self.files = self.folder.name, RunFiles(self.folder)
         try:
-            value = read_json(self.folder / "config.json")
+            value = read_json(self.files.config)
             version = value.get("format_version") if isinstance(value, dict) else FORMAT_VERSION
             if version != FORMAT_VERSION:
                 raise ValueError(f"format version {FORMAT_VERSION} was expected, got {str(version)[:80]}")
@@ -80,7 +82,7 @@ class Run:
         self.seed: int = self.config["seed"]
         self.pairs = tuple((student, teacher) for student, teacher in self.config["pairs"])
         self._faults: dict[str, str] = {}
-        self._lines = Lines(self.folder / "metrics.jsonl", self._check_line)
+        self._lines = Lines(self.files.metrics, self._check_line)
 
     def _check_line(self, value: object, dropped: list[str]) -> dict:
         kind = value.get("kind") if isinstance(value, dict) else None
@@ -145,7 +147,7 @@ class Run:
     def state(self) -> str:
         """One of STATES. A run that says running while nobody holds its lock was interrupted."""
         state = self.status.get("state")
-        lock = self.folder / "lock"
+        lock = self.files.lock
         if state == "running" and not (is_regular(lock) and is_locked(lock)):
             return "interrupted"
         return state if state in STATES else "interrupted"
@@ -173,7 +175,7 @@ class Run:
     @property
     def probes(self) -> list[Probe]:
         """The probes of this run; [] before they are written. One that cannot be used is left out."""
-        path = self.folder / "probes.json"
+        path = self.files.probes
         try:
             stamp = path.stat().st_mtime_ns
         except (OSError, ValueError):
@@ -212,7 +214,7 @@ class Run:
         return [found[step] for step in sorted(found)]
 
     def _snapshot(self, step: int) -> Path:
-        return self.folder / "snapshots" / f"step_{int(step):06d}.safetensors"
+        return self.files.snapshot(step)
 
     def student_maps(self, step: int, probe_id: str) -> np.ndarray:
         """Attention probabilities (student layers, heads, query, key), float32. KeyError where not recorded,
@@ -224,9 +226,9 @@ class Run:
         """Attention probabilities (teacher layers, heads, query, key), float32. KeyError where not recorded,
         Damaged where they cannot be used.
         """
-        own = self.folder / "snapshots" / "teacher.safetensors"
+        own = self.files.snapshot(None)
         fingerprint = self.config.get("teacher_fingerprint") or "none"
-        shared = self.folder.parent / "teachers" / fingerprint / "probes.safetensors"
+        shared = self.files.teacher_probes(fingerprint)
         shape = self._map_shape(self.config["teacher_num_layers"], probe_id)
         return read_maps(own if exists(own) else shared, probe_id, shape)
 
@@ -240,14 +242,13 @@ class Run:
     def evaluated_epochs(self) -> list[int]:
         """Epochs whose per-example results are stored."""
         try:
-            names = [path.name for path in (self.folder / "evaluations").iterdir()]
+            return self.files.evaluated_epochs()
         except OSError:
             return []
-        return sorted({int(found[1]) for name in names if (found := _EVALUATION.fullmatch(name))})
 
     def evaluation(self, epoch: int) -> Evaluation:
         """Per-example results of one epoch. KeyError where not stored, Damaged where they cannot be used."""
-        path = self.folder / "evaluations" / f"epoch_{int(epoch):04d}.safetensors"
+        path = self.files.evaluation(epoch)
         arrays = read_arrays(path)
         num, classes = len(arrays.get("index", ())), len(self.config.get("labels") or ()) or None
         shapes = {"index": (num,), "label": (num,), "teacher_logits": (num, classes)}
@@ -274,7 +275,7 @@ class Run:
     @cached_property
     def phenomena(self) -> dict[int, str]:
         """Phenomenon by example index, for sample data; {} else."""
-        path, found = self.folder / "phenomena.json", {}
+        path, found = self.files.phenomena, {}
         try:
             for index, name in read_json(path, 64 * MEBIBYTE).items():
                 found[int(index)] = str(name)[:100]
@@ -292,8 +293,8 @@ class Run:
 
     def checkpoint_folder(self, epoch: int) -> Path | None:
         """A folder with the student's weights after `epoch`, where they were kept."""
-        folder = self.folder / "checkpoints" / f"epoch_{int(epoch):04d}" / "student"
-        return folder if is_regular(folder / "model.safetensors") else None
+        folder = self.files.kept_student(epoch)
+        return folder if is_regular(folder / SAFETENSORS) else None
 
 
 class Store:
@@ -348,7 +349,7 @@ class Store:
         if not RUN_ID.fullmatch(folder.name):
             return Unreadable(folder.name, folder, "its name is no run id (1 to 64 of a-z 0-9 . _ -)")
         try:
-            stamp = (folder / "config.json").stat().st_mtime_ns
+            stamp = RunFiles(folder).config.stat().st_mtime_ns
         except (OSError, ValueError):
             return Unreadable(folder.name, folder, "it has no config.json, so it is not a run")
         with self._lock:

@@ -12,7 +12,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import NewType, NotRequired, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
-from kdviz.config import STRATEGIES
+from kdviz.method.strategies import STRATEGIES
 
 LARGEST_WHOLE = 2**53
 LONGEST_TEXT = 100_000

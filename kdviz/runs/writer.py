@@ -18,6 +18,8 @@ import numpy as np
 
 from kdviz.data.tokenizer_files import copy_tokenizer
 from kdviz.files import json_line, read_json, write_arrays, write_bytes, write_json
+from kdviz.models.weights_files import SAFETENSORS
+from kdviz.runs.files import RunFiles
 
 if TYPE_CHECKING:
     from kdviz.training.evaluate import Evaluated
@@ -54,11 +56,11 @@ class RunWriter:
 
     def __init__(self, folder: Path, on_status: Callable[[dict], None] | None = None):
         self.folder, self._on_status = Path(folder), on_status
+        self.files = RunFiles(self.folder)
         self.status: dict = self._read_status()
-        self._metrics = self.folder / "metrics.jsonl"
         self._last_status = 0.0
         self.log = logging.Logger(f"kdviz.run.{self.folder.name}")
-        self._handler = _LogFile(self.folder / "log.txt", encoding="utf-8", delay=True)
+        self._handler = _LogFile(self.files.log, encoding="utf-8", delay=True)
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self.log.addHandler(self._handler)
 
@@ -67,7 +69,7 @@ class RunWriter:
 
     def _read_status(self) -> dict:
         try:
-            status = read_json(self.folder / "status.json")
+            status = read_json(self.files.status)
         except (OSError, ValueError):
             return {}
         return status if isinstance(status, dict) else {}
@@ -76,30 +78,28 @@ class RunWriter:
         """Merge `changes` into status.json; written at most every STATUS_INTERVAL_SECONDS unless forced."""
         self.status.update(changes)
         if force or time.monotonic() - self._last_status > STATUS_INTERVAL_SECONDS:
-            if not (
-                self.folder / "config.json"
-            ).exists():  # writing would make a foreign folder of what somebody removed
+            if not self.files.config.exists():  # a folder that somebody removed would be made anew
                 raise FileNotFoundError(errno.ENOENT, "the run's folder is gone", str(self.folder))
             self.status["updated"] = now()
-            write_json(self.folder / "status.json", self.status)
+            write_json(self.files.status, self.status)
             self._last_status = time.monotonic()
             if self._on_status:
                 self._on_status(dict(self.status))
 
     def add_to_config(self, found: dict) -> None:
         """Add to config.json what was found out when the run began."""
-        config = read_json(self.folder / "config.json")
+        config = read_json(self.files.config)
         if not found.items() <= config.items():
-            write_json(self.folder / "config.json", {**config, **found})
+            write_json(self.files.config, {**config, **found})
 
     def line(self, record: dict) -> None:
         """Append one record to metrics.jsonl."""
-        with open(self._metrics, "a", encoding="utf-8") as file:
+        with open(self.files.metrics, "a", encoding="utf-8") as file:
             file.write(json_line(record))
 
     def secured_bytes(self) -> int:
         """The size of metrics.jsonl, after bringing it to the disk: a checkpoint builds on these lines."""
-        with open(self._metrics, "ab") as file:
+        with open(self.files.metrics, "ab") as file:
             os.fsync(file.fileno())
             return file.tell()
 
@@ -110,14 +110,14 @@ class RunWriter:
         Both in one replacement, as a new file: readers notice, and no kill in between can lose a finished
         epoch's line.
         """
-        before = self._metrics.read_bytes() if self._metrics.exists() else b""
+        before = self.files.metrics.read_bytes() if self.files.metrics.exists() else b""
         content = before[:num_bytes] + (json_line(then).encode() if then else b"")
         if content == before:
             return
-        write_bytes(self._metrics, content)
-        for path in (self.folder / "snapshots").glob("step_*.safetensors"):
-            if f'"step": {int(path.stem.split("_")[1])},'.encode() not in content:
-                path.unlink()
+        write_bytes(self.files.metrics, content)
+        for step in self.files.snapshot_steps():
+            if f'"step": {step},'.encode() not in content:
+                self.files.snapshot(step).unlink()
 
     def keep_teacher_lines(self, step: int | None = None) -> None:
         """Keep only the lines of the teacher's fine-tuning, up to `step` (default: all of them): training
@@ -126,10 +126,10 @@ class RunWriter:
         records = (
             [
                 line
-                for line in self._metrics.read_bytes().splitlines(keepends=True)
+                for line in self.files.metrics.read_bytes().splitlines(keepends=True)
                 if line.startswith(b'{"kind": "teacher",') and line.endswith(b"\n")
             ]
-            if self._metrics.exists()
+            if self.files.metrics.exists()
             else []
         )
         self.cut_metrics(
@@ -139,7 +139,7 @@ class RunWriter:
     def evaluation(self, epoch: int, evaluated: Evaluated) -> None:
         """Store the per-example results of an epoch."""
         write_arrays(
-            self.folder / "evaluations" / f"epoch_{epoch:04d}.safetensors",
+            self.files.evaluation(epoch),
             {
                 "index": evaluated.index.astype(np.int32),
                 "label": evaluated.labels.astype(np.int32),
@@ -156,13 +156,13 @@ class RunWriter:
         """Write predictions.jsonl from the stored evaluation of `epoch`."""
         from safetensors.numpy import load_file
 
-        arrays = load_file(self.folder / "evaluations" / f"epoch_{epoch:04d}.safetensors")
+        arrays = load_file(self.files.evaluation(epoch))
         rows = zip(
             *(arrays[name].tolist() for name in ("index", "label", "teacher_logits", "student_logits"))
         )
         keys = ("index", "label", "teacher_logits", "student_logits")
         write_bytes(
-            self.folder / "predictions.jsonl",
+            self.files.predictions,
             "".join(json_line(dict(zip(keys, row))) for row in rows).encode(),
         )
 
@@ -170,7 +170,7 @@ class RunWriter:
         """Make student/ the weights in the file `weights` (linked where the disk can), with `config` and the
         tokenizer.
         """
-        folder = self.folder / "student"
+        folder = self.files.student
         folder.mkdir(exist_ok=True)
         copy_tokenizer(tokenizer_folder, folder)
         write_json(folder / "config.json", config)
@@ -180,19 +180,19 @@ class RunWriter:
             os.link(weights, temporary)
         except OSError:  # exFAT and some network disks have no links
             shutil.copyfile(weights, temporary)
-        os.replace(temporary, folder / "model.safetensors")
+        os.replace(temporary, folder / SAFETENSORS)
 
     def card(self) -> None:
         """Write student/README.md, the model card, from the run's files as they are now."""
         from kdviz.runs.card import model_card
         from kdviz.runs.reader import Run
 
-        write_bytes(self.folder / "student" / "README.md", model_card(Run(self.folder)).encode())
+        write_bytes(self.files.student / "README.md", model_card(Run(self.folder)).encode())
 
     def probes(self, rows: list[dict], teacher_maps: dict[str, np.ndarray]) -> None:
         """Store the probes with the teacher's answers, and the teacher's maps of them."""
         self.snapshot(None, teacher_maps)
-        write_json(self.folder / "probes.json", rows)
+        write_json(self.files.probes, rows)
 
     def summary(self, primary_metric: str, extra: dict) -> None:
         """Write summary.json from the eval lines so far: the last epoch, the best by the primary metric, and
@@ -200,7 +200,7 @@ class RunWriter:
         """
         evals = [
             json.loads(line)
-            for line in self._metrics.read_bytes().split(b"\n")
+            for line in self.files.metrics.read_bytes().split(b"\n")
             if line.startswith(b'{"kind": "eval"')
         ]
         best = max(evals, key=lambda line: line["metrics"][primary_metric])
@@ -212,12 +212,11 @@ class RunWriter:
             "best_metrics": best["metrics"],
             "primary_metric": primary_metric,
         }
-        write_json(self.folder / "summary.json", summary | extra)
+        write_json(self.files.summary, summary | extra)
 
     def snapshot(self, step: int | None, maps: dict[str, np.ndarray]) -> None:
         """Store maps of the probes: the student's at `step`, or the teacher's (None)."""
-        name = "teacher" if step is None else f"step_{step:06d}"
         write_arrays(
-            self.folder / "snapshots" / f"{name}.safetensors",
+            self.files.snapshot(step),
             {probe: array.astype(np.float32) for probe, array in maps.items()},
         )

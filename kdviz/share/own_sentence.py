@@ -10,10 +10,11 @@ import numpy as np
 from cachetools import LRUCache
 
 from kdviz.errors import RequestError
+from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.reader import Run
 from kdviz.share.stored_models import are_stored, open_stored, student_weights, teacher_weights
+from kdviz.share.view import MAX_TEXT_CHARACTERS
 
-MAX_CHARACTERS = 5000
 STORED_ON = "minilm-l6"  # the checkpoint that every installation has, on which the demo's models are stored
 _models: LRUCache[Hashable, Any] = LRUCache(maxsize=4)
 _guard = threading.Lock()
@@ -37,16 +38,9 @@ def epochs_with_weights(run: Run) -> list[int]:
     """Epochs whose student can be asked: those kept, and the last evaluated one."""
     if are_stored(run):
         return [run.evals[-1]["epoch"]]
-    kept = [
-        int(path.name.removeprefix("epoch_"))
-        for path in (run.folder / "checkpoints").glob("epoch_*")
-        if path.name.removeprefix("epoch_").isdecimal() and (path / "student" / "model.safetensors").exists()
-    ]
-    last = (
-        [run.evals[-1]["epoch"]]
-        if run.evals and (run.folder / "student" / "model.safetensors").exists()
-        else []
-    )
+    kept = run.files.kept_epochs()
+    has_last = run.evals and (run.files.student / SAFETENSORS).exists()
+    last = [run.evals[-1]["epoch"]] if has_last else []
     return sorted({*kept, *last})
 
 
@@ -54,7 +48,7 @@ def can_be_asked(run: Run) -> bool:
     """Whether the weights of both models are there (most runs of the stored demo keep none)."""
     if are_stored(run):
         return run.config["teacher"] == STORED_ON
-    return bool(epochs_with_weights(run)) and (_teacher_folder(run) / "model.safetensors").exists()
+    return bool(epochs_with_weights(run)) and (_teacher_folder(run) / SAFETENSORS).exists()
 
 
 def ask(run: Run, text_a: str, text_b: str | None = None, epoch: int | None = None) -> Answer:
@@ -78,13 +72,13 @@ def ask(run: Run, text_a: str, text_b: str | None = None, epoch: int | None = No
     chosen = epochs[-1] if epoch is None else min(epochs, key=lambda kept: (abs(kept - epoch), kept))
     tokenizer, teacher, student = _loaded(run, chosen)
     clean = [
-        text.encode("utf-8", "replace").decode()[:MAX_CHARACTERS] if text is not None else None
+        text.encode("utf-8", "replace").decode()[:MAX_TEXT_CHARACTERS] if text is not None else None
         for text in (text_a, text_b)
     ]
     ids, types, truncated = tokenizer.encode(*clean)
     teacher_maps, teacher_logits = _run(teacher, ids, types)
     student_maps, student_logits = _run(student, ids, types)
-    cut = truncated or any(text is not None and len(text) > MAX_CHARACTERS for text in (text_a, text_b))
+    cut = truncated or any(text is not None and len(text) > MAX_TEXT_CHARACTERS for text in (text_a, text_b))
     return Answer(
         tokens=tokenizer.tokens(ids),
         teacher_maps=teacher_maps,
@@ -114,7 +108,7 @@ def _run(model, ids: list[int], types: list[int]) -> tuple[np.ndarray, np.ndarra
 
 
 def _teacher_folder(run: Run) -> Path:
-    return run.folder.parent / "teachers" / str(run.config["teacher_fingerprint"])
+    return run.files.teacher(str(run.config["teacher_fingerprint"]))
 
 
 def _loaded(run: Run, epoch: int) -> tuple:
@@ -129,7 +123,7 @@ def _loaded(run: Run, epoch: int) -> tuple:
         _teacher_folder(run),
         _student_folder(run, epoch),
     )
-    weights = student_folder / "model.safetensors"
+    weights = student_folder / SAFETENSORS
     tokenizer = _kept(
         ("tokenizer", teacher_folder, run.config["max_length"]),
         lambda: Tokenizer(teacher_folder, run.config["max_length"]),
@@ -163,8 +157,8 @@ def _student_folder(run: Run, epoch: int) -> Path:
     """student/ for the last evaluated epoch, whose weights it holds exactly: kept copies are in half
     precision, and a borderline sentence would be answered otherwise here than in the evaluation.
     """
-    exact = run.folder / "student"
-    if run.evals and run.evals[-1]["epoch"] == epoch and (exact / "model.safetensors").exists():
+    exact = run.files.student
+    if run.evals and run.evals[-1]["epoch"] == epoch and (exact / SAFETENSORS).exists():
         return exact
     return run.checkpoint_folder(epoch) or exact
 
@@ -175,10 +169,10 @@ def _student(run: Run, folder: Path, num_labels: int):
 
     from kdviz.models.build import load_classifier
 
-    student = load_classifier(run.folder / "student", num_labels)
-    if folder != run.folder / "student":
+    student = load_classifier(run.files.student, num_labels)
+    if folder != run.files.student:
         student.load_state_dict(
-            {name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()}
+            {name: tensor.float() for name, tensor in load_file(folder / SAFETENSORS).items()}
         )
     return student
 

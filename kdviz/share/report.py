@@ -11,6 +11,7 @@ from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.explorer import embed, head, scripts
 from kdviz.explorer.source import preset_pack
+from kdviz.metrics import METRIC_TITLES
 from kdviz.palette import named
 from kdviz.runs.command import command_of, is_path
 from kdviz.runs.parts import Probe
@@ -27,7 +28,7 @@ from kdviz.share.report_figures import (
     stages_figure,
 )
 from kdviz.share.view import MAX_OTHERS
-from kdviz.tasks import METRIC_TITLES, TASKS
+from kdviz.tasks import TASKS
 
 MOST_RUNS = MAX_OTHERS + 1
 MOST_PICTURE_BYTES = 7_300_000

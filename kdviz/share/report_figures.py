@@ -24,9 +24,10 @@ from kdviz.figures import (
     stage_film,
 )
 from kdviz.figures.curves import further_terms
+from kdviz.metrics import METRIC_TITLES
 from kdviz.palette import words_of
 from kdviz.runs.reader import Run
-from kdviz.tasks import METRIC_TITLES, TASKS
+from kdviz.tasks import TASKS
 
 START = """
 const element = document.getElementById("kdviz-plotly");

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from kdviz.analysis.comparable import comparable
-from kdviz.method.stages import INTERNAL, STRATEGIES
+from kdviz.method.strategies import INTERNAL, STRATEGIES
+from kdviz.pages import PAGES
 from kdviz.runs.reader import Run
 from kdviz.share.view import LINK_NAMES, View, step_of_epoch
 from kdviz.tasks import TASKS
 
-PAGES = ("start", "attention", "layers", "answers", "distil", "studies")
+SHOWN = tuple(page for page in PAGES if page != "learn")  # learn shows lectures itself
 STEPS, LAYERS = ("@first", "@half", "@last"), ("@bottom", "@top")
 ANY = "*"
 _RUN_ROLE = re.compile(r"@(?:([a-z0-9]+)-)?([a-z]+)")
@@ -39,8 +40,8 @@ def check_place(link: str, *, is_condition: bool = False) -> Place:
     page, _, query = link.strip().lstrip("/").partition("?")
     if is_condition and "=" in page and not query:
         page, query = "", page
-    if page not in PAGES and not (is_condition and page == ""):
-        raise ValueError(f"expected a page ({', '.join(PAGES)}), got {page[:40]!r}")
+    if page not in SHOWN and not (is_condition and page == ""):
+        raise ValueError(f"expected a page ({', '.join(SHOWN)}), got {page[:40]!r}")
     params: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in LINK_NAMES or name in params:

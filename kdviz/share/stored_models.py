@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdviz.models.delta import load_delta
+from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import Run
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def student_weights(folder: Path) -> Path:
 
 def teacher_weights(folder: Path, config: dict) -> Path:
     """Where the stored run in `folder` keeps its teacher's weights, shared by the runs of that teacher."""
-    return folder.parent / "teachers" / str(config["teacher_fingerprint"]) / TEACHER
+    return RunFiles(folder).teacher(str(config["teacher_fingerprint"])) / TEACHER
 
 
 def are_stored(run: Run) -> bool:

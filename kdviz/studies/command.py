@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from kdviz.errors import RequestError
+from kdviz.progress import duration_words
 from kdviz.studies.spec import SIZES, Study, shipped_studies
 
 STUDY_HELP = "a grid of runs from a TOML file; continues where it stopped"
@@ -85,7 +86,6 @@ def _table_text(study: Study, asked: argparse.Namespace) -> str:
 
 def _dry_run(study: Study, asked: argparse.Namespace) -> int:
     from kdviz.studies.check import check_study, warnings_of
-    from kdviz.terminal import duration
 
     forecast = check_study(study, asked.runs_dir, num_threads=study.resources.cpus)
     if asked.json:
@@ -95,13 +95,13 @@ def _dry_run(study: Study, asked: argparse.Namespace) -> int:
         config = checked.cell.config
         print(
             f"teacher for {config.task}: {config.teacher}, {config.teacher_epochs} epochs, about "
-            f"{duration(checked.teacher_seconds)}, {checked.teacher_bytes / 1e6:,.0f} MB"
+            f"{duration_words(checked.teacher_seconds)}, {checked.teacher_bytes / 1e6:,.0f} MB"
         )
     for checked in forecast.cells:
         cost = (
             ""
             if checked.state == "finished"
-            else f", about {duration(checked.seconds)}, {checked.disk_bytes / 1e6:,.0f} MB"
+            else f", about {duration_words(checked.seconds)}, {checked.disk_bytes / 1e6:,.0f} MB"
         )
         print(f"{checked.cell.run_id}: {checked.state}{cost}")
     for warning, count in warnings_of(forecast.open).items():
@@ -111,15 +111,14 @@ def _dry_run(study: Study, asked: argparse.Namespace) -> int:
 
 
 def _summary(study: Study, forecast) -> str:
-    from kdviz.terminal import duration
 
     left, teachers = len(forecast.open), len(forecast.teachers)
     if not left:
         return f"{study.id}: all {len(forecast.cells)} runs are finished"
     return (
         f"{study.id}: {left} of {len(forecast.cells)} runs to do and {teachers} "
-        f"teacher{'s' * (teachers != 1)} to fine-tune, about {duration(forecast.seconds)} on this machine "
-        f"and {forecast.disk_bytes / 1e9:.1f} GB of disk"
+        f"teacher{'s' * (teachers != 1)} to fine-tune, about {duration_words(forecast.seconds)} on this "
+        f"machine and {forecast.disk_bytes / 1e9:.1f} GB of disk"
     )
 
 

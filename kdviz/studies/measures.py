@@ -48,7 +48,7 @@ def why_left_out(run: Run) -> str | None:
 
 def measured(run: Run) -> Measured:
     """The numbers of a run that `why_left_out` finds nothing against."""
-    path = run.folder / "metrics.jsonl"
+    path = run.files.metrics
     return measured_as((run.folder, path.stat().st_mtime_ns, path.stat().st_size))
 
 

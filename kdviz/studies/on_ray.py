@@ -17,6 +17,8 @@ from pathlib import Path
 import kdviz
 from kdviz.errors import RequestError, Stopped
 from kdviz.files import read_json, write_json
+from kdviz.models.weights_files import SAFETENSORS
+from kdviz.runs.files import RunFiles, teachers_of
 from kdviz.runs.reader import Run
 from kdviz.studies.bundle import pack, unpack
 from kdviz.studies.check import Checked, Forecast
@@ -108,7 +110,7 @@ class _Driver:
     def _ask_teacher(self, name: str, cells: list[Checked]) -> None:
         """The teacher may be here from before, under the name that a worker's arithmetic gives it."""
         named = str(self._folder.state.get("teachers", {}).get(name, name))
-        kept = named if (self._runs_dir / "teachers" / named / "model.safetensors").exists() else None
+        kept = named if (teachers_of(self._runs_dir) / named / SAFETENSORS).exists() else None
         job, inputs = self._job(cells[0])
         self._pending[self._teacher_task.remote(job, inputs, kept)] = ("teacher", name, cells)
 
@@ -118,7 +120,7 @@ class _Driver:
             for checked in cells:
                 self._fail(checked, f"the teacher could not be made: {answer.error}")
             return
-        folder = self._runs_dir / "teachers" / answer.teacher
+        folder = teachers_of(self._runs_dir) / answer.teacher
         if answer.content is not None:
             names = self._here(cells[0]).names
             unpack(answer.content, folder, settle=lambda incoming: _settle_teacher(incoming, names))
@@ -126,7 +128,7 @@ class _Driver:
         teacher = self._ray.put((answer.teacher, answer.content or pack_teacher(folder)))
         for checked in cells:
             begun = self._runs_dir / checked.cell.run_id
-            content = pack(begun) if (begun / "config.json").exists() else None
+            content = pack(begun) if RunFiles(begun).config.exists() else None
             job, inputs = self._job(checked)
             self._pending[self._run_task.remote(job, inputs, teacher, content)] = ("run", checked)
 
@@ -220,9 +222,9 @@ def _settle_teacher(folder: Path, names: dict) -> None:
 
 def _settle_run(folder: Path, names: dict) -> None:
     """Give a run that was trained elsewhere the names that its settings have here."""
-    record = read_json(folder / "config.json")
+    record = read_json(RunFiles(folder).config)
     data = {**record["data"], **{name: names["data"][name] for name in ("origin", "note")}}
-    write_json(folder / "config.json", {**record, **names, "data": data})
+    write_json(RunFiles(folder).config, {**record, **names, "data": data})
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 import time
 
+from kdviz.progress import duration_words
 from kdviz.studies.check import Forecast
-from kdviz.terminal import duration
 
 
 class Progress:
@@ -33,4 +33,4 @@ class Progress:
 
     @property
     def text(self) -> str:
-        return f"{self.num_done} of {self.num_all} runs done, about {duration(self.seconds_left)} left"
+        return f"{self.num_done} of {self.num_all} runs done, about {duration_words(self.seconds_left)} left"

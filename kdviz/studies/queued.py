@@ -15,6 +15,7 @@ from kdviz.jobs.lazy_imports import import_heavy
 from kdviz.jobs.limits import Limits
 from kdviz.jobs.process_wide import process_wide
 from kdviz.jobs.queue import Queue, one_line
+from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import Run
 from kdviz.studies.check import Checked, Forecast, check_study
 from kdviz.studies.folder import StudyFolder
@@ -111,7 +112,7 @@ class QueuedStudy:
         """Why the run failed; None where it is finished, or stopped with the whole study."""
         run_id, folder = checked.cell.run_id, self._queue.runs_dir / checked.cell.run_id
         try:
-            if not (folder / "config.json").exists():
+            if not RunFiles(folder).config.exists():
                 planned = {"seconds": checked.seconds, "teacher_seconds": checked.teacher_seconds}
                 extra = {"study": self.study.id, "planned": planned, **cell_mark(checked.cell.config)}
                 self._queue.submit(checked.cell.config, run_id=run_id, extra={**extra, **self.extra})

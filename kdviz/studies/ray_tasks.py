@@ -13,6 +13,7 @@ from pathlib import Path
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed
 from kdviz.files import read_json, write_json
+from kdviz.runs.files import RunFiles, teachers_of
 from kdviz.runs.reader import Run
 from kdviz.studies.bundle import pack, unpack
 
@@ -72,7 +73,7 @@ def run_task(
     with _workplace() as place:
         runs_dir = place / "runs"
         try:
-            unpack(teacher[1], runs_dir / "teachers" / teacher[0])
+            unpack(teacher[1], teachers_of(runs_dir) / teacher[0])
             config = _config(job, inputs, place)
             if begun is None:
                 folder = create_run(config, runs_dir, job.run_id, extra=job.extra)
@@ -116,9 +117,9 @@ def _config(job: Job, inputs: dict[str, bytes], place: Path) -> RunConfig:
 
 def _settle_here(folder: Path, config: RunConfig) -> None:
     """Let a run that began elsewhere find its data and its checkpoints on this machine."""
-    record = read_json(folder / "config.json")
+    record = read_json(RunFiles(folder).config)
     here = config.to_dict()
     record |= {name: here[name] for name in ("teacher", "student_checkpoint", DATA)}
     if config.data_dir is not None and record["data"]["source"] == "folder":
         record["data"]["origin"] = str(Path(config.data_dir) / Path(record["data"]["origin"]).name)
-    write_json(folder / "config.json", record)
+    write_json(RunFiles(folder).config, record)

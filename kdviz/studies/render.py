@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdviz.files import finite, write_bytes
+from kdviz.metrics import METRIC_TITLES
 from kdviz.studies import paper
 from kdviz.studies.rows import Row, Table
 from kdviz.studies.spec import COLUMNS
 from kdviz.studies.statistics import Spread
 from kdviz.studies.table import best_of, telling_names, times_as_far
-from kdviz.tasks import METRIC_TITLES, TASKS
+from kdviz.tasks import TASKS
 
 WIDE = ("parameters", "seconds")
 

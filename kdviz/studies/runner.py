@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import Run
 from kdviz.studies.check import Checked, Forecast
 from kdviz.studies.folder import StudyFolder
@@ -49,7 +50,7 @@ def start_run(study_id: str, checked: Checked, runs_dir: Path) -> Path:
     from kdviz.jobs.launch import create_run
 
     folder = Path(runs_dir) / checked.cell.run_id
-    if (folder / "config.json").exists():
+    if RunFiles(folder).config.exists():
         return folder
     return create_run(
         checked.cell.config,

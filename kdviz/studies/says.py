@@ -2,11 +2,12 @@
 paper's.
 """
 
-from kdviz.method.stages import INTERNAL
+from kdviz.method.strategies import INTERNAL
+from kdviz.metrics import METRIC_TITLES
 from kdviz.studies import paper
 from kdviz.studies.rows import Row, Table
 from kdviz.studies.table import times_as_far
-from kdviz.tasks import METRIC_TITLES, TASKS
+from kdviz.tasks import TASKS
 
 NO_CLOSER = 1.05
 """A ratio below this is written 1.0 and says nothing."""

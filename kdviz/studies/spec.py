@@ -30,11 +30,12 @@ from pathlib import Path
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
+from kdviz.metrics import METRIC_TITLES
 from kdviz.models.registry import TEACHERS
 from kdviz.paths import user_path
 from kdviz.runs.reader import check_run_id
 from kdviz.studies.identity import distinct_ids, slug
-from kdviz.tasks import METRIC_TITLES, TASKS
+from kdviz.tasks import TASKS
 
 SIZES = ("minutes", "hours", "paper")
 SHIPPED = Path(__file__).parent / "shipped"

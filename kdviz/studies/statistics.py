@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from kdviz.tasks import TABLE_METRICS, Task
+from kdviz.metrics import METRICS
+from kdviz.task import Task
 
 LEVEL = 0.95
 NUM_RESAMPLES = 2000
@@ -87,7 +88,7 @@ def paired_difference(
     """
     from scipy import stats
 
-    scored = TABLE_METRICS[metric]
+    scored = METRICS[metric].of_tables
 
     def gap(labels: np.ndarray, *predictions: np.ndarray, axis: int = -1) -> np.ndarray:
         del axis  # always the last: the tables are counted over it

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from kdviz.config import has_effect
-from kdviz.method.stages import INTERNAL
+from kdviz.method.strategies import INTERNAL
 from kdviz.palette import words_of
+from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import Run, Store
 from kdviz.studies.identity import is_run_of, settings_digest
 from kdviz.studies.measures import Measured, measured, measured_as, why_left_out
@@ -30,7 +31,7 @@ class StudyRuns:
     def own(self, cell: Cell) -> Run | None:
         """The run of the cell's own name. ValueError where that folder holds no readable run."""
         folder = self._runs_dir / cell.run_id
-        return Run(folder) if (folder / "config.json").exists() else None
+        return Run(folder) if RunFiles(folder).config.exists() else None
 
     def finished(self, cell: Cell) -> Run | None:
         """The finished run that answers the cell, whichever study made it; None where there is none."""

@@ -12,6 +12,7 @@ from torch import nn
 from kdviz.data.encoded import EncodedSet
 from kdviz.models.build import num_parameters
 from kdviz.models.trace import classify, trace
+from kdviz.models.weights_files import SAFETENSORS
 
 
 def measure_cost(
@@ -30,8 +31,8 @@ def measure_cost(
     return {
         "teacher_parameters": num_parameters(teacher),
         "student_parameters": num_parameters(student),
-        "teacher_bytes": (teacher_folder / "model.safetensors").stat().st_size,
-        "student_bytes": (student_folder / "model.safetensors").stat().st_size,
+        "teacher_bytes": (teacher_folder / SAFETENSORS).stat().st_size,
+        "student_bytes": (student_folder / SAFETENSORS).stat().st_size,
         "teacher_ms_per_sentence": milliseconds_per_sentence(teacher, encoded, typical, tick=tick),
         "student_ms_per_sentence": milliseconds_per_sentence(student, encoded, typical, tick=tick),
         "sentence_tokens": int(encoded.lengths[typical][0]),

@@ -12,11 +12,13 @@ from torch import nn
 from kdviz.data.encoded import Batch
 from kdviz.errors import RunFailed
 from kdviz.method.objective import Terms
-from kdviz.method.stages import StageSchedule, planned_stages
+from kdviz.method.stages import StageSchedule
+from kdviz.method.strategies import planned_stages
 from kdviz.method.targets import stage_needs
 from kdviz.method.terms import measured_terms
 from kdviz.models.build import config_of
 from kdviz.models.trace import seed_dropout
+from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.runs.epoch_weights import keep_weights
 from kdviz.runs.writer import RunWriter
@@ -78,7 +80,7 @@ class Distillation:
 
     @property
     def checkpoints(self) -> Path:
-        return self.writer.folder / "checkpoints"
+        return self.writer.files.checkpoints
 
     def train(self) -> Iterator[None]:
         """All epochs that are left. Hands over after every step and every epoch, so that several students can
@@ -283,11 +285,11 @@ class Distillation:
             raise RunFailed(f"{self.checkpoints} has lost its checkpoint; start a new run")
         self.writer.predictions(self.epoch)
         self.writer.student(
-            folder / "model.safetensors",
+            folder / SAFETENSORS,
             config_of(self.student, self.prepared.task.labels),
             self.prepared.teacher_folder,
         )
-        keep_weights(self.writer.folder, folder / "model.safetensors", self.epoch, self.config)
+        keep_weights(self.writer.folder, folder / SAFETENSORS, self.epoch, self.config)
         if record:
             self.writer.line(record)
         self.writer.summary(self.prepared.task.primary_metric, {"seconds": self.seconds})
@@ -304,7 +306,7 @@ class Distillation:
             self.prepared.teacher,
             self.prepared.teacher_folder,
             self.student,
-            self.writer.folder / "student",
+            self.writer.files.student,
             main,
             tick=self.check_stop,
         )

@@ -16,9 +16,10 @@ from kdviz.method import losses
 from kdviz.method.targets import Answers, Needs, Pairs
 from kdviz.method.term import CLS, Term
 from kdviz.method.terms import measured_terms
+from kdviz.metrics import score_intervals, scores
 from kdviz.models.answer import answer
 from kdviz.models.families import as_classifier
-from kdviz.tasks import Task, score_intervals, scores
+from kdviz.task import Task
 from kdviz.training.teacher_outputs import TeacherOutputs
 
 

@@ -11,6 +11,7 @@ import torch
 from kdviz.data.examples import Example
 from kdviz.errors import RunFailed
 from kdviz.models.build import load_as_a_stranger
+from kdviz.runs.files import RunFiles
 
 NUM_ROWS = 4
 TOLERANCE = 2e-3
@@ -29,8 +30,8 @@ def check_export(folder: Path, epoch: int, samples: Mapping[int, Example], max_l
     """
     from safetensors.numpy import load_file
 
-    measured = load_file(folder / "evaluations" / f"epoch_{epoch:04d}.safetensors")["student_logits"]
-    model, tokenizer = load_as_a_stranger(folder / "student")
+    measured = load_file(RunFiles(folder).evaluation(epoch))["student_logits"]
+    model, tokenizer = load_as_a_stranger(RunFiles(folder).student)
     for row, example in samples.items():
         options = {"truncation": True, "max_length": max_length, "return_tensors": "pt"}
         with torch.no_grad():

@@ -13,6 +13,7 @@ from torch import nn
 from kdviz.config import RunConfig
 from kdviz.data.encoded import EncodedSet, RecentBatches, Tokenizer
 from kdviz.data.examples import Example, fingerprint
+from kdviz.files import MEBIBYTE
 from kdviz.method.targets import Needs, training_needs
 from kdviz.method.terms import measured_terms
 from kdviz.models.answer import RunIn
@@ -20,8 +21,9 @@ from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.families import as_classifier
 from kdviz.runs.checkpoint import latest
+from kdviz.runs.files import teachers_of
 from kdviz.runs.writer import RunWriter
-from kdviz.tasks import Task
+from kdviz.task import Task
 from kdviz.training.device import arithmetic, choose_device
 from kdviz.training.evaluate import evaluation_needs
 from kdviz.training.export_check import sample_rows
@@ -31,7 +33,6 @@ from kdviz.training.request import Request
 from kdviz.training.teacher import TeacherHooks, finetuned_teacher, label_order
 from kdviz.training.teacher_outputs import TeacherOutputs, teacher_outputs
 
-MEBIBYTE = 1 << 20
 RECENT_BATCHES = 4
 T = TypeVar("T")
 
@@ -92,7 +93,7 @@ def prepare(
     origin = (request.teacher_fingerprint, request.arithmetic.dtype, fingerprint(request.evaluation))
     tokenizer, cache = (
         shared.once((origin, "tokenizer"), lambda: Tokenizer(checkpoint.folder, config.max_length)),
-        runs_dir / "teachers" / ".encoded",
+        teachers_of(runs_dir) / ".encoded",
     )
     train, evaluations = shared.once((origin, "sets"), lambda: _encode(tokenizer, request, cache, check_stop))
     check_stop()
@@ -106,10 +107,10 @@ def prepare(
 
         return report
 
-    teacher_folder = runs_dir / "teachers" / request.teacher_fingerprint
+    teacher_folder = teachers_of(runs_dir) / request.teacher_fingerprint
     hooks = TeacherHooks(tick=tick("teacher"), phase=lambda text: writer.update_status(waiting=text))
     if (
-        latest(writer.folder / "checkpoints") is None
+        latest(writer.files.checkpoints) is None
     ):  # else the lines of this run are there already, whoever removed its teacher
         hooks = replace(hooks, begin=writer.keep_teacher_lines, line=writer.line)
     teacher = shared.once(

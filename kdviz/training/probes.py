@@ -16,7 +16,7 @@ from kdviz.method.term import MAPS, Term
 from kdviz.method.terms import TERMS, measured_terms
 from kdviz.models.answer import answer
 from kdviz.models.families import as_classifier
-from kdviz.presets import presets
+from kdviz.tasks import task_named
 from kdviz.training.evaluate import evaluation_needs, mismatch_of, term_values
 
 
@@ -78,7 +78,7 @@ class Probes:
 
 def make_probes(task: str, tokenizer: Tokenizer, teacher: nn.Module) -> Probes:
     """Encode the task's presets and ask the teacher about them: all its layers."""
-    chosen = presets(task)
+    chosen = task_named(task).presets
     examples = [
         Example(index=number, text_a=preset.text_a, text_b=preset.text_b, label=preset.label)
         for number, preset in enumerate(chosen)

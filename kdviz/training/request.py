@@ -18,13 +18,17 @@ from kdviz.data import load_examples, subset
 from kdviz.data.examples import Example, fingerprint
 from kdviz.data.sources import Loaded
 from kdviz.errors import RequestError
-from kdviz.method.stages import Stage, planned_stages
+from kdviz.method.stages import Stage
+from kdviz.method.strategies import planned_stages
 from kdviz.models.check import check_models
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.hub import Downloads
 from kdviz.models.matching import match_layers
+from kdviz.models.weights_files import SAFETENSORS
 from kdviz.paths import user_path
-from kdviz.tasks import TASKS, Task
+from kdviz.runs.files import teachers_of
+from kdviz.task import Task
+from kdviz.tasks import TASKS
 from kdviz.training.teacher_fingerprint import teacher_fingerprint
 
 
@@ -126,8 +130,8 @@ class Request:
 
     def kept_teacher(self, runs_dir: Path) -> Path | None:
         """The folder of this run's fine-tuned teacher, where an earlier run has left it; else None."""
-        folder = Path(runs_dir) / "teachers" / self.teacher_fingerprint
-        return folder if (folder / "model.safetensors").exists() else None
+        folder = teachers_of(Path(runs_dir)) / self.teacher_fingerprint
+        return folder if (folder / SAFETENSORS).exists() else None
 
     def record(self) -> dict[str, Any]:
         """What config.json keeps of the request."""

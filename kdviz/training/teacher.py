@@ -21,13 +21,15 @@ from kdviz.locks import exclusive
 from kdviz.method import losses
 from kdviz.method.objective import Terms
 from kdviz.method.targets import Needs
+from kdviz.metrics import majority_share, score_intervals, scores
 from kdviz.models.answer import RunIn, answer
 from kdviz.models.build import load_classifier, reorder_classes, save_model
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.labels import LabelOrder, measured_order, order_by_names
 from kdviz.models.trace import seed_dropout
+from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
-from kdviz.tasks import Task, majority_share, score_intervals, scores
+from kdviz.task import Task
 from kdviz.training.epoch import Recipe, train_epoch_of
 from kdviz.training.evaluate import predict
 from kdviz.training.events import Event, StepDone
@@ -70,13 +72,13 @@ def finetuned_teacher(
     waits. `label_rows`: the classifier's row of each class, where the checkpoint names them; where it does
     not and is used as it is, the order is measured on `evaluation`.
     """
-    while not (folder / "model.safetensors").exists():
+    while not (folder / SAFETENSORS).exists():
         with exclusive(folder.with_name(f".{folder.name}.lock")) as ours:
             if not ours:
                 hooks.phase("waiting for another run that is fine-tuning this teacher")
                 hooks.tick(0.0)
                 time.sleep(0.2)
-            elif not (folder / "model.safetensors").exists():
+            elif not (folder / SAFETENSORS).exists():
                 _finetune(
                     config, task, checkpoint, train, folder, device, run_in, hooks, label_rows, evaluation
                 )
@@ -250,7 +252,7 @@ def _install(whole: Path, folder: Path) -> None:
     whole.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(whole.iterdir(), key=lambda path: path.name == "model.safetensors"):
+    for path in sorted(whole.iterdir(), key=lambda path: path.name == SAFETENSORS):
         path.replace(folder / path.name)
     whole.rmdir()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.machine import cores_allowed
+from kdviz.runs.files import teachers_of
 from kdviz.training.request import Request
 
 
@@ -33,7 +34,7 @@ def make_teacher(
     from kdviz.training.teacher import TeacherHooks, finetuned_teacher
 
     torch.set_num_threads(num_threads or cores_allowed())
-    config, checkpoint, teachers = request.config, request.checkpoint, Path(runs_dir) / "teachers"
+    config, checkpoint, teachers = request.config, request.checkpoint, teachers_of(Path(runs_dir))
     folder = teachers / request.teacher_fingerprint
 
     def tick(share: float) -> None:

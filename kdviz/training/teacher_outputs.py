@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from kdviz.data.encoded import Batch, EncodedSet
+from kdviz.files import MEBIBYTE
 from kdviz.method.targets import Answers, Needs
 from kdviz.method.terms import READINGS
 from kdviz.models.answer import RunIn, answer
 from kdviz.models.families import as_classifier
 from kdviz.training.outputs_room import filling, make_room, now_in_use
 
-MEBIBYTE = 1 << 20
 Form = tuple[tuple[int, ...], type]
 """(shape, dtype) of a file's array."""
 

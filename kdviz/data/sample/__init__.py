@@ -2,23 +2,23 @@
 
 Not GLUE, and not to be reported as GLUE. Sentences come from the project's own grammar and word lists, in
 small groups that share their words and differ in structure and label, so that counting words does not help
-much. Words and templates are held out between train and dev.
+much. Words and templates are held out between train and dev. The file of a task has its name.
 """
 
+from importlib import import_module
 from itertools import islice
+from pkgutil import iter_modules
 
+from kdviz import tasks
 from kdviz.data.examples import Example
-from kdviz.data.sample import cola, mrpc, qqp, rte, sst2
-from kdviz.data.sample.engine import Draw, stream
+from kdviz.data.sample.engine import Draw, Phenomenon, stream
 
-_PHENOMENA = {
-    "cola": cola.PHENOMENA,
-    "mrpc": mrpc.PHENOMENA,
-    "rte": rte.PHENOMENA,
-    "qqp": qqp.PHENOMENA,
-    "sst2": sst2.PHENOMENA,
+_PHENOMENA: dict[str, tuple[Phenomenon, ...]] = {
+    module.name: import_module(f"{__name__}.{module.name}").PHENOMENA
+    for module in iter_modules(__path__)
+    if module.name in tasks.TASKS
 }
-TASKS: tuple[str, ...] = tuple(_PHENOMENA)
+TASKS: tuple[str, ...] = tuple(name for name in tasks.TASKS if name in _PHENOMENA)
 MAX_EXAMPLES = {"train": 20_000, "dev": 2_000}
 DEFAULT_EXAMPLES = {"train": 8_000, "dev": 1_000}
 

@@ -10,9 +10,10 @@ import streamlit as st
 from kdviz.analysis import differing_settings
 from kdviz.analysis.cautions import cautions
 from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_curves, scores_with_intervals
+from kdviz.metrics import score_intervals, scores
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS, epoch_at, same_moment
-from kdviz.tasks import TASKS, score_intervals, scores
+from kdviz.tasks import TASKS
 from kdviz.text import plain
 from kdviz.ui.frame.controls import boxed
 from kdviz.ui.frame.look import chart, heading

@@ -16,10 +16,10 @@ from kdviz.jobs.limits import Limits
 from kdviz.jobs.plan import Plan, plan
 from kdviz.jobs.queue import one_line, shared
 from kdviz.jobs.speed import speed_is_known
-from kdviz.method.stages import STRATEGIES
+from kdviz.method.strategies import STRATEGIES
 from kdviz.models.hub import NotHere
 from kdviz.paths import runs_folder
-from kdviz.share.live import duration_words
+from kdviz.progress import duration_words
 from kdviz.training.measured import Forecast
 from kdviz.training.request import Request, resolve_request
 from kdviz.ui.distil.board import board, forget_board, watch
@@ -113,7 +113,7 @@ def start_box(wanted: Asked) -> None:
         args=((),),
     )
     st.button(
-        "Compare all five strategies",
+        "Compare all strategies",
         icon=":material/stacked_line_chart:",
         key="distil.compare",
         width="stretch",
@@ -121,7 +121,7 @@ def start_box(wanted: Asked) -> None:
         help=f"Trains {', '.join(STRATEGIES)} on the same teacher in one pass, a run each. Their curves grow "
         "side by side, and end in the comparison.",
         on_click=_wish,
-        args=(STRATEGIES,),
+        args=(tuple(STRATEGIES),),
     )
     if _WISH in st.session_state and wanted.config is not None:
         _start(wanted.config, st.session_state[_WISH])

@@ -7,15 +7,16 @@ from typing import Any
 
 import streamlit as st
 
-from kdviz.config import STAGED_SETTINGS, RunConfig, has_effect
+from kdviz.config import CUSTOM, MATCHINGS, STAGED_SETTINGS, RunConfig, has_effect
 from kdviz.data import available
 from kdviz.errors import RequestError
+from kdviz.method.strategies import STRATEGIES
 from kdviz.method.terms import TERMS
 from kdviz.models.registry import TEACHERS, readiness
-from kdviz.palette import STRATEGY_WORDS, words_of
+from kdviz.palette import words_of
 from kdviz.tasks import TASKS
 from kdviz.training.measured import recommended_task
-from kdviz.ui.distil.words import LABELS, SOURCE_NAMES, STRATEGY_SENTENCES, choice_name
+from kdviz.ui.distil.words import LABELS, SOURCE_NAMES, choice_name
 from kdviz.ui.frame.look import plain
 
 ROWS_IN_SIGHT = (("task",), ("source",), ("strategy",), ("student_layers", "epochs", "train_size"))
@@ -88,7 +89,8 @@ def controls_in_sight(error: RequestError | None) -> None:
             with column:
                 _control(name, error)
         if row == ("strategy",):
-            st.caption(STRATEGY_SENTENCES[_value("strategy")])
+            strategy = STRATEGIES[_value("strategy")]
+            st.caption(f"`{strategy.name}`: {strategy.words}")
 
 
 def more_controls(error: RequestError | None) -> None:
@@ -151,7 +153,7 @@ def _values() -> dict:
                 f"layer, got {len(layers)}; choose as many",
                 field="matching",
             )
-        values["matching"] = "custom:" + ",".join(map(str, layers))
+        values["matching"] = CUSTOM + ",".join(map(str, layers))
     values |= {name: item.default for name, item in _FIELDS.items() if not has_effect(name, values)}
     return values
 
@@ -241,7 +243,7 @@ def _source(name: str, label: str, common: dict) -> None:
 
 def _strategy(name: str, label: str, common: dict) -> None:
     st.segmented_control(
-        label, list(STRATEGY_WORDS), default=_value(name), required=True, format_func=words_of, **common
+        label, list(STRATEGIES), default=_value(name), required=True, format_func=words_of, **common
     )
 
 
@@ -274,7 +276,7 @@ def _layers(name: str, label: str, common: dict) -> None:
 def _matching(name: str, label: str, common: dict) -> None:
     st.selectbox(
         label,
-        ["uniform", "first", "last", "custom"],
+        [*MATCHINGS, "custom"],
         format_func=lambda choice: choice_name(name, choice),
         **common,
     )

@@ -5,7 +5,7 @@ from threading import Lock
 import streamlit as st
 from cachetools import LRUCache
 
-from kdviz.config import RunConfig
+from kdviz.config import MATCHINGS, RunConfig, custom_layers
 from kdviz.ui.distil.form import CUSTOM_LAYERS, key_of
 
 _RESTORED = "distil.restored"
@@ -37,9 +37,8 @@ def keep_form(owner: str) -> None:
 def fill_form(config: RunConfig) -> None:
     """Let the controls say what `config` does."""
     values = {name: getattr(config, name) for name in RunConfig.__dataclass_fields__}
-    if config.matching.startswith("custom:"):
-        layers = [int(layer) for layer in config.matching.removeprefix("custom:").split(",")]
-        values |= {"matching": "custom", CUSTOM_LAYERS: layers}
+    if config.matching not in MATCHINGS:
+        values |= {"matching": "custom", CUSTOM_LAYERS: custom_layers(config.matching)}
     values |= {name: values[name] or "" for name in ("data_dir", "student_checkpoint")}
     values["active_pairs"] = values["active_pairs"] or ()
     for name, value in values.items():

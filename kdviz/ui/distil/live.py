@@ -8,13 +8,12 @@ from kdviz.jobs.audience import audience, is_another
 from kdviz.jobs.permissions import owns
 from kdviz.jobs.queue import shared
 from kdviz.paths import runs_folder
+from kdviz.progress import duration_words, phase_words
 from kdviz.runs.reader import Run
 from kdviz.share.live import (
     Board,
     Row,
-    duration_words,
     how_it_runs,
-    phase_words,
     progress_share,
     seconds_left,
 )

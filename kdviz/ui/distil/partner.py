@@ -5,7 +5,7 @@ import streamlit as st
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.jobs.permissions import owns
-from kdviz.method.stages import INTERNAL
+from kdviz.method.strategies import INTERNAL
 from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.ui.distil.kept_form import fill_form

@@ -9,15 +9,14 @@ import streamlit as st
 
 from kdviz.analysis.cautions import cautions
 from kdviz.figures.together import Growth, growth_curves
-from kdviz.method.stages import STRATEGIES
+from kdviz.method.strategies import place_of
 from kdviz.palette import words_of
+from kdviz.progress import duration_words, phase_words
 from kdviz.runs.reader import Run
 from kdviz.share.live import (
     Row,
-    duration_words,
     latest_scores,
     mismatch_so_far,
-    phase_words,
     progress_share,
     seconds_left,
 )
@@ -39,8 +38,7 @@ def group_of(row: Row, rows: Sequence[Row]) -> list[Row]:
     if not isinstance(name, str):
         return [row]
     group = [other for other in rows if other.run.config.get("together") == name]
-    order = {strategy: place for place, strategy in enumerate(STRATEGIES)}
-    return sorted(group, key=lambda other: order.get(other.run.strategy, len(order)))
+    return sorted(group, key=lambda other: place_of(other.run.strategy))
 
 
 def group_head(group: Sequence[Row]) -> None:

@@ -53,14 +53,6 @@ SOURCE_NAMES = {
     "sample": "sample data, not GLUE",
 }
 
-STRATEGY_SENTENCES = {
-    "hard": "`hard`: no teacher, the baseline.",
-    "soft": "`soft`: the teacher's probabilities; nothing inside is compared.",
-    "all": "`all`: soft labels and every matched layer, from the first epoch to the last.",
-    "pid": "`pid`, progressive: one matched layer at a time from the bottom up, then soft labels.",
-    "sid": "`sid`: layer 1, then 1 and 2, and so on upwards, then soft labels.",
-}
-
 _CHOICES = {
     **{("terms", term.name): f"{term.title} ({term.unit})" for term in TERMS.values()},
     ("matching", "uniform"): "uniform: upper layer of each group",

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from kdviz.analysis.comparable import comparable
-from kdviz.method.stages import INTERNAL
+from kdviz.method.strategies import INTERNAL
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS
 from kdviz.text import code

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kdviz.analysis.apart import apart
 from kdviz.analysis.divergence import divergence
-from kdviz.method.stages import STRATEGIES
+from kdviz.method.strategies import STRATEGIES
 from kdviz.runs.reader import Run
 from kdviz.text import plain
 from kdviz.ui.frame.words import in_words, mean_of, metric_title

@@ -7,22 +7,13 @@ from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 
+from kdviz.pages import FOLDER, PAGES
 from kdviz.text import plain
 from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, DROPDOWN, SLIDER
 from kdviz.ui.frame.history import one_entry_a_choice
 from kdviz.ui.frame.screen import ask_screen, is_narrow
 from kdviz.ui.frame.warm import warm
 
-FOLDER = Path(__file__).parents[3] / "pages"
-PAGES = (
-    "start",
-    "distil",
-    "attention",
-    "layers",
-    "answers",
-    "studies",
-    "learn",
-)  # in the order of the navigation
 READABLE = f"""<style>
 {CAPTION} {{ opacity: 0.8 !important; }}
 {CAPTION}, {CAPTION} p, {BUTTON_GROUP} button, {BUTTON_GROUP} button *,
@@ -136,8 +127,8 @@ def _navigation(position: str = "top"):
         st.Page(
             FOLDER / f"{name}.py",
             title=name.capitalize(),
-            url_path="" if name == "start" else name,
-            default=name == "start",
+            url_path="" if name == PAGES[0] else name,
+            default=name == PAGES[0],
         )
         for name in PAGES
         if has_page(name)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kdviz.analysis.comparable import comparable
 from kdviz.analysis.divergence import divergence
-from kdviz.method.stages import STRATEGIES
+from kdviz.method.strategies import place_of
 from kdviz.palette import named, words_of
 from kdviz.paths import runs_folder
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
@@ -33,10 +33,9 @@ def watchable(runs: list[Run]) -> list[Run]:
 
 
 def _demo_order(run: Run) -> tuple:
-    tasks, strategies = list(TASKS), list(STRATEGIES)
+    tasks = list(TASKS)
     task = tasks.index(run.task) if run.task in tasks else len(tasks)
-    strategy = strategies.index(run.strategy) if run.strategy in strategies else len(strategies)
-    return (task, run.num_layers != 3, run.num_layers, run.seed, strategy, run.id)
+    return (task, run.num_layers != 3, run.num_layers, run.seed, place_of(run.strategy), run.id)
 
 
 def default_run(runs: list[Run], prefer_demo: bool = False) -> Run:
@@ -96,4 +95,4 @@ def counterparts(run: Run, runs: list[Run]) -> list[Run]:
     for other in comparable(run, runs, apart_from=("strategy",)):
         if other.strategy != run.strategy:
             best.setdefault(other.strategy, other)
-    return [best[strategy] for strategy in ("soft", "hard", "all", "pid", "sid") if strategy in best]
+    return [best[strategy] for strategy in sorted(best, key=lambda name: (name != "soft", place_of(name)))]

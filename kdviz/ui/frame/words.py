@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 
 from kdviz.method.terms import TERMS
+from kdviz.metrics import METRIC_TITLES, METRICS
 from kdviz.palette import words_of
 from kdviz.runs.reader import Run
-from kdviz.tasks import METRIC_TITLES, TASKS
+from kdviz.tasks import TASKS
 from kdviz.text import code
 
 
@@ -79,15 +80,6 @@ WORDS = {
     "phenomenon": "What the sentence was generated to test. Only sample data has it.",
 }
 
-METRIC_WORDS = {
-    "matthews": "Matthews correlation: 1 is all right, 0 no better than guessing, also where one class is "
-    "far more frequent than the other.",
-    "accuracy": "Share of the evaluation examples that are answered rightly.",
-    "f1": "F1 of the positive class: high only where its examples are found and nothing else is taken for "
-    "them.",
-    "f1_weighted": "F1 of each class, weighted by how frequent it is: the number in the paper's table.",
-}
-
 OVER = {"examples": "evaluation examples, each epoch", "presets": "presets, every moment"}
 AXES = {"epoch": "epochs", "step": "training steps", "progress": "share of the training"}
 CELLS = {
@@ -111,7 +103,7 @@ def metric_title(name: str) -> str:
 
 def metric_words(name: str) -> str | None:
     """What a metric says, for a hover; None where this version does not know it."""
-    return METRIC_WORDS.get(name)
+    return METRICS[name].words if name in METRICS else None
 
 
 def primary_metric(run: Run) -> str:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from kdviz.figures import stage_film
+from kdviz.method.strategies import INTERNAL
 from kdviz.palette import words_of
 from kdviz.text import plain
 from kdviz.ui.frame.look import chart
@@ -12,15 +13,13 @@ from kdviz.ui.frame.state import change
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS, in_words
 
-STAGED = ("all", "pid", "sid")
-
 
 def stages(scene: Scene) -> None:
     """What is in the loss when: the stages of the run as a film, and in words."""
     planned = [stage for stage in scene.run.config.get("stages", []) if isinstance(stage, dict)]
     if not planned:
         raise KeyError("stages")
-    alike = [run for run in natural_others(scene) if run.strategy in STAGED]
+    alike = [run for run in natural_others(scene) if run.strategy in INTERNAL]
     words = "; ".join(
         f"{place}. {plain(str(stage.get('name')))} ({_epochs(stage.get('epochs'))})"
         for place, stage in enumerate(planned, start=1)

@@ -15,7 +15,7 @@ import streamlit as st
 from kdviz.errors import RequestError
 from kdviz.runs.reader import RUN_ID, Run
 from kdviz.share.lecture import DEFAULT, NAME, Lecture, Step, shelf
-from kdviz.share.roles import PAGES, Place, check_place, completed, fulfils, resolve
+from kdviz.share.roles import SHOWN, Place, check_place, completed, fulfils, resolve
 from kdviz.share.view import LINK_NAMES, View
 from kdviz.ui.frame import state
 from kdviz.ui.frame.store import default_run, store, watchable
@@ -53,7 +53,7 @@ class Frame:
             frame = replace(frame, at=int(at))
         else:
             notices.append("The link's `at` was ignored: expected the number of a step, from 1.")
-        if params.get("page") in PAGES:
+        if params.get("page") in SHOWN:
             frame = replace(frame, page=params["page"])
         elif "page" in params:
             notices.append("The link's `page` was ignored: there is no such page.")
@@ -170,7 +170,7 @@ def show(place: Place) -> None:
 def take_page() -> str:
     """The page in the frame, after what a control of it asked for (`go_to`)."""
     asked = state.take_page_asked_for()
-    if asked in PAGES:
+    if asked in SHOWN:
         keep(replace(current(), page=asked))
     return current().page or "start"
 

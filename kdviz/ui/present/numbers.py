@@ -7,6 +7,7 @@ import streamlit as st
 
 from kdviz.analysis import row_kl, row_terms
 from kdviz.analysis.comparable import comparable
+from kdviz.method.strategies import place_of
 from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.share.view import View
@@ -144,7 +145,7 @@ def _scores(run: Run, view: View, runs: list[Run]) -> None:
     last = family[0].evals[-1]
     rows = [f"| | {metric_title(metric)} | KL |", "|---|---|--:|"]
     rows.append(f"| teacher | {decimals(last.get('teacher_metrics', {}).get(metric))} | |")
-    for each in sorted(family, key=lambda one: list(paper.ROW_OF).index(one.strategy)):
+    for each in sorted(family, key=lambda one: place_of(one.strategy)):
         line = each.evals[-1]
         low, high = (line.get("intervals", {}).get(metric) or (None, None))[:2]
         kl = [value for value in line["mismatch"]["attention_kl"] if value is not None]

@@ -5,6 +5,7 @@ import streamlit as st
 
 from kdviz.figures import Score, scores_with_intervals
 from kdviz.figures.studies import Band, band_curves
+from kdviz.metrics import METRIC_TITLES
 from kdviz.runs.reader import Run
 from kdviz.studies import paper
 from kdviz.studies.render import as_csv, as_json, markdown
@@ -13,7 +14,7 @@ from kdviz.studies.says import X_WORDS, says, why_not_the_papers
 from kdviz.studies.spec import COLUMNS
 from kdviz.studies.statistics import Spread
 from kdviz.studies.table import best_of, telling_names, times_as_far
-from kdviz.tasks import METRIC_TITLES, TASKS
+from kdviz.tasks import TASKS
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
 from kdviz.ui.frame.remember import remembered

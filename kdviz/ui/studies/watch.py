@@ -7,7 +7,7 @@ import streamlit as st
 from kdviz.errors import RequestError
 from kdviz.jobs.queue import shared
 from kdviz.paths import runs_folder
-from kdviz.share.live import duration_words
+from kdviz.progress import duration_words
 from kdviz.studies.check import Forecast
 from kdviz.studies.folder import StudyFolder
 from kdviz.studies.queued import CHECKING, ENDED, READY, STOPPING, QueuedStudy, known_study, queued_study

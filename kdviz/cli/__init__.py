@@ -1,0 +1,45 @@
+"""The command line. Exit status: 0 done, 1 the run failed, 2 the request is wrong, 130 stopped by the
+user.
+"""
+
+import io
+import os
+import sys
+
+from kdviz.cli.parser import make_parser
+from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.terminal import complain
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status. Errors are one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that has no × or λ shows a question mark, and the command goes on.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        asked = make_parser().parse_args(arguments)
+        return asked.command(asked) or 0
+    except RequestError as error:
+        return _ended(f"kdviz: {error}", 2)
+    except RunFailed as error:
+        return _ended(f"kdviz: {error}", 1)
+    except Stopped:
+        return _ended("kdviz: stopped; 'kdviz resume' continues it", 130)
+    except KeyboardInterrupt:
+        return _ended("kdviz: stopped", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        return _ended(
+            f"kdviz: a file could not be read or written: {error.strerror or error}{where}; check the disk "
+            "and the folder's permissions, or choose another with --runs-dir",
+            1,
+        )
+
+
+def _ended(text: str, status: int) -> int:
+    complain(text)
+    return status

@@ -1,0 +1,129 @@
+"""What tasks are judged by: metrics, each a function of the table of counts, and their intervals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdviz.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A number of a table of counts. `hub_name` is what the hub calls it, None where it has no name for it.
+
+    `of_tables` of counts (tables, label, prediction) is (tables,). Called with labels and predictions (n,),
+    a metric gives the one number.
+    """
+
+    title: str
+    words: str
+    hub_name: str | None
+    of_tables: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, labels: np.ndarray, predictions: np.ndarray, num_labels: int = 2) -> float:
+        return float(self.of_tables(confusion(labels, predictions, num_labels)[None].astype(float))[0])
+
+
+def confusion(labels: np.ndarray, predictions: np.ndarray, num_labels: int) -> np.ndarray:
+    """Counts (label, prediction)."""
+    return np.bincount(np.asarray(labels) * num_labels + predictions, minlength=num_labels**2).reshape(
+        num_labels, num_labels
+    )
+
+
+def _accuracy(tables: np.ndarray) -> np.ndarray:
+    """Share of the predictions that are equal to their label."""
+    return np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2))
+
+
+def _matthews(tables: np.ndarray) -> np.ndarray:
+    """Matthews correlation of two classes in [-1, 1]; 0 where either side is constant, as scikit-learn has
+    it.
+    """
+    top = tables[:, 1, 1] * tables[:, 0, 0] - tables[:, 0, 1] * tables[:, 1, 0]
+    scale = np.sqrt(tables.sum(axis=1).prod(axis=1) * tables.sum(axis=2).prod(axis=1))
+    return np.divide(top, scale, out=np.zeros_like(top), where=scale > 0)
+
+
+def _f1_by_class(tables: np.ndarray) -> np.ndarray:
+    """F1 (tables, classes); 0 where a class never occurs on either side."""
+    hits = np.diagonal(tables, axis1=1, axis2=2)
+    both = tables.sum(axis=2) + tables.sum(axis=1)
+    return np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)
+
+
+def _f1(tables: np.ndarray) -> np.ndarray:
+    """F1 of the positive class (id 1): the F1 of GLUE."""
+    return _f1_by_class(tables)[:, 1]
+
+
+def _f1_weighted(tables: np.ndarray) -> np.ndarray:
+    """Mean of the classes' F1, weighted by their support: the F1 of the paper's table."""
+    return (_f1_by_class(tables) * tables.sum(axis=2)).sum(axis=1) / tables.sum(axis=(1, 2))
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric(
+        title="Accuracy",
+        words="Share of the evaluation examples that are answered rightly.",
+        hub_name="accuracy",
+        of_tables=_accuracy,
+    ),
+    "matthews": Metric(
+        title="Matthews correlation",
+        words="Matthews correlation: 1 is all right, 0 no better than guessing, also where one class is far "
+        "more frequent than the other.",
+        hub_name="matthews_correlation",
+        of_tables=_matthews,
+    ),
+    "f1": Metric(
+        title="F1 of the positive class",
+        words="F1 of the positive class: high only where its examples are found and nothing else is taken "
+        "for them.",
+        hub_name="f1",
+        of_tables=_f1,
+    ),
+    "f1_weighted": Metric(
+        title="F1, support-weighted",
+        words="F1 of each class, weighted by how frequent it is: the number in the paper's table.",
+        hub_name=None,
+        of_tables=_f1_weighted,
+    ),
+}
+METRIC_TITLES = {name: metric.title for name, metric in METRICS.items()}
+
+
+def scores(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+    """The task's metrics by name. Shapes (n,), class ids."""
+    return {name: METRICS[name](labels, predictions, task.num_labels) for name in task.metrics}
+
+
+def score_intervals(
+    task: Task,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    *,
+    level: float = 0.95,
+    num_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, list[float]]:
+    """Percentile bootstrap interval [low, high] of each of the task's metrics over examples.
+
+    Every metric here is a function of the table of counts, so resampling the examples is drawing that table
+    from a multinomial: the same distribution, at a thousandth of the work. Deterministic for a seed.
+    """
+    counts = confusion(labels, predictions, task.num_labels)
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(labels), counts.ravel() / counts.sum(), size=num_resamples)
+    tables = draws.reshape(num_resamples, task.num_labels, task.num_labels).astype(float)
+    edges = [(1 - level) / 2, (1 + level) / 2]
+    return {
+        name: [float(edge) for edge in np.quantile(METRICS[name].of_tables(tables), edges)]
+        for name in task.metrics
+    }
+
+
+def majority_share(labels: np.ndarray) -> float:
+    """Share of the most frequent class: what answering always the same reaches."""
+    return float(np.bincount(labels).max() / len(labels))

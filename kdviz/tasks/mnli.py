@@ -1,0 +1,78 @@
+"""MNLI: Multi-Genre Natural Language Inference (Williams et al., 2018)."""
+
+from kdviz.task import Preset, Task
+
+TASK = Task(
+    name="mnli",
+    title="MNLI",
+    question="Does the first text entail, contradict or leave open the second?",
+    labels=("entailment", "neutral", "contradiction"),
+    metrics=("accuracy",),
+    folder="MNLI",
+    folder_columns=("sentence1", "sentence2"),
+    label_column="gold_label",
+    damage=("unlabelled",),
+    label_names=("entailment", "neutral", "contradiction"),
+    hub_columns=("premise", "hypothesis"),
+    dev_splits=(
+        ("matched", "dev_matched.tsv", "validation_matched"),
+        ("mismatched", "dev_mismatched.tsv", "validation_mismatched"),
+    ),
+    synonyms=(("entails", "entailed"), ("neutrality",), ("contradictory", "contradicts")),
+    presets=(
+        Preset(
+            id="hypernym",
+            title="Dogs and animals",
+            reason="hypernym",
+            text_a="Two dogs slept in the garden.",
+            text_b="Two animals slept in the garden.",
+            label=0,
+            look_for="Does 'animals' look at 'dogs'?",
+        ),
+        Preset(
+            id="negation",
+            title="Opened, not opened",
+            reason="negation",
+            text_a="The shop opened at nine.",
+            text_b="The shop did not open at nine.",
+            label=2,
+            look_for="Who looks at 'not'?",
+        ),
+        Preset(
+            id="open",
+            title="A detail is added",
+            reason="added detail",
+            text_a="A man is reading on a bench.",
+            text_b="A man is reading a letter on a bench.",
+            label=1,
+            look_for="Where does 'letter' look, which has no counterpart?",
+        ),
+        Preset(
+            id="quantifier",
+            title="All and some",
+            reason="quantifier",
+            text_a="All the windows are closed.",
+            text_b="Some windows are closed.",
+            label=0,
+            look_for="Follow 'some' to 'all'.",
+        ),
+        Preset(
+            id="number",
+            title="Three and four",
+            reason="changed number",
+            text_a="Exactly three boats came back.",
+            text_b="Four boats came back.",
+            label=2,
+            look_for="Do the two numbers look at each other?",
+        ),
+        Preset(
+            id="cause",
+            title="Perhaps because",
+            reason="unstated cause",
+            text_a="The child is crying.",
+            text_b="The child has lost a toy.",
+            label=1,
+            look_for="Which words of the second text find something to look at in the first?",
+        ),
+    ),
+)

@@ -1,0 +1,76 @@
+"""QNLI: questions of SQuAD with sentences that answer them or not."""
+
+from kdviz.task import Preset, Task
+
+TASK = Task(
+    name="qnli",
+    title="QNLI",
+    question="Does the text answer the question?",
+    labels=("entailment", "not entailment"),
+    metrics=("accuracy",),
+    folder="QNLI",
+    folder_columns=("question", "sentence"),
+    label_column="label",
+    label_names=("entailment", "not_entailment"),
+    hub_columns=("question", "sentence"),
+    synonyms=(
+        ("entailment", "entailed", "answer", "answerable"),
+        ("not entailment",),
+    ),
+    presets=(
+        Preset(
+            id="who",
+            title="Who painted it",
+            reason="who",
+            text_a="Who painted the ceiling?",
+            text_b="The ceiling was painted by a local artist.",
+            label=0,
+            look_for="Does 'who' look at 'artist'?",
+        ),
+        Preset(
+            id="when",
+            title="When it opened",
+            reason="when",
+            text_a="When did the station open?",
+            text_b="The station opened in 1912.",
+            label=0,
+            look_for="Does 'when' look at the year?",
+        ),
+        Preset(
+            id="near-miss",
+            title="Right topic, no answer",
+            reason="no answer",
+            text_a="When did the station open?",
+            text_b="The station is built of red brick.",
+            label=1,
+            look_for="The topic is shared. Does 'when' find anything to look at?",
+        ),
+        Preset(
+            id="where",
+            title="Where they live",
+            reason="where",
+            text_a="Where do these birds live?",
+            text_b="These birds live on steep cliffs.",
+            label=0,
+            look_for="Does 'where' look at 'cliffs'?",
+        ),
+        Preset(
+            id="other-one",
+            title="Another person",
+            reason="other subject",
+            text_a="Where was the singer born?",
+            text_b="The painter was born in Lima.",
+            label=1,
+            look_for="Do 'singer' and 'painter' look at each other?",
+        ),
+        Preset(
+            id="why",
+            title="A reason",
+            reason="why",
+            text_a="Why was the bridge closed?",
+            text_b="The bridge was closed because of ice.",
+            label=0,
+            look_for="Does 'why' look at 'because'?",
+        ),
+    ),
+)

@@ -1,0 +1,75 @@
+"""WNLI: Winograd schemas as inference (Levesque et al., 2012)."""
+
+from kdviz.task import Preset, Task
+
+TASK = Task(
+    name="wnli",
+    title="WNLI",
+    question="Does the second sentence follow once the pronoun is resolved?",
+    labels=("not entailment", "entailment"),
+    metrics=("accuracy",),
+    folder="WNLI",
+    folder_columns=("sentence1", "sentence2"),
+    label_column="label",
+    hub_columns=("sentence1", "sentence2"),
+    synonyms=(
+        ("not entailment",),
+        ("entailment", "entailed", "entails"),
+    ),
+    presets=(
+        Preset(
+            id="big",
+            title="It was too big",
+            reason="pronoun",
+            text_a="The box did not fit in the car because it was too big.",
+            text_b="The box was too big.",
+            label=1,
+            look_for="In the row of 'it': 'box' or 'car'?",
+        ),
+        Preset(
+            id="small",
+            title="It was too small",
+            reason="pronoun",
+            text_a="The box did not fit in the car because it was too small.",
+            text_b="The box was too small.",
+            label=0,
+            look_for="One word differs from the preset before. Does the row of 'it' change?",
+        ),
+        Preset(
+            id="thanked",
+            title="Who helped",
+            reason="pronoun",
+            text_a="Ann thanked Ruth because she had helped.",
+            text_b="Ruth had helped.",
+            label=1,
+            look_for="In the row of 'she': 'Ann' or 'Ruth'?",
+        ),
+        Preset(
+            id="asked",
+            title="Who needed help",
+            reason="pronoun",
+            text_a="Ann asked Ruth because she needed help.",
+            text_b="Ruth needed help.",
+            label=0,
+            look_for="Compare the row of 'she' with the preset before.",
+        ),
+        Preset(
+            id="stronger",
+            title="Who was stronger",
+            reason="pronoun",
+            text_a="Tom lost to Paul because he was stronger.",
+            text_b="Paul was stronger.",
+            label=1,
+            look_for="In the row of 'he': 'Tom' or 'Paul'?",
+        ),
+        Preset(
+            id="tired",
+            title="Who was tired",
+            reason="pronoun",
+            text_a="Tom lost to Paul because he was tired.",
+            text_b="Paul was tired.",
+            label=0,
+            look_for="One word differs from the preset before. Does the row of 'he' change?",
+        ),
+    ),
+)
