@@ -5,6 +5,8 @@ tests/test_compat.py that fails by name when an upgrade breaks it. (What belongs
 transformers   an attention function of our own, and the mask it is given; layers that hand an unknown
                argument down to it; the insides of MPNet's layers; building a model from a config; keys of
                config.json
+huggingface    where the caches of the hub and of datasets are, and how they are laid out; the size of the
+               pieces that are fetched, who is told of them, and a look at every request before it is sent
 torch          AdamW's fused kernel divides gradients by `optimizer.grad_scale`
 BertViz        the page it writes: scripts, ids, layers, colours
 mpld3, XStatic the files of d3 and jQuery inside them
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -84,6 +87,69 @@ def new_model(model_class: Any, config: Any, attention: str) -> nn.Module:
     """A model of `config` with weights freshly drawn, and that attention."""
     model: nn.Module = model_class._from_config(config, attn_implementation=attention)
     return model
+
+
+# huggingface_hub and datasets
+
+
+def cache_folders() -> tuple[str, str]:
+    """The caches of datasets and of the hub, by the rules of those libraries, without importing them."""
+    cache_home = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
+    home = os.path.expanduser(os.environ.get("HF_HOME", os.path.join(cache_home, "huggingface")))
+    datasets_cache = os.environ.get("HF_DATASETS_CACHE", os.path.join(home, "datasets"))
+    hub_cache = os.environ.get(
+        "HF_HUB_CACHE", os.environ.get("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub"))
+    )
+    return datasets_cache, os.path.expanduser(hub_cache)  # datasets takes its own variable as it is
+
+
+def hub_repository(kind: str, name: str) -> Path:
+    """The folder of a repository in the hub's cache; `kind` is models or datasets."""
+    return Path(cache_folders()[1]) / f"{kind}--{name.replace('/', '--')}"
+
+
+def hub_snapshot(repository: Path, revision: str) -> Path:
+    """The folder of what a branch or tag names there; OSError or ValueError where nothing says so."""
+    commit = (repository / "refs" / revision).read_text(encoding="ascii").strip()
+    return repository / "snapshots" / commit
+
+
+def prepared_dataset(name: str, config: str) -> bool:
+    """Whether datasets has prepared that configuration in its cache."""
+    folder = Path(cache_folders()[0]) / name.replace("/", "___") / config
+    return any(folder.glob("*/*/dataset_info.json"))
+
+
+def fetch_in_pieces_of(num_bytes: int) -> None:
+    """Let the hub's library fetch files in pieces of that size: a slow line shows progress, too."""
+    from huggingface_hub import constants
+
+    constants.DOWNLOAD_CHUNK_SIZE = num_bytes
+
+
+def piece_counter(add: Callable[[int], None]) -> Any:
+    """The class of a progress bar for `hf_hub_download`, never shown: it tells `add` of every piece, in
+    bytes.
+    """
+    from huggingface_hub.utils import tqdm
+
+    class Counter(tqdm):  # type: ignore[misc]  # the library has no types for it
+        def __init__(self, *args: object, **options: Any):
+            super().__init__(*args, **{**options, "disable": True})
+            add(int(options.get("initial") or 0))
+
+        def update(self, n: float | None = 1) -> None:
+            add(int(n or 0))
+
+    return Counter
+
+
+def before_each_request(look: Callable[[Any], None]) -> None:
+    """Let `look` see (change, or raise at) every request of this process to the hub before it is sent."""
+    from huggingface_hub.utils import get_session
+
+    session = get_session()
+    session.event_hooks = {**session.event_hooks, "request": [*session.event_hooks["request"], look]}
 
 
 # torch

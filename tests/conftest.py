@@ -311,3 +311,19 @@ def trained_server(trained_runs: Path) -> Iterator[str]:
     from browsing import serve
 
     yield from serve(trained_runs, KDVIZ_PRESENTER_CODE="blue")
+
+
+@pytest.fixture(scope="session")
+def finished_study(
+    tiny_checkpoint: Path, glue: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """(file, runs folder) of a finished study: soft and all, three seeds."""
+    from studies import write_study
+
+    from kdviz.cli import main
+
+    folder = tmp_path_factory.mktemp("study")
+    tiny = TinyRuns(tiny_checkpoint, glue, folder / "runs")
+    file = write_study(folder / "small.toml", tiny, grid='strategy = ["soft", "all"]\nseed = [0, 1, 2]')
+    assert main(["study", str(file), "--runs-dir", str(folder / "runs")]) == 0
+    return file, folder / "runs"

@@ -3,12 +3,17 @@
 """
 
 import asyncio
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import streamlit
 import torch
+from hub_server import hub_server
 from streamlit.runtime import Runtime, RuntimeConfig, SessionClient
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -82,6 +87,90 @@ def test_mpnet_computes_one_position_bias_for_a_length():
     bias = compat.mpnet_position_bias(encoder, torch.randn(3, 5, 8))
     assert bias.shape == (1, 2, 5, 5)
     torch.testing.assert_close(bias, compat.mpnet_position_bias(encoder, torch.zeros(1, 5, 8)))
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"XDG_CACHE_HOME": "/x/cache"},
+        {"HF_HOME": "/x/hf"},
+        {"HF_HOME": "/x/hf", "HF_HUB_CACHE": "~/hub", "HF_DATASETS_CACHE": "~/sets"},
+        {"HUGGINGFACE_HUB_CACHE": "/x/old"},
+    ],
+)
+def test_huggingface_caches_are_where_its_libraries_look(variables, monkeypatch):
+    """What was downloaded for years would be said not to be there."""
+    names = ("XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_DATASETS_CACHE")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    code = (
+        "from datasets import config; from huggingface_hub import constants; "
+        "print(config.HF_DATASETS_CACHE, constants.HF_HUB_CACHE)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == list(compat.cache_folders())
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+def test_huggingface_hub_lays_its_cache_out_as_we_read_it(kind, tmp_path, monkeypatch):
+    """Models and GLUE in the cache would be fetched again, or asked of a network that is not there."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.file_download import repo_folder_name
+
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    repository = compat.hub_repository(f"{kind}s", "someone/something")
+    assert repository == tmp_path / repo_folder_name(repo_id="someone/something", repo_type=kind)
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0123abc")
+    snapshot = compat.hub_snapshot(repository, "main")
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    [found] = scan_cache_dir(tmp_path).repos
+    assert found.repo_id == "someone/something" and found.repo_type == kind
+    assert found.refs["main"].snapshot_path == snapshot
+
+
+def test_datasets_lays_its_cache_out_as_we_read_it(tmp_path, monkeypatch):
+    """A prepared GLUE would not be found without a network."""
+    from datasets import load_dataset
+
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "own.json").write_text('{"a": 1}\n')
+    load_dataset("json", data_files=str(tmp_path / "own.json"), cache_dir=str(tmp_path / "cache"))
+    prepared = [path.name for path in (tmp_path / "cache" / "json").iterdir() if path.is_dir()]
+    assert len(prepared) == 1 and compat.prepared_dataset("json", prepared[0])
+    assert not compat.prepared_dataset("json", "other")
+
+
+def test_huggingface_hub_tells_of_every_piece_and_lets_us_look_at_requests(tmp_path):
+    """Downloads would show nothing and know no limit, and a dead line would cost many minutes."""
+    code = """
+import json, sys
+from huggingface_hub import HfApi, constants, hf_hub_download
+from kdviz import compat
+
+seen, pieces = [], []
+compat.fetch_in_pieces_of(1 << 16)
+compat.before_each_request(lambda request: seen.append(str(request.url)))
+HfApi().model_info("someone/something")
+path = hf_hub_download("someone/something", "big.bin", tqdm_class=compat.piece_counter(pieces.append))
+print(json.dumps([len(seen), sum(pieces), len([one for one in pieces if one])]))
+"""
+    content = os.urandom(1 << 20)
+    with hub_server({}, models={"someone/something": {"big.bin": content}}) as (endpoint, _):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1"},
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    num_requests, num_bytes, num_pieces = json.loads(done.stdout)
+    assert num_requests >= 2 and num_bytes == len(content) and num_pieces == 16
 
 
 def test_the_fused_optimizer_divides_gradients_by_grad_scale():

@@ -1,7 +1,5 @@
-"""Studies: from a file to runs to a table that can be recomputed, whatever breaks on the way."""
+"""Studies: from a file to runs, whatever breaks on the way."""
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -9,74 +7,24 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
-from sklearn.metrics import matthews_corrcoef
+from studies import write_study
 
 from kdviz.cli import main
-from kdviz.config import RunConfig
 from kdviz.errors import RequestError
-from kdviz.files import write_json
 from kdviz.runs.reader import RUN_ID, Run
 from kdviz.studies import paper
 from kdviz.studies.check import check_study
 from kdviz.studies.folder import open_study
-from kdviz.studies.identity import distinct_ids, is_run_of
-from kdviz.studies.measures import why_left_out
-from kdviz.studies.render import as_csv, markdown
-from kdviz.studies.results import store_results, stored_results
-from kdviz.studies.rows import Table
-from kdviz.studies.says import says, why_not_the_papers
+from kdviz.studies.identity import distinct_ids
 from kdviz.studies.spec import SIZES, read_study, shipped_studies
-from kdviz.studies.statistics import paired_difference, spread
-from kdviz.studies.table import best_of, make_table
-from kdviz.tasks import TASKS
+from kdviz.studies.table import make_table
 
 ROOT = Path(__file__).parents[1]
-
-
-def write_study(path: Path, tiny, *, grid: str = "", more: str = "", **changes: object) -> Path:
-    """A study of runs of a second, soft against all with seeds 0 and 1 unless `grid` says otherwise."""
-    settings = dict(
-        task="cola",
-        source="folder",
-        data_dir=str(tiny.glue),
-        teacher=str(tiny.checkpoint),
-        student_layers=2,
-        epochs=1,
-        batch_size=8,
-        train_size=24,
-        max_length=32,
-        teacher_epochs=1,
-        snapshots=1,
-        keep_checkpoints=False,
-        dtype_choice="float32",
-        **changes,
-    )
-    lines = ["[settings]", *(f"{name} = {json.dumps(value)}" for name, value in settings.items())]
-    lines += ["[grid]", grid or 'strategy = ["soft", "all"]\nseed = [0, 1]', more, "[resources]\ncpus = 1"]
-    path.write_text("\n".join(lines))
-    return path
-
-
-@pytest.fixture(scope="module")
-def done(tiny_checkpoint, glue, tmp_path_factory) -> tuple[Path, Path]:
-    """(file, runs folder) of a finished study: soft and all, three seeds."""
-    tiny = SimpleNamespace(checkpoint=tiny_checkpoint, glue=glue)
-    folder = tmp_path_factory.mktemp("study")
-    file = write_study(folder / "small.toml", tiny, grid='strategy = ["soft", "all"]\nseed = [0, 1, 2]')
-    assert main(["study", str(file), "--runs-dir", str(folder / "runs")]) == 0
-    return file, folder / "runs"
-
-
-# ---- the file
 
 
 @pytest.mark.parametrize(
@@ -173,9 +121,6 @@ def test_only_the_papers_sure_numbers_are_kept():
     assert sum(len(row) for row in paper.TABLE.values()) == 30
 
 
-# ---- carrying it out
-
-
 def test_a_study_whose_cell_cannot_run_runs_nothing(tiny, tmp_path, capsys):
     """Found out after a night, one wrong cell costs the night."""
     file = write_study(tmp_path / "s.toml", tiny, grid='matching = ["uniform", "custom:0,9"]\nseed = [0, 1]')
@@ -200,8 +145,8 @@ def test_a_dry_run_says_what_it_costs_and_writes_nothing(tiny, tmp_path, capsys)
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_finished_study_is_not_run_again(done, capsys):
-    file, runs_dir = done
+def test_a_finished_study_is_not_run_again(finished_study, capsys):
+    file, runs_dir = finished_study
     stamps = {path: os.stat(path).st_mtime_ns for path in runs_dir.glob("*/metrics.jsonl")}
     assert len(stamps) == 6
     assert main(["study", str(file), "--runs-dir", str(runs_dir)]) == 0
@@ -217,9 +162,9 @@ def test_a_finished_study_is_not_run_again(done, capsys):
     assert len(list((runs_dir / "teachers").glob("*/model.safetensors"))) == 1
 
 
-def test_a_run_with_other_settings_is_not_taken_for_the_cells(done, tiny, tmp_path, capsys):
+def test_a_run_with_other_settings_is_not_taken_for_the_cells(finished_study, tiny, tmp_path, capsys):
     """A table that mixes runs of two kinds looks like any other."""
-    _, runs_dir = done
+    _, runs_dir = finished_study
     copy = shutil.copytree(runs_dir, tmp_path / "runs")
     file = write_study(
         tmp_path / "small.toml", tiny, grid='strategy = ["soft"]\nseed = [0]', learning_rate=5e-4
@@ -230,9 +175,9 @@ def test_a_run_with_other_settings_is_not_taken_for_the_cells(done, tiny, tmp_pa
     assert json.loads(capsys.readouterr().out)["rows"][0]["n"] == 0
 
 
-def test_another_studys_runs_of_the_same_settings_are_used(done, tiny, tmp_path, capsys):
+def test_another_studys_runs_of_the_same_settings_are_used(finished_study, tiny, tmp_path, capsys):
     """Training the same thing twice doubles the bill of a study that only asks something else of its runs."""
-    _, runs_dir = done
+    _, runs_dir = finished_study
     file = write_study(tmp_path / "other.toml", tiny, grid='strategy = ["all"]\nseed = [0, 1, 2]')
     assert main(["study", str(file), "--runs-dir", str(runs_dir)]) == 0
     assert "all 3 runs are finished" in capsys.readouterr().out
@@ -307,9 +252,9 @@ def test_a_relative_teacher_is_the_same_one_from_anywhere(tiny, tmp_path, monkey
     assert "all 2 runs are finished" in capsys.readouterr().out
 
 
-def test_after_kill_9_a_study_goes_on_and_ends_with_the_same_table(done, tiny, tmp_path):
+def test_after_kill_9_a_study_goes_on_and_ends_with_the_same_table(finished_study, tiny, tmp_path):
     """The study of a week is killed once: what it then says must be what it would have said."""
-    file, whole = done
+    file, whole = finished_study
     copy, runs_dir = shutil.copy(file, tmp_path / "small.toml"), tmp_path / "runs"
     command = [sys.executable, "-m", "kdviz", "study", str(copy), "--runs-dir", str(runs_dir)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -331,235 +276,8 @@ def test_after_kill_9_a_study_goes_on_and_ends_with_the_same_table(done, tiny, t
     assert tables[0] == tables[1]
 
 
-# ---- the table
-
-
-def test_the_table_is_what_the_run_folders_say(done, capsys):
-    """Every number of a table has to follow from the files of its runs, and the intervals from SciPy."""
-    file, runs_dir = done
-    assert main(["study", str(file), "--runs-dir", str(runs_dir), "--table", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["rows"]
-    assert [row["settings"] for row in rows] == [{"strategy": "soft"}, {"strategy": "all"}]
-    for row in rows:
-        lines = [
-            json.loads((runs_dir / run / "metrics.jsonl").read_text().splitlines()[-1]) for run in row["runs"]
-        ]
-        assert row["n"] == len(lines) == 3
-        columns = {
-            "attention_kl": [np.mean(line["mismatch"]["attention_kl"]) for line in lines],
-            "agreement": [line["agreement"] for line in lines],
-        }
-        columns |= {name: [line["metrics"][name] for line in lines] for name in row["metrics"]}
-        for name, values in columns.items():
-            found = row["metrics"].get(name) or row[name]
-            assert found["mean"] == pytest.approx(np.mean(values), abs=1e-9)
-            if np.ptp(values):
-                low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
-                assert (found["low"], found["high"]) == pytest.approx((low, high), abs=1e-9)
-
-
-def test_one_seed_has_no_interval_and_no_run_no_number(done, tiny, tmp_path, capsys):
-    """What was not run is an empty cell; an interval of one seed would be made up."""
-    _, runs_dir = done
-    file = write_study(
-        tmp_path / "small.toml",
-        tiny,
-        grid="seed = [0]",
-        more='[[rows]]\nstrategy = "all"\n[[rows]]\nstrategy = "sid"\nepochs = 3',
-    )
-    table = make_table(read_study(file), runs_dir)
-    first, second = (row.to_dict() for row in table.rows)
-    assert first["n"] == 1 and first["agreement"]["mean"] is not None
-    assert first["agreement"]["low"] is first["agreement"]["high"] is None
-    assert second["n"] == 0 and second["metrics"] == {}
-    assert second["attention_kl"] == {"mean": None, "low": None, "high": None}
-    assert "| stacked" in markdown(table)
-
-
-@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9))
-def test_the_interval_is_scipys(values):
-    found = spread(values)
-    assert found.mean == pytest.approx(np.mean(values), abs=1e-9)
-    error = stats.sem(values)
-    if error > 0:
-        interval = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=error)
-        assert (found.low, found.high) == pytest.approx(interval, abs=1e-9)
-    else:
-        assert found.low == found.high == found.mean
-
-
-def test_the_paired_bootstrap_is_scipys_over_the_same_examples():
-    """Resampling the two students apart hides a small difference that every example shows."""
-    rng = np.random.default_rng(3)
-    labels = rng.integers(0, 2, 120)
-    first = [np.where(rng.random(120) < 0.9, labels, 1 - labels) for _ in range(2)]
-    second = [np.where(rng.random(120) < 0.7, labels, 1 - labels) for _ in range(2)]
-    found = paired_difference(TASKS["cola"], "matthews", labels, first, second, [0, 1], num_resamples=300)
-
-    def gap(labels, *sides):
-        scores = [matthews_corrcoef(labels, side) for side in sides]
-        return np.mean(scores[:2]) - np.mean(scores[2:])
-
-    expected = stats.bootstrap(
-        (labels, *first, *second),
-        gap,
-        paired=True,
-        vectorized=False,
-        n_resamples=300,
-        batch=200,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-    assert found.difference == pytest.approx(gap(labels, *first, *second), abs=1e-9)
-    scores = [[matthews_corrcoef(labels, each) for each in side] for side in (first, second)]
-    assert found.p_seeds == pytest.approx(stats.ttest_rel(*scores).pvalue, abs=1e-9)
-    assert found.is_clear
-
-
-def test_a_student_compared_with_itself_differs_by_nothing():
-    labels = np.array([0, 1, 1, 0, 1])
-    found = paired_difference(TASKS["rte"], "accuracy", labels, [labels], [labels], [0])
-    assert (found.difference, found.low, found.high, found.p_seeds) == (0.0, 0.0, 0.0, None)
-    assert not found.is_clear
-
-
-def test_internal_rows_are_compared_with_soft_labels_seed_by_seed(done):
-    file, runs_dir = done
-    table = make_table(read_study(file), runs_dir)
-    [comparison] = table.comparisons
-    assert table.rows[comparison.first].strategy == "all" and table.rows[comparison.second].strategy == "soft"
-    assert comparison.difference.seeds == (0, 1, 2) and comparison.metric == "matthews"
-    assert len(says(table)) == 2 and "1 comparison" in says(table)[1]
-    assert why_not_the_papers(table) == []
-
-
-def test_a_diverged_run_is_left_out_and_said(done, tmp_path):
-    """One run at 2,276,235 nats makes every mean it is in meaningless."""
-    file, runs_dir = done
-    copy = shutil.copytree(runs_dir, tmp_path / "runs")
-    path = copy / "small-all-s1" / "metrics.jsonl"
-    lines = path.read_text().splitlines()
-    last = json.loads(lines[-1])
-    last["mismatch"]["attention_kl"] = [2276235.0, 1.0]
-    path.write_text("\n".join([*lines[:-1], json.dumps(last)]) + "\n")
-    assert "diverged" in why_left_out(Run(copy / "small-all-s1"))
-    table = make_table(read_study(file), copy)
-    assert table.rows[1].seeds == (0, 2) and list(table.rows[1].left_out) == ["small-all-s1"]
-    assert "small-all-s1: it diverged" in markdown(table)
-
-
-def test_runs_on_other_data_are_left_out_and_said(done, tmp_path):
-    """Sample data and GLUE in one mean is a number of neither."""
-    file, runs_dir = done
-    copy = shutil.copytree(runs_dir, tmp_path / "runs")
-    path = copy / "small-all-s1" / "config.json"
-    record = json.loads(path.read_text())
-    record["data"] |= {"source": "sample", "fingerprint": "0" * 16}
-    write_json(path, record)
-    table = make_table(read_study(file), copy)
-    assert "others (sample)" in table.rows[1].left_out["small-all-s1"]
-
-
-def test_the_best_is_marked_only_where_intervals_part(done):
-    file, runs_dir = done
-    row = make_table(read_study(file), runs_dir).rows[0]
-    apart = [replace(row, metrics={"accuracy": spread(values)}) for values in ([0.9, 0.91], [0.1, 0.11])]
-    assert best_of(apart, "accuracy") is apart[0]
-    overlapping = [replace(row, metrics={"accuracy": spread(values)}) for values in ([0.9, 0.5], [0.1, 0.5])]
-    assert best_of(overlapping, "accuracy") is None
-    assert best_of(apart[:1], "accuracy") is None
-    single = [replace(row, metrics={"accuracy": spread([value])}) for value in (0.9, 0.1)]
-    assert best_of(single, "accuracy") is None
-
-
-def test_csv_and_markdown_hold_the_same_table(done):
-    file, runs_dir = done
-    table = make_table(read_study(file), runs_dir)
-    lines = list(csv.DictReader(io.StringIO(as_csv(table))))
-    assert [line["strategy"] for line in lines] == ["soft", "all"]
-    for line, row in zip(lines, table.rows, strict=True):
-        assert float(line["matthews"]) == row.metrics["matthews"].mean
-        assert float(line["attention_kl_low"]) == row.values["attention_kl"].low
-        assert f"| {row.label} | 3 | " in markdown(table)
-
-
-def test_the_papers_numbers_stand_beside_with_mark_and_difference(done):
-    file, runs_dir = done
-    table = make_table(read_study(file), runs_dir)
-    rows = [replace(row, paper_row="stacked", task="cola") for row in table.rows]
-    beside = rows[0].paper("matthews")
-    ours = rows[0].metrics["matthews"].mean
-    assert beside == {"value": 0.4609, "mark": "C", "difference": pytest.approx(ours - 0.4609)}
-    assert rows[0].paper("accuracy") is None
-    shown = markdown(replace(table, rows=tuple(rows)))
-    assert "0.4609 (C)" in shown and paper.MARKS["C"] in shown
-
-
-def test_the_papers_table_begins_with_the_teacher_before_anything_is_run(tmp_path):
-    """Its text says that the first row is the teacher: an empty table without one would make that untrue."""
-    table = make_table(read_study("paper-table", "minutes"), tmp_path)
-    tasks = dict.fromkeys(row.task for row in table.rows)
-    assert table.num_runs == 0 and all(table.has_teacher_row(task) for task in tasks)
-    said = markdown(table)
-    assert said.count("| **teacher** |") == len(tasks)
-    for task in tasks:
-        number = paper.printed(paper.TEACHER, task, TASKS[task].primary_metric)
-        assert number is None or f"{number.value:.4f}" in said
-
-
-# ---- results that are kept
-
-
-def test_kept_results_show_without_any_run(done, tmp_path, capsys):
-    """Numbers in a repository without where they came from cannot be checked by anybody."""
-    file, runs_dir = done
-    study, path = read_study(file), tmp_path / "kept" / "small.json"
-    assert main(["study", str(file), "--runs-dir", str(runs_dir), "--store", str(path)]) == 0
-    [stored] = stored_results(path.parent).values()
-    table = make_table(study, runs_dir)
-    assert [row.runs for row in stored.table.rows] == [row.runs for row in table.rows]
-    for kept, row in zip(stored.table.rows, table.rows, strict=True):
-        assert kept.metrics["matthews"].mean == pytest.approx(row.metrics["matthews"].mean, rel=1e-6)
-        assert kept.paper_row == row.paper_row
-    assert stored.provenance["seeds"] == [0, 1, 2] and stored.provenance["versions"]["torch"]
-    assert (
-        stored.provenance["data"]["cola"]["fingerprint"] and stored.provenance["machine"]["device"] == "cpu"
-    )
-    assert len(stored.runs) == 6 and markdown(stored.table)
-    assert str(runs_dir) not in path.read_text() and str(file.parent) not in path.read_text()
-    assert path.stat().st_size < 20_000
-
-
-def test_there_is_nothing_to_keep_before_anything_is_finished(done, tmp_path):
-    file, _ = done
-    with pytest.raises(RequestError, match="finished runs"):
-        store_results(read_study(file), tmp_path / "none", tmp_path / "kept.json")
-
-
-def test_committed_results_can_be_read():
-    """A committed table that this version cannot read is missing from the page without a word."""
-    from kdviz.studies.results import RESULTS
-
-    assert len(stored_results()) == len(list(RESULTS.glob("*.json")))
-    for stored in stored_results().values():
-        assert isinstance(Table.from_dict(stored.table.to_dict()), Table)
-        assert stored.provenance["data"] and stored.provenance["versions"]
-
-
-def test_a_default_that_is_new_is_no_other_setting(done):
-    """A later version's new setting must not make every run of before a stranger to its study."""
-    _, runs_dir = done
-    record = dict(Run(runs_dir / "small-all-s0").config)
-    config = RunConfig.from_dict(record)
-    for name in ("cell", "checkpoints_mb", "warmup_share"):
-        record.pop(name)
-    assert is_run_of(config, record)
-    assert not is_run_of(replace(config, seed=5), record)
-
-
-def test_the_estimate_counts_only_what_is_left(done, tmp_path):
-    file, runs_dir = done
+def test_the_estimate_counts_only_what_is_left(finished_study, tmp_path):
+    file, runs_dir = finished_study
     forecast = check_study(read_study(file), runs_dir)
     assert forecast.open == () and forecast.seconds == 0 and forecast.teachers == {}
     copy = shutil.copytree(runs_dir, tmp_path / "runs")
@@ -567,9 +285,6 @@ def test_the_estimate_counts_only_what_is_left(done, tmp_path):
     forecast = check_study(read_study(file), copy)
     assert [cell.cell.run_id for cell in forecast.open] == ["small-all-s1"]
     assert forecast.teachers == {} and forecast.seconds > 0
-
-
-# ---- in the app's queue
 
 
 def test_a_study_goes_through_the_queue_and_can_be_stopped(tiny, tmp_path):
@@ -622,14 +337,11 @@ def test_a_study_that_cannot_run_says_so_before_start(tiny, tmp_path):
         queued.start({})
 
 
-# ---- the page
-
-
-def test_the_page_shows_table_sentences_and_doors(done, monkeypatch):
+def test_the_page_shows_table_sentences_and_doors(finished_study, monkeypatch):
     """The page is where a study is read: its numbers have to be those of the table, and open its runs."""
     from streamlit.testing.v1 import AppTest
 
-    file, runs_dir = done
+    file, runs_dir = finished_study
     monkeypatch.setenv("KDVIZ_RUNS_DIR", str(runs_dir))
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     page.query_params["study"] = "own:small"

@@ -6,6 +6,7 @@ printed, and whether it may use the network is settled when it starts. Before th
 answer one request within SECONDS_TO_ANSWER.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -17,6 +18,7 @@ import urllib.request
 from functools import lru_cache
 from pathlib import Path
 
+from kdviz.compat import cache_folders, hub_repository, hub_snapshot, prepared_dataset
 from kdviz.data.examples import Example, Splits
 from kdviz.errors import RequestError
 from kdviz.task import Task
@@ -55,11 +57,10 @@ def read_hub(task: Task, *, network: bool = True) -> Splits:
 
 def cached(task: Task) -> str | None:
     """The cache folder that seems to hold the task; None where none does. No network."""
-    datasets_cache, hub_cache = (Path(folder) for folder in cache_folders())
-    for name in (HUB_ID, OLD_ID):
-        if any((datasets_cache / name.replace("/", "___") / task.name).glob("*/*/dataset_info.json")):
-            return str(datasets_cache)
-    return str(hub_cache) if _snapshot(hub_cache, task.name) else None
+    datasets_cache, hub_cache = cache_folders()
+    if any(prepared_dataset(name, task.name) for name in (HUB_ID, OLD_ID)):
+        return datasets_cache
+    return hub_cache if _snapshot(task.name) else None
 
 
 @lru_cache(maxsize=2)
@@ -126,7 +127,7 @@ def _ask(endpoint: str) -> str | None:
 def _from_child(task: Task, *, offline: bool) -> Splits:
     """The splits as the child process reads them; ValueError with its reason."""
     splits = ["train", *(split for _, _, split in task.dev_splits)]
-    snapshot = _snapshot(Path(cache_folders()[1]), task.name) if offline else None
+    snapshot = _snapshot(task.name) if offline else None
     question = {
         "datasets": [HUB_ID, OLD_ID] if offline else [HUB_ID],
         "task": task.name,
@@ -201,27 +202,13 @@ def _endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
-def cache_folders() -> tuple[str, str]:
-    """The caches of datasets and of the hub, by the rules of those libraries."""
-    cache_home = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
-    home = os.environ.get("HF_HOME", os.path.join(cache_home, "huggingface"))
-    datasets_cache = os.environ.get("HF_DATASETS_CACHE", os.path.join(home, "datasets"))
-    hub_cache = os.environ.get(
-        "HF_HUB_CACHE", os.environ.get("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub"))
-    )
-    return os.path.expanduser(datasets_cache), os.path.expanduser(hub_cache)
-
-
-def _snapshot(hub_cache: Path, task_name: str) -> str | None:
+def _snapshot(task_name: str) -> str | None:
     """The downloaded repository in the hub's cache, where it holds files of the task."""
     for name in (HUB_ID, OLD_ID):
-        repository = hub_cache / f"datasets--{name.replace('/', '--')}"
-        try:
-            commit = (repository / "refs" / "main").read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            continue
-        if any((repository / "snapshots" / commit / task_name).glob("*.parquet")):
-            return str(repository / "snapshots" / commit)
+        with contextlib.suppress(OSError, ValueError):
+            snapshot = hub_snapshot(hub_repository("datasets", name), "main")
+            if any((snapshot / task_name).glob("*.parquet")):
+                return str(snapshot)
     return None
 
 

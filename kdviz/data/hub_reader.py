@@ -9,6 +9,8 @@ import os
 import sys
 from collections import Counter
 
+from kdviz.compat import before_each_request
+
 MOST_TRIES = 2
 SECONDS_PER_ANSWER = 5.0
 
@@ -46,8 +48,6 @@ def no_endless_retries(most_tries: int = MOST_TRIES) -> None:
     Left alone it tries a request six times and waits up to a minute for each, so a link that goes dead costs
     many minutes.
     """
-    from huggingface_hub.utils import get_session
-
     tries: Counter[tuple[str, str]] = Counter()
 
     def before(request) -> None:
@@ -59,8 +59,7 @@ def no_endless_retries(most_tries: int = MOST_TRIES) -> None:
         if tries[asked] > most_tries:
             raise GaveUp(f"{request.url.host} stopped answering, or refused {most_tries} times")
 
-    session = get_session()
-    session.event_hooks = {**session.event_hooks, "request": [*session.event_hooks["request"], before]}
+    before_each_request(before)
 
 
 def read(

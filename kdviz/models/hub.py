@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from kdviz.data.hub import cache_folders, child_environment, forbidding_variable, hub_is_reachable
+from kdviz.compat import cache_folders, hub_repository, hub_snapshot
+from kdviz.data.hub import child_environment, forbidding_variable, hub_is_reachable
 from kdviz.data.tokenizer_files import TOKENIZERS, is_tokenizer_file
 from kdviz.errors import RequestError
 from kdviz.models.names import Place
@@ -89,8 +90,7 @@ def hub_folder(place: Place, *, field: str, downloads: Downloads | None = None) 
 def cached_folder(place: Place) -> Path | None:
     """The snapshot in the hub's cache that holds config, weights and tokenizer; no network, no library."""
     for name in place.hub_names:
-        repository = Path(cache_folders()[1]) / f"models--{name.replace('/', '--')}"
-        for snapshot in _snapshots(repository, place.revision):
+        for snapshot in _snapshots(hub_repository("models", name), place.revision):
             if (
                 (snapshot / "config.json").exists()
                 and any((snapshot / file).exists() for file in _WEIGHTS)
@@ -106,7 +106,7 @@ _WEIGHTS = tuple(f"{name}{end}" for name in (SAFETENSORS, PICKLED) for end in ("
 def _snapshots(repository: Path, revision: str) -> Iterator[Path]:
     """Where a revision may lie: what its reference names, its own folder, or the only snapshot there is."""
     with suppress(OSError, ValueError):
-        yield repository / "snapshots" / (repository / "refs" / revision).read_text(encoding="ascii").strip()
+        yield hub_snapshot(repository, revision)
     yield repository / "snapshots" / revision
     if revision == "main":
         try:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from kdviz.compat import fetch_in_pieces_of, piece_counter
 from kdviz.data.hub_reader import GaveUp, no_endless_retries
 
 CHUNK_BYTES = 1 << 18
@@ -34,9 +35,9 @@ def main() -> None:
         print(json.dumps(answer), file=output, flush=True)
 
     try:
-        from huggingface_hub import HfApi, constants
+        from huggingface_hub import HfApi
 
-        constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES  # a slow line shows progress, too
+        fetch_in_pieces_of(CHUNK_BYTES)
         no_endless_retries(MOST_TRIES)
         asked = json.loads(sys.stdin.readline())
         about = HfApi().model_info(asked["repo"], revision=asked["revision"], files_metadata=True, timeout=10)
@@ -51,19 +52,8 @@ def _fetch(
     repo: str, revision: str, *, get: list[str], most_bytes: int, tell: Callable[[dict[str, Any]], None]
 ) -> str:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import tqdm
 
     counted, told = 0, time.monotonic()
-
-    class Counter(tqdm):  # type: ignore[misc]  # the library has no types for it
-        """The library's progress bar, never shown: it is told of every piece."""
-
-        def __init__(self, *args: object, **options: Any):
-            super().__init__(*args, **{**options, "disable": True})
-            add(int(options.get("initial") or 0))
-
-        def update(self, n: float | None = 1) -> None:
-            add(int(n or 0))
 
     def add(num_bytes: int) -> None:
         nonlocal counted, told
@@ -74,10 +64,10 @@ def _fetch(
             told = time.monotonic()
             tell({"bytes": counted})
 
-    folder = ""
+    folder, counter = "", piece_counter(add)
     for name in get:
         before = counted
-        path = hf_hub_download(repo, name, revision=revision, etag_timeout=5, tqdm_class=Counter)
+        path = hf_hub_download(repo, name, revision=revision, etag_timeout=5, tqdm_class=counter)
         folder = path[: -len(name)].rstrip("/\\")
         if counted == before:  # it was in the cache
             add(os.path.getsize(path))

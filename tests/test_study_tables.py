@@ -1,0 +1,253 @@
+"""The table of a study: its numbers, their intervals, what is left out, and what of it is kept."""
+
+import csv
+import io
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import matthews_corrcoef
+from studies import write_study
+
+from kdviz.cli import main
+from kdviz.config import RunConfig
+from kdviz.errors import RequestError
+from kdviz.files import write_json
+from kdviz.runs.reader import Run
+from kdviz.studies import paper
+from kdviz.studies.identity import is_run_of
+from kdviz.studies.measures import why_left_out
+from kdviz.studies.render import as_csv, markdown
+from kdviz.studies.results import store_results, stored_results
+from kdviz.studies.rows import Table
+from kdviz.studies.says import says, why_not_the_papers
+from kdviz.studies.spec import read_study
+from kdviz.studies.statistics import paired_difference, spread
+from kdviz.studies.table import best_of, make_table
+from kdviz.tasks import TASKS
+
+
+def test_the_table_is_what_the_run_folders_say(finished_study, capsys):
+    """Every number of a table has to follow from the files of its runs, and the intervals from SciPy."""
+    file, runs_dir = finished_study
+    assert main(["study", str(file), "--runs-dir", str(runs_dir), "--table", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["settings"] for row in rows] == [{"strategy": "soft"}, {"strategy": "all"}]
+    for row in rows:
+        lines = [
+            json.loads((runs_dir / run / "metrics.jsonl").read_text().splitlines()[-1]) for run in row["runs"]
+        ]
+        assert row["n"] == len(lines) == 3
+        columns = {
+            "attention_kl": [np.mean(line["mismatch"]["attention_kl"]) for line in lines],
+            "agreement": [line["agreement"] for line in lines],
+        }
+        columns |= {name: [line["metrics"][name] for line in lines] for name in row["metrics"]}
+        for name, values in columns.items():
+            found = row["metrics"].get(name) or row[name]
+            assert found["mean"] == pytest.approx(np.mean(values), abs=1e-9)
+            if np.ptp(values):
+                low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+                assert (found["low"], found["high"]) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_one_seed_has_no_interval_and_no_run_no_number(finished_study, tiny, tmp_path, capsys):
+    """What was not run is an empty cell; an interval of one seed would be made up."""
+    _, runs_dir = finished_study
+    file = write_study(
+        tmp_path / "small.toml",
+        tiny,
+        grid="seed = [0]",
+        more='[[rows]]\nstrategy = "all"\n[[rows]]\nstrategy = "sid"\nepochs = 3',
+    )
+    table = make_table(read_study(file), runs_dir)
+    first, second = (row.to_dict() for row in table.rows)
+    assert first["n"] == 1 and first["agreement"]["mean"] is not None
+    assert first["agreement"]["low"] is first["agreement"]["high"] is None
+    assert second["n"] == 0 and second["metrics"] == {}
+    assert second["attention_kl"] == {"mean": None, "low": None, "high": None}
+    assert "| stacked" in markdown(table)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9))
+def test_the_interval_is_scipys(values):
+    found = spread(values)
+    assert found.mean == pytest.approx(np.mean(values), abs=1e-9)
+    error = stats.sem(values)
+    if error > 0:
+        interval = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=error)
+        assert (found.low, found.high) == pytest.approx(interval, abs=1e-9)
+    else:
+        assert found.low == found.high == found.mean
+
+
+def test_the_paired_bootstrap_is_scipys_over_the_same_examples():
+    """Resampling the two students apart hides a small difference that every example shows."""
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 120)
+    first = [np.where(rng.random(120) < 0.9, labels, 1 - labels) for _ in range(2)]
+    second = [np.where(rng.random(120) < 0.7, labels, 1 - labels) for _ in range(2)]
+    found = paired_difference(TASKS["cola"], "matthews", labels, first, second, [0, 1], num_resamples=300)
+
+    def gap(labels, *sides):
+        scores = [matthews_corrcoef(labels, side) for side in sides]
+        return np.mean(scores[:2]) - np.mean(scores[2:])
+
+    expected = stats.bootstrap(
+        (labels, *first, *second),
+        gap,
+        paired=True,
+        vectorized=False,
+        n_resamples=300,
+        batch=200,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert found.difference == pytest.approx(gap(labels, *first, *second), abs=1e-9)
+    scores = [[matthews_corrcoef(labels, each) for each in side] for side in (first, second)]
+    assert found.p_seeds == pytest.approx(stats.ttest_rel(*scores).pvalue, abs=1e-9)
+    assert found.is_clear
+
+
+def test_a_student_compared_with_itself_differs_by_nothing():
+    labels = np.array([0, 1, 1, 0, 1])
+    found = paired_difference(TASKS["rte"], "accuracy", labels, [labels], [labels], [0])
+    assert (found.difference, found.low, found.high, found.p_seeds) == (0.0, 0.0, 0.0, None)
+    assert not found.is_clear
+
+
+def test_internal_rows_are_compared_with_soft_labels_seed_by_seed(finished_study):
+    file, runs_dir = finished_study
+    table = make_table(read_study(file), runs_dir)
+    [comparison] = table.comparisons
+    assert table.rows[comparison.first].strategy == "all" and table.rows[comparison.second].strategy == "soft"
+    assert comparison.difference.seeds == (0, 1, 2) and comparison.metric == "matthews"
+    assert len(says(table)) == 2 and "1 comparison" in says(table)[1]
+    assert why_not_the_papers(table) == []
+
+
+def test_a_diverged_run_is_left_out_and_said(finished_study, tmp_path):
+    """One run at 2,276,235 nats makes every mean it is in meaningless."""
+    file, runs_dir = finished_study
+    copy = shutil.copytree(runs_dir, tmp_path / "runs")
+    path = copy / "small-all-s1" / "metrics.jsonl"
+    lines = path.read_text().splitlines()
+    last = json.loads(lines[-1])
+    last["mismatch"]["attention_kl"] = [2276235.0, 1.0]
+    path.write_text("\n".join([*lines[:-1], json.dumps(last)]) + "\n")
+    assert "diverged" in why_left_out(Run(copy / "small-all-s1"))
+    table = make_table(read_study(file), copy)
+    assert table.rows[1].seeds == (0, 2) and list(table.rows[1].left_out) == ["small-all-s1"]
+    assert "small-all-s1: it diverged" in markdown(table)
+
+
+def test_runs_on_other_data_are_left_out_and_said(finished_study, tmp_path):
+    """Sample data and GLUE in one mean is a number of neither."""
+    file, runs_dir = finished_study
+    copy = shutil.copytree(runs_dir, tmp_path / "runs")
+    path = copy / "small-all-s1" / "config.json"
+    record = json.loads(path.read_text())
+    record["data"] |= {"source": "sample", "fingerprint": "0" * 16}
+    write_json(path, record)
+    table = make_table(read_study(file), copy)
+    assert "others (sample)" in table.rows[1].left_out["small-all-s1"]
+
+
+def test_the_best_is_marked_only_where_intervals_part(finished_study):
+    file, runs_dir = finished_study
+    row = make_table(read_study(file), runs_dir).rows[0]
+    apart = [replace(row, metrics={"accuracy": spread(values)}) for values in ([0.9, 0.91], [0.1, 0.11])]
+    assert best_of(apart, "accuracy") is apart[0]
+    overlapping = [replace(row, metrics={"accuracy": spread(values)}) for values in ([0.9, 0.5], [0.1, 0.5])]
+    assert best_of(overlapping, "accuracy") is None
+    assert best_of(apart[:1], "accuracy") is None
+    single = [replace(row, metrics={"accuracy": spread([value])}) for value in (0.9, 0.1)]
+    assert best_of(single, "accuracy") is None
+
+
+def test_csv_and_markdown_hold_the_same_table(finished_study):
+    file, runs_dir = finished_study
+    table = make_table(read_study(file), runs_dir)
+    lines = list(csv.DictReader(io.StringIO(as_csv(table))))
+    assert [line["strategy"] for line in lines] == ["soft", "all"]
+    for line, row in zip(lines, table.rows, strict=True):
+        assert float(line["matthews"]) == row.metrics["matthews"].mean
+        assert float(line["attention_kl_low"]) == row.values["attention_kl"].low
+        assert f"| {row.label} | 3 | " in markdown(table)
+
+
+def test_the_papers_numbers_stand_beside_with_mark_and_difference(finished_study):
+    file, runs_dir = finished_study
+    table = make_table(read_study(file), runs_dir)
+    rows = [replace(row, paper_row="stacked", task="cola") for row in table.rows]
+    beside = rows[0].paper("matthews")
+    ours = rows[0].metrics["matthews"].mean
+    assert beside == {"value": 0.4609, "mark": "C", "difference": pytest.approx(ours - 0.4609)}
+    assert rows[0].paper("accuracy") is None
+    shown = markdown(replace(table, rows=tuple(rows)))
+    assert "0.4609 (C)" in shown and paper.MARKS["C"] in shown
+
+
+def test_the_papers_table_begins_with_the_teacher_before_anything_is_run(tmp_path):
+    """Its text says that the first row is the teacher: an empty table without one would make that untrue."""
+    table = make_table(read_study("paper-table", "minutes"), tmp_path)
+    tasks = dict.fromkeys(row.task for row in table.rows)
+    assert table.num_runs == 0 and all(table.has_teacher_row(task) for task in tasks)
+    said = markdown(table)
+    assert said.count("| **teacher** |") == len(tasks)
+    for task in tasks:
+        number = paper.printed(paper.TEACHER, task, TASKS[task].primary_metric)
+        assert number is None or f"{number.value:.4f}" in said
+
+
+def test_kept_results_show_without_any_run(finished_study, tmp_path, capsys):
+    """Numbers in a repository without where they came from cannot be checked by anybody."""
+    file, runs_dir = finished_study
+    study, path = read_study(file), tmp_path / "kept" / "small.json"
+    assert main(["study", str(file), "--runs-dir", str(runs_dir), "--store", str(path)]) == 0
+    [stored] = stored_results(path.parent).values()
+    table = make_table(study, runs_dir)
+    assert [row.runs for row in stored.table.rows] == [row.runs for row in table.rows]
+    for kept, row in zip(stored.table.rows, table.rows, strict=True):
+        assert kept.metrics["matthews"].mean == pytest.approx(row.metrics["matthews"].mean, rel=1e-6)
+        assert kept.paper_row == row.paper_row
+    assert stored.provenance["seeds"] == [0, 1, 2] and stored.provenance["versions"]["torch"]
+    assert (
+        stored.provenance["data"]["cola"]["fingerprint"] and stored.provenance["machine"]["device"] == "cpu"
+    )
+    assert len(stored.runs) == 6 and markdown(stored.table)
+    assert str(runs_dir) not in path.read_text() and str(file.parent) not in path.read_text()
+    assert path.stat().st_size < 20_000
+
+
+def test_there_is_nothing_to_keep_before_anything_is_finished(finished_study, tmp_path):
+    file, _ = finished_study
+    with pytest.raises(RequestError, match="finished runs"):
+        store_results(read_study(file), tmp_path / "none", tmp_path / "kept.json")
+
+
+def test_committed_results_can_be_read():
+    """A committed table that this version cannot read is missing from the page without a word."""
+    from kdviz.studies.results import RESULTS
+
+    assert len(stored_results()) == len(list(RESULTS.glob("*.json")))
+    for stored in stored_results().values():
+        assert isinstance(Table.from_dict(stored.table.to_dict()), Table)
+        assert stored.provenance["data"] and stored.provenance["versions"]
+
+
+def test_a_default_that_is_new_is_no_other_setting(finished_study):
+    """A later version's new setting must not make every run of before a stranger to its study."""
+    _, runs_dir = finished_study
+    record = dict(Run(runs_dir / "small-all-s0").config)
+    config = RunConfig.from_dict(record)
+    for name in ("cell", "checkpoints_mb", "warmup_share"):
+        record.pop(name)
+    assert is_run_of(config, record)
+    assert not is_run_of(replace(config, seed=5), record)
