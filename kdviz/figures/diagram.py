@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from kdviz.figures.base import CLEAR, FONT_SIZE, SMALL, heading_text, play_controls, safe, scatter
 from kdviz.figures.panels import Panels
+from kdviz.method.stages import LABEL_WORDS
 from kdviz.palette import TEACHER_COLOUR, ink, strategy_style, theme
 
 LAYER_PIXELS = 38
@@ -249,12 +250,7 @@ def _classifiers(height: float, classification: str, dark: bool) -> dict:
     """Both classifiers, joined by a line naming the term when one is active."""
     look = theme(dark)
     live = classification != "none"
-    words = {
-        "none": "",
-        "soft": "soft labels",
-        "hard": "true labels",
-        "soft+hard": "soft and true labels",
-    }.get(classification, safe(classification))
+    words = LABEL_WORDS.get(classification, safe(classification))
     return scatter(
         x=[0.0, 0.5, 1.0],
         y=[height] * 3,
@@ -297,12 +293,7 @@ def _student_heights(num_teacher: int, num_student: int, pairs: Sequence[tuple[i
 def _stage_words(stage: Mapping) -> str:
     layers = [str(layer + 1) for layer in stage["layers"]]
     inner = f"student layer{'s' * (len(layers) > 1)} {', '.join(layers)}" if layers else ""
-    outer = {
-        "none": "",
-        "soft": "soft labels",
-        "hard": "true labels",
-        "soft+hard": "soft and true labels",
-    }.get(stage["classification"], "")
+    outer = LABEL_WORDS.get(stage["classification"], "")
     return " and ".join(part for part in (inner, outer) if part) or "nothing"
 
 

@@ -4,6 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+LABEL_WORDS = {
+    "none": "",
+    "soft": "soft labels",
+    "hard": "hard labels",
+    "soft+hard": "soft and hard labels",
+}
+"""A stage's classification term in words."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
@@ -42,13 +50,7 @@ class Stage:
             if self.layers
             else ""
         )
-        words = {
-            "none": "",
-            "soft": "soft labels",
-            "hard": "hard labels",
-            "soft+hard": "soft and hard labels",
-        }[self.classification]
-        return " and ".join(part for part in (layers, words) if part)
+        return " and ".join(part for part in (layers, LABEL_WORDS[self.classification]) if part)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the name."""
