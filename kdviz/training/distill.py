@@ -70,13 +70,6 @@ class Distillation:
             self.schedule, self.steps_per_epoch, self.config.epochs, self.config.student_layers
         )
         self.distance = NewestDistance()
-        lines = LossLines(
-            self.total_steps // TRAIN_LINES,
-            self._train_line,
-            what="the loss",
-            advice=f"lower learning_rate (now {self.config.learning_rate:g})",
-        )
-        self.listeners = (self._follow, lines, self.distance, self.clock, self._tell_step)
 
     @property
     def checkpoints(self) -> Path:
@@ -134,12 +127,24 @@ class Distillation:
 
     def train_epoch(self) -> Iterator[Event]:
         """One epoch in the present stage; every event is told to the listeners, and then handed on."""
-        begin = self.watch.seconds
+        begin, listeners = self.watch.seconds, self._listeners()
         for event in self._events():
-            for listener in self.listeners:
+            for listener in listeners:
                 listener(event)
             yield event
         self.seconds["training"] += self.watch.seconds - begin
+
+    def _listeners(self) -> tuple[Callable[[Event], None], ...]:
+        """Those of one epoch. Made anew for each: kept in `self` they would refer back to it, and weights and
+        kept outputs of run after run would stay in memory until Python looks for such rings.
+        """
+        lines = LossLines(
+            self.total_steps // TRAIN_LINES,
+            self._train_line,
+            what="the loss",
+            advice=f"lower learning_rate (now {self.config.learning_rate:g})",
+        )
+        return self._follow, lines, self.distance, self.clock, self._tell_step
 
     def _events(self) -> Iterator[Event]:
         stage, prepared = self.schedule.current, self.prepared
