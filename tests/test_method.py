@@ -138,6 +138,18 @@ def test_a_threshold_watches_the_newest_layer(terms):
             TEACHER.reading("cls")[teacher_layer], STUDENT.reading("cls")[max(stage.layers)]
         )
         assert torch.equal(newest, expected)
+    backwards = form_terms(
+        teacher=TEACHER,
+        student=STUDENT,
+        labels=LABELS,
+        mask=MASK,
+        stage=planned_stages(config)[2],
+        pairs=PAIRS[::-1],
+        settings=config,
+    )
+    assert torch.equal(
+        backwards.newest_cls_distance, formed(planned_stages(config)[2], config).newest_cls_distance
+    )
     blind = Answers(logits=TEACHER.logits, readings={"maps": TEACHER.readings["maps"]})
     assert formed(planned_stages(config)[0], config_of(terms=("kl",)), blind).newest_cls_distance is None
 
@@ -175,7 +187,7 @@ def test_needs_are_what_the_terms_read_and_no_more(strategy):
 def test_needs_by_reading_and_layer():
     """A layer too few, and what is read of it is not there."""
     needs = Needs.of(cls=[1], maps=range(3))
-    assert needs.logits and not Needs.of(logits=False).logits
+    assert needs.logits and Needs().logits and not Needs.of(logits=False).logits
     assert needs.layers("maps") == {0, 1, 2} and needs.layers("cls") == {1} and needs.layers("x") == set()
     assert needs.num_layers == 3 and Needs.of(maps=[4]).num_layers == 5 and Needs().num_layers == 0
     with pytest.raises(ValueError, match="expected logits, got none"):
@@ -243,8 +255,14 @@ def test_terms_by_name_and_without_their_graph():
     kept is memory that grows with every step.
     """
     config = config_of(strategy="all", hard_labels=True)
-    weights = torch.ones(2, 3, requires_grad=True)
-    student = Answers(logits=STUDENT.logits * weights, readings=STUDENT.readings)
+    weight = torch.ones((), requires_grad=True)
+    student = Answers(
+        logits=STUDENT.logits * weight,
+        readings={
+            name: {layer: (value * weight).nan_to_num(neginf=-torch.inf) for layer, value in by_layer.items()}
+            for name, by_layer in STUDENT.readings.items()
+        },
+    )
     [stage] = planned_stages(config)
     terms = form_terms(
         teacher=TEACHER,
@@ -255,9 +273,9 @@ def test_terms_by_name_and_without_their_graph():
         pairs=PAIRS,
         settings=config,
     )
-    assert terms.total.requires_grad
+    assert all(value.requires_grad for value in (*terms.named().values(), terms.newest_cls_distance))
     alone = terms.detached()
-    assert not any(value.requires_grad for value in alone.named().values())
+    assert not any(value.requires_grad for value in (*alone.named().values(), alone.newest_cls_distance))
     assert {name: value.item() for name, value in alone.named().items()} == {
         name: value.item() for name, value in terms.named().items()
     }
@@ -266,6 +284,7 @@ def test_terms_by_name_and_without_their_graph():
     }
     assert torch.equal(alone.newest_cls_distance, terms.newest_cls_distance)
     assert Terms(total=torch.zeros(())).detached().newest_cls_distance is None
+    assert Terms.means([alone])["total"] == pytest.approx(alone.total.item()), "a stage may have one step"
     twice = Terms.means([alone, alone])
     assert twice["total"] == pytest.approx(alone.total.item())
     assert twice["attention_kl"] == pytest.approx(
@@ -276,4 +295,6 @@ def test_terms_by_name_and_without_their_graph():
 def test_an_evaluation_measures_the_papers_terms_and_what_is_asked():
     """Two runs could not be compared if each measured only what it trained."""
     assert [term.name for term in measured_terms()] == ["kl", "cos"]
+    keys = {"kl": "attention_kl", "cos": "cls_distance", "value_relation": "value_relation"}
+    assert {name: term.key for name, term in TERMS.items()} == keys, "their names in files"
     assert {term.name for term in measured_terms(("value_relation",))} == set(TERMS)

@@ -159,6 +159,11 @@ def test_freezing_finished_layers():
         stage.only_classifier
         for stage in stages(strategy="sid", epochs=8, student_layers=3, classifier_only_last=True)
     ] == [False, False, False, True]
+    some = stages(strategy="pid", epochs=8, student_layers=4, active_pairs=(0, 2), freeze_finished=True)
+    assert [stage.frozen_below for stage in some] == [0, 1, 3]
+    for strategy in STRATEGIES:
+        for stage in stages(strategy=strategy, epochs=8, student_layers=3):
+            assert stage.frozen_below == 0 and not stage.only_classifier, "nothing is frozen unasked"
 
 
 def test_too_few_epochs_are_refused_with_the_number_needed():

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from scipy.special import rel_entr
 
 import kdviz.method
 from kdviz.config import RunConfig
+from kdviz.method import term as term_module
 from kdviz.method.targets import training_needs
+from kdviz.method.term import Reading
 from kdviz.method.terms import TERMS
 from kdviz.method.terms.value_relation import loss, value_relation
 from kdviz.models.build import load_classifier
@@ -42,6 +45,14 @@ def test_value_relation_is_scipys_relative_entropy_of_the_relations_of_real_word
     assert teacher.exp().sum(-1).sub(1).abs().max() < 1e-6, "rows are distributions over the real words"
 
 
+def test_value_relation_of_half_precision_is_computed_in_float32():
+    """In half precision a softmax over a long text loses the small weights that the KL is made of."""
+    values = torch.randn(2, 3, 6, 8, generator=torch.Generator().manual_seed(1)).bfloat16()
+    found = value_relation(values, torch.ones(2, 6))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, value_relation(values.float(), torch.ones(2, 6)))
+
+
 def test_value_relation_sends_its_gradient_to_the_students_values_alone():
     teacher = torch.randn(1, 2, 5, 4, requires_grad=True)
     student, mask = torch.randn(1, 2, 5, 4, dtype=torch.float64, requires_grad=True), torch.ones(1, 5)
@@ -54,6 +65,15 @@ def test_a_term_says_everything_a_screen_and_a_file_need(name):
     """A term without a unit would be drawn as a number of nothing."""
     term = TERMS[name]
     assert term.name == name and all((term.key, term.title, term.unit, term.words, term.source))
+    assert term.is_logarithmic == (name == "cos"), "only angles between vectors span decades"
+    kinds = {
+        name: get_args(kind)
+        for name, kind in get_type_hints(Reading, {**vars(term_module), "Tensor": torch.Tensor}).items()
+    }
+    assert term.reads.recorded in kinds["recorded"] and term.reads.form in kinds["form"]
+    made = torch.randn(2, 3, 4, 4).log_softmax(-1) if term.reads.form == "map" else torch.randn(2, 5)
+    value = term.loss(made, made + torch.randn(made.shape), torch.ones(2, 4))
+    assert value.shape == ((2, 3) if term.has_heads else (2,))
     assert name in RunConfig.help("terms") and term.words in RunConfig.help(f"{name}_weight")
     config = RunConfig(terms=(name,), **{f"{name}_weight": 0.25})
     assert config.weight_of(name) == 0.25

@@ -60,7 +60,7 @@ class Terms:
         """Means over steps of the same stage, as plain numbers: total, and each active term by its name in
         metrics.jsonl.
         """
-        rows = [torch.stack([term.float() for term in step.named().values()]) for step in steps]
+        rows = [torch.stack(list(step.named().values())) for step in steps]
         result: dict[str, Any] = {}
         for (name, layer), value in zip(steps[0].named(), torch.stack(rows).mean(0).tolist(), strict=True):
             if layer is None:
