@@ -61,7 +61,7 @@ class _OwnSettings:
         DEFAULT_TERMS,
         f"Internal terms: {', '.join(f'{term.name} ({term.title})' for term in TERMS.values())}.",
     )
-    epochs: int = _setting(5, "Passes over the training examples, all stages together.", low=1, high=1000)
+    epochs: int = _setting(4, "Passes over the training examples, all stages together.", low=1, high=1000)
     epochs_per_layer: int | None = _setting(
         None,
         "pid and sid: epochs before the next layer (default: about epochs / (layers + 1)).",
@@ -100,7 +100,7 @@ class _OwnSettings:
     learning_rate: float = _setting(1e-4, "Peak learning rate of AdamW.", low=1e-8, high=1)
     max_length: int = _setting(64, "Longest input in tokens; longer texts are cut.", low=8, high=512)
     train_size: int | None = _setting(
-        2000, "Training examples, a seeded, label-stratified subset (none: all).", low=1
+        1600, "Training examples, a seeded, label-stratified subset (none: all).", low=1
     )
     eval_size: int | None = _setting(
         400, "Evaluation examples, a seeded, label-stratified subset (none: all).", low=1
