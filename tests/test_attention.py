@@ -143,6 +143,29 @@ def test_recording_does_not_change_the_model(model, encoded):
     assert torch.allclose(plain.last, recorded.last, atol=1e-5)
 
 
+def test_queries_keys_and_values_are_the_layers_own_and_of_no_other_layer(model, encoded):
+    """A term over values of the layer below would fall and mean nothing; what nobody asked for fills the
+    memory.
+    """
+    batch = encoded.batch(ALL)
+    wanted = {"queries": [0], "keys": [1], "values": [0, 3]}
+    with torch.no_grad():
+        found = trace(model, *batch.inputs, parts=wanted).parts
+        hidden = eager_twin(model)(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            token_type_ids=batch.token_type_ids,
+            output_hidden_states=True,
+        ).hidden_states
+    assert {name: sorted(by_layer) for name, by_layer in found.items()} == wanted
+    for name, of in {"queries": "query", "keys": "key", "values": "value"}.items():
+        for layer in wanted[name]:
+            own = getattr(model.bert.encoder.layer[layer].attention.self, of)(hidden[layer])
+            expected = own.view(*own.shape[:2], 4, 8).transpose(1, 2)
+            real = batch.attention_mask.bool()[:, None, :, None]
+            assert torch.allclose(found[name][layer] * real, expected * real, atol=1e-5)
+
+
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 def test_a_truncated_trace_equals_the_lower_part_of_the_full_one(model, encoded, num_layers):
     """Early stages run only the lower layers: another result there would make pid and sid train towards the
@@ -197,6 +220,18 @@ def test_the_first_layer_map_is_free_of_attention_dropout(tiny_checkpoint, encod
             0
         ]
     assert torch.equal(found, expected)
+
+
+def test_dropout_of_a_run_is_off_in_eval_mode(tiny_checkpoint, encoded):
+    """Every evaluation would measure another student than the one that is stored."""
+    model = load_classifier(tiny_checkpoint, 2, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        plain = trace(model, *encoded.batch(ALL).inputs, record=LAYERS)
+        before = generator.get_state()
+        seed_dropout(model, generator)
+        seeded = trace(model, *encoded.batch(ALL).inputs, record=LAYERS, generator=generator)
+    assert torch.equal(seeded.last, plain.last) and torch.equal(generator.get_state(), before)
 
 
 def test_dropout_draws_from_the_runs_generator_alone(tiny_checkpoint, encoded):

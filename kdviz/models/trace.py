@@ -70,7 +70,7 @@ def seed_dropout(model: nn.Module, generator: torch.Generator) -> None:
     for module in list(model.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Dropout):
-                setattr(module, name, SeededDropout(child.p, generator))
+                setattr(module, name, SeededDropout(child.p, generator).train(child.training))
 
 
 def trace(

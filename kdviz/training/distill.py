@@ -26,7 +26,7 @@ from kdviz.training.cost import measure_cost
 from kdviz.training.epoch import Recipe, train_epoch_of
 from kdviz.training.eta import Clock, Stopwatch
 from kdviz.training.evaluate import evaluate
-from kdviz.training.events import Event, MomentDue, StageBegun, StepDone
+from kdviz.training.events import Event, Listener, MomentDue, StageBegun, StepDone
 from kdviz.training.export_check import check_export
 from kdviz.training.listeners import LossLines, NewestDistance
 from kdviz.training.optimise import derived_seed, make_optimizer
@@ -134,7 +134,7 @@ class Distillation:
             yield event
         self.seconds["training"] += self.watch.seconds - begin
 
-    def _listeners(self) -> tuple[Callable[[Event], None], ...]:
+    def _listeners(self) -> tuple[Listener, ...]:
         """Those of one epoch. Made anew for each: kept in `self` they would refer back to it, and weights and
         kept outputs of run after run would stay in memory until Python looks for such rings.
         """
