@@ -186,6 +186,8 @@ def test_recording_a_layer_that_is_not_run_is_refused(model, encoded):
     """A wanted layer that never runs would be missing from the loss without a word."""
     with pytest.raises(ValueError, match="layers from 0 to 1"):
         trace(model, *encoded.batch(ALL).inputs, num_layers=2, record=[2])
+    with pytest.raises(ValueError, match="layers from 0 to 3"):
+        trace(model, *encoded.batch(ALL).inputs, record=[-1])
 
 
 def test_recorded_maps_are_finite_distributions_in_train_mode(tiny_checkpoint, encoded):
