@@ -3,6 +3,7 @@ threads.
 """
 
 import copy
+import itertools
 import threading
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from transformers import BertForSequenceClassification
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.data.examples import Example
 from kdviz.models.build import load_classifier
-from kdviz.models.trace import classify, seed_dropout, trace
+from kdviz.models.trace import Recorder, attend, classify, seed_dropout, trace
 
 TEXTS = (
     "The dog sees the cat.",
@@ -222,6 +223,31 @@ def test_the_first_layer_map_is_free_of_attention_dropout(tiny_checkpoint, encod
             0
         ]
     assert torch.equal(found, expected)
+
+
+def test_attend_is_its_formula_on_every_path():
+    """Fused or recorded, with a bias or a mask of either kind: one path with another scale would make what is
+    recorded another model's.
+    """
+    made = torch.Generator().manual_seed(0)
+    query, key, value = torch.randn(3, 2, 4, 5, 8, generator=made)
+    real = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]).bool()[:, None, None, :]
+    masks = {None: None, "boolean": real, "added": torch.zeros(real.shape).masked_fill(~real, -1e30)}
+    biases = (None, torch.randn(1, 4, 5, 5, generator=made))
+    for (kind, mask), bias, scaling, is_recorded in itertools.product(
+        masks.items(), biases, (None, 0.7), (False, True)
+    ):
+        scores = query @ key.transpose(2, 3) * (8**-0.5 if scaling is None else scaling)
+        scores = scores if bias is None else scores + bias
+        scores = scores if kind is None else scores.masked_fill(~real, -torch.inf)
+        recorder = Recorder(wanted=frozenset({3}), generator=None, layer=3 if is_recorded else 2)
+        for each in (recorder, *([] if is_recorded else [None])):
+            found = attend(query, key, value, mask, scaling=scaling, bias=bias, recorder=each)
+            expected = (scores.softmax(-1) @ value).transpose(1, 2)
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+        assert set(recorder.log_probs) == ({3} if is_recorded else set())
+        if is_recorded:
+            torch.testing.assert_close(recorder.log_probs[3].exp(), scores.softmax(-1), atol=1e-6, rtol=1e-5)
 
 
 def test_dropout_of_a_run_is_off_in_eval_mode(tiny_checkpoint, encoded):
