@@ -14,8 +14,18 @@ from transformers import BertForSequenceClassification
 
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.data.examples import Example
+from kdviz.method.targets import Needs
+from kdviz.models.answer import answer
 from kdviz.models.build import load_classifier
-from kdviz.models.trace import Recorder, attend, classify, seed_dropout, trace
+from kdviz.models.trace import (
+    Recorder,
+    SeededDropout,
+    attend,
+    attention_forward,
+    classify,
+    seed_dropout,
+    trace,
+)
 
 TEXTS = (
     "The dog sees the cat.",
@@ -248,6 +258,62 @@ def test_attend_is_its_formula_on_every_path():
         assert set(recorder.log_probs) == ({3} if is_recorded else set())
         if is_recorded:
             torch.testing.assert_close(recorder.log_probs[3].exp(), scores.softmax(-1), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_attention_drops_weights_in_training_and_records_them_before(is_recorded):
+    """Without dropout a student learns its few examples by heart; maps after dropout are no distributions."""
+    query, key = torch.randn(2, 2, 4, 64, 8, generator=torch.Generator().manual_seed(0))
+    weights = (query @ key.transpose(2, 3) * 8**-0.5).softmax(-1)
+    value = torch.eye(64).expand(2, 4, 64, 64)  # so that the output is the weights themselves
+    recorder = Recorder(
+        wanted=frozenset({0} if is_recorded else ()), generator=torch.Generator().manual_seed(1)
+    )
+
+    def weights_used(module: torch.nn.Module, **dropout: float) -> torch.Tensor:
+        out, _ = attention_forward(module, query, key, value, None, kdviz_recorder=recorder, **dropout)
+        return out.transpose(1, 2)
+
+    module = torch.nn.Identity()
+    used = weights_used(module.train(), dropout=0.25)
+    assert (used == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+    torch.testing.assert_close(used, torch.where(used == 0, 0.0, weights / 0.75))
+    if is_recorded:
+        torch.testing.assert_close(recorder.log_probs[0].exp(), weights)
+    torch.testing.assert_close(weights_used(module.train()), weights)
+    torch.testing.assert_close(weights_used(module.eval(), dropout=0.25), weights)
+    half = [each.bfloat16() for each in (query, key, value)]
+    assert attend(*half, None, recorder=recorder).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_what_dropout_keeps_is_scaled_by_what_it_dropped(p):
+    """p counts in steps of 1/65536; scaled by the p that was asked for, the mean would be another one."""
+    dropout = SeededDropout(p, torch.Generator().manual_seed(0)).train()
+    scale = 65536 / (65536 - round(p * 65536))
+    kept = set(dropout(torch.ones(999, dtype=torch.float64)).tolist()) - {0.0}
+    assert sorted(kept) == [pytest.approx(scale, rel=1e-7)]
+
+
+def test_no_more_layers_are_run_than_are_asked_for(model, encoded):
+    """Early stages of pid and sid are cheap because of it; all the numbers would still be right."""
+    batch, ran = encoded.batch(ALL), []
+    hooks = [
+        layer.register_forward_hook(lambda *_, number=number: ran.append(number))
+        for number, layer in enumerate(model.bert.encoder.layer)
+    ]
+    for needs, num_layers, expected in (
+        (Needs.of(logits=False, cls=[1]), None, 2),
+        (Needs.of(cls=[1]), None, 4),
+        (Needs.of(logits=False, cls=[0]), 3, 3),
+        (Needs.of(cls=[0]), 3, 3),
+    ):
+        ran.clear()
+        with torch.no_grad():
+            answer(model, batch.inputs, needs, num_layers=num_layers)
+        assert ran == list(range(expected))
+    for hook in hooks:
+        hook.remove()
 
 
 def test_dropout_of_a_run_is_off_in_eval_mode(tiny_checkpoint, encoded):
