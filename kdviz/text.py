@@ -18,12 +18,34 @@ _FOUND_LATER = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_PLACE = re.compile(
+    r"""(?<![\w.:/\\<>-])(?:~|[A-Za-z]:)?(?:[/\\][^\s/\\"'<>|;,()\[\]]+)+[/\\]([^\s/\\"'<>|;,()\[\]]+)"""
+)
 
 
 def plain(text: str) -> str:
     """`text` in one line of Markdown that shows it as it was written: no markup, picture, link or formula."""
     apart = _FOUND_LATER.sub(JOINER, " ".join(text.split()))
     return "".join(f"\\{letter}" if letter in MARKDOWN else letter for letter in apart)
+
+
+def printable(text: str) -> str:
+    """`text` for a terminal: what would move its cursor, clear it or turn its letters round is a question
+    mark.
+    """
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+
+
+def short_places(text: str) -> str:
+    """`text` with the paths in it shortened to their last part: where things lie on a server is nobody's
+    business who looks at its pages.
+    """
+    return _PLACE.sub(r"…/\1", text)
+
+
+def plain_reason(text: str) -> str:
+    """What went wrong, for a page that anybody may look at."""
+    return plain(short_places(text))
 
 
 def code(text: str) -> str:

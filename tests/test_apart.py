@@ -57,6 +57,14 @@ def test_two_runs_are_told_apart_by_their_examples_alone(tmp_path: Path):
     assert farther(*sides) == found.farther
 
 
+def test_examples_of_other_data_are_not_matched_by_their_number(tmp_path: Path):
+    """Without it sample data and GLUE would be told apart inside, row by row, over different sentences."""
+    kl = np.random.default_rng(0).gamma(4, 0.1, (60, 2))
+    near, far = _run(tmp_path, "all", kl), _run(tmp_path, "soft", 3 * kl)
+    far.config["data"]["fingerprint"] = "beef"
+    assert apart([far], [near]) is None
+
+
 def test_several_seeds_count_by_the_mean_of_each_example(tmp_path: Path):
     """Without it a verdict over seeds would be that of one seed."""
     kl = np.random.default_rng(1).gamma(4, 0.1, (40, 2))

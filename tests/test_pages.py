@@ -360,6 +360,54 @@ def test_runs_of_different_tasks_are_not_laid_over_each_other(page: str, part: s
     assert "mrpc" not in drawn and "soft" in drawn
 
 
+def _edit(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+
+
+@pytest.mark.parametrize(
+    ("page", "part"),
+    [("layers", "curves"), ("answers", "scores"), ("answers", "inside"), ("answers", "runs")],
+)
+def test_runs_on_other_examples_are_not_laid_over_each_other(page: str, part: str, runs: Path):
+    """Row 5 of sample data and row 5 of GLUE are two sentences: matched by their number, they would be
+    compared in silence.
+    """
+    data = json.loads((runs / "cola-soft" / "config.json").read_text())["data"]
+    _edit(runs / "cola-soft", data=data | {"source": "folder", "fingerprint": "beef"})
+    app = open_page(page, run="cola-all", show=part, **{"with": "cola-soft,cola-hard"})
+    assert not app.exception
+    notice = next(info.value for info in app.info if "cola-soft" in info.value)
+    assert "other sentences" in notice and "sample data, not GLUE" in notice
+    lists = [*app.selectbox, *app.multiselect]
+    offered = [name for each in lists if each.label == "Compared with" for name in each.options]
+    assert offered and not any("soft labels" in name for name in offered)
+
+
+def test_another_teacher_is_said(runs: Path):
+    """One line for the teacher beside students of two teachers would be true of one of them."""
+    _edit(runs / "cola-soft", teacher_fingerprint="fedcba9876543210")
+    app = open_page("answers", run="cola-all", show="scores", **{"with": "cola-soft"})
+    assert any("another teacher" in info.value for info in app.info)
+
+
+@pytest.mark.parametrize(("page", "part"), [("distil", ""), ("start", ""), *PARTS])
+def test_no_page_tells_where_things_lie_on_the_server(page: str, part: str, runs: Path):
+    """Thirty viewers read the banner: the lecturer's folders are nobody's business."""
+    if part.startswith("bertviz"):
+        pytest.importorskip("bertviz", reason="the BertViz views are optional")
+    places = {"teacher": "/srv/ann/bert", "student_checkpoint": "/srv/ann/small", "data_dir": "/srv/ann/glue"}
+    _edit(runs / "cola-all", **places)
+    status = json.loads((runs / "cola-all" / "status.json").read_text())
+    error = "the kept teacher in /srv/ann/runs/teachers/abc is damaged; details in /srv/ann/runs/x/log.txt"
+    (runs / "cola-all" / "status.json").write_text(json.dumps(status | {"state": "failed", "error": error}))
+    app = open_page(page, run="cola-all", **({"show": part} if part else {}), **{"with": "cola-soft"})
+    tables = "".join(frame.value.to_csv() for frame in app.dataframe)
+    assert not app.exception and "srv" not in texts(app) + tables
+    if page != "distil" and page != "start":
+        assert "bert" in texts(app) and "log" in texts(app)
+
+
 def test_a_row_without_maps_leads_to_the_presets(runs: Path):
     """Without it a click on a dot of the stored demo, which has no texts and weights, would be a dead end."""
     app = open_page("answers", run="cola-all", show="inside", row="0")

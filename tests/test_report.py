@@ -77,6 +77,29 @@ def test_runs_of_different_tasks_are_refused(tmp_path):
         report()
 
 
+def test_runs_on_other_examples_are_refused_and_of_other_teachers_have_each_its_own(tmp_path):
+    """Under one heading "teacher" the second student would stand beside numbers of a teacher it never had."""
+    first, second = (
+        make_run(tmp_path, name, strategy=name, seed=seed) for seed, name in enumerate(["soft", "sid"])
+    )
+    config = json.loads((second / "config.json").read_text())
+    changed = config | {"teacher_fingerprint": "fedcba9876543210"}
+    (second / "config.json").write_text(json.dumps(changed))
+    runs = [Run(first), Run(second)]
+    html = report(*runs)
+    assert html.count("<th>its teacher</th>") == 2 and "<th></th><th>teacher" not in html
+    for run in runs:
+        last = run.evals[-1]
+        cells = (
+            f"<td>{last['teacher_metrics']['matthews']:.3f}</td><td>{last['metrics']['matthews']:.3f}</td>"
+        )
+        assert cells in html
+    changed["data"] = config["data"] | {"fingerprint": "beef"}
+    (second / "config.json").write_text(json.dumps(changed))
+    with pytest.raises(RequestError, match="same examples"):
+        report(Run(first), Run(second))
+
+
 def test_it_tells_no_folder_and_no_owner(tmp_path):
     """The file is mailed around: whose machine trained, and where, is nobody's business."""
     folder = make_run(tmp_path, "one")

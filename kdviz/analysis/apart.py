@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kdviz.analysis.answers import Farther, Inside, farther, inside
+from kdviz.analysis.comparable import same_examples
 from kdviz.analysis.divergence import divergence
 from kdviz.runs.arrays import Damaged
 from kdviz.runs.reader import Run
@@ -40,9 +41,11 @@ def apart(first: Sequence[Run], second: Sequence[Run]) -> Apart | None:
     """The seeds of one kind of student against those of another, by their last evaluations; by the presets
     where no evaluation is stored.
 
-    None where a run diverged, where nothing comparable is stored, or where too few examples are shared.
+    None where a run diverged, where they were evaluated on other examples, where nothing comparable is
+    stored, or where too few examples are shared.
     """
-    if not first or not second or any(divergence(run) for run in (*first, *second)):
+    runs = (*first, *second)
+    if not first or not second or any(divergence(run) or not same_examples(run, runs[0]) for run in runs):
         return None
     for over, read in (("evaluation examples", _of_evaluation), ("presets", _of_presets)):
         sides = [[read(run) for run in runs] for runs in (first, second)]

@@ -65,6 +65,14 @@ def comparable(
     return [one for one in dict.fromkeys((*runs, run)) if one.id in chosen]
 
 
+def same_examples(first: Run, second: Run) -> bool:
+    """Whether a row of one run's evaluation is the same sentence in the other's (the same task and data).
+    Where it is not, no number of theirs may be laid over the other's.
+    """
+    ours, theirs = ((run.task, _at(run.config, "data.fingerprint")) for run in (first, second))
+    return None not in ours and ours == theirs
+
+
 def differences(first: Run, second: Run, *, apart_from: Collection[str] = ()) -> list[str]:
     """The settings in which two runs differ, those in `apart_from` left out, in the order of RunConfig."""
     ours, theirs = _settings(first), _settings(second)

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from kdviz.method.strategies import STRATEGIES
 from kdviz.metrics import METRIC_TITLES, METRICS
 from kdviz.models.registry import TEACHERS
-from kdviz.runs.command import command_of, is_path
+from kdviz.runs.command import command_of, is_path, shown_name
 from kdviz.runs.reader import Run
 from kdviz.tasks import TASKS
-from kdviz.text import plain
+from kdviz.text import plain, plain_reason
 
 USE = """```python
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -112,7 +112,7 @@ def _data(run: Run) -> str:
 def _teacher(run: Run) -> str:
     config, scores = run.config, _last(run).get("teacher_metrics", {})
     name = str(config.get("teacher"))
-    shown = "a local checkpoint" if is_path(name) else _code(name)
+    shown = plain(shown_name(name)) if is_path(name) else _code(name)
     said = ", ".join(f"{_metric(metric)} {_number(value)}" for metric, value in scores.items())
     return (
         f"{shown}, {config.get('teacher_num_layers')} layers, fine-tuned on the task "
@@ -187,7 +187,7 @@ def _limits(run: Run) -> str:
         lines.insert(0, "- Trained and scored on sentences made by kdviz. **These are no GLUE scores.**")
     warnings: Sequence[dict] = run.lines("teacher_score")
     if warnings and warnings[-1].get("warning"):
-        lines.append(f"- {plain(str(warnings[-1]['warning']))}")
+        lines.append(f"- {plain_reason(str(warnings[-1]['warning']))}")
     if run.state == "failed":
         lines.append("- The run failed; these are the weights of its last whole epoch.")
     return "\n".join(lines)

@@ -59,6 +59,15 @@ def _text(name: str, value: object) -> str:
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
+def shown_name(name: object) -> str:
+    """What a checkpoint is called where others read it: of a folder its last part alone, never its place."""
+    text = str(name or "?")
+    if not is_path(text):
+        return text
+    last = text.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return f"{last} (a local folder)"
+
+
 def is_path(name: str) -> bool:
     """Whether a checkpoint's name is a place on the machine that trained (a hub id has one slash at most)."""
     return PurePath(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or "\\" in name

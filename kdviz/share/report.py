@@ -7,19 +7,21 @@ from html import escape
 
 from kdviz import __version__
 from kdviz.analysis import differing_settings
+from kdviz.analysis.comparable import same_examples
 from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.explorer import embed, head, scripts
 from kdviz.explorer.source import preset_pack
 from kdviz.metrics import METRIC_TITLES
 from kdviz.palette import named
-from kdviz.runs.command import command_of, is_path
+from kdviz.runs.command import FOLDERS, command_of, shown_name
 from kdviz.runs.parts import Probe
 from kdviz.runs.reader import Run
 from kdviz.share.report_figures import (
     curves_figure,
     drawing_scripts,
     figure_html,
+    have_one_teacher,
     inside_figure,
     interval,
     names_of,
@@ -29,6 +31,7 @@ from kdviz.share.report_figures import (
 )
 from kdviz.share.view import MAX_OTHERS
 from kdviz.tasks import TASKS
+from kdviz.text import short_places
 
 MOST_RUNS = MAX_OTHERS + 1
 MOST_PICTURE_BYTES = 7_300_000
@@ -126,6 +129,11 @@ def check_runs(runs: Sequence[Run]) -> None:
             f"report: runs of one task were expected, got {' and '.join(tasks)}; other sentences cannot "
             "be laid side by side"
         )
+    if other := next((run for run in runs if not same_examples(run, runs[0]) and run is not runs[0]), None):
+        raise RequestError(
+            f"report: runs scored on the same examples were expected; those of {other.id!r} are others than "
+            f"those of {runs[0].id!r}"
+        )
 
 
 def _who(runs: Sequence[Run]) -> str:
@@ -161,8 +169,7 @@ def _pictures(runs: Sequence[Run]) -> str:
         "<p>Colours are rounded to 8 bits; every number is the run's own, in full. Choose sentence, layers, "
         "head and moment; the keys work too.</p>"
     )
-    is_shared = len(runs) == 2 and len({run.config.get("teacher_fingerprint") for run in runs}) == 1
-    if is_shared and (together := _embedded(runs, MOST_PICTURE_BYTES)):
+    if len(runs) == 2 and have_one_teacher(runs) and (together := _embedded(runs, MOST_PICTURE_BYTES)):
         return together + note
     parts = []
     for run in runs:
@@ -213,14 +220,20 @@ def _scores(runs: Sequence[Run]) -> str:
     """Every number with its n and interval: a row a metric, the students side by side."""
     names = names_of(runs)
     lasts = [run.evals[-1] for run in runs]
-    head_row = "<th></th><th>teacher</th>" + "".join(
-        f"<th>{escape(name)}</th><th>95 % interval</th><th>before training</th>" for name in names
+    is_one = have_one_teacher(runs)
+    its_teacher = "" if is_one else "<th>its teacher</th>"
+    head_row = "<th></th><th>teacher</th>" * is_one + "<th></th>" * (not is_one)
+    head_row += "".join(
+        f"{its_teacher}<th>{escape(name)}</th><th>95 % interval</th><th>before training</th>"
+        for name in names
     )
     rows = [f"<tr>{head_row}</tr>"]
     for metric in lasts[0]["metrics"]:
-        cells = f"<td>{_number(lasts[0]['teacher_metrics'].get(metric))}</td>"
+        cells = ""
         for run, last in zip(runs, lasts, strict=True):
             low, high = interval(last, metric)
+            if run is runs[0] or not is_one:
+                cells += f"<td>{_number(last['teacher_metrics'].get(metric))}</td>"
             cells += (
                 f"<td>{_number(last['metrics'].get(metric))}</td><td>{_number(low)} to {_number(high)}</td>"
                 f"<td>{_number(run.evals[0]['metrics'].get(metric))}</td>"
@@ -231,8 +244,9 @@ def _scores(runs: Sequence[Run]) -> str:
         ("KL of the answers (nats)", lambda line: line.get("logit_kl")),
         ("Attention KL, mean of the layers (nats)", lambda line: _mean(line["mismatch"]["attention_kl"])),
     ):
-        cells = "<td></td>" + "".join(
-            f"<td>{_number(value(run.evals[-1]))}</td><td></td><td>{_number(value(run.evals[0]))}</td>"
+        cells = "".join(
+            "<td></td>" * (run is runs[0] or not is_one)
+            + f"<td>{_number(value(run.evals[-1]))}</td><td></td><td>{_number(value(run.evals[0]))}</td>"
             for run in runs
         )
         rows.append(f"<tr><th>{title}</th>{cells}</tr>")
@@ -246,24 +260,29 @@ def _scores(runs: Sequence[Run]) -> str:
 
 def _cost_rows(runs: Sequence[Run]) -> list[str]:
     costs = [run.summary.get("cost") or {} for run in runs]
+    is_one = have_one_teacher(runs)
     rows = []
     for title, name, form in (
         ("Parameters", "parameters", "{:,}"),
         ("Milliseconds for a sentence, where it was trained", "ms_per_sentence", "{:.1f}"),
     ):
-        values = [costs[0].get(f"teacher_{name}"), *(cost.get(f"student_{name}") for cost in costs)]
-        if any(value is not None for value in values):
-            texts = ["–" if value is None else form.format(value) for value in values]
-            cells = f"<td>{texts[0]}</td>" + "".join(
-                f"<td>{text}</td><td></td><td></td>" for text in texts[1:]
-            )
+        known = [(cost.get(f"teacher_{name}"), cost.get(f"student_{name}")) for cost in costs]
+        if any(value is not None for values in known for value in values):
+            cells = ""
+            for place, values in enumerate(known):
+                teacher, student = ("–" if value is None else form.format(value) for value in values)
+                cells += f"<td>{teacher}</td>" * (place == 0 or not is_one)
+                cells += f"<td>{student}</td><td></td><td></td>"
             rows.append(f"<tr><th>{title}</th>{cells}</tr>")
     return rows
 
 
 def _score_words(runs: Sequence[Run]) -> str:
     metric = TASKS[runs[0].task].primary_metric
-    said = [f"teacher {_number(runs[0].evals[-1]['teacher_metrics'].get(metric))}"]
+    said = [
+        f"teacher {_number(run.evals[-1]['teacher_metrics'].get(metric))}"
+        for run in (runs[:1] if have_one_teacher(runs) else runs)
+    ]
     for name, run in zip(names_of(runs), runs, strict=True):
         low, high = interval(run.evals[-1], metric)
         value = _number(run.evals[-1]["metrics"].get(metric))
@@ -339,20 +358,20 @@ def _table(head_row: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     top = "".join(f"<th>{escape(text)}</th>" for text in head_row)
     body = "".join(
         f"<tr><th>{escape(str(name).replace('_', ' '))}</th>"
-        + "".join(f"<td>{escape(_told(value))}</td>" for value in values)
+        + "".join(f"<td>{escape(_told(str(name), value))}</td>" for value in values)
         + "</tr>"
         for name, *values in rows
     )
     return f'<div class="wide"><table><tr>{top}</tr>{body}</table></div>'
 
 
-def _told(value: object) -> str:
-    """A setting in words; a folder of the machine that trained is nobody's business."""
-    if isinstance(value, str) and is_path(value):
-        return "a local folder"
+def _told(name: str, value: object) -> str:
+    """A setting in words; where a folder of the machine that trained lies is nobody's business."""
+    if name in FOLDERS and value:
+        return shown_name(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(str(part) for part in value)
-    return "–" if value is None else str(value)
+    return "–" if value is None else short_places(str(value))
 
 
 def _again(runs: Sequence[Run]) -> str:

@@ -54,6 +54,11 @@ def names_of(runs: Sequence[Run]) -> list[str]:
     return [f"{words_of(run.strategy)}, {run.id}" for run in runs]
 
 
+def have_one_teacher(runs: Sequence[Run]) -> bool:
+    """Whether what is said of the teacher is said of that of each run."""
+    return len({run.config.get("teacher_fingerprint") for run in runs}) == 1
+
+
 def curves_figure(runs: Sequence[Run]) -> go.Figure:
     """Attention KL and CLS distance of every matched pair over the epochs."""
     drawn = [
@@ -77,7 +82,9 @@ def curves_figure(runs: Sequence[Run]) -> go.Figure:
 def score_figure(runs: Sequence[Run]) -> go.Figure:
     """The task's own metric after the last epoch: the teacher's and each student's, with the interval."""
     metric, last = TASKS[runs[0].task].primary_metric, runs[0].evals[-1]
-    scores = [Score(label="teacher", strategy="teacher", value=last["teacher_metrics"][metric])]
+    scores = []
+    if have_one_teacher(runs):
+        scores.append(Score(label="teacher", strategy="teacher", value=last["teacher_metrics"][metric]))
     for name, run in zip(names_of(runs), runs, strict=True):
         low, high = interval(run.evals[-1], metric)
         value = run.evals[-1]["metrics"][metric]
@@ -104,7 +111,7 @@ def score_curve_figure(runs: Sequence[Run]) -> go.Figure:
         curves,
         score_name=METRIC_TITLES[metric],
         num_examples=last["n"],
-        teacher_score=last["teacher_metrics"][metric],
+        teacher_score=last["teacher_metrics"][metric] if have_one_teacher(runs) else None,
     )
 
 

@@ -11,6 +11,7 @@ from kdviz.analysis import differing_settings
 from kdviz.analysis.cautions import cautions
 from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_curves, scores_with_intervals
 from kdviz.metrics import score_intervals, scores
+from kdviz.runs.command import shown_name
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS, epoch_at, same_moment
 from kdviz.tasks import TASKS
@@ -318,4 +319,4 @@ def _setting_text(value: object) -> str:
         return "–"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value))
-    return str(value)
+    return shown_name(value) if isinstance(value, str) else str(value)

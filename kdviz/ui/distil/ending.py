@@ -6,6 +6,7 @@ import streamlit as st
 
 from kdviz.analysis.divergence import divergence
 from kdviz.share.live import Board, Row
+from kdviz.text import plain_reason
 from kdviz.ui.distil.badge import run_title
 from kdviz.ui.distil.board import board, resume
 from kdviz.ui.distil.numbers import run_numbers
@@ -28,8 +29,8 @@ def ending(row: Row, name: str = "see") -> None:
     reason = row.note or status.get("error")
     if row.state == "failed" or (row.note and row.state != "finished"):
         st.warning(
-            f"This run ended early: {plain(str(reason or 'no reason was written'))}. What it recorded "
-            "until then can be looked at.",
+            f"This run ended early: {plain_reason(str(reason or 'no reason was written'))}. What it "
+            "recorded until then can be looked at.",
             icon=":material/error:",
         )
     if diverged := divergence(row.run):

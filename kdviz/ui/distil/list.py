@@ -6,6 +6,7 @@ from kdviz.analysis.divergence import divergence
 from kdviz.jobs.queue import CAN_BE_TAKEN_UP, shared
 from kdviz.paths import runs_folder
 from kdviz.share.live import Row
+from kdviz.text import plain_reason
 from kdviz.ui.distil.badge import state_badge
 from kdviz.ui.distil.board import ask_to_stop, board, do, resume
 from kdviz.ui.distil.ending import left_over
@@ -32,7 +33,7 @@ def run_list() -> None:
         st.button(f"Show all {len(now.rows)} runs", on_click=lambda: st.session_state.update({_ALL: True}))
     for entry in now.unreadable:
         st.caption(
-            f":material/folder_off: {plain(entry.id[:80])} cannot be read: {plain(entry.reason[:200])}"
+            f":material/folder_off: {plain(entry.id[:80])} cannot be read: {plain_reason(entry.reason[:200])}"
         )
 
 
@@ -63,7 +64,7 @@ def _entry(row: Row) -> None:
         st.caption(f"It diverged: {plain(diverged)}. No mean and no verdict counts it.")
     reason = row.note or row.run.status.get("error")
     if row.state == "failed" and reason:
-        st.caption(f"It ended early: {plain(str(reason)[:300])}")
+        st.caption(f"It ended early: {plain_reason(str(reason)[:300])}")
 
 
 def _actions(row: Row) -> None:

@@ -17,6 +17,7 @@ from kdviz.share.live import (
     progress_share,
     seconds_left,
 )
+from kdviz.text import plain_reason
 from kdviz.ui.distil.badge import run_title
 from kdviz.ui.distil.board import ask_to_stop, board, has_refusal, take_refusal, watch, watched
 from kdviz.ui.distil.curves import run_curves
@@ -47,7 +48,8 @@ def live_section() -> None:
         watch(row.run.id)
     elif gone := shared(runs_folder()).note(watched() or ""):
         st.warning(
-            f"The run {plain(watched())} is no longer in the runs folder. It ended early: {plain(gone)}.",
+            f"The run {plain(watched())} is no longer in the runs folder. It ended early: "
+            f"{plain_reason(gone)}.",
             icon=":material/error:",
         )
     pace = _pace(now, row)

@@ -13,7 +13,7 @@ from kdviz.errors import RequestError
 from kdviz.runs.parts import Evaluation
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import can_be_asked
-from kdviz.text import plain
+from kdviz.text import plain, plain_reason
 from kdviz.ui.frame.state import change, go_to
 from kdviz.ui.frame.words import label_name
 
@@ -34,7 +34,7 @@ def say_missing_texts(run: Run) -> None:
             "folder with the data, the texts are shown."
         )
     elif reason := _texts_of(run.folder, str(run.config.get("created")))[1]:
-        st.caption(f"Only row numbers: {plain(reason)}.")
+        st.caption(f"Only row numbers: {plain_reason(reason)}.")
 
 
 @lru_cache(maxsize=16)

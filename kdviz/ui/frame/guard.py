@@ -8,7 +8,7 @@ import streamlit as st
 
 from kdviz.errors import RequestError
 from kdviz.runs.arrays import Damaged
-from kdviz.text import plain
+from kdviz.text import plain, plain_reason
 
 log = logging.getLogger("kdviz")
 
@@ -25,10 +25,10 @@ def guarded(what: str) -> Iterator[None]:
     try:
         yield
     except RequestError as error:
-        st.warning(plain(str(error)))
+        st.warning(plain_reason(str(error)))
     except Damaged as error:
         log.warning("%s: %s", what, error)
-        st.warning(f"{what}: this part of the run cannot be read: {plain(str(error))}.")
+        st.warning(f"{what}: this part of the run cannot be read: {plain_reason(str(error))}.")
     except KeyError as error:
         log.info("%s not recorded: %s", what, error)
         st.info(f"{what}: not recorded in this run, at this moment.")

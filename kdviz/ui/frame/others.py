@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from kdviz.analysis.comparable import comparable
+from kdviz.analysis.comparable import comparable, same_examples
 from kdviz.method.strategies import INTERNAL
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS
@@ -31,9 +31,33 @@ def other_runs(scene: Scene, most: int = 1) -> tuple[list[Run], list[str]]:
                 f"{code(name)} is about {task_title(run.task)}, this run about {task_title(scene.run.task)}: "
                 "other task, other sentences, so their numbers cannot be laid over each other."
             )
+        elif not same_examples(run, scene.run):
+            notices.append(
+                f"{code(name)} was scored on {_data(run)}, this run on {_data(scene.run)}: other sentences, "
+                "so their numbers cannot be laid over each other."
+            )
         elif run.id != scene.run.id:
             found.append(run)
+            if run.config.get("teacher_fingerprint") != scene.run.config.get("teacher_fingerprint"):
+                notices.append(
+                    f"{code(name)} has another teacher; what is said of the teacher is about this run's."
+                )
     return found, notices
+
+
+def _data(run: Run) -> str:
+    if run.is_sample_data:
+        return "sample data, not GLUE"
+    return f"real data with the fingerprint {code(str(run.config.get('data', {}).get('fingerprint')))}"
+
+
+def _possible(scene: Scene) -> dict[str, str]:
+    """The runs that may be chosen, by id, with their names."""
+    return {
+        run.id: long_name(run)
+        for run in scene.runs
+        if run.id != scene.run.id and same_examples(run, scene.run)
+    }
 
 
 def natural_others(scene: Scene) -> list[Run]:
@@ -55,9 +79,7 @@ def other_depths(scene: Scene) -> list[Run]:
 
 def choose_others(scene: Scene, chosen: list[Run]) -> None:
     """The control for several runs."""
-    names = {
-        run.id: long_name(run) for run in scene.runs if run.task == scene.run.task and run.id != scene.run.id
-    }
+    names = _possible(scene)
     bound(
         st.multiselect,
         "Compared with",
@@ -74,9 +96,7 @@ def choose_others(scene: Scene, chosen: list[Run]) -> None:
 
 def choose_other(scene: Scene, chosen: Run | None) -> None:
     """The control for one other run."""
-    names = {
-        run.id: long_name(run) for run in scene.runs if run.task == scene.run.task and run.id != scene.run.id
-    }
+    names = _possible(scene)
     bound(
         st.selectbox,
         "Compared with",

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from kdviz.analysis.divergence import divergence
+from kdviz.runs.command import shown_name
 from kdviz.runs.parts import Moment, Probe
 from kdviz.runs.reader import Run, Unreadable
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import View, same_moment
-from kdviz.text import code, plain
+from kdviz.text import code, plain, plain_reason
 from kdviz.ui.frame import state
 from kdviz.ui.frame.controls import choose, moment_slider, panels
 from kdviz.ui.frame.look import is_dark
@@ -124,7 +125,8 @@ def _run_asked_for(runs: list[Run], entries: list, prefer_demo: bool) -> Run:
         )
     elif isinstance(entry, Unreadable):
         st.warning(
-            f"The run {code(asked)} cannot be read: {plain(entry.reason)}.", icon=":material/search_off:"
+            f"The run {code(asked)} cannot be read: {plain_reason(entry.reason)}.",
+            icon=":material/search_off:",
         )
     else:
         st.info(
@@ -190,7 +192,7 @@ def _draw(
                 if more:
                     more(scene)
                 for entry in unreadable:
-                    st.caption(f"{plain(entry.id)} cannot be read: {plain(entry.reason)}.")
+                    st.caption(f"{plain(entry.id)} cannot be read: {plain_reason(entry.reason)}.")
         with st.popover("Share", icon=":material/ios_share:", help="Link, presenting, report, numbers"):
             share(scene.run, scene.view, scene.runs, chooses=scene.chooses)
 
@@ -262,7 +264,8 @@ def banner(run: Run) -> None:
         if data.get("num_train") is not None and data.get("num_eval") is not None
         else "",
         plain(_skipped(data)),
-        f"teacher {plain(config.get('teacher') or '?')} of {config.get('teacher_num_layers', '?')} layers",
+        f"teacher {plain(shown_name(config.get('teacher')))} of "
+        f"{config.get('teacher_num_layers', '?')} layers",
         f"student of {run.num_layers} layer{'s' * (run.num_layers != 1)}, {in_words(run.strategy)}",
         f"{config.get('epochs', '?')} epochs",
         f"seed {run.seed}, one run",
@@ -277,11 +280,14 @@ def banner(run: Run) -> None:
         )
     if faults := run.faults:
         parts = "; ".join(f"{name}: {reason}" for name, reason in faults.items())
-        st.warning(f"Not everything of this run can be read. {plain(parts)}.", icon=":material/broken_image:")
+        st.warning(
+            f"Not everything of this run can be read. {plain_reason(parts)}.",
+            icon=":material/broken_image:",
+        )
     if run.state == "failed":
         st.warning(
-            f"This run failed: {plain(run.status.get('error') or 'no reason was written')}. What it recorded "
-            "until then can be looked at."
+            f"This run failed: {plain_reason(run.status.get('error') or 'no reason was written')}. What it "
+            "recorded until then can be looked at."
         )
 
 

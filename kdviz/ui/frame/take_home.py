@@ -7,6 +7,7 @@ from functools import lru_cache
 import segno
 import streamlit as st
 
+from kdviz.analysis.comparable import same_examples
 from kdviz.explorer.telling import students_of
 from kdviz.runs.reader import Run
 from kdviz.share.roles import completed
@@ -64,7 +65,7 @@ def compared_with(run: Run, view: View, runs: Sequence[Run]) -> list[Run]:
         found = students_of(run, runs)
     else:
         found = [other for name in view.others for other in runs if other.id == name]
-    return [other for other in found if other.id != run.id and other.task == run.task and other.evals]
+    return [other for other in found if other.id != run.id and same_examples(other, run) and other.evals]
 
 
 def _downloads(run: Run, others: Sequence[Run]) -> None:

@@ -13,6 +13,7 @@ from kdviz.studies.folder import StudyFolder
 from kdviz.studies.queued import CHECKING, ENDED, READY, STOPPING, QueuedStudy, known_study, queued_study
 from kdviz.studies.rows import Table
 from kdviz.studies.spec import Study
+from kdviz.text import plain_reason
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame.look import plain
 
@@ -60,9 +61,9 @@ def _panel(study: Study, drawn: tuple) -> None:
 def _ended(study: Study, going: QueuedStudy | None) -> None:
     folder = StudyFolder(runs_folder(), study.id)
     if going is not None and going.error:
-        st.error(plain(going.error), icon=":material/error:")
+        st.error(plain_reason(going.error), icon=":material/error:")
     for run_id, reason in folder.failed.items():
-        st.caption(f":material/error: {plain(run_id)} failed and is left out: {plain(reason[:300])}")
+        st.caption(f":material/error: {plain(run_id)} failed and is left out: {plain_reason(reason[:300])}")
     if folder.is_busy:
         where = "a Ray cluster" if folder.state.get("where") == "ray" else "another process"
         st.markdown(f":material/sync: It is being carried out by {where}; the table follows.")
