@@ -344,6 +344,23 @@ def _checked(item: Field, value: object) -> object:
     return value
 
 
+def _whole(value: object) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    if not isinstance(value, int) and int(value) != float(value):
+        raise ValueError
+    return int(value)
+
+
+def _item(kind: type, part: object) -> object:
+    """A part of a list, in the list's type."""
+    if kind is int:
+        return _whole(part)
+    if not isinstance(part, str):
+        raise TypeError
+    return part
+
+
 def _converted(kind: Kind, value: object) -> object:
     if kind.base is bool:
         if not isinstance(value, bool):
@@ -352,15 +369,13 @@ def _converted(kind: Kind, value: object) -> object:
     if isinstance(value, bool):
         raise TypeError
     if kind.base is int:
-        if int(value) != float(value):
-            raise ValueError
-        return int(value)
+        return _whole(value)
     if kind.base is float:
         return float(value)
     if kind.base is tuple:
         if isinstance(value, str):
             raise TypeError
-        return tuple(kind.items(part) for part in value)
+        return tuple(_item(kind.items, part) for part in value)
     if isinstance(value, Path):
         return str(value)
     if not isinstance(value, str) or "\x00" in value or len(value) > 4096:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from kdviz.errors import RequestError
+
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -15,12 +17,28 @@ def cores_allowed(environment: Mapping[str, str] = os.environ) -> int:
     """
     asked = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if asked.isascii() and asked.isdigit() and int(asked) > 0:
-        return int(asked)
+        return min(int(asked[:9]), most_threads())
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows do not tell
         cores = os.cpu_count() or 1
     return max(1, min(cores, math.ceil(_cgroup_cores() or cores)))
+
+
+def most_threads() -> int:
+    """The threads that a process may ask for, more than ever help: some ten thousands end torch without a
+    word.
+    """
+    return max(256, 4 * (os.cpu_count() or 1))
+
+
+def check_threads(asked: int | None, name: str) -> None:
+    """RequestError where more threads are asked for than this machine can use."""
+    if asked is not None and not 1 <= asked <= most_threads():
+        raise RequestError(
+            f"{name}: expected 1 to {most_threads()} threads (this machine has {os.cpu_count()} cores), got "
+            f"{asked}"
+        )
 
 
 def memory_allowed() -> int | None:

@@ -18,6 +18,12 @@ def user_path(given: str | Path, *, field: str | None = None) -> Path:
         text = text[1:-1].strip()
     if not text or "\0" in text:
         raise RequestError(f"{field or 'path'}: expected a path, got {str(given)[:80]!r}", field=field)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise RequestError(
+            f"{field or 'path'}: expected a path in UTF-8, got {text[:80]!r}; rename the folder, or give a "
+            "link to it",
+            field=field,
+        )
     return Path(os.path.abspath(os.path.expanduser(text)))
 
 

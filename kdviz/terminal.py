@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from kdviz.progress import duration_words, phase_words
+from kdviz.text import printable
 
 if TYPE_CHECKING:
     from kdviz.models.hub import Downloads
@@ -111,4 +112,4 @@ def downloads() -> Downloads:
 
 def complain(text: str) -> None:
     """One line on standard error."""
-    print(" ".join(text.splitlines()), file=sys.stderr)
+    print(printable(" ".join(text.splitlines())), file=sys.stderr)

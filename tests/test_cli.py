@@ -71,6 +71,11 @@ def kdviz(*arguments: object, **options: object) -> subprocess.CompletedProcess:
         ({"matching": "custom:3,1"}, r"matching: expected custom: and 2 rising teacher layers"),
         ({"teacher": "/nowhere"}, r"teacher: expected one of minilm-l6"),
         ({"max_length": 128}, r"max_length: expected at most 64 \(positions"),
+        ({"seed": "9" * 20}, r"seed: expected a number from 0 to 2147483647, got 9999"),
+        (
+            {"active_pairs": "0,7"},
+            r"active_pairs: expected different student layers from 0 to 1, got \[0, 7\]",
+        ),
     ],
 )
 def test_a_wrong_request_is_one_line_and_status_2(tiny, tmp_path, capsys, changes, match):

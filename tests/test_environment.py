@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -42,6 +43,35 @@ def test_a_text_that_is_no_path_is_refused(given):
     with pytest.raises(RequestError, match="expected a path"):
         user_path(given)
     assert runs_folder({"KDVIZ_RUNS_DIR": " "}) == Path.cwd() / "runs"
+
+
+def test_a_path_that_no_file_can_keep_is_refused_before_anything_is_made(tiny, tmp_path, capsys):
+    """A folder named in Latin-1 has a name that config.json cannot hold: the run would end in a traceback."""
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    shutil.copytree(tiny.glue, odd)
+    shutil.copytree(tiny.checkpoint, f"{odd}/m")
+    for given in ({"data_dir": odd}, {"teacher": f"{odd}/m"}):
+        with pytest.raises(RequestError, match="data_dir: expected a path in UTF-8|teacher: expected one of"):
+            create_run(tiny.config(**given), tmp_path / "runs", "odd")
+    assert main(["list", "--runs-dir", odd]) == 2
+    assert "--runs-dir: expected a path in UTF-8" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_foreign_text_does_not_reach_the_terminal_raw(tiny, tmp_path, capsys):
+    """A folder's name or a reason with escape codes would clear the screen, or write over what was there."""
+    code = "\x1b[2J\x1b]0;x\x07\u202e"
+    (tmp_path / f"name{code}").mkdir()
+    folder = create_run(tiny.config(), tmp_path, "run")
+    status = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps({**status, "state": "failed", "error": f"why{code}"}))
+    config = json.loads((folder / "config.json").read_text())
+    config["data"]["note"] = f"data{code}"
+    (folder / "config.json").write_text(json.dumps(config))
+    for command in (["list"], ["show", "run"], ["show", f"x{code}"], ["list", code]):
+        main([*command, "--runs-dir", str(tmp_path)])
+        said = "".join(capsys.readouterr())
+        assert said.replace("\n", "").isprintable(), command
 
 
 def test_a_data_folder_in_the_home_folder_is_recorded_absolutely(tiny, tmp_path, monkeypatch):
@@ -121,6 +151,7 @@ def test_only_the_cores_allowed_are_used(tmp_path, monkeypatch):
     """64 threads on 4 allowed cores of a cluster's node wait for each other most of the time."""
     assert machine.cores_allowed({"OMP_NUM_THREADS": "3"}) == 3
     assert machine.cores_allowed({"OMP_NUM_THREADS": "2,1"}) == 2
+    assert machine.cores_allowed({"OMP_NUM_THREADS": "9" * 30}) == machine.most_threads()
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     for wrong in ("", "0", "many", "-1"):
@@ -132,6 +163,15 @@ def test_only_the_cores_allowed_are_used(tmp_path, monkeypatch):
     everything = machine.memory_allowed()
     (tmp_path / "memory.max").write_text("1048576")
     assert machine.memory_allowed() == 1 << 20 and (everything is None or everything > 1 << 20)
+
+
+@pytest.mark.parametrize("command", [["run", "--threads"], ["bench", "--threads"]])
+def test_more_threads_than_a_process_can_have_are_refused(command, capsys):
+    """A hundred thousand of them ended torch, and the command with it, without a word."""
+    for asked in ("100000", "0", "-1", "x"):
+        assert main([*command, asked]) == 2
+        said = capsys.readouterr().err
+        assert "--threads: expected" in said and "invalid" not in said
 
 
 FOREIGN = ["[]", "null", "3", '"running"', '{"state": 5}', "{", "", "\xff", "[" * 100_000, None]

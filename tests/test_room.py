@@ -64,6 +64,15 @@ def test_a_damaged_owner_is_nobodys(owner):
     assert not owns(visitor(), {"owner": owner})
 
 
+@pytest.mark.parametrize(
+    ("value", "shows"),
+    [("1", True), ("yes", True), ("?", True), ("0", False), ("false", False), (" Off ", False)],
+)
+def test_a_switch_means_what_it_says(value, shows):
+    """KDVIZ_READ_ONLY=false once closed the server, and nobody could see why."""
+    assert Room.from_environment({"KDVIZ_READ_ONLY": value}).read_only is shows
+
+
 def test_read_only_refuses_everything_and_everybody():
     """The switch of a public server: a single action that forgot to ask would open it."""
     environment = {"KDVIZ_READ_ONLY": "1", "KDVIZ_PRESENTER_CODE": "blue"}

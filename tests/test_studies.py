@@ -19,7 +19,7 @@ from kdviz.errors import RequestError
 from kdviz.runs.reader import RUN_ID, Run
 from kdviz.studies import paper
 from kdviz.studies.check import check_study
-from kdviz.studies.folder import open_study
+from kdviz.studies.folder import StudyFolder, open_study, started_studies
 from kdviz.studies.identity import distinct_ids
 from kdviz.studies.spec import SIZES, read_study, shipped_studies
 from kdviz.studies.table import make_table
@@ -64,6 +64,16 @@ def test_names_are_valid_and_different_whatever_is_swept(changes):
     assert len(set(ids)) == len(ids)
 
 
+def test_studies_in_any_script_have_names_of_their_own(tmp_path):
+    """Two studies that are both called x would take each other's folder, table and runs."""
+    names = ["研究", "研究 2", "исследование", "!", "a", "a ü", "a ö"]
+    ids = []
+    for name in names:
+        (tmp_path / "any.toml").write_text(f'name = "{name}"\n[grid]\nseed = [0]', encoding="utf-8")
+        ids.append(read_study(tmp_path / "any.toml").id)
+    assert len(set(ids)) == len(ids) and all(RUN_ID.fullmatch(each) for each in ids) and "a" in ids
+
+
 def test_names_stay_readable(tmp_path):
     (tmp_path / "grid.toml").write_text('[grid]\nstrategy = ["soft", "all"]\nseed = [0, 1]')
     ids = [cell.run_id for cell in read_study(tmp_path / "grid.toml").cells]
@@ -84,7 +94,20 @@ def test_names_stay_readable(tmp_path):
         ("[tasks.colour]", "colour"),
         ("[show]\nx = 'moon'", "moon"),
         ("[show]\ncolumns = ['moon']", "columns"),
+        ("[show]\nx = ['seed']", "got ['seed']"),
+        ("[show]\ncolums = ['agreement']", "got colums"),
+        ("[[rows]]\npaper = 'nope'", "expected paper of a row to be one of teacher"),
+        ("[[rows]]\nlabel = 'a'\n[[rows]]\nlabel = 'b'", "rows 'a' and 'b' ask for the same runs"),
+        ("name = ''\n[grid]\nseed = [1]", "expected name as a text"),
+        ("title = 3\n[grid]\nseed = [1]", "expected title as a text"),
+        ("", "got an empty file"),
+        (f"[grid]\nseed = {list(range(1000))}\ndata_seed = {list(range(1000))}", "got 1,000,000"),
         ("[resources]\ncpus = 'many'", "as numbers"),
+        ("[resources]\ncpus = 0.5", "a whole number from 1"),
+        ("[grid]\nactive_pairs = [[0.7], [1]]", "active_pairs: expected a list of whole numbers"),
+        ("[grid]\nactive_pairs = [[true]]", "active_pairs: expected a list of whole numbers"),
+        ("[settings]\nterms = [1]", "terms: expected a list of names"),
+        (f"[settings]\nteacher = '/{'x' * 300}/{'y' * 300}'", "expected one of minilm-l6"),
         ("[[rows]]\nlabel = 3", "as texts"),
         ("size = 3", "got size"),
         ("a" + "[" * 3000, "not TOML"),
@@ -96,6 +119,19 @@ def test_a_study_that_cannot_be_is_refused_in_one_line(tmp_path, capsys, text, m
     said = capsys.readouterr().err
     assert match in said and said.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("name", ["state.json", "study.toml"])
+def test_a_pipe_in_a_studys_folder_holds_nobody_up(finished_study, tmp_path, name):
+    """The Studies page reads these of every study there: one pipe would hold up every viewer for ever."""
+    file, runs_dir = finished_study
+    copy = shutil.copytree(runs_dir, tmp_path / "runs")
+    path = copy / "studies" / "small" / name
+    path.unlink()
+    os.mkfifo(path)
+    assert StudyFolder(copy, "small").failed == {}
+    assert len(started_studies(copy)) == (name == "state.json")
+    assert open_study(file, None, copy).id == "small"
 
 
 def test_shipped_studies_hold_at_every_size():
@@ -358,3 +394,14 @@ def test_the_page_shows_table_sentences_and_doors(finished_study, monkeypatch):
     for entry in page.selectbox[0].options[:6]:
         page.selectbox[0].select(entry).run()
         assert not page.exception and not page.warning
+
+
+def test_a_study_that_is_not_here_is_said(finished_study, monkeypatch):
+    """An old link would show another study's numbers under the name that the reader has in mind."""
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(finished_study[1]))
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    page.query_params["study"] = "own:gone"
+    page.switch_page("pages/studies.py").run()
+    assert not page.exception and any("no study `own:gone`" in info.value for info in page.info)

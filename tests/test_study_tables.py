@@ -3,22 +3,27 @@
 import csv
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
 from scipy import stats
 from sklearn.metrics import matthews_corrcoef
 from studies import write_study
 
+from kdviz.analysis.answers import Farther
+from kdviz.analysis.apart import apart
 from kdviz.cli import main
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
-from kdviz.files import write_json
-from kdviz.runs.reader import Run
+from kdviz.files import write_arrays, write_json
+from kdviz.runs.reader import DEMO_RUNS, Run, Store
 from kdviz.studies import paper
 from kdviz.studies.identity import is_run_of
 from kdviz.studies.measures import why_left_out
@@ -28,7 +33,7 @@ from kdviz.studies.rows import Table
 from kdviz.studies.says import says, why_not_the_papers
 from kdviz.studies.spec import read_study
 from kdviz.studies.statistics import paired_difference, spread
-from kdviz.studies.table import best_of, make_table
+from kdviz.studies.table import best_of, make_table, with_inside
 from kdviz.tasks import TASKS
 
 
@@ -128,8 +133,53 @@ def test_internal_rows_are_compared_with_soft_labels_seed_by_seed(finished_study
     [comparison] = table.comparisons
     assert table.rows[comparison.first].strategy == "all" and table.rows[comparison.second].strategy == "soft"
     assert comparison.difference.seeds == (0, 1, 2) and comparison.metric == "matthews"
-    assert len(says(table)) == 2 and "1 comparison" in says(table)[1]
+    assert len(says(table)) == 1 + (comparison.inside is not None) and "1 comparison" in says(table)[-1]
     assert why_not_the_papers(table) == []
+
+
+def test_how_much_farther_inside_is_said_by_the_one_rule(finished_study, tmp_path):
+    """Without it a study would print a ratio of two means whatever the examples say, beside pages that do
+    not.
+    """
+    file, runs_dir = finished_study
+    runs_dir = Path(shutil.copytree(runs_dir, tmp_path / "runs"))
+    for path in runs_dir.glob("small-*/evaluations/*.safetensors"):
+        arrays = load_file(path)  # all agree with the teacher, so that there is something to compare
+        write_arrays(path, {**arrays, "student_logits": arrays["teacher_logits"]})
+    table = make_table(read_study(file), runs_dir)
+    [comparison] = table.comparisons
+    sides = [
+        [Run(runs_dir / run) for run in table.rows[row].runs] for row in (comparison.first, comparison.second)
+    ]
+    assert comparison.inside == apart(*sides).farther and len(says(table)) == 2
+    kept = Table.from_dict(json.loads(json.dumps(table.to_dict())))
+    assert kept.comparisons[0].inside == comparison.inside
+    lost = replace(table, comparisons=(replace(comparison, inside=None),))
+    assert says(lost)[0].startswith("Outside") and "inside" not in markdown(lost).partition("Against")[2]
+    runs = {run.id: run for side in sides for run in side}
+    assert with_inside(lost, runs) == table and with_inside(lost, {}) == lost
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ([(1, 8.0, 7.5, 8.6), (1, 9.0, 8.4, 9.7)], "8.0 to 9.0 times as far .* 7.5 to 9.7"),
+        ([(1, 8.0, 7.5, 8.6), (1, 1.02, 0.9, 1.2)], "1 ends closer .*, 0 farther, and 1 cannot be told"),
+        ([(1, 1.02, 0.9, 1.2)], "cannot tell"),
+        ([(0, 2.0, 1.5, 2.6)], "0 end closer .*, 1 farther, and 0 cannot be told"),
+    ],
+)
+def test_a_study_says_of_the_inside_what_its_intervals_say(finished_study, found, said):
+    """1.0 times, or twice as far the other way round, must never read as a result for the method."""
+    file, runs_dir = finished_study
+    table = make_table(read_study(file), runs_dir)
+    each = table.comparisons[0]
+    sides = [Farther(place=p, times=t, low=low, high=h, num_examples=99) for p, t, low, h in found]
+    table = replace(table, comparisons=tuple(replace(each, inside=side) for side in sides))
+    assert re.search(said, says(table)[0])
+    for side, line in zip(sides, [line for line in markdown(table).splitlines() if "; inside" in line]):
+        number = f"{side.times if side.place == 1 else 1 / side.times:.1f} times as far"
+        assert (number in line) == side.is_told_apart and "99 examples" in line
 
 
 def test_a_diverged_run_is_left_out_and_said(finished_study, tmp_path):
@@ -251,3 +301,20 @@ def test_a_default_that_is_new_is_no_other_setting(finished_study):
         record.pop(name)
     assert is_run_of(config, record)
     assert not is_run_of(replace(config, seed=5), record)
+
+
+def test_kept_results_say_how_sure_they_are_of_the_inside():
+    """They are kept without their runs; where the stored demo has these, it has what an interval needs, and
+    elsewhere no ratio is said.
+    """
+    demo = {run.id: run for run in Store(DEMO_RUNS).runs()}
+    there = 0
+    for name, kept in stored_results().items():
+        table = with_inside(kept.table, demo)
+        if all(run in demo for row in table.rows for run in row.runs):
+            there += 1
+            assert all(each.inside for each in table.comparisons), name
+            assert "95 % interval" in says(table)[0] or "cannot" in says(table)[0]
+        elif not any(each.inside for each in table.comparisons):
+            assert "times as far" not in " ".join(says(table))
+    assert there

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
-from kdviz.machine import cores_allowed
+from kdviz.machine import check_threads, cores_allowed
 
 # ratio: (the loop looked at, the loop it is compared with); a list of stages counts with their mean.
 RATIOS = {
@@ -103,10 +103,10 @@ def bench(
         ("examples", examples),
         ("repetitions", repetitions),
         ("store_runs", store_runs),
-        ("threads", threads),
     ):
         if value is not None and value < 1:
             raise RequestError(f"--{name.replace('_', '-')}: expected at least 1, got {value}")
+    check_threads(threads, "--threads")
     if clock not in ("wall", "processor"):
         raise RequestError(f"--clock: expected wall or processor, got {clock[:80]!r}")
     import torch

@@ -8,6 +8,7 @@ import sys
 
 from kdviz.cli.parser import make_parser
 from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.studies.command import study_command
 from kdviz.terminal import complain
 
 
@@ -25,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     except RunFailed as error:
         return _ended(f"kdviz: {error}", 1)
     except Stopped:
-        return _ended("kdviz: stopped; 'kdviz resume' continues it", 130)
+        how = "the same command" if asked.command is study_command else "'kdviz resume'"
+        return _ended(f"kdviz: stopped; {how} continues it", 130)
     except KeyboardInterrupt:
         return _ended("kdviz: stopped", 130)
     except BrokenPipeError:

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 from kdviz import bench
 from kdviz.cli import catalogue, stored, training
@@ -16,7 +17,15 @@ class Parser(argparse.ArgumentParser):
     """argparse whose errors are one line: what was expected, what came."""
 
     def error(self, message: str) -> None:
-        raise RequestError(f"{message}; see '{self.prog} --help'")
+        plain = message.replace("invalid int value:", "expected a whole number, got")
+        raise RequestError(f"{plain}; see '{self.prog} --help'")
+
+
+def _path(text: str) -> Path:
+    try:
+        return user_path(text)
+    except RequestError as error:
+        raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from None
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -40,7 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
         if run_id:
             sub.add_argument("run_id", metavar="RUN_ID")
         if runs_dir:
-            sub.add_argument("--runs-dir", type=user_path, default=runs_folder(), help="folder of the runs")
+            sub.add_argument("--runs-dir", type=_path, default=runs_folder(), help="folder of the runs")
         if as_json:
             sub.add_argument("--json", action="store_true", help="print JSON")
         return sub
@@ -60,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("delete", "remove a run's folder", stored.delete, run_id=True)
     report = add("report", "one run, or several side by side, as one HTML file", stored.report)
     report.add_argument("run_ids", metavar="RUN_ID", nargs="+")
-    report.add_argument("--out", type=user_path, help="file to write (default: RUN_ID.html)")
+    report.add_argument("--out", type=_path, help="file to write (default: RUN_ID.html)")
     add_study_arguments(add("study", STUDY_HELP, study_command))
     tasks = add(
         "tasks", "the tasks, and where their data can be had", catalogue.tasks, runs_dir=False, as_json=True

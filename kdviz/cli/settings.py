@@ -24,7 +24,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             )
         elif kind.base is tuple:
             default = ",".join(item.default) if item.default else None
-            parser.add_argument(flag, dest=item.name, type=names, default=default, metavar="A,B", help=help)
+            parse = _names_or_none if kind.may_be_none else names
+            parser.add_argument(flag, dest=item.name, type=parse, default=default, metavar="A,B", help=help)
         else:
             parser.add_argument(
                 flag,
@@ -39,6 +40,10 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def names(text: str) -> tuple[str, ...]:
     """The parts of a list with commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _names_or_none(text: str) -> tuple[str, ...] | None:
+    return None if text.strip().lower() == "none" else names(text)
 
 
 def _value(kind: Kind) -> Callable[[str], object]:

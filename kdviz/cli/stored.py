@@ -8,6 +8,7 @@ from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.metrics import METRIC_TITLES
 from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
+from kdviz.text import printable
 
 
 def list_runs(asked: argparse.Namespace) -> None:
@@ -18,7 +19,7 @@ def list_runs(asked: argparse.Namespace) -> None:
         return
     for row in rows:
         words = [str(row.get(key, "")) for key in ("id", "state", "task", "strategy", "epoch", "reason")]
-        print("  ".join([*words, *(["diverged"] if row.get("diverged") else [])]).rstrip())
+        print(printable("  ".join([*words, *(["diverged"] if row.get("diverged") else [])]).rstrip()))
 
 
 def _row(entry: Run | Unreadable) -> dict:
@@ -55,11 +56,11 @@ def show(asked: argparse.Namespace) -> None:
             )
         )
         return
-    print(f"{run.id}: {run.state}, {run.task}, {run.strategy}, {run.config['data']['note']}")
+    print(printable(f"{run.id}: {run.state}, {run.task}, {run.strategy}, {run.config['data']['note']}"))
     if reason := divergence(run):
         print(f"  diverged: {reason}")
     if run.status.get("error"):
-        print(f"  {run.status['error']}")
+        print(printable(f"  {run.status['error']}"))
     if run.evals:
         print_scores(run)
 
@@ -75,7 +76,7 @@ def print_scores(run: Run) -> None:
             f"{first['metrics'][name]:.4f}, teacher {last['teacher_metrics'][name]:.4f}"
         )
     if order := run.config.get("teacher_labels"):
-        print(f"  {order['message']}")
+        print(printable(f"  {order['message']}"))
     print(f"  agreement with the teacher {last['agreement']:.4f}, logit KL {last['logit_kl']:.4f} nats")
     for number, ((student, teacher), kl, distance) in enumerate(
         zip(run.pairs, last["mismatch"]["attention_kl"], last["mismatch"]["cls_distance"])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kdviz.cli.settings import config_of, names
 from kdviz.cli.stored import print_scores
 from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.machine import check_threads
 from kdviz.runs.reader import Run
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ def run(asked: argparse.Namespace) -> int:
     from kdviz.terminal import downloads
     from kdviz.training.request import resolve_request
 
-    if asked.threads is not None and asked.threads < 1:
-        raise RequestError(f"--threads: expected at least 1, got {asked.threads}")
+    check_threads(asked.threads, "--threads")
     strategies = names(asked.strategy)
     config = config_of(asked, strategy=strategies[0] if len(strategies) > 1 else asked.strategy)
     if note := readiness(config.teacher):

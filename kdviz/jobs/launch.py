@@ -19,7 +19,7 @@ from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import read_json, write_json
 from kdviz.locks import exclusive, is_locked
-from kdviz.machine import cores_allowed
+from kdviz.machine import cores_allowed, most_threads
 from kdviz.models.hub import Downloads
 from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import FORMAT_VERSION, check_run_id
@@ -205,7 +205,8 @@ def _train(writer: RunWriter, stop: Stop, num_threads: int | None, shared: Share
     from kdviz.training.prepare import prepare
 
     record = read_json(writer.files.config)
-    torch.set_num_threads(record.get("num_threads") or num_threads or cores_allowed())
+    asked = record.get("num_threads") or num_threads or cores_allowed()
+    torch.set_num_threads(min(asked, most_threads()))
     request = recorded_request(record)
     settled = vars(request.arithmetic) | {"num_threads": torch.get_num_threads()}
     if not settled.items() <= record.items():

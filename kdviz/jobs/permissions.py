@@ -18,6 +18,9 @@ from kdviz.errors import RequestError
 from kdviz.jobs import wrong_codes as wrong
 from kdviz.jobs.process_wide import process_wide
 
+_OFF = ("", "0", "false", "no", "off")
+"""What switches a variable off; anything else that somebody wrote there closes rather than opens."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Visitor:
@@ -49,7 +52,7 @@ class Room:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Room":
         return cls(
-            read_only=environment.get("KDVIZ_READ_ONLY", "").strip() not in ("", "0"),
+            read_only=environment.get("KDVIZ_READ_ONLY", "").strip().lower() not in _OFF,
             needs_code=bool(_code(environment)),
         )
 

@@ -130,13 +130,13 @@ def _state(cell: Cell, runs: StudyRuns, runs_dir: Path) -> str:
         own = runs.own(cell)
     except ValueError as error:
         raise RequestError(
-            f"study: run {cell.run_id!r} in {runs_dir} cannot be read: {error}; remove it or rename the study"
+            f"its folder in {runs_dir} cannot be read: {error}; remove it or rename the study"
         ) from None
     if own is not None and not is_run_of(cell.config, own.config):
         names = differing(cell.config, own.config)
         raise RequestError(
-            f"study: run {cell.run_id!r} exists in {runs_dir} with other settings ({', '.join(names[:4])}); "
-            "delete it or rename the study"
+            f"it exists in {runs_dir} with other settings ({', '.join(names[:4])}); delete it or rename the "
+            "study"
         )
     if runs.finished(cell) is not None:
         return "finished"

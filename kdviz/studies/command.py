@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from kdviz.errors import RequestError
+from kdviz.machine import check_threads
 from kdviz.progress import duration_words
 from kdviz.studies.spec import SIZES, Study, shipped_studies
 
@@ -42,6 +43,8 @@ def study_command(asked: argparse.Namespace) -> int:
     if asked.address and asked.on != "ray":
         raise RequestError("study: --address is that of a Ray cluster; give --on ray too", field="address")
     study = open_study(asked.file, asked.size, asked.runs_dir)
+    if asked.on == "here" and not (asked.table or asked.store):
+        check_threads(study.resources.cpus, "study: cpus in [resources]")
     if asked.table:
         print(_table_text(study, asked), end="")
         return 0

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdviz.errors import RequestError
-from kdviz.files import read_json, write_bytes, write_json
+from kdviz.files import write_bytes, write_json
 from kdviz.locks import exclusive, is_locked
+from kdviz.runs.bounded import is_regular, read_json
 from kdviz.runs.reader import check_run_id
 from kdviz.runs.writer import now
 from kdviz.studies.spec import Study, read_study
@@ -26,7 +27,7 @@ class StudyFolder:
         """state.json; {} where there is none that can be read."""
         try:
             state = read_json(self.folder / STATE)
-        except (OSError, ValueError, RecursionError):
+        except (OSError, ValueError):
             return {}
         return state if isinstance(state, dict) else {}
 
@@ -114,7 +115,7 @@ def open_study(name: Path | str, size: str | None, runs_dir: Path) -> Study:
 def started_studies(runs_dir: Path) -> list[Study | Unusable]:
     """The studies of a runs folder, the last started first."""
     try:
-        folders = [path for path in (Path(runs_dir) / "studies").iterdir() if (path / FILE).is_file()]
+        folders = [path for path in (Path(runs_dir) / "studies").iterdir() if is_regular(path / FILE)]
     except OSError:
         return []
     found = []

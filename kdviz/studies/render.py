@@ -9,10 +9,10 @@ from pathlib import Path
 from kdviz.files import finite, write_bytes
 from kdviz.metrics import METRIC_TITLES
 from kdviz.studies import paper
-from kdviz.studies.rows import Row, Table
+from kdviz.studies.rows import Comparison, Row, Table
 from kdviz.studies.spec import COLUMNS
 from kdviz.studies.statistics import Spread
-from kdviz.studies.table import best_of, telling_names, times_as_far
+from kdviz.studies.table import best_of, telling_names
 from kdviz.tasks import TASKS
 
 WIDE = ("parameters", "seconds")
@@ -81,15 +81,24 @@ def _comparison_lines(table: Table, task: str, telling: Sequence[str]) -> list[s
         return []
     lines = ["", "Against soft labels alone (paired bootstrap over the examples, same seeds, 95 %):", ""]
     for each in found:
-        first, times, gap = table.rows[each.first], times_as_far(table, each), each.difference
-        inside = f"; inside, soft labels are {times:.1f} times as far from the teacher" if times else ""
+        first, gap = table.rows[each.first], each.difference
         tested = f", p = {gap.p_seeds:.3f} over the seeds" if gap.p_seeds is not None else ""
         lines.append(
             f"- {', '.join([first.label, *_told(first, telling)])}: {METRIC_TITLES[each.metric]} "
             f"{gap.difference:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}], n = {gap.num_examples:,}, "
-            f"{len(gap.seeds)} seed{'s' * (len(gap.seeds) != 1)}{tested}{inside}"
+            f"{len(gap.seeds)} seed{'s' * (len(gap.seeds) != 1)}{tested}{inside_text(each)}"
         )
     return lines
+
+
+def inside_text(comparison: Comparison) -> str:
+    """`; inside, …` of two rows, with the interval over their examples; "" where it is not known."""
+    if comparison.inside is None:
+        return ""
+    times, low, high = comparison.soft_times
+    what = f"soft labels are {times:.1f} times as far from the teacher [{low:.1f}, {high:.1f}]"
+    n = f"over {comparison.inside.num_examples:,} examples"
+    return f"; inside, {what} {n}" if comparison.inside.is_told_apart else f"; inside, not told apart {n}"
 
 
 def _told(row: Row, telling: Sequence[str]) -> list[str]:

@@ -1,8 +1,10 @@
 """What a study's table is made of: its rows, its comparisons, and the whole."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kdviz.analysis.answers import Farther
 from kdviz.studies import paper
 from kdviz.studies.statistics import Difference, Spread
 from kdviz.tasks import TASKS
@@ -90,12 +92,27 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """An internal row against the soft-label row with which it shares everything else."""
+    """An internal row against the soft-label row with which it shares everything else.
+
+    `inside` (see `kdviz.analysis.apart`): which of the two, 0 or 1, is farther from the teacher inside; None
+    where their examples are not stored.
+    """
 
     first: int
     second: int
     metric: str
     difference: Difference
+    inside: Farther | None = None
+
+    @property
+    def soft_times(self) -> tuple[float, float, float] | None:
+        """How many times as far inside the soft-label row is as the internal one, with its 95 % interval."""
+        found = self.inside
+        if found is None:
+            return None
+        if found.place == 1:
+            return found.times, found.low, found.high
+        return 1 / found.times, 1 / found.high, 1 / found.low if found.low > 0 else math.inf
 
     def to_dict(self, rows: Sequence[Row]) -> dict:
         return {
@@ -105,6 +122,7 @@ class Comparison:
             "second": rows[self.second].settings,
             "metric": self.metric,
             **self.difference.to_dict(),
+            "inside": vars(self.inside) if self.inside else None,
         }
 
 
@@ -172,6 +190,7 @@ class Table:
                 second=each["against"],
                 metric=each["metric"],
                 difference=Difference.from_dict(each),
+                inside=Farther(**each["inside"]) if each.get("inside") else None,
             )
             for each in values["comparisons"]
         ]

@@ -6,11 +6,8 @@ from kdviz.method.strategies import INTERNAL
 from kdviz.metrics import METRIC_TITLES
 from kdviz.studies import paper
 from kdviz.studies.rows import Row, Table
-from kdviz.studies.table import times_as_far
 from kdviz.tasks import TASKS
 
-NO_CLOSER = 1.05
-"""A ratio below this is written 1.0 and says nothing."""
 X_WORDS = {
     "train_size": "training examples",
     "student_layers": "layers of the student",
@@ -24,23 +21,36 @@ def says(table: Table) -> list[str]:
 
 
 def _inside(table: Table) -> str:
-    times = [value for each in table.comparisons if (value := times_as_far(table, each)) is not None]
-    if not times:
+    """By the intervals over the examples alone: what they do not tell apart has no ratio."""
+    known = [each for each in table.comparisons if each.inside]
+    told = [each.soft_times for each in known if each.inside.is_told_apart]
+    closer = [times for times in told if times[0] > 1]
+    if not known:
         return ""
-    if max(times) < NO_CLOSER:
-        return "Inside, copying the teacher's inside brings the student no closer to its attention here."
-    low, high = min(times), max(times)
-    if low < NO_CLOSER:
+    if len(closer) == len(known):
+        size = _from_to([times for times, _, _ in closer])
+        low, high = min(low for _, low, _ in closer), max(high for _, _, high in closer)
         return (
-            f"Inside, {sum(value >= NO_CLOSER for value in times)} of {_number(len(times), 'comparison')} "
-            "bring the student closer to the teacher's attention than soft labels alone, by up to "
-            f"{high:.1f} times."
+            f"Inside, students that learn from soft labels alone end {size} times as far from the teacher's "
+            f"attention as students that copy its inside (95 % interval over the examples {low:.1f} to "
+            f"{high:.1f})."
         )
-    size = f"{low:.1f} times" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f} times"
+    if not told:
+        return (
+            "Inside, these examples cannot tell students that copy the teacher's inside from those that "
+            "learn from soft labels alone."
+        )
+    unclear, farther = len(known) - len(told), len(told) - len(closer)
     return (
-        "Inside, students that learn from soft labels alone end "
-        f"{size} as far from the teacher's attention as students that copy its inside."
+        f"Inside, of {_number(len(known), 'comparison')} with soft labels, {len(closer)} "
+        f"{'ends' if len(closer) == 1 else 'end'} closer to the teacher's attention, {farther} farther, and "
+        f"{unclear} cannot be told apart on these examples."
     )
+
+
+def _from_to(values: list[float]) -> str:
+    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _outside(table: Table) -> str:

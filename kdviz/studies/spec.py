@@ -22,6 +22,7 @@ Paths are looked for beside the file, then where the study began, then in the wo
 """
 
 import itertools
+import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,8 @@ from kdviz.metrics import METRIC_TITLES
 from kdviz.models.registry import TEACHERS
 from kdviz.paths import user_path
 from kdviz.runs.reader import check_run_id
-from kdviz.studies.identity import distinct_ids, slug
+from kdviz.studies import paper
+from kdviz.studies.identity import digest, distinct_ids, slug
 from kdviz.tasks import TASKS
 
 SIZES = ("minutes", "hours", "paper")
@@ -146,7 +148,7 @@ def read_study(
     here = content.get("sizes", {}).get(size, {}) if size else {}
     stem = stem or file.stem
     name = str(content.get("name", stem))
-    study_id = check_run_id(slug(f"{name}-{size}" if size else name, 48))
+    study_id = check_run_id(_id_of(name, size))
     settings = {**content.get("settings", {}), **here.get("settings", {})}
     of_tasks = {
         task: {**content.get("tasks", {}).get(task, {}), **here.get("tasks", {}).get(task, {})}
@@ -155,14 +157,21 @@ def read_study(
     grid = {**content.get("grid", {}), **here.get("grid", {})}
     rows = [*content.get("rows", []), *here.get("rows", [])]
     where, found = _Places(file.parent, dict(paths or {})), {}
-    changes = list(_changes(grid, rows, content.get("also", [])))
-    if len(changes) > _MOST_CELLS:
-        raise RequestError(f"study: expected at most {_MOST_CELLS:,} runs, got {len(changes):,} in {file}")
+    also = content.get("also", [])
+    count = math.prod(map(len, grid.values())) * max(1, len(rows)) + len(also)
+    if count > _MOST_CELLS:
+        raise RequestError(f"study: expected at most {_MOST_CELLS:,} runs, got {count:,} in {file}")
+    changes = list(_changes(grid, rows, also))
     varied = list(dict.fromkeys(key for change, _ in changes for key in change))
     for change, row in changes:
         task = str(change.get("task", settings.get("task", RunConfig.task)))
         config = _config({**settings, **of_tasks.get(task, {}), **change}, where, file, change)
-        found.setdefault(config, (change, row))
+        _, other = found.setdefault(config, (change, row))
+        if other.get("label") != row.get("label"):
+            raise RequestError(
+                f"study: the rows {other.get('label')!r} and {row.get('label')!r} ask for the same runs in "
+                f"{file}; leave one out, or let them differ"
+            )
     ids = distinct_ids(study_id, [change for change, _ in found.values()])
     show = content.get("show", {})
     return Study(
@@ -188,6 +197,14 @@ def read_study(
         text=text,
         paths=where.found,
     )
+
+
+def _id_of(name: str, size: str | None) -> str:
+    """The study's name as a part of file names, with a digest where that has lost what tells names apart."""
+    whole = f"{name}-{size}" if size else name
+    if name.isascii() and any(map(str.isalnum, name)):
+        return slug(whole, 48)
+    return f"{slug(whole, 41)}-{digest(name)[:6]}"
 
 
 def _changes(grid: dict, rows: list[dict], also: list[dict]) -> Iterator[tuple[dict, dict]]:
@@ -239,7 +256,7 @@ class _Places:
             return os.path.normpath(path)
         known = [Path(self._known[value])] if value in self._known else []
         for place in (self._base / path, *known, Path(path)):
-            if place.is_dir():
+            if os.path.isdir(place):
                 self.found[value] = os.path.abspath(place)
                 return self.found[value]
         return os.path.abspath(self._base / path) if key == "data_dir" else value
@@ -270,13 +287,22 @@ def _check_shape(content: dict, file: Path) -> None:
             )
     for part in (content, *content.get("sizes", {}).values()):
         _check_part(part, file)
+    for key in ("name", "title", "about"):
+        value = content.get(key, file.stem)
+        if not isinstance(value, str) or (key == "name" and not value.strip()):
+            raise RequestError(f"study: expected {key} as a text, got {str(value)[:60]!r} in {file}")
+    if not content:
+        raise RequestError(f"study: expected [settings], [grid] or [[rows]] in {file}, got an empty file")
     show = content.get("show", {})
+    if wrong := set(show) - {"columns", "x"}:
+        raise RequestError(
+            f"study: expected columns and x in [show], got {', '.join(sorted(wrong))} in {file}"
+        )
     columns = show.get("columns", [])
     if not isinstance(columns, list) or set(map(str, columns)) - set(COLUMNS) - set(METRIC_TITLES):
         raise RequestError(f"study: expected [show] columns among {', '.join(COLUMNS)} in {file}")
-    if show.get("x") is not None and show["x"] not in {item.name for item in fields(RunConfig)} | {
-        "parameters"
-    }:
+    names = [*(item.name for item in fields(RunConfig)), "parameters"]
+    if show.get("x") is not None and show["x"] not in names:
         raise RequestError(
             f"study: expected [show] x to be a setting or parameters, got {show['x']!r} in {file}"
         )
@@ -297,6 +323,12 @@ def _check_part(part: dict, file: Path) -> None:
             raise RequestError(f"study: expected [[rows]] and [[also]] as tables in {file}")
         if not all(isinstance(row.get(key, ""), str) for row in value for key in ("label", "paper")):
             raise RequestError(f"study: expected label and paper of a row as texts in {file}")
+        wrong = {row["paper"] for row in value if row.get("paper")} - set(paper.TABLE)
+        if wrong:
+            raise RequestError(
+                f"study: expected paper of a row to be one of {', '.join(paper.TABLE)}, got "
+                f"{', '.join(sorted(wrong))[:80]!r} in {file}"
+            )
     if not all(isinstance(values, list) and values for values in part.get("grid", {}).values()):
         raise RequestError(f"study: expected a list of values for every name in [grid] of {file}")
 
@@ -315,10 +347,13 @@ def _resources(values: dict, file: Path) -> Resources:
     try:
         asked = Resources(**values)
         numbers = [value for value in (asked.cpus, asked.gpus, asked.memory_gb) if value is not None]
-        if any(isinstance(value, bool) or not 0 <= value < 1e6 for value in numbers) or asked.cpus == 0:
+        if any(isinstance(value, bool) or not 0 <= value < 1e6 for value in numbers):
+            raise ValueError
+        if asked.cpus is not None and (asked.cpus < 1 or asked.cpus != int(asked.cpus)):
             raise ValueError
         return asked if asked.cpus is None else Resources(**{**values, "cpus": int(asked.cpus)})
     except (TypeError, ValueError):
         raise RequestError(
-            f"study: expected cpus, gpus and memory_gb as numbers in [resources] of {file}, got {values}"
+            "study: expected cpus (a whole number from 1), gpus and memory_gb as numbers in [resources] of "
+            f"{file}, got {str(values)[:120]}"
         ) from None

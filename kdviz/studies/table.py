@@ -1,13 +1,15 @@
 """A study's table, made from run folders: means and intervals over seeds, comparisons, the paper beside."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from kdviz.analysis.answers import Farther
+from kdviz.analysis.apart import apart
 from kdviz.config import has_effect
 from kdviz.method.strategies import INTERNAL
 from kdviz.palette import words_of
@@ -17,7 +19,7 @@ from kdviz.studies.identity import is_run_of, settings_digest
 from kdviz.studies.measures import Measured, measured, measured_as, why_left_out
 from kdviz.studies.rows import Comparison, Row, Table
 from kdviz.studies.spec import COLUMNS, Cell, Study
-from kdviz.studies.statistics import Difference, Spread, paired_difference, spread
+from kdviz.studies.statistics import Difference, paired_difference, spread
 from kdviz.tasks import TASKS
 
 
@@ -209,10 +211,17 @@ def _comparisons(
             ),
             None,
         )
-        difference = None if soft is None else _difference(row, parts[place], parts[soft])
-        if difference is not None:
-            metric = TASKS[row.task].primary_metric
-            found.append(Comparison(first=place, second=soft, metric=metric, difference=difference))
+        pairs = () if soft is None else _same_seeds(parts[place], parts[soft])
+        if pairs:
+            found.append(
+                Comparison(
+                    first=place,
+                    second=soft,
+                    metric=TASKS[row.task].primary_metric,
+                    difference=_difference_of(row.task, pairs),
+                    inside=_inside_of(pairs),
+                )
+            )
     return found
 
 
@@ -225,18 +234,17 @@ def _differ_in_strategy(first: Mapping, second: Mapping, names: Sequence[str]) -
     )
 
 
-def _difference(row: Row, first: list[Measured], second: list[Measured]) -> Difference | None:
-    """None where no seed of both has its answers to the same examples stored."""
+def _same_seeds(first: list[Measured], second: list[Measured]) -> tuple:
+    """The keys of the runs of each seed that both have with their answers to the same examples."""
     others = {part.seed: part for part in second if part.labels is not None}
-    pairs = [
+    return tuple(
         (part.key, others[part.seed].key)
         for part in first
         if part.labels is not None
         and part.seed in others
         and np.array_equal(part.index, others[part.seed].index)
         and np.array_equal(part.index, first[0].index)
-    ]
-    return _difference_of(row.task, tuple(pairs)) if pairs else None
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -253,10 +261,28 @@ def _difference_of(task_name: str, pairs: tuple) -> Difference:
     )
 
 
-def times_as_far(table: Table, comparison: Comparison) -> float | None:
-    """How many times as far inside (attention KL) the soft student is from the teacher; None if unknown."""
-    inner, outer = (
-        table.rows[place].values.get("attention_kl", Spread(mean=None)).mean
-        for place in (comparison.first, comparison.second)
-    )
-    return outer / inner if inner and outer and math.isfinite(outer / inner) else None
+@lru_cache(maxsize=1024)
+def _inside_of(pairs: tuple) -> Farther | None:
+    """Which side is farther from the teacher inside, by the one rule for it."""
+    first, second = ([Run(key[0]) for key in side] for side in zip(*pairs, strict=True))
+    return found.farther if (found := apart(first, second)) else None
+
+
+def with_inside(table: Table, runs: Mapping[str, Run]) -> Table:
+    """The same table, with what its comparisons lack of the inside read from `runs`, by id, where these are
+    at hand: results that are kept without their runs are read beside those of the stored demo.
+    """
+    found = []
+    for each in table.comparisons:
+        first, second = (table.rows[place] for place in (each.first, each.second))
+        ids = [
+            (one, other)
+            for one, seed in zip(first.runs, first.seeds, strict=True)
+            for other, other_seed in zip(second.runs, second.seeds, strict=True)
+            if seed == other_seed and one in runs and other in runs
+        ]
+        if each.inside is None and ids:
+            between = apart(*([runs[run_id] for run_id in side] for side in zip(*ids, strict=True)))
+            each = replace(each, inside=between.farther if between else None)
+        found.append(each)
+    return replace(table, comparisons=tuple(found))

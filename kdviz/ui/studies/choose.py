@@ -1,6 +1,6 @@
 """Which study is looked at: those of this server, results kept with kdviz, shipped ones to be started."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
@@ -12,8 +12,8 @@ from kdviz.studies.queued import known_study
 from kdviz.studies.results import Stored, stored_results
 from kdviz.studies.rows import Table
 from kdviz.studies.spec import SIZES, Study, shipped_studies
-from kdviz.studies.table import make_table
-from kdviz.ui.frame.look import plain
+from kdviz.studies.table import make_table, with_inside
+from kdviz.text import code, plain_reason
 from kdviz.ui.frame.store import store
 
 SIZE_WORDS = {
@@ -49,7 +49,11 @@ class Entry:
 
 @st.cache_resource(max_entries=1)
 def _kept() -> dict[str, Stored]:
-    return stored_results()
+    """With the inside of runs that are among those of the stored demo."""
+    demo = {run.id: run for run in store().runs() if run.is_demo}
+    return {
+        name: replace(kept, table=with_inside(kept.table, demo)) for name, kept in stored_results().items()
+    }
 
 
 @st.cache_resource(ttl=600, max_entries=1)
@@ -84,6 +88,8 @@ def _order(study: Study) -> tuple[int, bool]:
 def choose_study(asked: str) -> Entry:
     """The drop-down list of studies; at first that of the key `asked`, as a link may name it (`?study=`)."""
     found = {entry.key: entry for entry in entries()}
+    if asked and asked not in found:
+        st.info(f"There is no study {code(asked[:80])} here; another one is shown.", icon=":material/info:")
     if _CHOSEN not in st.session_state or st.session_state[_CHOSEN] not in found:
         active = next((key for key, entry in found.items() if _is_active(entry)), None)
         st.session_state[_CHOSEN] = asked if asked in found else active or next(iter(found))
@@ -112,7 +118,7 @@ def table_of(entry: Entry) -> Table | None:
     try:
         return _table(entry.study, entry.study.text, entry.study.id, str(runs_folder()), finished)
     except (RequestError, OSError) as error:
-        st.warning(plain(str(error)))
+        st.warning(plain_reason(str(error)))
         return None
 
 
