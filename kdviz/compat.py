@@ -32,8 +32,27 @@ ATTENTION = "kdviz"
 """The name under which transformers knows our attention."""
 RECORDER = "kdviz_recorder"
 """The argument that a layer hands down to it unread."""
-NOT_SAVED = ("_name_or_path", "_attn_implementation", "attn_implementation", "auto_map")
-"""Keys of config.json that say where a model came from, how it was computed here, and code never run."""
+HOW_IT_RUNS = {
+    "_attn_implementation": "eager",
+    "chunk_size_feed_forward": 0,
+    "return_dict": True,
+    "output_attentions": False,
+    "output_hidden_states": False,
+}
+"""Keys of config.json that change no number, only how it is come by and handed over: as another machine had
+them, they would break here, or at whoever loads what is exported.
+"""
+NOT_SAVED = (
+    "_name_or_path",
+    "_attn_implementation",
+    "attn_implementation",
+    "auto_map",
+    "finetuning_task",
+    "task_specific_params",
+)
+"""Keys of config.json that say where a model came from, how it was computed here, code never run, and what
+the checkpoint was trained for before.
+"""
 
 
 def classifier_class(module: str, name: str) -> Any:
@@ -95,17 +114,30 @@ def new_model(model_class: Any, config: Any, attention: str) -> nn.Module:
 def cache_folders() -> tuple[str, str]:
     """The caches of datasets and of the hub, by the rules of those libraries, without importing them."""
     cache_home = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
-    home = os.path.expanduser(os.environ.get("HF_HOME", os.path.join(cache_home, "huggingface")))
+    home = _expanded(os.environ.get("HF_HOME", os.path.join(cache_home, "huggingface")))
     datasets_cache = os.environ.get("HF_DATASETS_CACHE", os.path.join(home, "datasets"))
     hub_cache = os.environ.get(
         "HF_HUB_CACHE", os.environ.get("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub"))
     )
-    return datasets_cache, os.path.expanduser(hub_cache)  # datasets takes its own variable as it is
+    return datasets_cache, _expanded(hub_cache)  # datasets takes its own variable as it is
+
+
+def _expanded(path: str) -> str:
+    return os.path.expandvars(os.path.expanduser(path))
 
 
 def hub_repository(kind: str, name: str) -> Path:
     """The folder of a repository in the hub's cache; `kind` is models or datasets."""
     return Path(cache_folders()[1]) / f"{kind}--{name.replace('/', '--')}"
+
+
+def hub_repositories(name: str) -> list[Path]:
+    """Where a model may lie: in the hub's cache, and in those that transformers had of its own before its
+    fifth version, where their variables still name them.
+    """
+    old = (os.environ.get(variable, "") for variable in ("TRANSFORMERS_CACHE", "PYTORCH_TRANSFORMERS_CACHE"))
+    own = hub_repository("models", name)
+    return [own, *(Path(_expanded(path)) / own.name for path in old if path.strip())]
 
 
 def hub_snapshot(repository: Path, revision: str) -> Path:

@@ -240,6 +240,24 @@ def a_nan(folder: Path, value: float = float("nan"), dtype: torch.dtype = torch.
     change_weights(folder, change)
 
 
+def change_tokenizer(folder: Path, change) -> None:
+    """Change tokenizer.json, and have it read as it is."""
+    path = folder / "tokenizer.json"
+    value = json.loads(path.read_text(encoding="utf-8"))
+    change(value)
+    path.write_text(json.dumps(value), encoding="utf-8")
+    change_json(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+
+
+def words_alone(folder: Path, keep: int) -> None:
+    """A vocabulary of the first words, and no tokenizer.json."""
+    for name in ("tokenizer.json", "special_tokens_map.json"):
+        (folder / name).unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    words = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    (folder / "vocab.txt").write_text("\n".join(words[:keep]) + "\n", encoding="utf-8")
+
+
 def only(folder: Path, files: dict[str, str]) -> None:
     """Nothing but these files."""
     shutil.rmtree(folder)
@@ -254,6 +272,29 @@ def into(folder: Path, below: str) -> None:
     folder.rename(aside)
     (folder / below).parent.mkdir(parents=True)
     aside.rename(folder / below)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(
+            return_dict=False,
+            output_attentions=True,
+            chunk_size_feed_forward=7,
+            finetuning_task="mnli",
+            task_specific_params={"x": 1},
+        ),
+        dict(_attn_implementation="flash_attention_2", auto_map={"AutoModel": "modeling.Model"}),
+    ],
+)
+def test_how_a_model_ran_elsewhere_is_not_how_it_runs_here(tiny, copy, settings):
+    """Each of these ended a run that had trained to its end, or came with student/ to whoever loads it."""
+    change_json(copy / "config.json", **settings)
+    run = tiny.run(teacher=str(copy), epochs=1, teacher_epochs=1)
+    assert run.state == "finished"
+    kept = json.loads((run.folder / "student" / "config.json").read_text())
+    assert kept["chunk_size_feed_forward"] == 0 and kept["return_dict"] is True
+    assert not {"auto_map", "finetuning_task", "task_specific_params", "attn_implementation"} & set(kept)
 
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "ab" * 32 + "\nsize 440449768\n"
@@ -370,6 +411,52 @@ HOSTILE = {
         "cannot be built .*needs the package|cannot be built",
     ),
     "no token types": (lambda f: change_json(f / "config.json", type_vocab_size=0), "type_vocab_size"),
+    "weights drawn with a negative width": (
+        lambda f: change_json(f / "config.json", initializer_range=-1),
+        "says initializer_range: -1, which is no number from 0",
+    ),
+    "an epsilon in quotes": (
+        lambda f: change_json(f / "config.json", layer_norm_eps="1e-12"),
+        "layer_norm_eps",
+    ),
+    "a dropout that is NaN": (
+        lambda f: change_json(f / "config.json", hidden_dropout_prob=float("nan")),
+        "hidden_dropout_prob: nan, which is no share",
+    ),
+    "a config with a byte-order mark": (
+        lambda f: (f / "config.json").write_bytes(b"\xef\xbb\xbf" + (f / "config.json").read_bytes()),
+        "config.json begins with a byte-order mark",
+    ),
+    "classes in a list": (
+        lambda f: change_json(f / "config.json", id2label=["a", "b"]),
+        "copy: config.json cannot be used",
+    ),
+    "an activation that is a number": (
+        lambda f: change_json(f / "config.json", hidden_act=3),
+        "copy: config.json",
+    ),
+    "a pickle under another name": (
+        lambda f: (as_bin(f), (f / "pytorch_model.bin").rename(f / "model.pt")),
+        "call them pytorch_model.bin",
+    ),
+    "a vocabulary with a byte-order mark": (
+        lambda f: (f / "vocab.txt").write_bytes(b"\xef\xbb\xbf" + (f / "vocab.txt").read_bytes()),
+        "vocab.txt begins with a byte-order mark",
+    ),
+    "a vocabulary that is cut": (lambda f: words_alone(f, keep=3000), "has 3,000 words, and .* table 30,522"),
+    "an added word of another number": (
+        lambda f: (words_alone(f, keep=30000), (f / "added_tokens.json").write_text('{"[E1]": 30500}')),
+        r"says that '\[E1\]' is number 30500, .* makes it 30000",
+    ),
+    "a padding token in quotes": (lambda f: change_json(f / "config.json", pad_token_id="0"), "pad_token_id"),
+    "a vocabulary without the unknown token": (
+        lambda f: change_tokenizer(f, lambda value: value["model"].update(unk_token="[NOPE]")),
+        "cannot encode",
+    ),
+    "a tokenizer without its frame": (
+        lambda f: change_tokenizer(f, lambda value: value.update(post_processor=None)),
+        "no token of its own in front of a text",
+    ),
 }
 
 

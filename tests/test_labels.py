@@ -76,6 +76,10 @@ def test_every_task_knows_its_own_names_in_every_order(task):
             "id2label": {"0": "entailment", "1": "not_entailment"},
             "label2id": {"entailment": 1, "not_entailment": 0},
         },
+        {
+            "id2label": {"0": "Entailment", "1": "not_entailment"},
+            "label2id": {"entailment": 1, "NOT_ENTAILMENT": 0, "other": 2},
+        },
     ],
 )
 def test_names_that_are_missing_or_contradict_themselves_say_nothing(config):
@@ -221,6 +225,30 @@ def test_three_classes_for_two_are_refused(tiny, tmp_path, tuned):
     with pytest.raises(RequestError, match="for the 2 classes of CoLA, got .*three with 3 classes"):
         check_models(tiny.config(teacher=str(tmp_path / "three"), teacher_epochs=0))
     assert check_models(tiny.config(teacher=str(tmp_path / "three"))).label_rows is None
+
+
+@pytest.mark.parametrize("missing", ["pooler.", "classifier.bias"])
+def test_a_way_to_the_answers_that_would_be_drawn_is_refused(tiny, tmp_path, tuned, missing):
+    """The classifier's rows are there, so it looks fine-tuned; the rest would be random, without a word."""
+    shutil.copytree(tuned, tmp_path / "part")
+    path = tmp_path / "part" / "model.safetensors"
+    save_file(
+        {name: each for name, each in load_file(path).items() if missing not in name}, path, {"format": "pt"}
+    )
+    with pytest.raises(RequestError, match=f"lack .*{missing}.*give at least 1 epoch") as caught:
+        check_models(tiny.config(teacher=str(tmp_path / "part"), teacher_epochs=0))
+    assert caught.value.field == "teacher_epochs"
+    check_models(tiny.config(teacher=str(tmp_path / "part")))
+
+
+def test_one_output_is_a_regressions(tiny, tmp_path, tuned):
+    """A similarity model beside a task of two classes: "with 1 classes" would name no cause."""
+    shutil.copytree(tuned, tmp_path / "one")
+    path = tmp_path / "one" / "model.safetensors"
+    state = {**load_file(path), "classifier.weight": torch.zeros(1, 32), "classifier.bias": torch.zeros(1)}
+    save_file(state, path, {"format": "pt"})
+    with pytest.raises(RequestError, match="with one output, which is a regression's; give at least 1 epoch"):
+        check_models(tiny.config(teacher=str(tmp_path / "one"), teacher_epochs=0))
 
 
 def test_a_checkpoint_that_answers_the_task_is_recognised(tiny, tmp_path, tuned):

@@ -230,6 +230,25 @@ def test_a_cache_with_one_snapshot_and_no_reference_is_used(own_cache, tiny_chec
     assert resolve("a/model").folder == snapshot
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TRANSFORMERS_CACHE", "~/old"),
+        ("PYTORCH_TRANSFORMERS_CACHE", "$HOME/old"),
+        ("HF_HUB_CACHE", "$HOME/old"),
+        ("HF_HUB_CACHE", "~/old"),
+    ],
+)
+def test_the_caches_of_older_versions_are_looked_into(
+    monkeypatch, tmp_path, tiny_checkpoint, variable, value
+):
+    """transformers 4 kept models where its own variable said, and there they still are."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(variable, value)
+    snapshot = put_in_cache(tmp_path / "old", "bert-base-uncased", tiny_checkpoint)
+    assert resolve("bert-base").folder == snapshot
+
+
 def test_paths_as_they_are_pasted(monkeypatch, tmp_path, tiny_checkpoint):
     """Blanks, quotation marks, a file instead of its folder, a tilde that no shell expanded."""
     home = tmp_path / "home"

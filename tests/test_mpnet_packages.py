@@ -160,6 +160,8 @@ def test_the_cache_folder_is_the_users(monkeypatch, tmp_path):
     assert mpnet_packages.cache_root() == tmp_path / "xdg" / "kdviz"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert mpnet_packages.cache_root() == Path.home() / ".cache" / "kdviz"
+    monkeypatch.setenv("XDG_CACHE_HOME", "~/caches")
+    assert mpnet_packages.cache_root() == Path.home() / "caches" / "kdviz"
     monkeypatch.setenv("KDVIZ_CACHE_DIR", str(tmp_path / "own"))
     assert mpnet_packages.cache_root() == tmp_path / "own"
 

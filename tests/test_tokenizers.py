@@ -75,6 +75,14 @@ def test_a_model_with_one_segment_reads_pairs(tiny, minilm_folder, tmp_path):
     assert "token_type_ids" not in AutoTokenizer.from_pretrained(run.folder / "student")("a dog", "a cat")
 
 
+def test_a_student_with_one_segment_beside_a_teacher_with_two(tiny, minilm_folder, tmp_path):
+    """Its folder came with the teacher's tokenizer as it was: a second segment its table does not have."""
+    folder = write_tiny_checkpoint(tmp_path / "one", minilm_folder, type_vocab_size=1)
+    run = tiny.run(student_checkpoint=str(folder), task="rte", epochs=1, teacher_epochs=1)
+    assert run.state == "finished"
+    assert "token_type_ids" not in AutoTokenizer.from_pretrained(run.folder / "student")("a dog", "a cat")
+
+
 def test_added_tokens_go_with_the_model(tiny, minilm_folder, tmp_path):
     """Left behind, student/ and the app cut `[E1]` in pieces: other numbers than the run's."""
     folder = write_tiny_checkpoint(tmp_path / "added", minilm_folder, vocab_size=30523)
@@ -87,6 +95,21 @@ def test_added_tokens_go_with_the_model(tiny, minilm_folder, tmp_path):
     run = tiny.run(teacher=str(folder), epochs=1, teacher_epochs=1)
     assert 30522 in Tokenizer(folder, 32).encode("the dog [E1] sleeps")[0]
     same_ids(run, "the dog [E1] sleeps")
+
+
+def test_a_tokenizers_settings_go_without_code_and_places(tiny, copy):
+    """Whoever loads student/ would be asked to run code that is not there, and read where it was made."""
+    places = {name: str(copy / name) for name in ("vocab_file", "tokenizer_file", "special_tokens_map_file")}
+    change_json(
+        copy / "tokenizer_config.json",
+        auto_map={"AutoTokenizer": ["tokens.Tokens", None]},
+        name_or_path=str(copy),
+        **places,
+    )
+    run = tiny.run(teacher=str(copy), epochs=1, teacher_epochs=1)
+    same_ids(run, "the dog sleeps")
+    kept = (run.folder / "student" / "tokenizer_config.json").read_text()
+    assert "auto_map" not in kept and str(copy.parent) not in kept
 
 
 def test_a_token_beyond_the_table_is_refused_before_anything_is_made(tiny, copy):

@@ -29,6 +29,17 @@ _OTHERS = (
     "dict.txt",
     "emoji_tokenizer.json",
 )
+_NOT_COPIED = (
+    "auto_map",
+    "name_or_path",
+    "tokenizer_file",
+    "vocab_file",
+    "merges_file",
+    "special_tokens_map_file",
+)
+"""Keys of tokenizer_config.json: code that is never run (whoever loads the folder would be asked to), and
+where things lay on the machine that made it.
+"""
 _VERSIONED = re.compile(r"tokenizer\.[0-9][0-9.]*\.json")
 
 
@@ -43,13 +54,17 @@ def tokenizer_files(folder: Path) -> list[Path]:
 
 
 def copy_tokenizer(origin: Path, folder: Path, *, token_types: bool = True) -> None:
-    """Copy the tokenizer's files that `folder` lacks. Without `token_types` the copy is told to make none:
-    the model it lies beside would not take them, or fail on a second one.
+    """Copy the tokenizer's files that `folder` lacks; their settings without what names the code or the disk
+    of another machine. Without `token_types` the copy is told to make none: the model it lies beside would
+    not take them, or fail on a second one.
     """
     for path in tokenizer_files(origin):
         if not (folder / path.name).exists():
             shutil.copyfile(path, folder / path.name)
     settings = folder / "tokenizer_config.json"
+    value = read_json(settings) if settings.exists() else {}
+    kept = {key: item for key, item in value.items() if key not in _NOT_COPIED}
     if not token_types:
-        value = read_json(settings) if settings.exists() else {}
-        write_json(settings, {**value, "model_input_names": ["input_ids", "attention_mask"]})
+        kept["model_input_names"] = ["input_ids", "attention_mask"]
+    if kept != value:
+        write_json(settings, kept)

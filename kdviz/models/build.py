@@ -7,10 +7,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kdviz.compat import NOT_SAVED, new_model
+from kdviz.compat import HOW_IT_RUNS, NOT_SAVED, new_model
 from kdviz.data.tokenizer_files import copy_tokenizer
 from kdviz.errors import RequestError
-from kdviz.models.families import CLASSIFIER, FAMILIES, EncoderConfig, Family, as_classifier, family_of
+from kdviz.models.families import (
+    CLASSIFIER,
+    FAMILIES,
+    EncoderConfig,
+    Family,
+    as_classifier,
+    family_of,
+    takes_token_types,
+)
 from kdviz.models.matching import match_layers
 from kdviz.models.parameters import encoder_prefix, match_parameters
 from kdviz.models.refusals import Unusable, one_line, read_json_object
@@ -65,6 +73,8 @@ def transformers_config(folder: Path, num_labels: int) -> EncoderConfig:
     except Exception as error:  # its values are checked by many libraries, each with errors of its own
         raise Unusable(f"config.json cannot be used ({type(error).__name__}: {one_line(error)})") from None
     config.problem_type = "single_label_classification"
+    for name, value in HOW_IT_RUNS.items():
+        setattr(config, name, value)
     return config
 
 
@@ -178,8 +188,9 @@ def save_model(
 
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    copy_tokenizer(tokenizer_folder, folder, token_types=_takes_token_types(model))
-    write_json(folder / "config.json", config_of(model, labels))
+    config = config_of(model, labels)
+    copy_tokenizer(tokenizer_folder, folder, token_types=takes_token_types(config))
+    write_json(folder / "config.json", config)
     write_bytes(folder / SAFETENSORS, save(state, {"format": "pt"}))
 
 
@@ -206,11 +217,6 @@ def load_as_a_stranger(folder: Path) -> tuple[torch.nn.Module, Callable[..., Map
         lambda: AutoModelForSequenceClassification.from_pretrained(folder, **known)
     )
     return model.float().eval(), AutoTokenizer.from_pretrained(folder, **known)
-
-
-def _takes_token_types(model: torch.nn.Module) -> bool:
-    """Whether a tokenizer may hand this model token types 0 and 1."""
-    return family_of(model).has_token_types and as_classifier(model).config.type_vocab_size > 1
 
 
 def random_classifier(

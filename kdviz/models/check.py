@@ -9,6 +9,7 @@ fine-tuned teacher are those of the task.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,11 +22,15 @@ from kdviz.models.checkpoint import Checkpoint, check_fit, resolve
 from kdviz.models.hub import Downloads
 from kdviz.models.labels import rows_by_name
 from kdviz.models.parameters import match_parameters
-from kdviz.models.refusals import Unusable
+from kdviz.models.refusals import Unusable, read_json_object
 from kdviz.task import Task
 from kdviz.tasks import TASKS
 
-_TEXTS = ("The dog sees the cat.", "A cat is seen by the dog.")
+_TEXTS = ("The dog sees the cat.", "A cat is seen by the dog \ua66e.")
+"""The second has a sign that is in no vocabulary: what the tokenizer makes of such shows before training."""
+
+MOST_SPARE_ROWS, MOST_SPARE_SHARE = 1024, 0.05
+"""Rows of a table that no word has: tables are rounded up, and leave room for a few words more."""
 
 Stamps = tuple[tuple[str, int, int], ...]
 """(name, time, size) of files: what was read of them holds while these stay."""
@@ -63,8 +68,14 @@ def check_models(config: RunConfig, *, downloads: Downloads | None = None, thoro
     if config.teacher_epochs == 0:
         _check_classes(teacher, task, rows)
     if thorough:
-        words = _check_loads(teacher, task, "teacher")
-        if student and _check_loads(student, task, "student_checkpoint") != words:
+        words, missing = _check_loads(teacher, task, "teacher")
+        if config.teacher_epochs == 0 and missing:
+            raise RequestError(
+                f"{_wanted(task)}, and the weights of {teacher.name} lack {missing[0]} of the classifier's "
+                "way to its answers; give at least 1 epoch",
+                field="teacher_epochs",
+            )
+        if student and _check_loads(student, task, "student_checkpoint")[0] != words:
             raise RequestError(
                 f"student_checkpoint: its vocabulary must be the teacher's; {student.name} and "
                 f"{teacher.name} have {student.vocab_size} tokens each, but not the same ones",
@@ -75,42 +86,54 @@ def check_models(config: RunConfig, *, downloads: Downloads | None = None, thoro
 
 def _check_classes(teacher: Checkpoint, task: Task, rows: tuple[int, ...] | None) -> None:
     """RequestError where a checkpoint that is to be used as it is does not answer the task."""
-    wanted = f"teacher_epochs: 0 needs a checkpoint already fine-tuned for the {task.num_labels} classes of "
+    wanted = _wanted(task)
     if teacher.num_labels != task.num_labels:
         raise RequestError(
-            f"{wanted}{task.title}, got {teacher.name} with {teacher.num_labels or 'no'} classes; give at "
-            "least 1 epoch",
+            f"{wanted}, got {teacher.name} with "
+            + (_output_words(teacher.num_labels) if teacher.num_labels else "no classifier")
+            + "; give at least 1 epoch",
             field="teacher_epochs",
         )
     kind = teacher.config.get("problem_type")
     if kind not in (None, "single_label_classification"):
         raise RequestError(
-            f"{wanted}{task.title}, got {teacher.name}, whose problem_type is {str(kind)[:40]}; give at "
-            "least 1 epoch",
+            f"{wanted}, got {teacher.name}, whose problem_type is {str(kind)[:40]}; give at least 1 epoch",
             field="teacher_epochs",
         )
     if teacher.label_names and rows is None:
         raise RequestError(
-            f"{wanted}{task.title} ({', '.join(task.labels)}), got {teacher.name} with the classes "
+            f"{wanted} ({', '.join(task.labels)}), got {teacher.name} with the classes "
             f"{', '.join(teacher.label_names)[:120]}; give at least 1 epoch",
             field="teacher_epochs",
         )
 
 
-def _check_loads(checkpoint: Checkpoint, task: Task, field: str) -> str:
-    """A digest of the vocabulary. RequestError where tokenizer or parameters cannot be used."""
+def _wanted(task: Task) -> str:
+    classes = f"the {task.num_labels} classes of {task.title}"
+    return f"teacher_epochs: 0 needs a checkpoint already fine-tuned for {classes}"
+
+
+def _output_words(num_labels: int) -> str:
+    return f"{num_labels} classes" if num_labels > 1 else "one output, which is a regression's"
+
+
+def _check_loads(checkpoint: Checkpoint, task: Task, field: str) -> tuple[str, tuple[str, ...]]:
+    """A digest of the vocabulary, and what of pooler and classifier would have to be drawn. RequestError
+    where tokenizer or parameters cannot be used.
+    """
     stamps = tuple(
         (path.name, path.stat().st_mtime_ns, path.stat().st_size)
         for path in (*tokenizer_files(checkpoint.folder), checkpoint.folder / "config.json")
     )
     try:
+        # In this order: transformers reads config.json for a tokenizer too, and would blame that.
+        missing = _check_parameters(checkpoint.folder, checkpoint.weights_sha256, stamps)
         digest = _tokenizer_words(checkpoint.folder, checkpoint.vocab_size, task.is_pair, stamps)
-        _check_parameters(checkpoint.folder, checkpoint.weights_sha256, stamps)
     except Unusable as error:
         raise RequestError(f"{field}: {checkpoint.folder}: {error}", field=field) from None
     except RequestError as error:
         raise RequestError(f"{field}: {str(error).partition(': ')[2]}", field=field) from None
-    return digest
+    return digest, missing
 
 
 @lru_cache(maxsize=64)
@@ -127,12 +150,24 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
             f"the tokenizer has tokens beyond the model's vocabulary of {vocab_size}: {beyond[0][1]!r} is "
             f"number {beyond[0][0]}{more}; choose a checkpoint with its own tokenizer"
         )
+    if vocab_size - len(words) > max(MOST_SPARE_ROWS, MOST_SPARE_SHARE * vocab_size):
+        raise Unusable(
+            f"the tokenizer has {len(words):,} words, and the model's table {vocab_size:,}: it is another "
+            "model's, or its vocabulary is cut; choose a checkpoint with its own tokenizer"
+        )
+    for word, number in _added(folder).items():
+        if words.get(word) != number:
+            raise Unusable(
+                f"added_tokens.json says that {word!r} is number {number}, and the tokenizer built of this "
+                f"folder makes it {words.get(word, 'none')}; save the tokenizer anew, with a tokenizer.json"
+            )
     if tokenizer.pad_id >= vocab_size:
         raise Unusable(
             f"its padding token is number {tokenizer.pad_id}, beyond the model's vocabulary of {vocab_size}"
         )
     try:
         ids, types, _ = tokenizer.encode(*(_TEXTS if is_pair else _TEXTS[:1]))
+        others, _, _ = tokenizer.encode(*(_TEXTS[::-1] if is_pair else _TEXTS[1:]))
     except Exception as error:  # a template or a model of the tokenizer's that does not fit its words
         raise Unusable(
             f"the tokenizer cannot encode a {'pair' if is_pair else 'text'} ({type(error).__name__}: "
@@ -142,15 +177,27 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
         raise Unusable(
             f"the tokenizer makes {len(ids)} tokens of {_TEXTS[0]!r}; choose one of the model's own"
         )
+    if (ids[0], ids[-1]) != (others[0], others[-1]):
+        raise Unusable(
+            "the tokenizer puts no token of its own in front of a text and behind it, and the first one's "
+            "vector is what the classifier reads; choose a checkpoint with its own tokenizer"
+        )
     digest = hashlib.sha256(repr(sorted(words.items())).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
+def _added(folder: Path) -> Mapping[str, int]:
+    """The words that added_tokens.json adds, with their numbers."""
+    path = folder / "added_tokens.json"
+    return read_json_object(path) if path.exists() else {}
+
+
 @lru_cache(maxsize=64)
-def _check_parameters(folder: Path, weights_sha256: str, stamps: Stamps) -> None:
+def _check_parameters(folder: Path, weights_sha256: str, stamps: Stamps) -> tuple[str, ...]:
     from kdviz.models.build import parameter_shapes, transformers_config
     from kdviz.models.checkpoint import inspect
 
     checkpoint = inspect(str(folder), folder)
     shapes = parameter_shapes(transformers_config(folder, checkpoint.num_labels or 2))
-    match_parameters(checkpoint.family, shapes, checkpoint.weights, checkpoint.encoder_prefix)
+    found = match_parameters(checkpoint.family, shapes, checkpoint.weights, checkpoint.encoder_prefix)
+    return tuple(sorted(found.fresh))

@@ -6,12 +6,13 @@ safetensors. `kdviz.models.check` goes on to the tokenizer, every parameter and 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kdviz.data.tokenizer_files import TOKENIZERS
+from kdviz.data.tokenizer_files import TOKENIZERS, tokenizer_files
 from kdviz.errors import RequestError
 from kdviz.models import mpnet_packages
 from kdviz.models.families import FAMILIES, Family, known_families
@@ -105,9 +106,8 @@ def inspect(name: str, folder: Path, expected_sha256: str | None = None) -> Chec
         raise Unusable(
             f"expected tokenizer.json or vocab.txt in {folder}, found neither; add the checkpoint's tokenizer"
         )
-    for file in TOKENIZERS:
-        if (folder / file).exists():
-            check_file(folder / file)
+    for path in tokenizer_files(folder):
+        check_file(path)
     if expected_sha256 and weights.sha256 != expected_sha256:
         raise Unusable(
             f"the weights of {name} are damaged (sha256 {weights.sha256[:12]}…, expected "
@@ -185,6 +185,21 @@ def _is_set(value: object) -> bool:
     return value not in (None, False, {}, [], "")
 
 
+def _is_number(value: Any, most: float = sys.float_info.max) -> bool:
+    """Whether it is a finite number from 0 to `most`."""
+    return type(value) in (int, float) and 0 <= value <= most
+
+
+_DROPOUTS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "classifier_dropout",
+    "dropout",
+    "attention_dropout",
+    "seq_classif_dropout",
+)
+
+
 _NOT_OBEYED = (
     ("is_decoder", _is_set, "so each word sees only those before it; an encoder is needed"),
     ("is_encoder_decoder", _is_set, "which is more than an encoder; an encoder is needed"),
@@ -197,9 +212,24 @@ _NOT_OBEYED = (
     ("quantization_config", _is_set, "so its weights are quantised; choose the checkpoint in full precision"),
     ("compression_config", _is_set, "so its weights are quantised; choose the checkpoint in full precision"),
     ("pruned_heads", _is_set, "so its layers differ in heads, and maps cannot be compared"),
-    ("type_vocab_size", lambda value: value is not None and (type(value) is not int or value < 1), "which is "
-     "no number of token types"),
-)  # fmt: skip
+    *(
+        (name, lambda value: not (value is None or type(value) is int and value > 0), "which is no size")
+        for name in ("type_vocab_size", "embedding_size")
+    ),
+    (
+        "pad_token_id",
+        lambda value: not (value is None or type(value) is int),
+        "which is no token's number",
+    ),
+    *(
+        (name, lambda value: not (value is None or _is_number(value)), "which is no number from 0")
+        for name in ("initializer_range", "layer_norm_eps")
+    ),
+    *(
+        (name, lambda value: not (value is None or _is_number(value, most=1)), "which is no share")
+        for name in _DROPOUTS
+    ),
+)
 
 
 def _shown(value: object) -> str:

@@ -286,6 +286,11 @@ register(
 )
 
 
+def takes_token_types(config: Mapping[str, Any]) -> bool:
+    """Whether a tokenizer may hand the model of a config.json token types 0 and 1."""
+    return FAMILIES[config["model_type"]].has_token_types and config.get("type_vocab_size", 2) > 1
+
+
 def family_of(model: nn.Module) -> Family:
     """The family of a classifier."""
     return FAMILIES[as_classifier(model).config.model_type]

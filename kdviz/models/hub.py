@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from kdviz.compat import cache_folders, hub_repository, hub_snapshot
+from kdviz.compat import cache_folders, hub_repositories, hub_snapshot
 from kdviz.data.hub import child_environment, forbidding_variable, hub_is_reachable
 from kdviz.data.tokenizer_files import TOKENIZERS, is_tokenizer_file
 from kdviz.errors import RequestError
@@ -89,8 +89,9 @@ def hub_folder(place: Place, *, field: str, downloads: Downloads | None = None) 
 
 def cached_folder(place: Place) -> Path | None:
     """The snapshot in the hub's cache that holds config, weights and tokenizer; no network, no library."""
-    for name in place.hub_names:
-        for snapshot in _snapshots(hub_repository("models", name), place.revision):
+    places = (repository for name in place.hub_names for repository in hub_repositories(name))
+    for repository in places:
+        for snapshot in _snapshots(repository, place.revision):
             if (
                 (snapshot / "config.json").exists()
                 and any((snapshot / file).exists() for file in _WEIGHTS)

@@ -59,11 +59,12 @@ def label_names(config: Mapping[str, Any], num_labels: int | None) -> tuple[str,
     if len({_plain(name) for name in names}) < num_labels or any(_says_nothing(name) for name in names):
         return None
     backwards = config.get("label2id")
-    contradicted = (
-        isinstance(backwards, dict)
-        and set(backwards) == set(names)
-        and any(str(backwards[name]) != str(row) for row, name in enumerate(names))
+    rows = (
+        {_plain(str(name)): str(row) for name, row in backwards.items()}
+        if isinstance(backwards, dict)
+        else {}
     )
+    contradicted = any(rows.get(_plain(name), str(row)) != str(row) for row, name in enumerate(names))
     return None if contradicted else names
 
 

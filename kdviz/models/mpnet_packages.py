@@ -48,8 +48,8 @@ def cache_root() -> Path:
     if chosen := os.environ.get("KDVIZ_CACHE_DIR"):
         return user_path(chosen)
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "kdviz"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kdviz"
+        return user_path("~/Library/Caches/kdviz")
+    return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "kdviz"
 
 
 def joined_folder() -> Path:

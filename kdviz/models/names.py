@@ -98,8 +98,8 @@ def _from_address(rest: str, field: str, text: str) -> Place:
 
 def _folder(clean: str) -> Path | None:
     """The folder meant by a path, absolute; that of a file is the one it lies in."""
-    if not clean or "\0" in clean:
-        return None
+    if not clean or "\0" in clean or any("\ud800" <= letter <= "\udfff" for letter in clean):
+        return None  # no file can keep the name of such a folder
     if clean.startswith("file://"):
         clean = urllib.parse.unquote(urllib.parse.urlsplit(clean).path)
     for spelled in (clean, clean.replace("\\ ", " ")):
@@ -131,5 +131,5 @@ def _not_a_place(clean: str, text: str) -> str:
 def _how_far(clean: str) -> str:
     """The part of a path that exists."""
     path = Path(os.path.abspath(os.path.expanduser(clean.removeprefix("file://"))))
-    here = next((parent for parent in path.parents if parent.is_dir()), None)
+    here = next((parent for parent in path.parents if os.path.isdir(parent)), None)
     return f"; there is {here}, but no {path.relative_to(here).parts[0][:60]!r} in it" if here else ""

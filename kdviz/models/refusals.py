@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
@@ -23,7 +24,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MOST_JSON_BYTES:
         raise Unusable(f"{path} is larger than any {path.name} should be; get the checkpoint again")
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise Unusable(
             f"expected a readable {path.name}, got {type(error).__name__} in {path}; get the checkpoint again"
@@ -34,7 +35,9 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def check_file(path: Path) -> None:
-    """Unusable where `path` is not the file it should be: a git-lfs pointer, a web page, a pipe, nothing."""
+    """Unusable where `path` is not the file it should be: a git-lfs pointer, a web page, a pipe, a text
+    saved by an editor of Windows, nothing.
+    """
     try:
         kind = os.stat(path)
         if not stat.S_ISREG(kind.st_mode):
@@ -45,6 +48,11 @@ def check_file(path: Path) -> None:
         raise Unusable(f"{path} cannot be read ({error.strerror}); choose a complete checkpoint") from None
     if begin.startswith(_LFS):
         raise Unusable(f"{path} is a git-lfs pointer, not the file itself: run 'git lfs pull' in its folder")
+    if begin.startswith(codecs.BOM_UTF8):
+        raise Unusable(
+            f"{path} begins with a byte-order mark, which transformers does not read; save it as UTF-8 "
+            "without one"
+        )
     if begin.lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise Unusable(f"{path} is a web page that was saved under this name; download the file itself")
 
@@ -107,5 +115,6 @@ _OTHERS = (
     ((".msgpack",), f"Flax's weights; {_SAVE}"),
     ((".onnx", ".gguf", ".tflite"), "an exported model; choose the checkpoint it was made from"),
     (("zero_to_fp32.py", ".distcp"), "the state of a distributed training; make one model of it first"),
-    ((".safetensors", ".bin", ".pt", ".pth"), "weights under another name; call them model.safetensors"),
+    ((".safetensors",), "weights under another name; call them model.safetensors"),
+    ((".bin", ".pt", ".pth"), "weights under another name; call them pytorch_model.bin"),
 )

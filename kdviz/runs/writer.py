@@ -18,6 +18,7 @@ import numpy as np
 
 from kdviz.data.tokenizer_files import copy_tokenizer
 from kdviz.files import json_line, read_json, write_arrays, write_bytes, write_json
+from kdviz.models.families import takes_token_types
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.files import RunFiles
 
@@ -172,7 +173,7 @@ class RunWriter:
         """
         folder = self.files.student
         folder.mkdir(exist_ok=True)
-        copy_tokenizer(tokenizer_folder, folder)
+        copy_tokenizer(tokenizer_folder, folder, token_types=takes_token_types(config))
         write_json(folder / "config.json", config)
         temporary = folder / ".model.tmp"
         temporary.unlink(missing_ok=True)
