@@ -204,3 +204,29 @@ def test_one_press_of_back_undoes_one_choice(browser, server: str):
     visitor.rest()
     assert visitor.faults == []
     page.context.close()
+
+
+@pytest.mark.story(13)
+def test_quick_presses_of_back_keep_the_way_forward(browser, server: str):
+    """Without it the page of an entry that was left again at once would write its address over another, or
+    behind it, where it takes every entry ahead.
+    """
+    visitor = Visitor(browser, server).open("/")
+    page = visitor.page
+    visitor.picture()
+    addresses = [page.url]
+    for name in ("Attention", "Layers", "Answers"):
+        page.get_by_role("link", name=name).click()
+        page.wait_for_url(f"**/{name.lower()}?*")
+        visitor.rest()
+        addresses.append(page.url)
+    for pause in (0, 50, 250, 700):
+        for step, end in ((-1, addresses[0]), (1, addresses[-1])):
+            for _ in addresses[1:]:
+                page.evaluate(f"history.go({step})")
+                page.wait_for_timeout(pause)
+            visitor.until(lambda: page.url == end, f"{end} after presses {pause} ms apart")  # noqa: B023
+            visitor.rest()
+            assert page.url == end
+    assert visitor.faults == []
+    page.context.close()

@@ -166,6 +166,19 @@ GOOD = {name: row(name, ["one", "two"][: 1 + TASKS[name].is_pair], 1) for name i
             "expected a header with one column 'sentence', got none among 2 columns",
         ),
         ("sst2", "sentence\tlabel\n", None, "expected rows below the header, got none"),
+        ("cola", f"src,1,,{SECRET}\n", 1, "4 tab-separated columns, got 1 (separated by commas?)"),
+        (
+            "cola",
+            f"{GOOD['cola']}\r{GOOD['cola']}",
+            1,
+            "got 7 (lines that end with a carriage return alone?)",
+        ),
+        (
+            "cola",
+            "\0".join(f"{GOOD['cola']}\n") + "\0",
+            1,
+            "zero byte in every second place, as UTF-16 has it",
+        ),
         ("cola", "", None, "expected rows, got an empty file"),
         ("cola", "\ufeff", None, "expected rows, got an empty file"),
     ],
@@ -353,6 +366,27 @@ def test_cells_as_pandas_writes_them_give_a_warning(tmp_path):
     loaded = load_examples("sst2", "folder", tmp_path)
     assert len(loaded.warnings) == 1 and loaded.warnings[0].startswith("train: 2 cells look quoted")
     assert loaded.warnings[0] in loaded.note and loaded.record()["warnings"] == list(loaded.warnings)
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "said"),
+    [
+        ([("caf\ufffd", 0), ("tea", 1)], [("milk", 0), ("salt", 1)], "train: 1 text with the sign \ufffd"),
+        ([("", 0), (" ", 1), ("tea", 1)], [("milk", 0), ("salt", 1)], "train: 2 of 3 texts are empty"),
+        ([("tea", 1), ("jam", 1)], [("milk", 0), ("salt", 1)], "train: every row has the label 1"),
+        ([('"tea"', 0), ('"jam"', 1), ("x", 1)], [("milk", 0), ("salt", 1)], "train: 2 cells look quoted"),
+        ([("tea", 0), ("jam", 1)], [("milk", 0), ("salt", 0)], "dev: every row has the label 0"),
+        ([("tea", 0), ("jam", 1)], [("jam", 1), ("tea", 0)], "dev: 2 of 2 rows are in the training file"),
+    ],
+)
+def test_data_that_can_be_read_and_mean_nothing_are_said(tmp_path, train, dev, said):
+    """A copy of the training file for a dev set gives the best score of all, without a word."""
+    (tmp_path / "CoLA").mkdir()
+    for name, rows in (("train", train), ("dev", dev)):
+        content = file_text("cola", [([text], label) for text, label in rows])
+        (tmp_path / "CoLA" / f"{name}.tsv").write_text(content, encoding="utf-8")
+    loaded = load_examples("cola", "folder", tmp_path)
+    assert len(loaded.warnings) == 1 and loaded.warnings[0].startswith(said) and said in loaded.note
 
 
 def test_a_quoted_header_says_so():

@@ -1,5 +1,6 @@
 """Lectures: what a file may hold, how a wrong one is refused, and what its roles mean."""
 
+import os
 import tomllib
 
 import pytest
@@ -151,6 +152,16 @@ def test_no_file_breaks_the_shelf(tmp_path, content):
     assert found.refusal("bad") and "bad.toml" in str(found.refusal("bad"))
 
 
+def test_no_name_and_no_kind_of_file_breaks_the_shelf(tmp_path):
+    """A pipe would hold up every viewer; a mistyped variable would take the page Learn down."""
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "zeros.toml").symlink_to("/dev/zero")
+    names = [str(tmp_path), "x" * 5000, str(tmp_path / "gone"), "/dev/null"]
+    found = shelf({"KDVIZ_LECTURES": os.pathsep.join(names)}, [])
+    assert found.find("the-paper") and len(found.lectures) == 1
+    assert found.refusal("pipe") and found.refusal("zeros") and found.refusal("gone")
+
+
 FIELDS = ("title", "text", "view", "choices", "question", "done_when", "try", "numbers")
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=12),
@@ -194,8 +205,6 @@ def test_the_command_line_wins_over_the_environment():
 
 def test_an_edited_file_is_read_anew(tmp_path):
     """A lecturer edits while the app runs: what she sees must be what she saved."""
-    import os
-
     path = write(tmp_path, GOOD)
     environment = {"KDVIZ_LECTURES": str(path)}
     assert shelf(environment, []).find("mine").title == "Mine"

@@ -10,6 +10,7 @@ their lines.
 import os
 import stat
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,9 @@ MOST_LISTED = 20
 
 MOST_BROKEN_OFF, LARGEST_DAMAGED_SHARE = 50, 0.25
 """The release's damage is a handful of rows; a file with more is damaged in another way, and refused."""
+
+MOST_BLANK_SHARE, MOST_REPEATED_SHARE = 0.01, 0.1
+"""A few empty texts and repeated rows are in the release; more are another file's, and are said."""
 
 _MEND = "mend or remove the line"
 _ELSEWHERE = "put the release's file there or choose another source"
@@ -88,6 +92,9 @@ def _read_folder(task_name: str, data_dir: str, stamps: tuple) -> Splits:
     if faults := [fault for rows in read.values() for fault in rows.faults]:
         raise _refusal(faults)
     examples = {name: tuple(rows.examples) for name, rows in read.items()}
+    for name, dev in examples.items():
+        if name != "train" and (repeated := _repeated(dev, examples["train"])):
+            read[name].warnings.append(repeated)
     return Splits(
         task=task_name,
         train=examples.pop("train"),
@@ -141,7 +148,7 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
     else:
         num_columns, text_columns, label_column = task.num_columns, task.folder_columns, task.label_column
     label_ids = {text: label for label, text in enumerate(task.label_names)}
-    first_line, broken_off, num_quoted = 2 if has_header else 1, [], 0
+    first_line, broken_off, num_quoted, num_marked = 2 if has_header else 1, [], 0, 0
 
     for index, line in enumerate(lines[first_line - 1 :]):
         if line is None:  # not UTF-8, and a fault already
@@ -149,6 +156,10 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
         number, cells = first_line + index, line.split("\t")
         if len(cells) != num_columns:
             problem = f"expected {num_columns} tab-separated columns, got {len(cells)}"
+            if len(cells) == 1 and line.count(",") >= num_columns - 1:
+                problem += " (separated by commas?)"
+            elif "\r" in line:
+                problem += " (lines that end with a carriage return alone?)"
             fault = Fault(path, number, problem, _MEND)
             is_known = "broken off" in task.damage and len(cells) < num_columns
             (broken_off if is_known else rows.faults).append(fault)
@@ -167,6 +178,7 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
             continue
         texts = [cells[column] for column in text_columns]
         num_quoted += any(map(_is_quoted, texts))
+        num_marked += any(map(_is_marked, texts))
         rows.examples.append(
             Example(index=index, text_a=texts[0], text_b=texts[1] if task.is_pair else None, label=label)
         )
@@ -175,6 +187,9 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
         rows.faults = sorted([*rows.faults, *broken_off], key=lambda fault: fault.line)
     elif broken_off:
         rows.skipped["broken off"] = len(broken_off)
+    rows.warnings += _oddities(rows.examples, task)
+    if num_marked > 0.5 * len(rows.examples):  # one cell between marks is a quotation, most are a format
+        num_quoted = max(num_quoted, num_marked)
     if num_quoted:
         rows.warnings.append(
             f"{num_quoted:,} {'cells look' if num_quoted > 1 else 'cell looks'} quoted, as pandas and "
@@ -197,6 +212,10 @@ def _lines(content: bytes, path: Path, rows: Rows) -> list[str | None]:
         problem = f"expected UTF-8, got the byte 0x{content[0]:02x} of UTF-16"
         rows.faults.append(Fault(path, 1, problem, "save the file as UTF-8"))
         return [None]
+    if _is_utf16(content):
+        problem = "expected UTF-8, got a zero byte in every second place, as UTF-16 has it"
+        rows.faults.append(Fault(path, 1, problem, "save the file as UTF-8"))
+        return [None]
     content = content.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\x1a")
     try:
         lines: list[str | None] = [line.removesuffix("\r") for line in content.decode().split("\n")]
@@ -214,6 +233,12 @@ def _lines(content: bytes, path: Path, rows: Rows) -> list[str | None]:
     return lines
 
 
+def _is_utf16(content: bytes) -> bool:
+    """Whether every second byte is zero and hardly any between them, which is UTF-16 without its mark."""
+    zeros = sorted(half.count(b"\0") / max(1, len(half)) for half in (content[::2], content[1::2]))
+    return zeros[0] < 0.1 and zeros[1] > 0.6
+
+
 def _column(path: Path, header: list[str], name: str, rows: Rows) -> int | None:
     """Where the column of that name is; None, and a fault, where there is not just one."""
     count = header.count(name)
@@ -227,15 +252,49 @@ def _column(path: Path, header: list[str], name: str, rows: Rows) -> int | None:
     return None
 
 
+def _oddities(examples: list[Example], task: Task) -> Iterator[str]:
+    """What is readable and yet most likely not what was meant."""
+    texts = [text for example in examples for text in (example.text_a, example.text_b) if text is not None]
+    marks = sum("\ufffd" in text for text in texts)
+    if marks:
+        yield (
+            f"{marks:,} text{'s' * (marks > 1)} with the sign \ufffd, which stands for letters lost in a "
+            "wrong encoding; get the file again"
+        )
+    blank = sum(not text.strip() for text in texts)
+    if blank > MOST_BLANK_SHARE * len(texts):
+        yield f"{blank:,} of {len(texts):,} texts are empty"
+    labels = {example.label for example in examples}
+    if len(labels) == 1 and len(examples) > 1:
+        yield (
+            f"every row has the label {task.label_names[labels.pop()]}, so there is nothing to learn from it "
+            "or to score by it"
+        )
+
+
+def _repeated(dev: tuple[Example, ...], train: tuple[Example, ...]) -> str:
+    """That many rows of a dev set are rows of the training set; "" where they are few."""
+    seen = {(example.text_a, example.text_b) for example in train}
+    repeated = sum((example.text_a, example.text_b) in seen for example in dev)
+    if repeated <= MOST_REPEATED_SHARE * len(dev):
+        return ""
+    return (
+        f"{repeated:,} of {len(dev):,} rows are in the training file too, so scores on them say nothing "
+        "about new sentences"
+    )
+
+
 def _is_quoted(cell: str) -> bool:
     """Whether a cell is quoted as pandas and spreadsheets do it: marks around it, and those within doubled.
 
     Marks around a cell alone say nothing: the release has sentences that are quotations.
     """
-    inner = cell[1:-1]
-    return (
-        len(cell) > 2 and cell[0] == cell[-1] == '"' and '""' in inner and '"' not in inner.replace('""', "")
-    )
+    return _is_marked(cell) and '""' in cell[1:-1]
+
+
+def _is_marked(cell: str) -> bool:
+    """Whether a cell stands between quotation marks, with none within but doubled ones."""
+    return len(cell) > 2 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', "")
 
 
 def _refusal(faults: list[Fault]) -> RequestError:

@@ -29,6 +29,7 @@ from pathlib import Path
 
 from kdviz.errors import RequestError
 from kdviz.paths import user_path
+from kdviz.runs.bounded import open_regular
 from kdviz.share.roles import Place, check_place
 from kdviz.tasks import TASKS
 
@@ -112,16 +113,15 @@ def read_lecture(path: Path) -> Lecture:
 
 def _table(path: Path) -> dict:
     try:
-        content = path.read_bytes()
-        if len(content) > MAX_FILE_BYTES:
-            raise LectureError(
-                path.name, f"expected at most {MAX_FILE_BYTES:,} bytes, got {len(content):,}; shorten it"
-            )
+        with open_regular(path) as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LectureError(path.name, f"it cannot be read ({reason}); check the path") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise LectureError(path.name, f"expected at most {MAX_FILE_BYTES:,} bytes, got more; shorten it")
+    try:
         return tomllib.loads(content.decode("utf-8-sig"))
-    except OSError as error:
-        raise LectureError(
-            path.name, f"it cannot be read ({error.strerror or error}); check the path"
-        ) from None
     except UnicodeDecodeError:
         raise LectureError(path.name, "expected UTF-8 text; save it as UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -259,7 +259,7 @@ def shelf(environment: Mapping[str, str] = os.environ, arguments: Sequence[str] 
     for path in (*own_paths(environment, sys.argv[1:] if arguments is None else arguments), SHIPPED):
         for file in _files(path):
             try:
-                lecture = _read_again(file, file.stat().st_mtime_ns if file.exists() else 0)
+                lecture = _read_again(file, _saved(file))
                 lectures.setdefault(lecture.name, lecture)
             except LectureError as error:
                 refused.append(error)
@@ -280,7 +280,15 @@ def own_paths(environment: Mapping[str, str], arguments: Sequence[str]) -> list[
 
 def _files(path: Path) -> list[Path]:
     """The lecture files of a folder by name; a file, also one that is not there, is itself."""
-    return sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    return sorted(path.glob("*.toml")) if os.path.isdir(path) else [path]
+
+
+def _saved(path: Path) -> int:
+    """When a file was saved; 0 where it cannot be told."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except (OSError, ValueError):
+        return 0
 
 
 @lru_cache(maxsize=64)

@@ -82,7 +82,7 @@ def _more(found: Lecture, runs: list) -> None:
     with st.expander("All steps"):
         for number, each in enumerate(found.steps, start=1):
             st.button(
-                f"{number}. {each.title}".replace("[", "\\["),
+                f"{number}. {plain(each.title)}",
                 key=f"kdviz.step.{number}",
                 type="tertiary",
                 on_click=frame.show_step,
