@@ -286,7 +286,7 @@ def test_attention_drops_weights_in_training_and_records_them_before(is_recorded
     assert attend(*half, None, recorder=recorder).dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.9])
 def test_what_dropout_keeps_is_scaled_by_what_it_dropped(p):
     """p counts in steps of 1/65536; scaled by the p that was asked for, the mean would be another one."""
     dropout = SeededDropout(p, torch.Generator().manual_seed(0)).train()
