@@ -361,3 +361,11 @@ def test_temperature_is_one_unless_asked():
     expected = losses.soft_label_loss_per_example(one, other, 1.0)
     assert torch.equal(losses.soft_label_loss_per_example(one, other), expected)
     assert losses.soft_label_loss(one, other) == expected.mean()
+
+
+@pytest.mark.parametrize("name", ["attention_kl", "cls_distance", "soft_label_loss", "hard_label_loss"])
+def test_the_losses_stand_under_the_name_that_others_import(name):
+    """`kdviz.losses` is the contract with programs of others; within kdviz nothing imports it."""
+    import kdviz.losses
+
+    assert getattr(kdviz.losses, name) is getattr(losses, name) and name in kdviz.losses.__all__
