@@ -24,6 +24,8 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_SECONDS = 90
+PATIENT = 8
+"""A machine that runs two test processes beside others is so many times as slow as the stories allow."""
 OWN_PROBES = re.compile(
     r"_stcore/(health|host-config)$"
 )  # Streamlit's page asks for these below its own path first, and gets 404
@@ -55,13 +57,14 @@ def serve(runs: Path, **settings: str) -> Iterator[str]:
         "KDVIZ_RUNS_DIR": str(runs),
         **settings,
     }
-    with open(runs.parent / "server.log", "w") as log:
+    said = runs.parent / f"server-{port}.log"  # worker processes may serve the same runs
+    with open(said, "w") as log:
         process = subprocess.Popen(app_command(port), cwd=ROOT, env=environment, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
         end = time.monotonic() + PATIENCE_SECONDS
-        while not _healthy(url):
-            assert time.monotonic() < end and process.poll() is None, (runs.parent / "server.log").read_text()
+        while not is_healthy(url):
+            assert time.monotonic() < end and process.poll() is None, said.read_text()
             time.sleep(0.2)
         yield url
     finally:
@@ -72,11 +75,25 @@ def serve(runs: Path, **settings: str) -> Iterator[str]:
             process.kill()
 
 
-def _healthy(url: str) -> bool:
+def is_healthy(url: str) -> bool:
     try:
         return urllib.request.urlopen(url + "/_stcore/health", timeout=2).status == 200
     except OSError:
         return False
+
+
+def come_to_rest(page) -> None:
+    """Wait until the script has come to rest and stayed so."""
+    calm = 0
+    end = time.monotonic() + PATIENCE_SECONDS
+    while calm < 6:
+        assert time.monotonic() < end, "the page did not come to rest"
+        state = page.evaluate(
+            "document.querySelector('[data-testid=\"stApp\"]')?.getAttribute('data-test-script-state')"
+        )
+        waiting = page.locator('[data-testid="stSkeleton"], [data-testid="stAppSkeleton"]').count()
+        calm = calm + 1 if state == "notRunning" and not waiting else 0
+        page.wait_for_timeout(100)
 
 
 class Visitor:
@@ -116,16 +133,7 @@ class Visitor:
 
     def rest(self) -> "Visitor":
         """Until the script has come to rest and stayed so."""
-        calm = 0
-        end = time.monotonic() + PATIENCE_SECONDS
-        while calm < 6:
-            assert time.monotonic() < end, "the page did not come to rest"
-            state = self.page.evaluate(
-                "document.querySelector('[data-testid=\"stApp\"]')?.getAttribute('data-test-script-state')"
-            )
-            waiting = self.page.locator('[data-testid="stSkeleton"], [data-testid="stAppSkeleton"]').count()
-            calm = calm + 1 if state == "notRunning" and not waiting else 0
-            self.page.wait_for_timeout(100)
+        come_to_rest(self.page)
         assert self.page.locator('[data-testid="stException"]').count() == 0
         return self
 

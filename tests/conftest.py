@@ -2,6 +2,7 @@
 that take a second.
 """
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -49,6 +51,26 @@ def _no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders of the person who runs the tests are none of their business."""
     for name in ("KDVIZ_GLUE_DIR", "KDVIZ_RUNS_DIR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all worker processes of this call of pytest share."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "common"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def made_once(place: Path, make: Callable[[Path], object]) -> Path:
+    """`place`, made by the first worker process that asks for it while the others wait."""
+    made = place.with_name(f".{place.name}.made")
+    with FileLock(place.with_name(f".{place.name}.lock")):
+        if not made.exists():
+            shutil.rmtree(place, ignore_errors=True)  # of an attempt that failed
+            make(place)
+            made.touch()
+    return place
 
 
 @pytest.fixture(scope="session")
@@ -90,14 +112,16 @@ def write_tiny_checkpoint(folder: Path, tokenizer_folder: Path, *, seed: int = 0
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> Path:
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny", minilm_folder)
+def tiny_checkpoint(common: Path, minilm_folder: Path) -> Path:
+    return made_once(common / "tiny", lambda folder: write_tiny_checkpoint(folder, minilm_folder))
 
 
 @pytest.fixture(scope="session")
-def tiny_runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_runs_dir(common: Path) -> Path:
     """A runs folder that tests share, so that each teacher is fine-tuned once."""
-    return tmp_path_factory.mktemp("runs")
+    folder = common / "runs"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 _NOUNS = ("dog", "cat", "teacher", "child", "lawyer", "horse", "doctor", "artist")
@@ -166,8 +190,8 @@ def write_glue(folder: Path, *, num_train: int = 40, num_dev: int = 14) -> Path:
 
 
 @pytest.fixture(scope="session")
-def glue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_glue(tmp_path_factory.mktemp("glue"))
+def glue(common: Path) -> Path:
+    return made_once(common / "glue", write_glue)
 
 
 @pytest.fixture(scope="session")
@@ -238,15 +262,35 @@ def tiny(tiny_checkpoint: Path, glue: Path, tiny_runs_dir: Path) -> TinyRuns:
 @pytest.fixture(scope="session")
 def straight(tiny_checkpoint: Path, glue: Path, tiny_runs_dir: Path) -> Callable[..., object]:
     """Unbroken runs by their settings, each made once."""
+    from kdviz.runs.reader import Run
+
     tiny, made = TinyRuns(tiny_checkpoint, glue, tiny_runs_dir), {}
 
     def run(**settings: object) -> object:
         key = json.dumps(settings, sort_keys=True, default=str)
         if key not in made:
-            made[key] = tiny.run(**settings)
+            name = f"straight-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+            made[key] = Run(made_once(tiny_runs_dir / name, lambda folder: tiny.run(folder.name, **settings)))
         return made[key]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tuned(tiny_checkpoint: Path, glue: Path, tiny_runs_dir: Path, common: Path) -> Path:
+    """A fine-tuned CoLA teacher as people share one: its folder, with its own names."""
+
+    def share(folder: Path) -> None:
+        run = TinyRuns(tiny_checkpoint, glue, tiny_runs_dir).run(
+            epochs=1, teacher_epochs=6, teacher_learning_rate=5e-3, strategy="soft", student_layers=1
+        )
+        kept = tiny_runs_dir / "teachers" / run.config["teacher_fingerprint"]
+        folder.mkdir()
+        for path in kept.iterdir():
+            if path.is_file() and path.name not in ("teacher.json", "metrics.json"):
+                shutil.copyfile(path, folder / path.name)
+
+    return made_once(common / "tuned", share)
 
 
 def metrics_lines(folder: Path, *, without: tuple[str, ...] = ("seconds",)) -> list[dict]:
@@ -297,12 +341,14 @@ def visitor(browser, server: str):
 
 
 @pytest.fixture(scope="session")
-def trained_runs(tiny_checkpoint: Path, glue: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_runs(tiny_checkpoint: Path, glue: Path, common: Path) -> Path:
     """Two students of one tiny teacher, soft labels and all layers, really trained, their weights kept."""
-    runs_dir = tmp_path_factory.mktemp("trained") / "runs"
-    for strategy in ("soft", "all"):
-        TinyRuns(tiny_checkpoint, glue, runs_dir).run(f"tiny-{strategy}", strategy=strategy)
-    return runs_dir
+
+    def train(runs_dir: Path) -> None:
+        for strategy in ("soft", "all"):
+            TinyRuns(tiny_checkpoint, glue, runs_dir).run(f"tiny-{strategy}", strategy=strategy)
+
+    return made_once(common / "trained", train)
 
 
 @pytest.fixture(scope="session")

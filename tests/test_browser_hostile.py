@@ -5,7 +5,7 @@ but text. And the frame on a phone and at a mistyped address.
 from collections.abc import Iterator
 
 import pytest
-from browsing import IN_A_BROWSER, PATIENCE_SECONDS, serve
+from browsing import IN_A_BROWSER, PATIENCE_SECONDS, come_to_rest, serve
 from hostile import ELSEWHERE, make_marked_up
 
 pytestmark = IN_A_BROWSER
@@ -37,13 +37,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from serve(runs)
 
 
-def at_rest(page: "sync_api.Page") -> None:
-    page.wait_for_selector(
-        '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=1000 * PATIENCE_SECONDS
-    )
-    page.wait_for_timeout(1500)
-
-
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.story(25)
 def test_texts_of_a_run_stay_texts(view: str, server: str, browser: "sync_api.Browser"):
@@ -52,7 +45,7 @@ def test_texts_of_a_run_stay_texts(view: str, server: str, browser: "sync_api.Br
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{server}{view}{'&' if '?' in view else '?'}run=marked-up")
-    at_rest(page)
+    come_to_rest(page)
     for more in page.get_by_role("button", name="More").all()[:1]:
         more.click()
         page.wait_for_timeout(500)
@@ -70,11 +63,11 @@ def test_a_mistyped_page_says_so(server: str, browser: "sync_api.Browser"):
     page = browser.new_page()
     page.goto(f"{server}/Attention")
     page.get_by_text("There is no page Attention here").wait_for(timeout=1000 * PATIENCE_SECONDS)
-    at_rest(page)
+    come_to_rest(page)
     page.keyboard.press("Escape")  # Streamlit's own box, which names no page
     page.get_by_text("Open Attention").click(timeout=1000 * PATIENCE_SECONDS)
     page.wait_for_url("**/attention*", timeout=1000 * PATIENCE_SECONDS)
-    at_rest(page)
+    come_to_rest(page)
     assert page.get_by_text("There is no page").count() == 0
     page.close()
 
@@ -85,10 +78,10 @@ def test_a_phone_has_a_named_menu(server: str, browser: "sync_api.Browser"):
     page.goto(server)
     menu = page.get_by_test_id("stPopover").get_by_text("Menu", exact=True)
     menu.wait_for(timeout=1000 * PATIENCE_SECONDS)
-    at_rest(page)
+    come_to_rest(page)
     menu.click()
     page.get_by_test_id("stPageLink").get_by_text("Layers").click(timeout=1000 * PATIENCE_SECONDS)
     page.wait_for_url("**/layers*", timeout=1000 * PATIENCE_SECONDS)
-    at_rest(page)
+    come_to_rest(page)
     assert page.get_by_label("Expand sidebar").count() == 0
     page.close()

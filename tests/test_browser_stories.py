@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import IN_A_BROWSER, Visitor
+from browsing import IN_A_BROWSER, PATIENT, Visitor
 
 from kdviz.runs.reader import Run
 
 pytestmark = IN_A_BROWSER
 TRACES = "() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(chart => chart.data)"
-PATIENT = 8
-"""A machine that runs two test processes beside others is so many times as slow as the stories allow."""
 
 
 @pytest.fixture

@@ -244,8 +244,10 @@ def test_the_file_draws_the_same_pixels(looking: Visitor, browser, runs: Path, t
     for name in ("Home", ".", "ArrowUp", "End"):
         looking.page.locator(".kx-slider").press(name)
         home.locator(".kx-slider").press(name)
-        home.wait_for_timeout(200)
-        assert home.evaluate(thumbnails) == looking.page.evaluate(THUMBNAILS)
+        looking.until(
+            lambda: home.evaluate(thumbnails) == looking.page.evaluate(THUMBNAILS),
+            f"the same after {name}",
+        )
     assert faults == []
     home.context.close()
 
@@ -354,7 +356,8 @@ def test_at_twice_the_size_the_cell_under_the_finger_is_lit(browser, server: str
     near.until(lambda: near.picture()["focus"] == {"query": 1, "key": 2}, "the cell")
     run = Run(runs / "cola-soft")
     wanted = run.teacher_maps("negation")[run.pairs[-1][1]].mean(axis=0)[1, 2]
-    assert f"teacher {decimals(float(wanted))}" in page.locator(".kx-readout").inner_text()
+    words = f"teacher {decimals(float(wanted))}"
+    near.until(lambda: words in page.locator(".kx-readout").inner_text(), words)
     main = "document.querySelector('[data-testid=stMain]')"
     assert page.evaluate(f"{main}.scrollWidth - {main}.clientWidth") <= 1
     page.context.close()

@@ -132,23 +132,6 @@ def test_always_the_same_answer_says_nothing_about_the_order():
     assert order.rows == (0, 1) and "is this checkpoint fine-tuned for CoLA?" in order.message
 
 
-@pytest.fixture(scope="module")
-def tuned(tmp_path_factory, tiny_checkpoint, glue, tiny_runs_dir) -> Path:
-    """A fine-tuned CoLA teacher as people share one: its folder, with its own names."""
-    from conftest import TinyRuns
-
-    run = TinyRuns(tiny_checkpoint, glue, tiny_runs_dir).run(
-        epochs=1, teacher_epochs=6, teacher_learning_rate=5e-3, strategy="soft", student_layers=1
-    )
-    kept = tiny_runs_dir / "teachers" / run.config["teacher_fingerprint"]
-    folder = tmp_path_factory.mktemp("tuned") / "teacher"
-    folder.mkdir()
-    for path in kept.iterdir():
-        if path.is_file() and path.name not in ("teacher.json", "metrics.json"):
-            shutil.copyfile(path, folder / path.name)
-    return folder
-
-
 def as_shared(folder: Path, target: Path, names: tuple[str, ...] | None, *, reverse: bool) -> Path:
     """A copy of a teacher with its classifier's rows reversed or not, and other names for its classes."""
     shutil.copytree(folder, target)

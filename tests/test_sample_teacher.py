@@ -7,25 +7,22 @@ from pathlib import Path
 import pytest
 
 from kdviz.config import RunConfig
+from kdviz.data.encoded import Tokenizer
 from kdviz.data.sample import TASKS
 from kdviz.jobs.launch import create_run, execute
+from kdviz.models.build import load_classifier
 from kdviz.runs.reader import Run
+from kdviz.training.request import resolve_request
+from kdviz.training.teacher import teacher_score
+from kdviz.training.teacher_alone import make_teacher
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs_dir(common: Path) -> Path:
     """Shared, so that the CoLA teacher is fine-tuned once."""
-    return tmp_path_factory.mktemp("runs")
-
-
-def finished(runs_dir: Path, **settings: object) -> Run:
-    folder = create_run(
-        RunConfig(source="sample", strategy="hard", keep_checkpoints=False, snapshots=2, **settings), runs_dir
-    )
-    execute(folder, num_threads=1)  # one thread: two wait for each other where the machine is busy
-    return Run(folder)
+    return common / "sample"
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -33,15 +30,22 @@ def test_a_short_fine_tuning_learns_it(task, runs_dir):
     """Below 0.80 a student has little to learn from the teacher, above 0.97 nothing is left to tell students
     apart.
     """
-    (score,) = finished(runs_dir, task=task, student_layers=1, epochs=1).lines("teacher_score")
+    request = resolve_request(RunConfig(task=task, source="sample"))
+    folder = make_teacher(request, runs_dir, num_threads=1)  # two wait for each other on a busy machine
+    teacher = load_classifier(folder, request.task.num_labels)
+    tokenizer = Tokenizer(request.checkpoint.folder, request.config.max_length)
+    score = teacher_score(teacher, folder, request.task, tokenizer.encode_set(request.evaluation))
     assert score["n"] == 400
     assert 0.80 <= score["accuracy"] <= 0.97
 
 
 def test_one_layer_falls_below_three(runs_dir):
     """If one layer were enough, the comparison of depths would show flat lines."""
-    one, three = (
-        finished(runs_dir, task="cola", student_layers=num_layers, epochs=6).evals[-1]["metrics"]["accuracy"]
-        for num_layers in (1, 3)
-    )
-    assert three - one >= 0.05
+
+    def accuracy(num_layers: int) -> float:
+        settings = dict(task="cola", source="sample", strategy="hard", student_layers=num_layers, epochs=6)
+        folder = create_run(RunConfig(keep_checkpoints=False, snapshots=2, **settings), runs_dir)
+        execute(folder, num_threads=1)
+        return Run(folder).evals[-1]["metrics"]["accuracy"]
+
+    assert accuracy(3) - accuracy(1) >= 0.05

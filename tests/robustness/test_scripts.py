@@ -49,5 +49,7 @@ def test_viewers_see_a_run_without_exception(more: tuple[str, ...]):
 
 def test_every_follower_sees_each_step_whole():
     """The windows after the first are sent what it drew; what stands beside must not fall on top of it."""
-    figures = figures_of(str(HERE / "followers.py"), "--followers", "24", "--changes", "3")
+    figures = figures_of(
+        str(HERE / "followers.py"), "--followers", "24", "--changes", "3", "--pause-seconds", "1"
+    )
     assert figures["exceptions"] == 0 and figures["missed"] == 0
