@@ -53,7 +53,8 @@ def scores_with_intervals(
                 name=safe(score.label, 40),
                 cliponaxis=False,
                 text=[f"{score.value:.3f}"],
-                textposition="top center",
+                # beside the line that goes through the teacher's own mark
+                textposition="top right" if score.strategy == "teacher" else "top center",
                 textfont={"size": 14},
                 marker={"symbol": style.symbol, "size": 14, "color": style.colour},
                 error_x=_error(score, style),
