@@ -63,10 +63,12 @@ def unigram(special: tuple[str, ...]) -> Tokenizer:
 
 
 def mpnet_wordpiece(bert: dict) -> dict:
-    """BERT's WordPiece with RoBERTa's special tokens in front, and its pairs, as MPNet has it."""
-    words = [word for word in bert["model"]["vocab"] if not word.startswith("[")]
+    """BERT's WordPiece with RoBERTa's special tokens in front, and its pairs, as MPNet has it; what is unknown
+    is BERT's [UNK] there, and <unk> a word that stands beside it.
+    """
+    words = [word for word in bert["model"]["vocab"] if word == "[UNK]" or not word.startswith("[")]
     vocabulary = {word: number for number, word in enumerate((*ROBERTA_SPECIAL[:4], *words, "<mask>"))}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>"))
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
