@@ -214,6 +214,7 @@ def test_quick_presses_of_back_keep_the_way_forward(browser, server: str):
     visitor = Visitor(browser, server).open("/")
     page = visitor.page
     visitor.picture()
+    visitor.rest()  # the first page's address has its view only then
     addresses = [page.url]
     for name in ("Attention", "Layers", "Answers"):
         page.get_by_role("link", name=name).click()
