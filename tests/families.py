@@ -63,8 +63,8 @@ def unigram(special: tuple[str, ...]) -> Tokenizer:
 
 
 def mpnet_wordpiece(bert: dict) -> dict:
-    """BERT's WordPiece with RoBERTa's special tokens in front, and its pairs, as MPNet has it; what is unknown
-    is BERT's [UNK] there, and <unk> a word that stands beside it.
+    """BERT's WordPiece with RoBERTa's special tokens in front, and its pairs, as MPNet has it: what is
+    unknown is BERT's [UNK] there, and <unk> a word that stands beside it.
     """
     words = [word for word in bert["model"]["vocab"] if word == "[UNK]" or not word.startswith("[")]
     vocabulary = {word: number for number, word in enumerate((*ROBERTA_SPECIAL[:4], *words, "<mask>"))}
