@@ -106,8 +106,10 @@ def open_page(context, url: str):
     return page
 
 
-def set_up(page, teacher: Path, epochs: int, teacher_epochs: int = 1) -> None:
-    """The smallest run the page can ask for: tiny teacher, few examples."""
+def set_up(page, teacher: Path, epochs: int, teacher_epochs: int = 1, batches: int = 3) -> None:
+    """The smallest run the page can ask for: tiny teacher, few examples. More batches where it has to outlast
+    what is done beside it, on a machine however busy.
+    """
     page.get_by_text("More settings").click()
     page.get_by_role("tab", name="Teacher and data").click()
     choose(page, "Teacher", str(teacher))
@@ -115,11 +117,11 @@ def set_up(page, teacher: Path, epochs: int, teacher_epochs: int = 1) -> None:
         ("Teacher's epochs", teacher_epochs),
         ("Evaluation examples", 40),
         ("Epochs", epochs),
-        ("Training examples", 96),
+        ("Training examples", 32 * batches),
     ):
         fill(page, label, value)
     page.get_by_text("More settings").click()
-    page.get_by_text(f"{3 * epochs:,} steps in {epochs} epochs").wait_for()
+    page.get_by_text(f"{batches * epochs:,} steps in {epochs} epochs").wait_for()
 
 
 def choose(page, label: str, words: str) -> None:
@@ -215,7 +217,7 @@ def test_reload_second_browser_stop_and_resume(server, browser, tmp_path):
 
     context = browser.new_context()
     page = open_page(context, server.url)
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900)
+    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900, batches=60)
     start(page)
     page.get_by_text("Distilling").first.wait_for()
 
@@ -254,7 +256,7 @@ def test_the_queue_outlives_caches_code_and_server(developers_server, browser, t
 
     server, context = developers_server, browser.new_context()
     page = open_page(context, server.url)
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900)
+    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900, batches=60)
     start(page)
     add_to_queue(page, 1)
     add_to_queue(page, 2)
@@ -303,7 +305,7 @@ def test_a_stop_ends_a_run_at_once(server, browser, tmp_path):
     from tiny import make_teacher
 
     page, seconds = open_page(browser.new_context(), server.url), {}
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=400, teacher_epochs=40)
+    set_up(page, make_teacher(tmp_path / "tiny"), epochs=400, teacher_epochs=40, batches=12)
     for phase in (None, "Fine-tuning the teacher", "Distilling"):
         page.get_by_role("button", name="Start", exact=True).click()
         if phase:
