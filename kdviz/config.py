@@ -100,7 +100,7 @@ class _OwnSettings:
     learning_rate: float = _setting(1e-4, "Peak learning rate of AdamW.", low=1e-8, high=1)
     max_length: int = _setting(64, "Longest input in tokens; longer texts are cut.", low=8, high=512)
     train_size: int | None = _setting(
-        1600, "Training examples, a seeded, label-stratified subset (none: all).", low=1
+        2000, "Training examples, a seeded, label-stratified subset (none: all).", low=1
     )
     eval_size: int | None = _setting(
         400, "Evaluation examples, a seeded, label-stratified subset (none: all).", low=1
