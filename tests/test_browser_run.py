@@ -198,7 +198,7 @@ def test_a_run_from_start_to_its_maps(server, browser, tmp_path):
     from tiny import make_teacher
 
     page = open_page(browser.new_context(), server.url)
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=3)
+    set_up(page, make_teacher(tmp_path / "tiny"), epochs=3, batches=40)  # long enough to be seen running
     start(page)
     page.get_by_test_id("stProgress").first.wait_for()
     page.get_by_role("button", name="See its maps").wait_for()
@@ -217,7 +217,7 @@ def test_reload_second_browser_stop_and_resume(server, browser, tmp_path):
 
     context = browser.new_context()
     page = open_page(context, server.url)
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900, batches=60)
+    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900, batches=20)
     start(page)
     page.get_by_text("Distilling").first.wait_for()
 
@@ -256,7 +256,7 @@ def test_the_queue_outlives_caches_code_and_server(developers_server, browser, t
 
     server, context = developers_server, browser.new_context()
     page = open_page(context, server.url)
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900, batches=60)
+    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900, batches=20)
     start(page)
     add_to_queue(page, 1)
     add_to_queue(page, 2)
