@@ -284,6 +284,14 @@ def test_streamlit_says_that_back_was_pressed():
     assert not page.exception and not page.session_state["before"] and page.session_state["after"]
 
 
+def test_streamlit_lets_us_say_how_long_a_browser_keeps_messages():
+    """An unknown setting is a line in the log; the page would stand still after quick presses of Back."""
+    from streamlit import config
+
+    config.get_config_options(force_reparse=True)
+    assert config.get_option("global.maxCachedMessageAge") == 30, "as .streamlit/config.toml has it"
+
+
 def test_streamlit_windows_can_be_woken(monkeypatch, tmp_path):
     """Followers would be told of the presenter's next view only when they ask, a second later."""
     script, drawn = tmp_path / "app.py", tmp_path / "drawn"

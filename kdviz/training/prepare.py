@@ -109,9 +109,8 @@ def prepare(
 
     teacher_folder = teachers_of(runs_dir) / request.teacher_fingerprint
     hooks = TeacherHooks(tick=tick("teacher"), phase=lambda text: writer.update_status(waiting=text))
-    if (
-        latest(writer.files.checkpoints) is None
-    ):  # else the lines of this run are there already, whoever removed its teacher
+    # With a checkpoint the teacher's lines are there already, whoever removed the teacher since.
+    if latest(writer.files.checkpoints) is None:
         hooks = replace(hooks, begin=writer.keep_teacher_lines, line=writer.line)
     teacher = shared.once(
         (origin, "teacher", device),

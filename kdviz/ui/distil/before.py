@@ -24,7 +24,7 @@ from kdviz.training.measured import Forecast
 from kdviz.training.request import Request, resolve_request
 from kdviz.ui.distil.board import board, forget_board, watch
 from kdviz.ui.distil.bring import bring_box
-from kdviz.ui.distil.form import Asked, key_of, read_controls
+from kdviz.ui.distil.form import Asked, is_in_sight, key_of, read_controls, say_refused
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
@@ -132,8 +132,8 @@ def start_box(wanted: Asked) -> None:
         _say_teacher(preview_of(wanted.config).plan.teacher)
     if isinstance(wanted.error, NotHere):
         bring_box(wanted.error)
-    elif wanted.error is not None:
-        st.error(plain(str(wanted.error)), icon=":material/error:")
+    elif wanted.error is not None and not is_in_sight(wanted.error):
+        say_refused(wanted.error)
 
 
 def _say_teacher(known: Forecast | None) -> None:

@@ -87,10 +87,22 @@ def controls_in_sight(error: RequestError | None) -> None:
         columns = st.columns(len(row), gap="medium", vertical_alignment="bottom")
         for column, name in zip(columns, row, strict=True):
             with column:
-                _control(name, error)
+                _control(name)
+        if error is not None and error.field in row:
+            say_refused(error)  # as wide as the form: a column of three is too narrow to read in
         if row == ("strategy",):
             strategy = STRATEGIES[_value("strategy")]
             st.caption(f"`{strategy.name}`: {strategy.words}")
+
+
+def is_in_sight(error: RequestError) -> bool:
+    """Whether the setting at fault stands above Start, with the message under it."""
+    return any(error.field in row for row in ROWS_IN_SIGHT)
+
+
+def say_refused(error: RequestError) -> None:
+    """What is wrong with a setting."""
+    st.error(plain(str(error)), icon=":material/error:")
 
 
 def more_controls(error: RequestError | None) -> None:
@@ -106,7 +118,9 @@ def more_controls(error: RequestError | None) -> None:
                 columns = st.columns(3, gap="medium")
                 for place, name in enumerate(names):
                     with columns[place % 3]:
-                        _control(name, error)
+                        _control(name)
+                        if error is not None and error.field == name:
+                            say_refused(error)
 
 
 def key_of(name: str) -> str:
@@ -168,8 +182,8 @@ def _is_idle(name: str) -> bool:
     return not has_effect(name, {key: _value(key) for key in ("strategy", "terms", "hard_labels")})
 
 
-def _control(name: str, error: RequestError | None) -> None:
-    """The control of one setting, and under it what is wrong with its value."""
+def _control(name: str) -> None:
+    """The control of one setting."""
     common = {
         "key": key_of(name),
         "help": RunConfig.help(name),
@@ -178,8 +192,6 @@ def _control(name: str, error: RequestError | None) -> None:
     }
     label, draw = LABELS.get(name, name.replace("_", " ").capitalize()), _SPECIAL.get(name, _plain_control)
     draw(name, label, common)
-    if error is not None and error.field == name:
-        st.error(plain(str(error)), icon=":material/error:")
 
 
 def _plain_control(name: str, label: str, common: dict) -> None:
