@@ -9,7 +9,9 @@ page is drawn; then a second visitor with an empty cache comes: `visit_seconds` 
 until its picture is drawn, `visit_requests` and `visit_bytes` are what Chromium fetched for it (headers and
 bodies as they came over the wire), `socket_bytes` what came over the web socket, and `largest` the heaviest
 files. The memory is the server's resident size at the first view and a while later, when the heavy imports
-that it does in the background are done.
+that it does in the background are done; `later_visit_seconds` is that of another visitor then. The `bare_`
+figures are those of an app of one line of text, started and visited in the same way in the same repetition:
+what Streamlit, Chromium and the machine take by themselves. `ratios` are formed within a repetition.
 """
 
 import argparse
@@ -33,6 +35,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MEBIBYTE = 1 << 20
 DRAWN = """() => [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
     .some(place => place.explorer?.drawn)"""
+BARE_APP = "import streamlit as st\n\nst.markdown('a line of text')\n"
+BARE_DRAWN = """() => document.querySelector('[data-testid="stMarkdown"]')?.innerText.includes("a line")"""
 NUM_LARGEST = 8
 
 
@@ -96,13 +100,15 @@ class Traffic:
 
 
 @contextmanager
-def app_started(runs: str) -> Iterator[tuple[str, psutil.Process]]:
-    """The app of this checkout over a runs folder: its address once it is open, and its process."""
+def app_started(
+    runs: str, app: str = "app.py", folder: str | Path = ROOT
+) -> Iterator[tuple[str, psutil.Process]]:
+    """An app in its folder, over a runs folder: its address once it is open, and its process."""
     port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", app, "--server.headless", "true"]
     server = subprocess.Popen(
         [*command, "--server.port", str(port)],
-        cwd=ROOT,
+        cwd=folder,
         env=os.environ | {"KDVIZ_RUNS_DIR": runs},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -115,15 +121,15 @@ def app_started(runs: str) -> Iterator[tuple[str, psutil.Process]]:
         server.wait()
 
 
-def visit(browser: Browser, url: str, *, rest_ms: int = 1500) -> dict:
-    """A first visit with an empty cache: seconds until its picture is drawn, and what it fetched until it had
-    rested for `rest_ms` (Streamlit asks for a little more once it idles).
+def visit(browser: Browser, url: str, *, rest_ms: int = 1500, drawn: str = DRAWN) -> dict:
+    """A first visit with an empty cache: seconds until its picture is `drawn`, a condition in JavaScript, and
+    what it fetched until it had rested for `rest_ms` (Streamlit asks for a little more once it idles).
     """
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
     traffic, begin = Traffic(page), time.perf_counter()
     page.goto(url, wait_until="commit")
-    page.wait_for_function(DRAWN, timeout=120_000)
+    page.wait_for_function(drawn, timeout=120_000)
     seconds = time.perf_counter() - begin
     page.wait_for_timeout(rest_ms)
     context.close()
@@ -131,7 +137,7 @@ def visit(browser: Browser, url: str, *, rest_ms: int = 1500) -> dict:
 
 
 def one_start(browser: Browser, later_seconds: float) -> dict:
-    """Start the app, see its first picture, let a second visitor in, and stop it."""
+    """Start the app, see its first picture, let two more visitors in, and stop it."""
     with tempfile.TemporaryDirectory(prefix="kdviz-startup-") as runs:
         begin = time.perf_counter()
         with app_started(runs) as (url, server):
@@ -148,7 +154,27 @@ def one_start(browser: Browser, later_seconds: float) -> dict:
                 **second,
                 "first_view_mebibytes": memory,
                 "later_mebibytes": server.memory_info().rss / MEBIBYTE,
+                "later_visit_seconds": visit(browser, url)["visit_seconds"],
             }
+
+
+def bare_start(browser: Browser) -> dict:
+    """Start an app of one line of text, see it, let a second visitor in, and stop it."""
+    with tempfile.TemporaryDirectory(prefix="kdviz-startup-") as folder:
+        Path(folder, "app.py").write_text(BARE_APP)
+        begin = time.perf_counter()
+        with app_started(folder, folder=folder) as (url, _):
+            opened = time.perf_counter() - begin
+            first = visit(browser, url, rest_ms=0, drawn=BARE_DRAWN)
+            time.sleep(1)
+            return {
+                "bare_first_view_seconds": opened + first["visit_seconds"],
+                "bare_visit_seconds": visit(browser, url, drawn=BARE_DRAWN)["visit_seconds"],
+            }
+
+
+def median_of(starts: list[dict]) -> dict:
+    return {name: round(statistics.median(start[name] for start in starts), 3) for name in starts[0]}
 
 
 def main() -> None:
@@ -162,13 +188,22 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        starts = [one_start(browser, asked.later_seconds) for _ in range(asked.repetitions)]
+        starts = [
+            one_start(browser, asked.later_seconds) | bare_start(browser) for _ in range(asked.repetitions)
+        ]
         browser.close()
     largest = starts[0]["largest"]
     for start in starts:
         del start["largest"]
-    median = {name: round(statistics.median(start[name] for start in starts), 3) for name in starts[0]}
-    print(json.dumps({"median": median, "largest": largest, "starts": starts}, indent=1))
+    ratios = [
+        {
+            f"{name} / bare": start[f"{name}_seconds"] / start[f"bare_{bare}_seconds"]
+            for name, bare in (("first_view", "first_view"), ("visit", "visit"), ("later_visit", "visit"))
+        }
+        for start in starts
+    ]
+    told = {"median": median_of(starts), "ratios": median_of(ratios), "largest": largest, "starts": starts}
+    print(json.dumps(told, indent=1))
 
 
 if __name__ == "__main__":

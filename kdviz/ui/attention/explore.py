@@ -20,6 +20,7 @@ from kdviz.ui.frame.picture import changes_of, look_of, picture
 from kdviz.ui.frame.state import change, current
 from kdviz.ui.frame.store import distinct_names
 from kdviz.ui.frame.strip import Scene
+from kdviz.ui.frame.turns import fragment
 from kdviz.ui.frame.words import WORDS
 
 ANSWER_SECONDS = 0.8
@@ -35,7 +36,7 @@ def explore(scene: Scene) -> None:
     if is_whole:
         _draw(scene, packs)
     else:
-        st.fragment(_grow, run_every=REFRESH_SECONDS)(scene)
+        fragment(_grow, run_every=REFRESH_SECONDS)(scene)
 
 
 def _grow(scene: Scene) -> None:

@@ -29,6 +29,7 @@ from kdviz.ui.frame import identity as room
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
 from kdviz.ui.frame.remember import remembered
+from kdviz.ui.frame.turns import fragment
 from kdviz.ui.frame.words import WORDS
 
 PREVIEW_SECONDS = 60
@@ -212,7 +213,7 @@ def preview(wanted: Asked) -> None:
         st.caption("What the run will do stands here once its settings fit together.")
         return
     waits = preview_of(wanted.config).seconds is None and shared(runs_folder()).current is None
-    st.fragment(_estimate, run_every=1.0 if waits else None)(wanted.config)
+    fragment(_estimate, run_every=1.0 if waits else None)(wanted.config)
     seen = preview_of(wanted.config)
     _offer_as_it_is(seen.request)
     _picture(wanted.config, seen)

@@ -8,6 +8,7 @@ from kdviz.jobs.limits import Limits
 from kdviz.models.hub import NotHere
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame.look import plain
+from kdviz.ui.frame.turns import fragment
 
 _REFUSED = "distil.bring.refused"
 
@@ -16,7 +17,7 @@ def bring_box(missing: NotHere) -> None:
     """The button that brings the model, and while it comes a bar that moves by itself."""
     fetch = fetch_of(missing.place.name)
     under_way = fetch is not None and not fetch.is_over
-    st.fragment(_bar, run_every=1.0 if under_way else None)(missing, under_way)
+    fragment(_bar, run_every=1.0 if under_way else None)(missing, under_way)
 
 
 def _bar(missing: NotHere, was_under_way: bool) -> None:

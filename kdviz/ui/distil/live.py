@@ -30,6 +30,7 @@ from kdviz.ui.frame.compat import window_id
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.store import short_name, task_title
+from kdviz.ui.frame.turns import fragment
 
 OWNER_SECONDS, VIEWER_SECONDS, IDLE_SECONDS = 1.0, 2.0, 5.0
 MOST_NAMED = 3
@@ -53,7 +54,7 @@ def live_section() -> None:
             icon=":material/error:",
         )
     pace = _pace(now, row)
-    st.fragment(_refresh, run_every=pace)(now.signature, row.run.id if row else None, pace, [now])
+    fragment(_refresh, run_every=pace)(now.signature, row.run.id if row else None, pace, [now])
 
 
 def _pace(now: Board, row: Row | None) -> float:

@@ -1,17 +1,20 @@
 """What kdviz relies on of Streamlit that it does not promise: all of it here, each with a canary in
 tests/test_compat.py that fails by name when an upgrade breaks it.
 
-Names of the parts of a page (for style alone), waking the windows of others, and what a piece of a page has
-sent to its browser. Where a version lacks one of the last two, `can_wake` and `can_note` say so, and what
-stands on them does without: slower, not wrong.
+Names of the parts of a page (for style alone), waking the windows of others, what a piece of a page has sent
+to its browser, and the order in which a window's runs are told. Where a version lacks the second or third,
+`can_wake` and `can_note` say so, and what stands on them does without: slower, not wrong.
 """
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 from streamlit.runtime import get_instance
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
 log = logging.getLogger("kdviz")
 
@@ -27,6 +30,7 @@ MAIN = '[data-testid="stMainBlockContainer"]'
 BLOCK = '[data-testid="stVerticalBlock"]'
 PARTS = (CAPTION, MARKDOWN, BUTTON_GROUP, DROPDOWN, SLIDER, PROGRESS, HEADER, SIDEBAR, MAIN, BLOCK)
 """CSS selectors of parts of a page."""
+SECONDS_BETWEEN_TRIES = 0.005
 SECONDS_APART = 0.004
 """Windows are woken one after the other: all at once they would only hold each other up."""
 
@@ -108,3 +112,27 @@ def holds_for_all(messages: Sequence[Any]) -> bool:
     itself.
     """
     return not any(message.HasField("ref_hash") or message.HasField("auto_rerun") for message in messages)
+
+
+def let_each_run_be_heard() -> None:
+    """Have a fragment's rerun wait until the run before it has been heard to its end.
+
+    A run's messages stand in line behind what the server is busy with. When a fragment asks for its rerun
+    just then, and the run's thread is done already, Streamlit takes a new thread, and gives up whatever the
+    old one has left in line (its `AppSession.request_rerun` tells of it): the page shows for good what was
+    before, though the session counts it as drawn. The busier the server, the more often.
+    """
+    ask = AppSession.request_rerun
+    if hasattr(ask, "__wrapped__"):
+        return
+
+    @wraps(ask)
+    def ask_in_order(session: AppSession, client_state: Any) -> None:
+        runner = session._scriptrunner
+        is_done = runner is not None and runner._requests._state == ScriptRequestType.STOP
+        if is_done and client_state is not None and client_state.fragment_id:
+            session._event_loop.call_later(SECONDS_BETWEEN_TRIES, ask_in_order, session, client_state)
+        else:
+            ask(session, client_state)
+
+    AppSession.request_rerun = ask_in_order

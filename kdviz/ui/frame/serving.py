@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from starlette.middleware import Middleware
 
+from kdviz.ui.frame.compat import let_each_run_be_heard
 from kdviz.ui.frame.compressed import KeptCompressed
 
 SWITCH_SECONDS = 0.0005
@@ -23,6 +24,7 @@ log = logging.getLogger("kdviz")
 
 def settings() -> dict:
     """The arguments of Streamlit's `App` besides its script."""
+    let_each_run_be_heard()
     return {"middleware": [Middleware(KeptCompressed)], "lifespan": _lifespan}
 
 

@@ -12,6 +12,7 @@ from kdviz.text import plain
 from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, DROPDOWN, SLIDER
 from kdviz.ui.frame.history import one_entry_a_choice
 from kdviz.ui.frame.screen import ask_screen, is_narrow
+from kdviz.ui.frame.turns import turns
 from kdviz.ui.frame.warm import warm
 
 READABLE = f"""<style>
@@ -30,6 +31,11 @@ _OPENED, _PAGE = "kdviz.opened", "kdviz.page"
 
 def open_app() -> None:
     """Draw the navigation and the page asked for, or the frame of a presentation. The whole of app.py."""
+    with turns.turn():
+        _draw()
+
+
+def _draw() -> None:
     from kdviz.ui.present.stage import open_stage
 
     st.set_page_config(

@@ -15,6 +15,7 @@ from kdviz.ui.frame import state
 from kdviz.ui.frame.compat import can_wake, window_id
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.shell import draw_page
+from kdviz.ui.frame.turns import fragment
 from kdviz.ui.present import frame
 from kdviz.ui.present.parts import words
 from kdviz.ui.present.questions import follower_question
@@ -117,7 +118,7 @@ def _hold() -> None:
 def _watch(version: int) -> None:
     """Ask whether the presenter has gone on; the whole window is drawn again only then."""
     pace = LISTEN_SECONDS if can_wake() else ASK_SECONDS
-    st.fragment(_ask, run_every=pace)(version)
+    fragment(_ask, run_every=pace)(version)
 
 
 def _ask(version: int) -> None:

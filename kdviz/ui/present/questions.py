@@ -8,6 +8,7 @@ from kdviz.share.lecture import Lecture, Step, safe_markdown
 from kdviz.text import plain
 from kdviz.ui.frame.compat import wake
 from kdviz.ui.frame.identity import visitor
+from kdviz.ui.frame.turns import fragment
 
 POLL_SECONDS = 1.0
 LETTERS = "ABCDEF"
@@ -36,11 +37,10 @@ def presenter_question(found: Lecture, step: Step, at: int) -> None:
     if room.is_revealed(key):
         counts(step, room.counts(key))
         return
-    _live_counts(step, key)
+    fragment(_live_counts, run_every=POLL_SECONDS)(step, key)
     st.button("Show the room the counts", icon=":material/bar_chart:", on_click=_reveal, args=(key,))
 
 
-@st.fragment(run_every=POLL_SECONDS)
 def _live_counts(step: Step, key: str) -> None:
     counts(step, following.shared().counts(key))
 

@@ -10,6 +10,7 @@ from kdviz.ui.frame import state
 from kdviz.ui.frame.compat import wake
 from kdviz.ui.frame.identity import code_form, room, visitor
 from kdviz.ui.frame.take_home import qr
+from kdviz.ui.frame.turns import fragment
 from kdviz.ui.present import frame
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -47,7 +48,7 @@ def lead_controls() -> None:
             st.button("Lead the room", type="primary", icon=":material/podium:", on_click=_begin)
         _way_in()
         if leads:
-            _count()
+            fragment(_count, run_every=POLL_SECONDS)()
 
 
 def _way_in() -> None:
@@ -62,7 +63,6 @@ def _way_in() -> None:
         )
 
 
-@st.fragment(run_every=POLL_SECONDS)
 def _count() -> None:
     number = len(following.shared().windows)
     st.markdown(f"{number} follow{'s' * (number == 1)}.")

@@ -14,31 +14,40 @@ from cachetools import LRUCache
 
 from kdviz.ui.frame.compat import can_note, holds_for_all, noted, send_again, window_id
 
-_drawn: LRUCache[Hashable, tuple[str, list[Any]]] = LRUCache(maxsize=12)
+_MOST = 12
+_drawn: LRUCache[Hashable, tuple[str, list[Any]]] = LRUCache(maxsize=_MOST)
+_drawing: LRUCache[Hashable, Lock] = LRUCache(maxsize=4 * _MOST)
 _lock = Lock()
 
 
 def drawn_once(key: Hashable, draw: Callable[[], None]) -> None:
-    """`draw()`, which only shows and takes no input; the next window with the same `key` gets its messages.
+    """`draw()`, which only shows and takes no input; the next window with the same `key` gets its messages,
+    and waits for them where they are being drawn.
 
     `key` has to say everything that the drawing depends on, and the container has to stand at the same place
     in every window. What is drawn has a container of its own: sent again, it would not move the place of what
     a window draws next to it, and that would be drawn over it.
     """
     with st.container():
-        _drawn_once(key, draw)
+        if not can_note():
+            draw()
+            return
+        with _lock:
+            one_draws = _drawing.setdefault(key, Lock())
+        with one_draws:
+            kept = _drawn_once(key, draw)
+        if kept:
+            send_again(kept)
 
 
-def _drawn_once(key: Hashable, draw: Callable[[], None]) -> None:
-    if not can_note():
-        draw()
-        return
+def _drawn_once(key: Hashable, draw: Callable[[], None]) -> list[Any]:
+    """What another window has drawn; else draws, and has sent it already."""
     with _lock:
         drawer, kept = _drawn.get(key, ("", []))
     if drawer not in ("", window_id()):  # its own controls live on in the window that drew them
-        send_again(kept)
-        return
+        return kept
     messages = noted(draw)
     if holds_for_all(messages):
         with _lock:
             _drawn[key] = (window_id(), messages)
+    return []

@@ -16,6 +16,7 @@ from kdviz.studies.spec import Study
 from kdviz.text import plain_reason
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame.look import plain
+from kdviz.ui.frame.turns import fragment
 
 WATCH_SECONDS = 1.0
 _REFUSAL = "studies.refusal"
@@ -31,7 +32,7 @@ def start_or_watch(study: Study, table: Table | None) -> None:
         st.caption(f":material/check: All {table.num_cells} runs are finished.")
         return
     moves = going is not None and (going.is_active or going.phase == CHECKING)
-    st.fragment(_panel, run_every=WATCH_SECONDS if moves else None)(study, _signature(going))
+    fragment(_panel, run_every=WATCH_SECONDS if moves else None)(study, _signature(going))
 
 
 def _signature(going: QueuedStudy | None) -> tuple:

@@ -1,0 +1,51 @@
+"""Whose turn it is to draw: a few windows at a time, the others wait in line.
+
+Python lets one thread run at a time. A thread that reads a file or sends to a socket lets go of the
+interpreter, and gets it back after every other thread that is awake has had its 5 ms: with two hundred
+windows drawing at once each such moment costs a second, and the thread that trains waits as long. A window
+that waits in line costs nothing, and all are done sooner.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+
+import streamlit as st
+
+AT_ONCE = 3
+"""One draws, while others read or send."""
+
+
+class Turns:
+    """At most `at_once` threads draw at the same time; a part of a page that has its turn has it already."""
+
+    def __init__(self, at_once: int = AT_ONCE):
+        self._free, self._mine = threading.BoundedSemaphore(at_once), threading.local()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn, and hold it while the block runs, however it ends."""
+        if getattr(self._mine, "is_held", False):
+            yield
+            return
+        with self._free:
+            self._mine.is_held = True
+            try:
+                yield
+            finally:
+                self._mine.is_held = False
+
+
+turns = Turns()
+
+
+def fragment(draw: Callable[..., None], *, run_every: float | None = None) -> Callable[..., None]:
+    """Streamlit's fragment, drawn when it is its window's turn."""
+
+    @wraps(draw)
+    def in_turn(*args: object) -> None:
+        with turns.turn():
+            draw(*args)
+
+    return st.fragment(in_turn, run_every=run_every)
