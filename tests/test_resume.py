@@ -303,3 +303,77 @@ def test_a_loss_that_is_no_number_ends_the_run_with_one_line(tiny, monkeypatch):
         and [line["epoch"] for line in run.evals] == [0, 1]
     )
     assert (folder / "student" / "model.safetensors").exists()
+
+
+CHANGES = {
+    "cut": lambda content: content[:400],
+    "empty": lambda content: b"",
+    "gone": None,
+    "doubled": lambda content: b"".join(line + line for line in content.splitlines(keepends=True)),
+    "other line ends": lambda content: content.replace(b"\n", b"\r\n"),
+    "edited": lambda content: content.replace(b'"epoch": 1', b'"epoch": 7'),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_run_whose_numbers_were_changed_goes_on_only_when_they_are_back(tiny, straight, change):
+    """A checkpoint builds on the lines it was written beside: going on cut the file to their length in bytes,
+    in the middle of whatever line that was, and the epochs that were lost were missing without a word.
+    """
+    folder = tiny.create(**SID)
+    stop_in(folder, "train_epoch", 8)
+    path = folder / "metrics.jsonl"
+    before = path.read_bytes()
+    path.write_bytes(change(before)) if change else path.unlink()
+    changed = path.read_bytes() if change else None
+    with pytest.raises(RequestError, match=r"metrics\.jsonl is not the one that its checkpoint"):
+        execute(folder, num_threads=1)
+    assert (path.read_bytes() if change else None) == changed
+    path.write_bytes(before)
+    execute(folder, num_threads=1)
+    assert_same_run(folder, straight(**SID).folder)
+
+
+def test_a_run_without_its_checkpoint_is_not_begun_anew(tiny):
+    """Who removed checkpoints/ to save space lost every epoch with the next Resume."""
+    folder = tiny.create(**SID)
+    stop_in(folder, "train_epoch", 8)
+    before = (folder / "metrics.jsonl").read_bytes()
+    shutil.rmtree(folder / "checkpoints")
+    with pytest.raises(RequestError, match="2 evaluations and no checkpoint to go on from"):
+        execute(folder, num_threads=1)
+    assert (folder / "metrics.jsonl").read_bytes() == before and len(Run(folder).evals) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("state.json", b"{}"),
+        ("state.json", b"null"),
+        ("state.json", b'{"epoch": 1, '),
+        ("optimizer.safetensors", b"short"),
+        ("model.safetensors", b""),
+    ],
+)
+def test_a_damaged_checkpoint_is_called_so(tiny, name, content):
+    """It was an "unexpected KeyError"; and nothing that was recorded may go with it."""
+    folder = tiny.create(**SID)
+    stop_in(folder, "train_epoch", 8)
+    before = (folder / "metrics.jsonl").read_bytes()
+    (max((folder / "checkpoints").glob("resume_*")) / name).write_bytes(content)
+    with pytest.raises(RunFailed, match=r"the checkpoint \S+resume_0001 is damaged"):
+        execute(folder, num_threads=1)
+    assert (folder / "metrics.jsonl").read_bytes() == before
+
+
+def test_other_folders_beside_the_checkpoints_are_left_alone(tiny, straight):
+    """A copy of a checkpoint with another name was taken for the newest one."""
+    folder = tiny.create(**SID)
+    stop_in(folder, "train_epoch", 8)
+    newest = max((folder / "checkpoints").glob("resume_*"))
+    shutil.copytree(newest, newest.with_name("resume_copy"))
+    (newest.with_name("resume_copy") / "state.json").write_text("{}")
+    newest.with_name("resume_9999").mkdir()
+    execute(folder, num_threads=1)
+    assert_same_run(folder, straight(**SID).folder)
+    assert (folder / "checkpoints" / "resume_copy").is_dir()

@@ -6,13 +6,19 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from kdviz.files import finite, read_json
+from kdviz.errors import RunFailed
+from kdviz.files import finite, is_regular, read_json
 from kdviz.models.weights_files import SAFETENSORS
+from kdviz.runs.records import checked
+
+OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 
 
 def save_epoch(
@@ -34,8 +40,8 @@ def save_epoch(
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             moments[f"{name}|{key}"] = value.detach().cpu().contiguous()
-    save_file(moments, temporary / "optimizer.safetensors")
-    with open(temporary / "state.json", "w", encoding="utf-8") as file:
+    save_file(moments, temporary / OPTIMIZER)
+    with open(temporary / STATE, "w", encoding="utf-8") as file:
         json.dump(finite(state), file)
     for path in temporary.iterdir():
         _sync(path)
@@ -47,25 +53,47 @@ def save_epoch(
 
 def drop_older(root: Path, epoch: int) -> None:
     """Remove the checkpoints before `epoch`, and what a crash left half written."""
-    for path in [*root.glob("resume_*"), *root.glob(".resume_*.tmp")]:
-        if path.name.startswith(".") or int(path.name.split("_")[1]) < epoch:
-            shutil.rmtree(path, ignore_errors=True)
+    older = [path for number, path in _saved(root) if number < epoch]
+    for path in [*older, *root.glob(".resume_*.tmp")]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def latest(root: Path) -> Path | None:
     """The newest checkpoint under `root`, if any."""
-    return max((path for path in root.glob("resume_*") if (path / "state.json").exists()), default=None)
+    return max(
+        ((number, path) for number, path in _saved(root) if is_regular(path / STATE)), default=(0, None)
+    )[1]
 
 
-def load_epoch(folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
-    """Put the weights and moments of a checkpoint back, and return its `state`."""
-    model.load_state_dict(load_file(folder / SAFETENSORS))
-    parameters = dict(model.named_parameters())
-    optimizer.state.clear()
-    for key, value in load_file(folder / "optimizer.safetensors").items():
-        name, _, slot = key.partition("|")
-        optimizer.state[parameters[name]][slot] = value.to(parameters[name].device)
-    return read_json(folder / "state.json")
+def _saved(root: Path) -> list[tuple[int, Path]]:
+    """(epoch, folder) of every checkpoint; other names are left alone."""
+    found = [(path.name.removeprefix("resume_"), path) for path in root.glob("resume_*")]
+    return [(int(number), path) for number, path in found if number.isascii() and number.isdigit()]
+
+
+def load_epoch(
+    folder: Path, kind: type, *, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Put the weights and moments of a checkpoint back, and return its `state`, a record of that `kind`.
+    RunFailed where any of it cannot be used.
+    """
+    try:
+        state = read_state(folder, kind)
+        model.load_state_dict(load_file(folder / SAFETENSORS))
+        parameters = dict(model.named_parameters())
+        optimizer.state.clear()
+        for key, value in load_file(folder / OPTIMIZER).items():
+            name, _, slot = key.partition("|")
+            optimizer.state[parameters[name]][slot] = value.to(parameters[name].device)
+    except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
+        said = " ".join(str(error).split())[:120]
+        raise RunFailed(f"the checkpoint {folder} is damaged ({said}); remove it and begin anew") from error
+    return state
+
+
+def read_state(folder: Path, kind: type) -> dict[str, Any]:
+    """The `state` of a checkpoint as a record of that `kind`. OSError or ValueError where it is none."""
+    return checked(kind, read_json(folder / STATE))
 
 
 def _sync(path: Path) -> None:

@@ -96,9 +96,8 @@ class RunFiles:
 
     def snapshot_steps(self) -> list[int]:
         """Steps with maps of the student."""
-        return sorted(
-            int(path.stem.removeprefix("step_")) for path in self.snapshots.glob("step_*.safetensors")
-        )
+        numbers = [path.stem.removeprefix("step_") for path in self.snapshots.glob("step_*.safetensors")]
+        return sorted(int(number) for number in numbers if number.isdecimal())
 
     @property
     def evaluations(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kdviz.data.tokenizer_files import copy_tokenizer
-from kdviz.files import json_line, read_json, write_arrays, write_bytes, write_json
+from kdviz.files import is_regular, json_line, read_json, write_arrays, write_bytes, write_json
 from kdviz.models.families import takes_token_types
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.files import RunFiles
@@ -98,11 +99,25 @@ class RunWriter:
         with open(self.files.metrics, "a", encoding="utf-8") as file:
             file.write(json_line(record))
 
-    def secured_bytes(self) -> int:
-        """The size of metrics.jsonl, after bringing it to the disk: a checkpoint builds on these lines."""
+    def secured_metrics(self) -> dict[str, int | str]:
+        """Size and sha256 of metrics.jsonl, after bringing it to the disk: a checkpoint builds on these
+        lines.
+        """
         with open(self.files.metrics, "ab") as file:
             os.fsync(file.fileno())
-            return file.tell()
+        content = self.files.metrics.read_bytes()
+        return {"metrics_bytes": len(content), "metrics_sha256": hashlib.sha256(content).hexdigest()}
+
+    def has_metrics(self, num_bytes: int, sha256: str | None) -> bool:
+        """Whether metrics.jsonl still begins with the bytes that a checkpoint was written beside. `sha256` is
+        None in a checkpoint of an older version, of which the end of a line is all that can be told.
+        """
+        if not is_regular(self.files.metrics):
+            return False
+        begins = self.files.metrics.read_bytes()[:num_bytes]
+        if len(begins) != num_bytes:
+            return False
+        return begins[-1:] in (b"", b"\n") if sha256 is None else hashlib.sha256(begins).hexdigest() == sha256
 
     def cut_metrics(self, num_bytes: int, then: dict | None = None) -> None:
         """Keep the first `num_bytes` of metrics.jsonl (what a checkpoint had seen) and the record `then`
@@ -153,6 +168,12 @@ class RunWriter:
             },
         )
 
+    def evaluations(self) -> list[dict]:
+        """The eval lines so far; none where nothing was recorded yet."""
+        content = self.files.metrics.read_bytes() if is_regular(self.files.metrics) else b""
+        lines = content.split(b"\n")
+        return [json.loads(line) for line in lines if line.startswith(b'{"kind": "eval"')]
+
     def predictions(self, epoch: int) -> None:
         """Write predictions.jsonl from the stored evaluation of `epoch`."""
         from safetensors.numpy import load_file
@@ -199,11 +220,7 @@ class RunWriter:
         """Write summary.json from the eval lines so far: the last epoch, the best by the primary metric, and
         `extra`.
         """
-        evals = [
-            json.loads(line)
-            for line in self.files.metrics.read_bytes().split(b"\n")
-            if line.startswith(b'{"kind": "eval"')
-        ]
+        evals = self.evaluations()
         best = max(evals, key=lambda line: line["metrics"][primary_metric])
         keys = ("metrics", "intervals", "n", "teacher_metrics", "mismatch", "agreement", "logit_kl")
         summary = {

@@ -22,6 +22,7 @@ from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.runs.epoch_weights import keep_weights
 from kdviz.runs.writer import RunWriter
+from kdviz.training.continuation import State, continuation
 from kdviz.training.cost import measure_cost
 from kdviz.training.epoch import Recipe, train_epoch_of
 from kdviz.training.eta import Clock, Stopwatch
@@ -108,11 +109,11 @@ class Distillation:
 
     def _resume(self) -> bool:
         """Continue from the newest checkpoint; False where there is none (metrics are then begun anew)."""
-        found = latest(self.checkpoints)
+        found = continuation(self.writer)
         if found is None:
             self.writer.keep_teacher_lines()
             return False
-        state = load_epoch(found, model=self.student, optimizer=self.optimizer)
+        state = load_epoch(found, State, model=self.student, optimizer=self.optimizer)
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.schedule.index, self.schedule.epochs_in_stage = state["stage_index"], state["epochs_in_stage"]
         self.writer.cut_metrics(state["metrics_bytes"], then=state["eval"])
@@ -273,7 +274,7 @@ class Distillation:
             "seconds": self.seconds,
             "stage_index": self.schedule.index,
             "epochs_in_stage": self.schedule.epochs_in_stage,
-            "metrics_bytes": self.writer.secured_bytes(),
+            **self.writer.secured_metrics(),
             "eval": record,
         }
         save_epoch(self.checkpoints, self.epoch, model=self.student, optimizer=self.optimizer, state=state)

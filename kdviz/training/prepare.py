@@ -20,10 +20,10 @@ from kdviz.models.answer import RunIn
 from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.families import as_classifier
-from kdviz.runs.checkpoint import latest
 from kdviz.runs.files import teachers_of
 from kdviz.runs.writer import RunWriter
 from kdviz.task import Task
+from kdviz.training.continuation import continuation
 from kdviz.training.device import arithmetic, choose_device
 from kdviz.training.evaluate import evaluation_needs
 from kdviz.training.export_check import sample_rows
@@ -110,7 +110,7 @@ def prepare(
     teacher_folder = teachers_of(runs_dir) / request.teacher_fingerprint
     hooks = TeacherHooks(tick=tick("teacher"), phase=lambda text: writer.update_status(waiting=text))
     # With a checkpoint the teacher's lines are there already, whoever removed the teacher since.
-    if latest(writer.files.checkpoints) is None:
+    if continuation(writer) is None:
         hooks = replace(hooks, begin=writer.keep_teacher_lines, line=writer.line)
     teacher = shared.once(
         (origin, "teacher", device),

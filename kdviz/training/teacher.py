@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -38,6 +38,12 @@ from kdviz.training.optimise import derived_seed, make_optimizer
 from kdviz.training.used_rows import train_used_rows
 
 TEACHER_LINES = 60
+
+
+class TeacherState(TypedDict):
+    """What a checkpoint of the fine-tuning keeps beside weights and moments."""
+
+    epoch: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +174,9 @@ def _finetune(
     optimizer, total_steps = tuning.optimizer, tuning.recipe.total_steps
     partial = folder.with_name(f".{folder.name}.partial")
     found = latest(partial)
-    first_epoch = load_epoch(found, model=model, optimizer=optimizer)["epoch"] if found else 0
+    first_epoch = (
+        load_epoch(found, TeacherState, model=model, optimizer=optimizer)["epoch"] if found is not None else 0
+    )
     begin = time.perf_counter()
     hooks.begin(first_epoch * tuning.steps_per_epoch)
 
