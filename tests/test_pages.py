@@ -427,3 +427,40 @@ def test_the_first_screen_leads_to_models_that_answer_ones_own_sentence(tmp_path
     assert not app.exception
     assert app.query_params["run"] in ("demo-qqp-soft-3of6-s0", ["demo-qqp-soft-3of6-s0"])
     assert {"Try your own: first sentence", "Second sentence"} <= {box.label for box in app.text_input}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_run_to_compare_with_that_is_not_here_is_named(page: str, runs: Path):
+    """On Start and Attention it was left out without a word: another picture than the link's."""
+    app = open_page(page, run="cola-sid", **{"with": "cola-soft,gone"})
+    said = [each.value for each in app.info if "to compare with" in each.value]
+    assert not app.exception and len(said) == 1 and "`gone`" in said[0] and "cola-soft" not in said[0]
+
+
+def test_a_run_that_one_picture_cannot_hold_is_named(runs: Path):
+    """A run of another task asked for beside this one: the picture showed this one alone."""
+    app = open_page("attention", run="cola-sid", **{"with": "mrpc-all"})
+    assert any("`mrpc-all`" in each.value and "one picture" in each.value for each in app.info)
+    app = open_page("attention", run="cola-sid", **{"with": "cola-soft"})
+    assert not any("one picture" in each.value for each in app.info)
+
+
+@pytest.mark.parametrize(("params", "said"), [
+    ({"at": "99"}, "steps, not 99: its last one is shown"),
+    ({"at": "2", "mine": "gone"}, "There is no run `gone`"),
+    ({"at": "2", "mine": "../x"}, "`mine` was ignored"),
+])  # fmt: skip
+def test_what_a_lecture_does_not_have_is_said(params: dict, said: str, runs: Path):
+    """A link to a step beyond the last opened the last one, as if it had been meant."""
+    app = open_page("learn", **params)
+    assert not app.exception and sum(said in each.value for each in app.info) == 1
+    assert not any("its last one is shown" in each.value for each in open_page("learn", at="2").info)
+
+
+def test_a_study_that_cannot_be_read_is_listed_with_its_reason(runs: Path):
+    """A folder that was half copied was missing from the list without a word."""
+    (runs / "studies" / "half").mkdir(parents=True)
+    (runs / "studies" / "half" / "study.toml").write_text("[settings]\ntask = ")
+    app = open_page("studies")
+    assert not app.exception
+    assert any("half cannot be read" in each.value and "TOML" in each.value for each in app.caption)

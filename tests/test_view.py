@@ -170,3 +170,10 @@ def test_the_same_moment_of_a_longer_run(run: Run, tmp_path: Path):
     longer = Run(make_run(tmp_path, "longer", epochs=6))
     assert same_moment(longer, run, 12) == 24
     assert same_moment(longer, run, None) is None
+
+
+def test_a_second_sentence_alone_is_told_not_to_do(run: Run):
+    """It was dropped without a word: a link that was cut in the middle showed another sentence."""
+    view, notices = View.from_params({"text2": "the second"})
+    assert view == View() and len(notices) == 1 and "`text2` was ignored" in notices[0]
+    assert View.from_params({"text": "a", "text2": "b"}) == (View(text_a="a", text_b="b"), [])

@@ -84,8 +84,8 @@ class View:
                 values[field] = read(str(params[name]))
             except ValueError as error:
                 notices.append(f"The link's `{name}` was ignored: expected {error}.")
-        if values.get("text_a") is None:
-            values.pop("text_b", None)
+        if values.get("text_a") is None and values.pop("text_b", None) is not None:
+            notices.append("The link's `text2` was ignored: expected a first sentence, `text`, beside it.")
         return cls(**values), notices
 
     def to_params(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from kdviz.explorer.source import answers_pack, preset_pack
 from kdviz.explorer.telling import students_of
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import Answer, can_be_asked, epochs_with_weights
+from kdviz.text import code
 from kdviz.ui.attention.ask import ask_models
 from kdviz.ui.attention.sentence import nearest_epoch, texts_of_view
 from kdviz.ui.frame.controls import bound
@@ -32,6 +33,7 @@ _MOVED = "kdviz.picture.moved"
 
 def explore(scene: Scene) -> None:
     """The picture; it grows by itself while its run trains, and while earlier epochs are still asked."""
+    _say_apart(scene)
     packs, is_whole = packs_of(scene)
     if is_whole:
         _draw(scene, packs)
@@ -109,6 +111,17 @@ def beside(scene: Scene) -> list[Run]:
     known = {run.id: run for run in scene.runs}
     asked = [known[name] for name in scene.view.others if name in known]
     return [run for run in asked if can_stand_beside(scene.run, run)]
+
+
+def _say_apart(scene: Scene) -> None:
+    """Why none of the runs asked for stands beside the one looked at."""
+    asked = [run for run in scene.runs if run.id in (scene.view.others or ()) and run.id != scene.run.id]
+    if asked and not beside(scene):
+        names = " and ".join(code(run.id) for run in asked)
+        st.info(
+            f"{names}: not of this run's task, teacher and matched layers, so one picture cannot hold both.",
+            icon=":material/info:",
+        )
 
 
 def choose_beside(scene: Scene) -> None:

@@ -127,8 +127,7 @@ def _draw_inputs(scene: Scene) -> None:
                     take=lambda text, field=field: {field: clean_text(text)},
                 )
     else:
-        epochs, texts = scene.run.evaluated_epochs, texts_of(scene.run)
-        rows = [int(row) for row in scene.run.evaluation(epochs[-1]).index] if epochs else [view.row]
+        rows, texts = scene.run.evaluated_rows, texts_of(scene.run)
         if view.row not in rows:
             rows = [view.row, *rows]
         choose(

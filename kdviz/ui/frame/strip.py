@@ -97,11 +97,18 @@ def strip(
             banner(run)
     elif not state.is_following():
         _draw(scene, sentence, moment, more, unreadable)
-    for notice in notices + more_notices:
+    for notice in notices + more_notices + _unknown_others(view, runs):
         st.info(notice, icon=":material/info:")
     if state.mode() == "":
         banner(run)
     return scene
+
+
+def _unknown_others(view: View, runs: list[Run]) -> list[str]:
+    """A notice for each run to compare with that is not here, or has nothing to show yet."""
+    known = {run.id for run in runs}
+    missing = [name for name in view.others or () if name not in known]
+    return [f"There is no run {code(name)} to compare with." for name in missing]
 
 
 def _run_asked_for(runs: list[Run], entries: list, prefer_demo: bool) -> Run:
@@ -235,9 +242,7 @@ def _other_sentence(scene: Scene, chosen: str) -> dict:
         text = (scene.probe.text_a, scene.probe.text_b) if scene.probe else ("", None)
         return {"text_a": text[0], "text_b": text[1], "row": None}
     if chosen == ROW:
-        epochs = scene.run.evaluated_epochs
-        first = int(scene.run.evaluation(epochs[-1]).index[0]) if epochs else 0
-        return {"row": first, "text_a": None, "text_b": None}
+        return {"row": next(iter(scene.run.evaluated_rows), 0), "text_a": None, "text_b": None}
     return {"probe": chosen, "row": None, "text_a": None, "text_b": None}
 
 

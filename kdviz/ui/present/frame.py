@@ -17,6 +17,7 @@ from kdviz.runs.reader import RUN_ID, Run
 from kdviz.share.lecture import DEFAULT, NAME, Lecture, Step, shelf
 from kdviz.share.roles import SHOWN, Place, check_place, completed, fulfils, resolve
 from kdviz.share.view import LINK_NAMES, View
+from kdviz.text import code
 from kdviz.ui.frame import state
 from kdviz.ui.frame.store import default_run, store, watchable
 
@@ -59,6 +60,8 @@ class Frame:
             notices.append("The link's `page` was ignored: there is no such page.")
         if RUN_ID.fullmatch(params.get("mine", "")):
             frame = replace(frame, own=params["mine"])
+        elif "mine" in params:
+            notices.append("The link's `mine` was ignored: expected a run id.")
         return frame, notices
 
     def to_params(self) -> dict[str, str]:
@@ -107,11 +110,22 @@ def _read_frame(*, is_learn: bool) -> list[str]:
         return []
     frame, notices = Frame.from_params(asked, is_learn=is_learn)
     keep(frame)
+    notices += _not_there(frame)
     has_view = "page" in asked or any(name in asked for name in LINK_NAMES)
     if frame.mode in (LEARN, PRESENT) and not has_view:
         show_step(frame.at)
     elif frame.mode and not frame.page and frame.mode != FOLLOW:
         keep(replace(frame, page="start"))
+    return notices
+
+
+def _not_there(frame: Frame) -> list[str]:
+    """A notice for a step that the lecture does not have, and for a run that is not here."""
+    notices, found = [], shelf().find(frame.lecture) if frame.mode in (LEARN, PRESENT) else None
+    if found is not None and frame.at > len(found.steps):
+        notices.append(f"This lecture has {len(found.steps)} steps, not {frame.at}: its last one is shown.")
+    if found is not None and frame.own is not None and own_run(all_runs()) is None:
+        notices.append(f"There is no run {code(frame.own)} to take the figures of; the demo's are shown.")
     return notices
 
 

@@ -13,7 +13,7 @@ from kdviz.studies.results import Stored, stored_results
 from kdviz.studies.rows import Table
 from kdviz.studies.spec import SIZES, Study, shipped_studies
 from kdviz.studies.table import make_table, with_inside
-from kdviz.text import code, plain_reason
+from kdviz.text import code, plain, plain_reason
 from kdviz.ui.frame.store import store
 
 SIZE_WORDS = {
@@ -100,6 +100,9 @@ def choose_study(asked: str) -> Entry:
         format_func=lambda key: found[key].words,
         help="A study is a grid of runs that differ in a few settings and in their seed, and its table.",
     )
+    for study in started_studies(runs_folder()):
+        if isinstance(study, Unusable):
+            st.caption(f"{plain(study.id)} cannot be read: {plain_reason(study.reason)}.")
     return found[key]
 
 
