@@ -2,15 +2,43 @@
 settled by `kdviz.locks`.
 """
 
+import errno
 import json
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 MEBIBYTE = 1 << 20
 """Bytes."""
+
+
+def open_regular(path: Path, mode: str = "rb") -> IO[bytes]:
+    """Open an ordinary file in the mode rb or ab; OSError where there is none, ValueError where it is
+    something else: a pipe would be waited for, and a device has no end.
+    """
+    flags = os.O_RDONLY if mode == "rb" else os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags, 0o666)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return open(descriptor, mode)
+        os.close(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EISDIR, errno.ENXIO):  # a folder; a pipe without a reader
+            raise
+    raise ValueError("an ordinary file was expected, got a pipe, a device or a folder")
+
+
+def is_regular(path: Path) -> bool:
+    """Whether there is an ordinary file."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -23,21 +51,43 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
 
 
+def write_output(path: Path, content: bytes, *, beginning: bytes) -> None:
+    """Write to a path that a person gave: through links, and into a pipe or device as it is, so that
+    `--out /dev/stdout` puts no file in its place. OSError where it cannot be written, and where there is a
+    file that begins otherwise than with `beginning`: it is of another kind, and would be lost.
+    """
+    path = Path(os.path.realpath(path))
+    if is_regular(path):
+        with open_regular(path) as file:
+            if file.read(len(beginning)) not in (beginning, b""):
+                raise FileExistsError(errno.EEXIST, "it holds something else, which would be lost")
+    elif path.exists():
+        path.write_bytes(content)
+        return
+    write_bytes(path, content)
+
+
 def write_json(path: Path, value: object) -> None:
-    """Replace `path` by `value` as JSON. NaN and infinity are refused by the format, so they become null."""
-    write_bytes(path, (json.dumps(finite(value), indent=1, ensure_ascii=False) + "\n").encode())
+    """Replace `path` by `value` as JSON."""
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: object) -> bytes:
+    """`value` as JSON for people. NaN and infinity are refused by the format, so they become null."""
+    return (json.dumps(finite(value), indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def read_json(path: Path) -> object:
-    """The JSON value in `path` (UTF-8). OSError or ValueError where there is none."""
+    """The JSON value in an ordinary file (UTF-8). OSError or ValueError where there is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            return json.loads(file.read().decode("utf-8-sig"))
     except RecursionError:
         raise ValueError(f"{path.name} is nested too deeply") from None
 

@@ -10,6 +10,7 @@ from typing import IO
 from filelock import lock_descriptor
 
 from kdviz.errors import RequestError
+from kdviz.files import open_regular
 
 _probing = threading.Lock()
 
@@ -23,11 +24,18 @@ def exclusive(path: Path, *, patience_seconds: float = 0.2) -> Iterator[bool]:
     time. RequestError where the file system has no locks: nothing could then keep two processes apart.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
+    with _lock_file(path) as file:
         give_up = time.monotonic() + patience_seconds
         while not (ours := _lock(file, path)) and time.monotonic() <= give_up:
             time.sleep(0.01)
         yield ours
+
+
+def _lock_file(path: Path) -> IO[bytes]:
+    try:
+        return open_regular(path, "ab")
+    except ValueError as error:
+        raise RequestError(f"{path} cannot be locked: {error}; remove it") from None
 
 
 def _lock(file: IO[bytes], path: Path) -> bool:
@@ -44,7 +52,7 @@ def _lock(file: IO[bytes], path: Path) -> bool:
 def is_locked(path: Path) -> bool:
     """Whether somebody holds the lock file `path` now; False where nobody can, for want of locks."""
     try:
-        with _probing, open(path, "rb") as file:
+        with _probing, open_regular(path) as file:
             for pause in (0.002, 0.004, 0.0):  # another process may be looking at this very moment
                 if lock_descriptor(file.fileno(), blocking=False):
                     return False
@@ -52,5 +60,5 @@ def is_locked(path: Path) -> bool:
             return True
     except PermissionError:
         return True
-    except OSError:
+    except (OSError, ValueError):
         return False

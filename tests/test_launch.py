@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.files import write_json
 from kdviz.jobs.launch import create_run, execute
 from kdviz.locks import exclusive
 from kdviz.runs.reader import Run, Store
@@ -131,6 +132,36 @@ def test_an_id_is_used_once(tiny, tmp_path):
     with pytest.raises(RequestError, match="'mine' exists already") as caught:
         create_run(tiny.config(strategy="soft"), tmp_path, "mine")
     assert caught.value.field == "run_id" and (first / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("broken", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_run_is_made_whole_or_not_at_all(tiny, tmp_path, monkeypatch, broken):
+    """A folder without config.json can be neither resumed nor deleted, and its name is taken."""
+
+    def write(path, value):
+        if path.name == "config.json":
+            raise broken
+        write_json(path, value)
+
+    monkeypatch.setattr("kdviz.jobs.launch.write_json", write)
+    with pytest.raises(type(broken)):
+        create_run(tiny.config(), tmp_path / "runs", "one")
+    assert os.listdir(tmp_path / "runs") == []
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "log.txt", "status.json", "checkpoints/x"])
+@pytest.mark.parametrize("what", ["link", "pipe"])
+def test_a_run_does_not_write_through_links_and_pipes(tiny, tmp_path, name, what):
+    """A line appended to a link lands in somebody else's file; a pipe is waited for, for ever."""
+    folder, other = tiny.create("one", runs_dir=tmp_path / "runs"), tmp_path / "other"
+    other.write_text("years of work\n")
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to(other) if what == "link" else os.mkfifo(path)
+    with pytest.raises(RequestError, match=f"a link, a pipe or a device at {name}") as caught:
+        execute(folder, num_threads=1)
+    assert caught.value.field == "run_id" and other.read_text() == "years of work\n"
 
 
 def test_a_runs_folder_that_cannot_be_written_is_refused(tiny, tmp_path):

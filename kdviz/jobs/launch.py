@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import secrets
 import shutil
+import stat
 import threading
 import time
 import traceback
@@ -57,26 +60,27 @@ def create_run(
         "created": now(),
         **(extra or {}),
     }
-    folder = _make_folder(runs_dir, run_id or fresh_id(runs_dir, request.config, request.config.strategy))
-    if request.data.source == "sample":
+    run_id = run_id or fresh_id(runs_dir, request.config, request.config.strategy)
+    with _new_folder(runs_dir, run_id) as folder:
+        if request.data.source == "sample":
+            write_json(
+                RunFiles(folder).phenomena,
+                {str(example.index): example.phenomenon for example in request.evaluation},
+            )
         write_json(
-            RunFiles(folder).phenomena,
-            {str(example.index): example.phenomenon for example in request.evaluation},
+            RunFiles(folder).status,
+            {
+                "state": "queued",
+                "phase": "waiting",
+                "step": 0,
+                "total_steps": request.total_steps,
+                "epoch": 0,
+                "error": None,
+                "created": record["created"],
+            },
         )
-    write_json(
-        RunFiles(folder).status,
-        {
-            "state": "queued",
-            "phase": "waiting",
-            "step": 0,
-            "total_steps": request.total_steps,
-            "epoch": 0,
-            "error": None,
-            "created": record["created"],
-        },
-    )
-    write_json(RunFiles(folder).config, record)
-    return folder
+        write_json(RunFiles(folder).config, record)
+    return runs_dir / run_id
 
 
 class Stop(Protocol):
@@ -149,8 +153,17 @@ def execute(
 
 def clear_litter(folder: Path) -> None:
     """Remove what a killed process left half-written, files and whole checkpoints; the lock says that nobody
-    writes.
+    writes. RequestError where the folder holds what must not be written to.
     """
+    for inside, _, names in os.walk(folder):
+        for path in (Path(inside, name) for name in names):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise RequestError(
+                    f"run {folder.name!r}: expected ordinary files, got a link, a pipe or a device at "
+                    f"{path.relative_to(folder)}, and nothing is written to what lies elsewhere; put a file "
+                    "there, or remove it",
+                    field="run_id",
+                )
     for litter in list(folder.rglob(".*.tmp")):
         if litter.is_dir() and not litter.is_symlink():
             shutil.rmtree(litter, ignore_errors=True)
@@ -250,8 +263,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return "there is not enough memory for this run; choose a smaller batch_size, max_length or teacher"
     if isinstance(error, OSError):
+        where = f", {Path(error.filename).name}" if isinstance(error.filename, str) else ""
         return (
-            f"a file could not be read or written ({error.strerror or error}); check the disk and the "
+            f"a file could not be read or written ({error.strerror or error}{where}); check the disk and the "
             "runs folder"
         )
     return (
@@ -261,7 +275,12 @@ def _reason(error: Exception) -> str:
     )
 
 
-def _make_folder(runs_dir: Path, run_id: str) -> Path:
+@contextlib.contextmanager
+def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
+    """A folder to be filled in the block, which then becomes that run's, whole; where the block breaks there
+    is none. RequestError where there is one already, or none can be made.
+    """
+    hidden = runs_dir / f".{run_id}.{secrets.token_hex(4)}.new"
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(runs_dir).free < 64 << 20:
@@ -270,31 +289,27 @@ def _make_folder(runs_dir: Path, run_id: str) -> Path:
                 "choose another folder",
                 field="runs_dir",
             )
-        folder = runs_dir / run_id
-        folder.mkdir()
-    except FileExistsError:
-        if not runs_dir.is_dir():
-            raise RequestError(
-                f"runs_dir: expected a folder that can be written, got the file {runs_dir}; choose another "
-                "with --runs-dir",
-                field="runs_dir",
-            ) from None
-        raise RequestError(
-            f"run_id: {run_id!r} exists already in {runs_dir}; choose another name, or 'kdviz resume "
-            f"{run_id}'",
-            field="run_id",
-        ) from None
+        hidden.mkdir()
     except OSError as error:
+        got = f"the file {runs_dir}" if runs_dir.is_file() else f"{runs_dir} ({error.strerror})"
         raise RequestError(
-            f"runs_dir: expected a folder that can be written, got {runs_dir} ({error.strerror}); choose "
-            "another with --runs-dir",
+            f"runs_dir: expected a folder that can be written, got {got}; choose another with --runs-dir",
             field="runs_dir",
         ) from None
     try:
-        with exclusive(RunFiles(folder).lock):
-            return folder
-    except RequestError:
-        shutil.rmtree(folder, ignore_errors=True)
+        with exclusive(RunFiles(hidden).lock):
+            yield hidden
+        if os.path.lexists(runs_dir / run_id):
+            raise FileExistsError(errno.EEXIST, "it exists")
+        os.rename(hidden, runs_dir / run_id)
+    except BaseException as error:
+        shutil.rmtree(hidden, ignore_errors=True)
+        if getattr(error, "errno", None) in (errno.EEXIST, errno.ENOTEMPTY):
+            raise RequestError(
+                f"run_id: {run_id!r} exists already in {runs_dir}; choose another name, or 'kdviz resume "
+                f"{run_id}'",
+                field="run_id",
+            ) from None
         raise
 
 

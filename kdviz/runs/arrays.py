@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from cachetools import LRUCache
 
-from kdviz.files import MEBIBYTE
-from kdviz.runs.bounded import compressed_form, inflate_safetensors, is_regular
+from kdviz.files import MEBIBYTE, is_regular
+from kdviz.runs.bounded import compressed_form, inflate_safetensors
 
 LARGEST_ARRAYS_BYTES = 256 * MEBIBYTE
 _unpacked: LRUCache = LRUCache(maxsize=LARGEST_ARRAYS_BYTES, getsizeof=len)

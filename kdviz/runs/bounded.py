@@ -7,36 +7,16 @@ gigabytes, or JSON nested so deep that it breaks the parser. Each is a ValueErro
 import json
 import lzma
 import os
-import stat
 import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from kdviz.files import MEBIBYTE
+from kdviz.files import MEBIBYTE, is_regular, open_regular
 
 DEEPEST_JSON = 24
 LZMA_MEMORY_BYTES = 128 * MEBIBYTE
 ENDINGS = (".gz", ".xz")
 """A file may be stored compressed, under its name and one of these."""
-
-
-def open_regular(path: Path) -> BinaryIO:
-    """Open an ordinary file for reading; OSError where there is none, ValueError where it is something
-    else.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise ValueError("an ordinary file was expected, got a pipe, a device or a folder")
-    return open(descriptor, "rb")
-
-
-def is_regular(path: Path) -> bool:
-    """Whether there is an ordinary file."""
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except (OSError, ValueError):
-        return False
 
 
 def read_bytes(path: Path, limit_bytes: int) -> bytes:
@@ -58,7 +38,7 @@ def parse_json(content: bytes) -> object:
     become None, and halves of a surrogate pair, which no file or screen can hold, a question mark.
     """
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
         value = json.loads(text, parse_constant=lambda name: None)
     except RecursionError:
         raise ValueError(f"JSON nested at most {DEEPEST_JSON} deep was expected") from None

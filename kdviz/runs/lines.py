@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from kdviz.files import MEBIBYTE
-from kdviz.runs.bounded import open_regular, parse_json
+from kdviz.files import MEBIBYTE, open_regular
+from kdviz.runs.bounded import parse_json
 
 LARGEST_FILE_BYTES, LONGEST_LINE_BYTES = 256 * MEBIBYTE, 4 * MEBIBYTE
 _KIND = re.compile(rb'\{"kind": ?"(\w{1,40})"')
@@ -69,10 +69,10 @@ class Lines:
                     return
                 file.seek(self._offset)
                 content = file.read(LARGEST_FILE_BYTES - self._offset)
-        except OSError:
+        except FileNotFoundError:
             return
-        except ValueError as error:
-            self._faults = [str(error)]
+        except (OSError, ValueError) as error:
+            self._faults = [getattr(error, "strerror", None) or str(error)]
             return
         if self._offset + len(content) >= LARGEST_FILE_BYTES:
             self._faults.append(f"only its first {LARGEST_FILE_BYTES // MEBIBYTE} MiB were read")

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from kdviz.errors import RequestError
-from kdviz.files import MEBIBYTE
+from kdviz.files import MEBIBYTE, is_regular
 from kdviz.locks import is_locked
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps
-from kdviz.runs.bounded import is_regular, read_json
+from kdviz.runs.bounded import read_json
 from kdviz.runs.files import RunFiles
 from kdviz.runs.lines import Lines
 from kdviz.runs.parts import Evaluation, Moment, Probe, probe_of
@@ -31,6 +31,7 @@ from kdviz.runs.records import (
     check_config,
     check_sizes,
     checked,
+    complete,
 )
 
 FORMAT_VERSION = 1
@@ -92,6 +93,7 @@ class Run:
             return value
         line = checked(LINES[kind], value, dropped)
         check_sizes(kind, line, self.config)
+        complete(kind, line, self.config)
         return line
 
     @property
@@ -147,8 +149,7 @@ class Run:
     def state(self) -> str:
         """One of STATES. A run that says running while nobody holds its lock was interrupted."""
         state = self.status.get("state")
-        lock = self.files.lock
-        if state == "running" and not (is_regular(lock) and is_locked(lock)):
+        if state == "running" and not is_locked(self.files.lock):
             return "interrupted"
         return state if state in STATES else "interrupted"
 
@@ -271,6 +272,14 @@ class Run:
         if found["student_logits"].shape[1] != num_classes:
             raise Damaged(f"{path.name}: as many classes for the student as for the teacher were expected")
         return Evaluation(**found)
+
+    @property
+    def evaluated_rows(self) -> list[int]:
+        """The examples of the last stored evaluation by index; [] where there is none that can be used."""
+        try:
+            return self.evaluation(self.evaluated_epochs[-1]).index.tolist()
+        except LookupError:
+            return []
 
     @cached_property
     def phenomena(self) -> dict[int, str]:

@@ -13,6 +13,7 @@ from types import NoneType, UnionType
 from typing import NewType, NotRequired, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 from kdviz.method.strategies import STRATEGIES
+from kdviz.tasks import TASKS
 
 LARGEST_WHOLE = 2**53
 LONGEST_TEXT = 100_000
@@ -46,7 +47,7 @@ class EvalLine(TypedDict):
     mismatch: Mismatch
     agreement: Number
     logit_kl: Number
-    n: NotRequired[int]
+    n: NotRequired[int]  # and these two: see `complete`
     intervals: NotRequired[dict[Name, list[Number]]]
     teacher_metrics: NotRequired[dict[Name, Number]]
     cka: NotRequired[list[list[Number]]]
@@ -332,6 +333,21 @@ def check_sizes(kind: str, line: dict, config: dict) -> None:
     numbers = [name for term in terms if isinstance(term, dict) for name in term]
     if any(not (name.isascii() and name.isdigit() and int(name) < num_pairs) for name in numbers):
         raise Malformed(f"losses: layers from 0 to {num_pairs - 1} were expected, got {str(numbers)[:40]}")
+
+
+def complete(kind: str, line: dict, config: dict) -> None:
+    """Write into a checked line what a version that did not record it stands for. Malformed where that cannot
+    be told.
+    """
+    if kind != "eval":
+        return
+    task = TASKS.get(config["task"])
+    if task and task.primary_metric not in line["metrics"]:
+        raise Malformed(f"metrics: {task.primary_metric} was expected among them")
+    line.setdefault("intervals", {})
+    line.setdefault("teacher_metrics", {})
+    if line.setdefault("n", config.get("data", {}).get("num_eval")) is None:
+        raise Malformed("n is missing")
 
 
 def check_classes(logits: Sequence[Number], config: dict) -> None:

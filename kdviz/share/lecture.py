@@ -28,8 +28,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from kdviz.errors import RequestError
+from kdviz.files import open_regular
 from kdviz.paths import user_path
-from kdviz.runs.bounded import open_regular
 from kdviz.share.roles import Place, check_place
 from kdviz.tasks import TASKS
 

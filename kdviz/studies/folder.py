@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdviz.errors import RequestError
-from kdviz.files import write_bytes, write_json
+from kdviz.files import is_regular, write_bytes, write_json
 from kdviz.locks import exclusive, is_locked
-from kdviz.runs.bounded import is_regular, read_json
+from kdviz.runs.bounded import read_json
 from kdviz.runs.reader import check_run_id
 from kdviz.runs.writer import now
 from kdviz.studies.spec import Study, read_study
