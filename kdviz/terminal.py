@@ -4,9 +4,12 @@ epoch.
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TextIO
 
 from kdviz.progress import duration_words, phase_words
 from kdviz.text import printable
@@ -15,6 +18,45 @@ if TYPE_CHECKING:
     from kdviz.models.hub import Downloads
 
 BAR_WIDTH = 24
+
+
+class Lasting:
+    """A standard stream that falls silent when whoever read it has gone (`| head -1`, a closed window), or
+    where there is none: what was begun goes on. What its terminal cannot show is a question mark.
+    """
+
+    def __init__(self, stream: TextIO | None):
+        self._stream = stream or io.StringIO()
+        if isinstance(self._stream, io.TextIOWrapper):
+            self._stream.reconfigure(errors="replace")
+
+    def write(self, text: str) -> int:
+        self._unless_gone(self._stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._unless_gone(self._stream.flush)
+
+    def _unless_gone(self, act: Callable[..., object], *given: str) -> None:
+        try:
+            act(*given)
+        except OSError as error:
+            # What is left of it would be tried once more at the very end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def fill_standard_descriptors() -> None:
+    """Open what is closed of the descriptors 0, 1 and 2: the next file would get their number, and with it
+    whatever a library says.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 class ProgressLine:
@@ -46,12 +88,13 @@ class ProgressLine:
             + f"▏{share:4.0%} "
         )
         left = status.get("seconds_left")
-        self._stream.write(
-            "\r\x1b[2K"
-            + f"{phase} {bar}"
+        line = (
+            f"{phase} {bar}"
             + (f"step {step}/{total} " if share is not None and total else "")
             + (f"{duration_words(left)} left" if left else "")
         )
+        # A line that the terminal breaks could not be written over.
+        self._stream.write("\r\x1b[2K" + line[: max(10, _columns(self._stream) - 1)])
         self._stream.flush()
         self._dirty = True
 
@@ -72,6 +115,13 @@ class ProgressLine:
         if self._dirty:
             self._stream.write("\r\x1b[2K")
             self._stream.flush()
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def all_together(statuses: Iterable[dict]) -> dict:

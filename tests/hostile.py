@@ -58,6 +58,25 @@ def instead(name: str, content: bytes) -> Callable[[Path], None]:
     return damage
 
 
+def changed(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """A damage: a file with what `change` makes of its content."""
+
+    def damage(run: Path) -> None:
+        (run / name).write_bytes(change((run / name).read_bytes()))
+
+    return damage
+
+
+def loop(name: str) -> Callable[[Path], None]:
+    """A damage: a link to itself in a file's place."""
+
+    def damage(run: Path) -> None:
+        (run / name).unlink(missing_ok=True)
+        (run / name).symlink_to(name)
+
+    return damage
+
+
 def fifo(name: str) -> Callable[[Path], None]:
     """A damage: a pipe nobody writes to in a file's place."""
 
@@ -150,6 +169,17 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "stage-layers": lines(lambda line: line.update(stage={"layers": [99], "classification": "soft"})),
     "losses-text": lines(lambda line: line.update(losses={"attention_kl": {"nine": 1.0}, "soft": "x"})),
     "n-text": lines(lambda line: line.update(n="many", agreement="all")),
+    "n-missing": lines(lambda line: line.pop("n", None)),
+    "teacher-missing": lines(lambda line: (line.pop("teacher_metrics", None), line.pop("intervals", None))),
+    "teacher-null": lines(
+        lambda line: line.get("metrics") and line.update(teacher_metrics=dict.fromkeys(line["metrics"]))
+    ),
+    "scores-null": lines(
+        lambda line: line.get("metrics") and line.update(metrics=dict.fromkeys(line["metrics"]))
+    ),
+    "scores-other": lines(lambda line: "metrics" in line and line.update(metrics={"bleu": 0.3})),
+    "metrics-marked": changed("metrics.jsonl", lambda content: b"\xef\xbb\xbf" + content),
+    "metrics-loop": loop("metrics.jsonl"),
     "metrics-fifo": fifo("metrics.jsonl"),
     "metrics-device": device("metrics.jsonl"),
     "metrics-binary": instead("metrics.jsonl", bytes(range(256)) * 20),
@@ -192,6 +222,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     ),
     "status-running": put("status.json", state="running", steps_per_second="x", total_steps=-1),
     "status-fifo": fifo("status.json"),
+    "waiting-fifo": lambda run: (put("status.json", state="queued")(run), fifo("waiting.lock")(run)),
     "lock-fifo": lambda run: (put("status.json", state="running")(run), fifo("lock")(run)),
     "summary-list": instead("summary.json", b"[1]"),
     "summary-types": put("summary.json", cost=[1], seconds=3, best_epoch="x", metrics=None),
@@ -199,6 +230,8 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "summary-fifo": fifo("summary.json"),
     "phenomena-list": instead("phenomena.json", b"[1]"),
     "phenomena-types": instead("phenomena.json", b'{"x": 1, "3": [1]}'),
+    "config-marked": changed("config.json", lambda content: b"\xef\xbb\xbf" + content),
+    "config-more-labels": put("config.json", labels=["one", "two", "three"]),
     "config-labels": put("config.json", labels=[]),
     "config-few-labels": put("config.json", labels=["one"]),
     "config-data": put("config.json", data={}),

@@ -3,15 +3,19 @@ matters.
 """
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from folders import make_run
 
+from kdviz.__main__ import main as main_of_the_program
 from kdviz.cli import main
 from kdviz.progress import duration_words
 from kdviz.runs.reader import Run
@@ -204,6 +208,9 @@ class _Terminal:
     def isatty(self) -> bool:
         return self.moving
 
+    def fileno(self) -> int:
+        raise OSError("it has no descriptor")
+
     def write(self, text: str) -> None:
         self.text += text
 
@@ -227,3 +234,106 @@ def test_progress_moves_on_a_terminal_and_is_plain_elsewhere():
     assert "\r" not in file.text and file.text.count("\n") == 2
     words = ["8 s", "120 s", "3 min", "63 min", "2 h 3 min", "unknown", "unknown"]
     assert [duration_words(each) for each in (8, 123, 180, 3780, 7380, None, float("inf"))] == words
+
+
+def test_progress_fits_a_narrow_terminal():
+    """A line that the terminal breaks is not written over but pushed up, once for every step."""
+    fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, (10).to_bytes(2, "little") + (20).to_bytes(2, "little") + bytes(4))
+    with open(slave, "w", encoding="utf-8") as terminal:
+        ProgressLine(terminal).show(
+            {"phase": "distilling", "step": 20, "total_steps": 100, "seconds_left": 61}
+        )
+        shown = os.read(master, 1000).decode()
+    os.close(master)
+    assert shown.startswith("\r\x1b[2KDistilling") and len(shown.removeprefix("\r\x1b[2K")) == 19
+
+
+def test_a_run_goes_on_when_its_reader_has_gone(tiny, tmp_path):
+    """`kdviz run … 2>&1 | head -1` made the run fail, and blamed the disk; with `| head -1` and unbuffered
+    output nothing was trained, and the status said done.
+    """
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-u", "-m", "kdviz", "run", *settings_of(tiny, epochs=1)]
+    command += ["--runs-dir", str(tmp_path), "--run-id", "alone"]
+    done = subprocess.run(command, cwd=ROOT, stdout=write, stderr=write, timeout=300)
+    os.close(write)
+    assert done.returncode == 0 and Run(tmp_path / "alone").state == "finished"
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_place_for_files(tmp_path, closed):
+    """The next file that is opened gets the number of a closed stream, and whatever a library says lands in
+    it.
+    """
+    make_run(tmp_path / "runs", "one")
+    for command in ("report one --out r.html", "show nothing"):
+        line = f"exec {sys.executable} -m kdviz {command} --runs-dir {tmp_path}/runs {closed}"
+        done = subprocess.run(
+            ["sh", "-c", line],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == (2 if "nothing" in command else 0), done.stderr
+        assert "Traceback" not in done.stderr and "ignored" not in done.stderr
+    assert (tmp_path / "r.html").read_bytes().startswith(b"<!doctype html>")
+
+
+def test_output_that_cannot_be_written_is_one_line():
+    """A list on a full disk was cut off in silence, and ended with a status of Python's own."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kdviz", "list"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "No space left" in done.stderr
+
+
+def test_ctrl_c_during_the_imports_is_a_stop(monkeypatch, capsys):
+    """They take a second: who has mistyped presses it then, and read a traceback of numpy's."""
+
+    class Interrupted:
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "kdviz.cli", Interrupted())
+    assert main_of_the_program() == 130 and capsys.readouterr().err == "kdviz: stopped\n"
+
+
+def test_a_report_takes_nothing_away(tmp_path, capsys):
+    """`--out` of a run's own file, or of a thesis, replaced it; a link became a file, and so did /dev/stdout
+    for who may write there.
+    """
+    make_run(tmp_path, "one")
+
+    def report(out: Path) -> int:
+        return main(["report", "one", "--runs-dir", str(tmp_path), "--out", str(out)])
+
+    for kept in (tmp_path / "one" / "config.json", tmp_path / "thesis.txt"):
+        kept.exists() or kept.write_text("years of work")
+        before = kept.read_bytes()
+        assert report(kept) == 2 and kept.read_bytes() == before
+        assert "would be lost; choose another --out" in capsys.readouterr().err
+    assert report(tmp_path) == 2 and "Is a directory; choose" in capsys.readouterr().err
+    (tmp_path / "link.html").symlink_to("real.html")
+    for _ in range(2):  # a report may be made again
+        assert report(tmp_path / "link.html") == 0
+    assert (tmp_path / "link.html").is_symlink() and (tmp_path / "real.html").stat().st_size > 10_000
+    os.mkfifo(tmp_path / "pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    assert report(tmp_path / "pipe") == 0
+    reader.join()
+    assert read[0] == (tmp_path / "real.html").read_bytes() and (tmp_path / "pipe").is_fifo()

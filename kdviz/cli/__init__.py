@@ -2,25 +2,29 @@
 user.
 """
 
-import io
-import os
+import contextlib
 import sys
 
 from kdviz.cli.parser import make_parser
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.studies.command import study_command
-from kdviz.terminal import complain
+from kdviz.terminal import Lasting, complain, fill_standard_descriptors
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. Errors are one line on standard error."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that has no × or λ shows a question mark, and the command goes on.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    fill_standard_descriptors()
+    with contextlib.redirect_stdout(Lasting(sys.stdout)), contextlib.redirect_stderr(Lasting(sys.stderr)):
+        return _carry_out(arguments)
+
+
+def _carry_out(arguments: list[str] | None) -> int:
     try:
-        asked = make_parser().parse_args(arguments)
-        return asked.command(asked) or 0
+        try:
+            asked = make_parser().parse_args(arguments)
+            return asked.command(asked) or 0
+        finally:
+            sys.stdout.flush()
     except RequestError as error:
         return _ended(f"kdviz: {error}", 2)
     except RunFailed as error:
@@ -30,9 +34,6 @@ def main(arguments: list[str] | None = None) -> int:
         return _ended(f"kdviz: stopped; {how} continues it", 130)
     except KeyboardInterrupt:
         return _ended("kdviz: stopped", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         return _ended(

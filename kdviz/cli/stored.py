@@ -8,6 +8,7 @@ from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.metrics import METRIC_TITLES
 from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
+from kdviz.share.live import label_message
 from kdviz.text import printable
 
 
@@ -56,7 +57,8 @@ def show(asked: argparse.Namespace) -> None:
             )
         )
         return
-    print(printable(f"{run.id}: {run.state}, {run.task}, {run.strategy}, {run.config['data']['note']}"))
+    note = run.config.get("data", {}).get("note", "data unknown")
+    print(printable(f"{run.id}: {run.state}, {run.task}, {run.strategy}, {note}"))
     if reason := divergence(run):
         print(f"  diverged: {reason}")
     if run.status.get("error"):
@@ -68,25 +70,31 @@ def show(asked: argparse.Namespace) -> None:
 def print_scores(run: Run) -> None:
     """The last evaluation of a run, with what was before training."""
     first, last = run.evals[0], run.evals[-1]
-    print(f"{run.id}: epoch {last['epoch']}, n = {last['n']}")
+    print(f"{run.id}: epoch {last['epoch']}, n = {last.get('n', 'unknown')}")
+    teacher, intervals = last.get("teacher_metrics", {}), last.get("intervals", {})
     for name, value in last["metrics"].items():
-        low, high = last["intervals"][name]
+        low, high = intervals.get(name) or (None, None)
         print(
-            f"  {METRIC_TITLES[name]}: student {value:.4f} [{low:.4f}, {high:.4f}], before training "
-            f"{first['metrics'][name]:.4f}, teacher {last['teacher_metrics'][name]:.4f}"
+            f"  {METRIC_TITLES.get(name, name)}: student {_number(value)} [{_number(low)}, {_number(high)}], "
+            f"before training {_number(first['metrics'].get(name))}, teacher {_number(teacher.get(name))}"
         )
-    if order := run.config.get("teacher_labels"):
-        print(printable(f"  {order['message']}"))
-    print(f"  agreement with the teacher {last['agreement']:.4f}, logit KL {last['logit_kl']:.4f} nats")
+    if message := label_message(run):
+        print(printable(f"  {message}"))
+    agreement, logit_kl = _number(last["agreement"]), _number(last["logit_kl"])
+    print(f"  agreement with the teacher {agreement}, logit KL {logit_kl} nats")
     for number, ((student, teacher), kl, distance) in enumerate(
         zip(run.pairs, last["mismatch"]["attention_kl"], last["mismatch"]["cls_distance"])
     ):
         before = first["mismatch"]["attention_kl"][number]
         vectors = "– (two widths)" if distance is None else f"{distance:.5f}"
         print(
-            f"  layer {student + 1} against teacher layer {teacher + 1}: attention KL {kl:.4f} nats "
-            f"(before training {before:.4f}), CLS distance {vectors}"
+            f"  layer {student + 1} against teacher layer {teacher + 1}: attention KL {_number(kl)} nats "
+            f"(before training {_number(before)}), CLS distance {vectors}"
         )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
 
 
 def stop(asked: argparse.Namespace) -> None:
@@ -108,7 +116,8 @@ def delete(asked: argparse.Namespace) -> None:
 
 def report(asked: argparse.Namespace) -> None:
     """One run, or several side by side, as one HTML file."""
-    from kdviz.files import write_bytes
+    from kdviz.files import write_output
+    from kdviz.share.report import BEGINNING
     from kdviz.share.report import report as page_of
 
     store = Store(asked.runs_dir, DEMO_RUNS)
@@ -116,7 +125,9 @@ def report(asked: argparse.Namespace) -> None:
     target = asked.out or Path(f"{'-and-'.join(run.id for run in runs)[:120]}.html")
     content = page_of(*runs).encode()
     try:
-        write_bytes(target, content)
+        write_output(target, content, beginning=BEGINNING.encode())
     except OSError as error:
-        raise RequestError(f"report: {target} cannot be written: {error.strerror or error}") from None
+        raise RequestError(
+            f"report: {target} cannot be written: {error.strerror or error}; choose another --out"
+        ) from None
     print(f"{target}: {len(content) / 1e6:.1f} MB")

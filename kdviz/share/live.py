@@ -151,11 +151,13 @@ def latest_scores(run: Run) -> Scores:
         epoch=last.get("epoch"),
         majority=teacher.get("majority"),
         warning=teacher.get("warning"),
-        labels=_message(run.config.get("teacher_labels")),
+        labels=label_message(run),
     )
 
 
-def _message(order: object) -> str | None:
+def label_message(run: Run) -> str | None:
+    """How the teacher's classes were found to be the task's, where that was a question."""
+    order = run.config.get("teacher_labels")
     message = order.get("message") if isinstance(order, dict) else None
     return message if isinstance(message, str) else None
 

@@ -58,6 +58,7 @@ PAPER = (
     "G. Aguilar, Y. Ling, Y. Zhang, B. Yao, X. Fan, C. Guo: Knowledge Distillation from Internal "
     "Representations. AAAI 2020, pp. 7350-7357 (arXiv 1910.03723)."
 )
+BEGINNING = '<!doctype html><html lang="en"><head><meta charset="utf-8">'
 PRIVATE = {"data_dir", "owner"}
 FIRST = (
     "strategy",
@@ -103,8 +104,8 @@ def report(*runs: Run) -> str:
     title = f"{TASKS[runs[0].task].title}: {_who(runs)}"
     body = "".join(f'<h2 id="{key}">{PARTS[key]}</h2>{content}' for key, content in sections.items())
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width, initial-scale=1"><title>kdviz: {escape(title)}</title>'
+        f'{BEGINNING}<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>kdviz: {escape(title)}</title>"
         f"{head(follows_dark=False)}<style>{STYLE}</style></head><body><main><h1>{escape(title)}</h1>"
         f'{"".join(_banner(run) for run in runs)}<nav aria-label="Contents">{contents}</nav>{body}</main>'
         f"{scripts()}{drawing_scripts()}</body></html>\n"
@@ -294,7 +295,7 @@ def _inside(runs: Sequence[Run]) -> str:
     try:
         figure = inside_figure(runs[:2])
     except KeyError:
-        return "<p>The answers of the last evaluation are not stored for every run shown.</p>"
+        return "<p>Of the last evaluation no answers with finite numbers are stored for every run shown.</p>"
     return (
         "<p>Each dot is one evaluation example. To the right: the answers differ more. Upwards: the "
         "attention inside differs more.</p>"

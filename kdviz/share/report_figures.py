@@ -83,12 +83,14 @@ def score_figure(runs: Sequence[Run]) -> go.Figure:
     """The task's own metric after the last epoch: the teacher's and each student's, with the interval."""
     metric, last = TASKS[runs[0].task].primary_metric, runs[0].evals[-1]
     scores = []
-    if have_one_teacher(runs):
-        scores.append(Score(label="teacher", strategy="teacher", value=last["teacher_metrics"][metric]))
+    teacher = last["teacher_metrics"].get(metric)
+    if have_one_teacher(runs) and teacher is not None:
+        scores.append(Score(label="teacher", strategy="teacher", value=teacher))
     for name, run in zip(names_of(runs), runs, strict=True):
         low, high = interval(run.evals[-1], metric)
         value = run.evals[-1]["metrics"][metric]
-        scores.append(Score(label=name, strategy=run.strategy, value=value, low=low, high=high))
+        if value is not None:  # of a run that diverged
+            scores.append(Score(label=name, strategy=run.strategy, value=value, low=low, high=high))
     return scores_with_intervals(scores, score_name=METRIC_TITLES[metric], num_examples=last["n"])
 
 
@@ -111,18 +113,22 @@ def score_curve_figure(runs: Sequence[Run]) -> go.Figure:
         curves,
         score_name=METRIC_TITLES[metric],
         num_examples=last["n"],
-        teacher_score=last["teacher_metrics"][metric] if have_one_teacher(runs) else None,
+        teacher_score=last["teacher_metrics"].get(metric) if have_one_teacher(runs) else None,
     )
 
 
 def inside_figure(runs: Sequence[Run]) -> go.Figure:
-    """Output KL against attention KL of every example of the last evaluation. KeyError where none is kept."""
+    """Output KL against attention KL of every example of the last evaluation. KeyError where none is kept,
+    or none has finite numbers.
+    """
     drawn = []
     for name, run in zip(names_of(runs), runs, strict=True):
         if not run.evaluated_epochs:
             raise KeyError("evaluations")
         answers = run.evaluation(run.evaluated_epochs[-1])
         seen = inside(answers.index, answers.teacher_logits, answers.student_logits, answers.attention_kl)
+        if not len(seen.index):
+            raise KeyError("finite numbers")
         drawn.append((name, run.strategy, seen))
     return inside_scatter(drawn)
 

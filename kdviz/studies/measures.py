@@ -10,6 +10,7 @@ import numpy as np
 from kdviz.analysis import right_wrong
 from kdviz.analysis.divergence import divergence
 from kdviz.runs.reader import Run
+from kdviz.tasks import TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,10 @@ def why_left_out(run: Run) -> str | None:
         return "it has no evaluation"
     if reason := divergence(run):
         return f"it diverged: {reason}"
-    if not all(_is_number(value) for value in evals[-1]["metrics"].values()):
+    scores = evals[-1]["metrics"]
+    if lacking := [name for name in TASKS[run.task].metrics if name not in scores]:
+        return f"its last evaluation has no {' and no '.join(lacking)}"
+    if not all(map(_is_number, scores.values())):
         return "it diverged: some of its scores are not finite"
     return None
 
@@ -63,7 +67,7 @@ def measured_as(key: tuple[Path, int, int]) -> Measured:
         "agreement": last["agreement"],
         "logit_kl": last["logit_kl"],
         "parameters": cost.get("student_parameters"),
-        "seconds": sum(run.summary.get("seconds", {}).values()) or None,
+        "seconds": seconds_of(run) or None,
     }
     index = labels = predictions = None
     try:
@@ -90,6 +94,11 @@ def measured_as(key: tuple[Path, int, int]) -> Measured:
         labels=labels,
         predictions=predictions,
     )
+
+
+def seconds_of(run: Run) -> float:
+    """How long it took in all, as far as that was written down."""
+    return sum(filter(_is_number, run.summary.get("seconds", {}).values()))
 
 
 def mean(values: list) -> float:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdviz.errors import RequestError
-from kdviz.files import read_json, rounded, write_json
+from kdviz.files import json_bytes, read_json, rounded, write_output
 from kdviz.runs.reader import Run
 from kdviz.runs.writer import now
-from kdviz.studies.measures import measured, why_left_out
+from kdviz.studies.measures import measured, seconds_of, why_left_out
 from kdviz.studies.rows import Table
 from kdviz.studies.spec import Study
 from kdviz.studies.table import StudyRuns, make_table
@@ -52,7 +52,7 @@ def store_results(study: Study, runs_dir: Path, path: Path | None = None) -> Pat
         "provenance": provenance(runs),
     }
     try:
-        write_json(path, rounded(content))
+        write_output(path, json_bytes(rounded(content)), beginning=b'{\n "format": ')
     except OSError as error:
         raise RequestError(
             f"--store: {path} cannot be written ({error.strerror}); choose another file"
@@ -66,7 +66,6 @@ def provenance(runs: Sequence[Run]) -> dict:
     """
     started = [run.status.get("started") or run.config.get("created") for run in runs]
     finished = [run.status.get("finished") for run in runs]
-    seconds = [sum(run.summary.get("seconds", {}).values()) for run in runs]
     return {
         "settings": _common([_settings(run) for run in runs]),
         "versions": _common([run.config.get("versions", {}) for run in runs]),
@@ -85,7 +84,7 @@ def provenance(runs: Sequence[Run]) -> dict:
         "seeds": sorted({run.seed for run in runs}),
         "from": min(filter(None, started), default=None),
         "to": max(filter(None, finished), default=None),
-        "hours": sum(seconds) / 3600,
+        "hours": sum(map(seconds_of, runs)) / 3600,
     }
 
 

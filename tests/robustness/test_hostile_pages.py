@@ -18,6 +18,9 @@ from streamlit.testing.v1 import AppTest
 
 from kdviz.analysis.runs import differing_settings
 from kdviz.cli import main
+from kdviz.errors import RequestError
+from kdviz.jobs.queue import Queue
+from kdviz.locks import is_locked
 from kdviz.runs.reader import Run, Store, Unreadable
 from kdviz.share.report import report
 from kdviz.ui.frame import store as ui_store
@@ -28,6 +31,7 @@ VIEWS = (
     ("distil", {}),
     ("attention", {}),
     ("attention", {"show": "training"}),
+    ("attention", {"row": "3"}),
     ("layers", {"show": "curves", "over": "presets"}),
     ("layers", {"show": "heads"}),
     ("layers", {"show": "partners"}),
@@ -119,12 +123,34 @@ def test_a_small_file_does_not_fill_the_memory(runs: Path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # KiB
 
 
-def test_the_command_line_stands_over_damaged_runs(runs: Path, capfd: pytest.CaptureFixture):
-    """`list` is what a person turns to when the page shows something odd."""
+def test_the_command_line_stands_over_damaged_runs(runs: Path, tmp_path: Path, capfd: pytest.CaptureFixture):
+    """`list` and `show` are what a person turns to when the page shows something odd, and a report is made of
+    runs that others sent.
+    """
     for name in (*DAMAGES, *UNREADABLE):
         make_damaged(runs, name)
     assert main(["list", "--runs-dir", str(runs)]) == 0
-    assert "Traceback" not in capfd.readouterr().err
+    for name in (*DAMAGES, *UNREADABLE):
+        for command in (["show", name], ["report", name, "good", "--out", str(tmp_path / "report.html")]):
+            capfd.readouterr()
+            status = main([*command, "--runs-dir", str(runs)])
+            assert (status, capfd.readouterr().err.count("\n")) in ((0, 0), (2, 1)), command
+    assert main(["show", "n-missing", "--runs-dir", str(runs)]) == 0
+    assert "n = 6\n" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("lock", ["lock", "waiting.lock"])
+def test_a_pipe_in_a_locks_place_is_waited_for_by_nobody(lock: str, runs: Path, capfd: pytest.CaptureFixture):
+    """Opening it blocks for ever: the page, the queue, and whoever wants to be rid of the folder."""
+    run = make_run(runs, "one", state="stopped")
+    os.mkfifo(run / lock)
+    assert not is_locked(run / lock) and Run(run).state == "stopped"
+    assert not Queue(runs).waits_elsewhere("one")
+    with pytest.raises(RequestError, match=f"{lock} cannot be locked: an ordinary file was expected"):
+        Queue(runs).take_up("one")
+    assert main(["stop", "one", "--runs-dir", str(runs)]) == 2
+    assert main(["delete", "one", "--runs-dir", str(runs)]) == (2 if lock == "lock" else 0)
+    assert capfd.readouterr().err.count("\n") == (2 if lock == "lock" else 1)
 
 
 def strings(message) -> list[str]:
