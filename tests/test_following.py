@@ -28,7 +28,7 @@ def test_only_a_holder_of_the_code_leads():
     ):
         with pytest.raises(RequestError, match="presenter's code"):
             action()
-    assert room.shown is None and room.version == 0 and not room.is_led
+    assert room.now[0] is None and room.version == 0 and not room.is_led
 
 
 def test_followers_see_each_change_and_no_repetition():
@@ -37,11 +37,11 @@ def test_followers_see_each_change_and_no_repetition():
     """
     room = Following()
     room.lead(LECTURER, "attention", {"run": "one"})
-    assert (room.version, room.shown.page, dict(room.shown.params)) == (1, "attention", {"run": "one"})
+    assert (room.version, room.now[0].page, dict(room.now[0].params)) == (1, "attention", {"run": "one"})
     room.lead(LECTURER, "attention", {"run": "one"})
     assert room.version == 1
     room.lead(LECTURER, "attention", {"run": "one", "head": "2"})
-    assert room.version == room.shown.version == 2
+    assert room.version == room.now[0].version == 2
 
 
 def test_a_second_holder_takes_over_only_when_asked():
@@ -61,7 +61,7 @@ def test_the_end_is_told():
     room.lead(LECTURER, "start", {})
     before = room.version
     room.end(LECTURER)
-    assert room.shown is None and not room.is_led and room.version > before
+    assert room.now[0] is None and not room.is_led and room.version > before
 
 
 def test_a_question_counts_each_browser_once_and_closes_with_the_answer():
@@ -100,7 +100,7 @@ def test_memory_is_bounded(monkeypatch):
     monkeypatch.setattr(following, "MAX_QUESTIONS", 3)
     room = Following()
     for number in range(20):
-        room.seen(f"window{number}")
+        room.seen(f"window{number}", 5.0)
         room.put(LECTURER, f"q{number}", 2)
     assert len(room.windows) == 5 and list(room._questions) == ["q17", "q18", "q19"]
     for number in range(5):
@@ -112,17 +112,50 @@ def test_memory_is_bounded(monkeypatch):
     assert MAX_SEATS >= 200
 
 
-def test_followers_who_left_are_not_counted(monkeypatch):
+def test_followers_who_left_are_not_counted():
     """ "200 follow" in an empty room."""
     clock = [100.0]
-    monkeypatch.setattr(following.time, "monotonic", lambda: clock[0])
-    room = Following()
-    room.seen("one")
+    room = Following(lambda: clock[0])
+    room.seen("one", 5.0)
     clock[0] += 9
-    room.seen("two")
+    room.seen("two", 5.0)
     assert room.windows == ("one", "two")
     clock[0] += 9
     assert room.windows == ("two",)
+
+
+def test_a_large_room_asks_less_often_and_is_still_there():
+    """The questions of two hundred windows would take the time in which the next step is drawn; one that asks
+    seldom would be taken for one that has left, and not be told.
+    """
+    clock = [100.0]
+    room = Following(lambda: clock[0])
+    for _ in range(2):
+        for number in range(200):
+            room.seen(f"window{number}", room.pace(5.0))
+    assert room.pace(5.0) > 10
+    clock[0] += 2 * room.pace(5.0)
+    assert len(room.windows) == 200
+
+
+def test_what_is_shown_and_its_version_are_read_as_one():
+    """A window that took the last step for the newest version would wait for a next one to see this."""
+    room, is_over = Following(), threading.Event()
+    torn = []
+
+    def look() -> None:
+        while not is_over.is_set():
+            shown, version = room.now
+            if shown is not None and shown.version != version:
+                torn.append(version)
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    for number in range(2000):
+        room.lead(LECTURER, "attention", {"at": str(number)})
+    is_over.set()
+    looker.join(30)
+    assert not torn
 
 
 def test_many_threads_lose_no_answer():

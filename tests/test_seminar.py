@@ -294,6 +294,6 @@ def test_leading_is_offered_to_the_holder_of_the_code_alone():
     next(button for button in app.button if button.label == "Unlock").click().run()
     app.run()
     next(button for button in app.button if button.label == "Lead the room").click().run()
-    assert not app.exception and following.shared().shown.params["at"] == "1"
+    assert not app.exception and following.shared().now[0].params["at"] == "1"
     app.button(key="kdviz.bar.next").click().run()
-    assert following.shared().shown.params["at"] == "2" and following.shared().shown.page == "attention"
+    assert following.shared().now[0].params["at"] == "2" and following.shared().now[0].page == "attention"

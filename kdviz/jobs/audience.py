@@ -16,10 +16,12 @@ MOST_WINDOWS = 5000
 
 
 class Audience:
-    """The windows of one process that look at its live views. What it forgets costs a turn, no more."""
+    """The windows of one process that look at something that changes: its live views, what a presenter shows.
+    What it forgets costs a turn, no more.
+    """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
-        self._clock, self._lock = clock, threading.Lock()
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most_windows: int = MOST_WINDOWS):
+        self._clock, self._lock, self._most = clock, threading.Lock(), most_windows
         self._until: OrderedDict[str, float] = OrderedDict()
 
     def seen(self, window: str, pace_seconds: float) -> None:
@@ -27,16 +29,21 @@ class Audience:
         with self._lock:
             self._until[window] = self._clock() + PRESENT_PACES * pace_seconds
             self._until.move_to_end(window)
-            while len(self._until) > MOST_WINDOWS:
+            while len(self._until) > self._most:
                 self._until.popitem(last=False)
 
-    def pace(self, least_seconds: float) -> float:
-        """Seconds between two questions of one window: `least_seconds`, and longer in a large room."""
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Those that have not left."""
         now = self._clock()
         with self._lock:
             for window in [window for window, until in self._until.items() if until < now]:
                 del self._until[window]
-            return max(least_seconds, len(self._until) / NEWS_A_SECOND)
+            return tuple(self._until)
+
+    def pace(self, least_seconds: float) -> float:
+        """Seconds between two questions of one window: `least_seconds`, and longer in a large room."""
+        return max(least_seconds, len(self.windows) / NEWS_A_SECOND)
 
 
 def is_another(wanted_seconds: float, pace_seconds: float) -> bool:

@@ -12,19 +12,18 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from kdviz.errors import RequestError
+from kdviz.jobs.audience import Audience
 from kdviz.jobs.permissions import Visitor
 from kdviz.jobs.process_wide import process_wide
 
 MAX_SEATS = 2000
 MAX_QUESTIONS = 100
 MAX_PARAMS, MAX_PARAM_CHARACTERS = 40, 6000
-PRESENT_SECONDS = 15.0
-"""A follower who has not asked for that long has left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +45,14 @@ class _Question:
 class Following:
     """What one process's room follows."""
 
-    def __init__(self):
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
         self.version = 0
         self._lock = threading.Lock()
         self._salt = secrets.token_bytes(16)
         self._leader: str | None = None
         self._shown: Shown | None = None
         self._questions: OrderedDict[str, _Question] = OrderedDict()
-        self._windows: OrderedDict[str, float] = OrderedDict()
+        self._audience = Audience(clock, MAX_SEATS)
 
     # ---- the presenter
 
@@ -119,9 +118,10 @@ class Following:
     # ---- the room
 
     @property
-    def shown(self) -> Shown | None:
-        """What is shown to the room; None where nobody leads."""
-        return self._shown
+    def now(self) -> tuple[Shown | None, int]:
+        """(what is shown to the room, None where nobody leads; the version of that and of its questions)"""
+        with self._lock:
+            return self._shown, self.version
 
     def is_put(self, question: str) -> bool:
         return question in self._questions
@@ -161,22 +161,20 @@ class Following:
                 counts[choice] += 1
             return tuple(counts)
 
-    def seen(self, window: str) -> None:
-        """A follower's window is there. `window` is a name that only the server knows it by."""
-        with self._lock:
-            self._windows[window] = time.monotonic()
-            self._windows.move_to_end(window)
-            while len(self._windows) > MAX_SEATS:
-                self._windows.popitem(last=False)
+    def seen(self, window: str, pace_seconds: float) -> None:
+        """A follower's window is there, and asks again in `pace_seconds`. `window` is a name that only the
+        server knows it by.
+        """
+        self._audience.seen(window, pace_seconds)
+
+    def pace(self, least_seconds: float) -> float:
+        """Seconds between two questions of one window: `least_seconds`, and longer in a large room."""
+        return self._audience.pace(least_seconds)
 
     @property
     def windows(self) -> tuple[str, ...]:
-        """The windows that followed within the last seconds."""
-        since = time.monotonic() - PRESENT_SECONDS
-        with self._lock:
-            while self._windows and next(iter(self._windows.values())) < since:
-                self._windows.popitem(last=False)
-            return tuple(self._windows)
+        """The windows that follow now."""
+        return self._audience.windows
 
     def _seat(self, visitor: Visitor) -> bytes:
         return hashlib.blake2b(visitor.owner.encode(), key=self._salt, digest_size=12).digest()

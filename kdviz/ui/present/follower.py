@@ -22,7 +22,7 @@ from kdviz.ui.present.questions import follower_question
 from kdviz.ui.present.wire import drawn_once
 
 ASK_SECONDS, LISTEN_SECONDS = 1.0, 5.0
-"""How often a window asks whether the presenter has gone on: where nobody can wake it, and else."""
+"""How often a window asks at most whether the presenter has gone on: where nobody can wake it, and else."""
 WIDTHS = (1, 2.4)
 MOVING = ("distil", "studies")
 """Pages that are about what runs now, or take a form: every window draws them for itself."""
@@ -32,8 +32,9 @@ _SEEN, _FREE = "kdviz.follow.version", "kdviz.follow.free"
 def follow() -> None:
     """The whole window. What stands above the view is the same number of elements, whatever is shown."""
     room, session = following.shared(), st.session_state
-    room.seen(window_id())
-    shown, version, is_free = room.shown, room.version, session.get(_FREE, False)
+    pace = room.pace(LISTEN_SECONDS if can_wake() else ASK_SECONDS)
+    room.seen(window_id(), pace)
+    (shown, version), is_free = room.now, session.get(_FREE, False)
     if not is_free and session.get(_SEEN) != version:
         session[_SEEN] = version
         if shown:
@@ -42,7 +43,8 @@ def follow() -> None:
     page = frame.take_page()
     with st.container():
         _head(shown, is_free)
-    _watch(version)
+    # The whole window is drawn again only when the presenter has gone on.
+    fragment(_ask, run_every=pace)(version, pace)
     if shown is None and not is_free:
         return
     found = _lecture()
@@ -115,14 +117,8 @@ def _hold() -> None:
     st.session_state.pop(_SEEN, None)
 
 
-def _watch(version: int) -> None:
-    """Ask whether the presenter has gone on; the whole window is drawn again only then."""
-    pace = LISTEN_SECONDS if can_wake() else ASK_SECONDS
-    fragment(_ask, run_every=pace)(version)
-
-
-def _ask(version: int) -> None:
+def _ask(version: int, pace: float) -> None:
     room = following.shared()
-    room.seen(window_id())
+    room.seen(window_id(), pace)
     if room.version != version and not st.session_state.get(_FREE, False):
         st.rerun()
