@@ -16,7 +16,7 @@ from kdviz.ui.frame.look import heading
 state.read_link()
 state.leave_if_asked()
 state.settle(state.current())
-with guarded("Runs left behind"):
+with st.container(), guarded("Runs left behind"):  # what comes and goes above would rename the live view
     left_over(on_top=True)
 with guarded("The live view"):
     live_section()

@@ -14,14 +14,15 @@ asked = st.query_params.get("study", "")  # before the link becomes the view's o
 state.read_link()
 state.leave_if_asked()
 state.settle(state.current())
-entry = choose_study(asked)
-table = table_of(entry)
-heading(entry.title, "study", "seeds")
-if table is not None:
-    if table.about:
-        st.markdown(plain(table.about))
-    with guarded("What the table says"):
-        sentences(table)
+with st.container():  # what comes and goes above would rename the fragment below, in mid-click
+    entry = choose_study(asked)
+    table = table_of(entry)
+    heading(entry.title, "study", "seeds")
+    if table is not None:
+        if table.about:
+            st.markdown(plain(table.about))
+        with guarded("What the table says"):
+            sentences(table)
 if entry.study is not None:
     with guarded("Starting and watching"):
         start_or_watch(entry.study, table)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from folders import make_run
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from kdviz.config import RunConfig
@@ -235,6 +236,25 @@ def test_start_runs_and_the_page_follows(trainer, tmp_path):
     assert not app.get("progress") and not app.exception
 
 
+def test_a_start_is_carried_out_though_the_visitor_has_gone_on(trainer, tmp_path, monkeypatch):
+    """The run would begin when they come back to the page, an hour later, as if by itself."""
+    cuts = [StopException()]
+    monkeypatch.setattr("kdviz.ui.distil.before.import_heavy", lambda: _cut_short(cuts))
+    app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
+    app.button(key="distil.start").click().run()
+    assert not cuts and not list(tmp_path.glob("runs/*"))
+    app.switch_page("app.py").run()  # the first page
+    assert only_run(tmp_path).state == "running" and not app.exception
+    app.switch_page("pages/distil.py").run()
+    assert only_run(tmp_path).config["strategy"] == "hard", "once"
+
+
+def _cut_short(cuts: list[BaseException]) -> None:
+    """As the script ends when another click comes."""
+    if cuts:
+        raise cuts.pop()
+
+
 def test_a_second_start_waits_with_its_place_and_can_be_stopped(trainer, tmp_path):
     """Two trainings at once would stall both; a place that is not shown looks like a lost run."""
     app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
@@ -407,6 +427,35 @@ def test_leftovers_of_a_dead_server_are_listed(trainer, tmp_path):
     badges = "\n".join(_badges(app))
     assert "interrupted" in badges and "left waiting" in badges and "finished" in badges
     assert "2 runs were going or waiting" in said(app) and "Who started a run can resume it" in said(app)
+
+
+def test_what_is_said_above_the_live_view_does_not_rename_it(trainer, tmp_path):
+    """A fragment is named after its place: a click that meets the change would be one on something that is
+    no longer there.
+    """
+
+    def place(app: AppTest) -> int:
+        return next(place for place, block in app.main.children.items() if block.type == "subheader")
+
+    before = place(open_page())
+    make_run(tmp_path / "runs", "waited", state="queued")
+    app = open_page()
+    assert "1 run was going or waiting" in said(app) and place(app) == before
+
+
+def test_a_run_that_ends_while_it_is_looked_at_was_not_interrupted(trainer, tmp_path, monkeypatch):
+    """Between a look at its status and one at its lock it ends: the page would speak of a server that died,
+    and everything on it would jump.
+    """
+    run = Run(make_run(tmp_path / "runs", "ends", state="running"))
+    run.files.lock.touch()
+
+    def ends(lock: Path) -> bool:
+        write_json(run.folder / "status.json", run.status | {"state": "stopped"})
+        return False
+
+    monkeypatch.setattr("kdviz.runs.reader.is_locked", ends)
+    assert run.state == "stopped"
 
 
 def test_a_run_that_failed_says_why_in_the_list_too(trainer, tmp_path):

@@ -147,11 +147,14 @@ class Run:
 
     @property
     def state(self) -> str:
-        """One of STATES. A run that says running while nobody holds its lock was interrupted."""
-        state = self.status.get("state")
-        if state == "running" and not is_locked(self.files.lock):
-            return "interrupted"
-        return state if state in STATES else "interrupted"
+        """One of STATES. A run that says running while nobody holds its lock was interrupted. Asked twice:
+        one that ends between the two looks has said so by the second.
+        """
+        for _ in range(2):
+            state = self.status.get("state")
+            if state != "running" or is_locked(self.files.lock):
+                return state if state in STATES else "interrupted"
+        return "interrupted"
 
     def lines(self, kind: str) -> list[dict]:
         """The lines of one kind in metrics.jsonl so far, in file order."""

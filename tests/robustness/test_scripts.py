@@ -1,6 +1,7 @@
 """Small sizes of the long scripts, so that CI notices when they, or what they measure, break."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,15 @@ def test_viewers_see_a_run_without_exception(more: tuple[str, ...]):
     figures = figures_of(str(HERE / "viewers.py"), *flags, *more)
     assert figures["exceptions"] == 0 and figures["state"] == "running"
     assert figures["reruns"] > 4 and figures["clicks"] > 4
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium on the PATH")
+def test_every_click_comes_about():
+    """A click that is dropped once in a hundred looks like a slow page, and is reported by nobody."""
+    pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    figures = figures_of(str(HERE / "clicks.py"), "--clicks", "14")
+    assert figures["clicks"] == 14 and figures["kinds"]["start and a page"]["clicks"] == 1
 
 
 def test_every_follower_sees_each_step_whole():

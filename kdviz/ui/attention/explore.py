@@ -33,7 +33,8 @@ _MOVED = "kdviz.picture.moved"
 
 def explore(scene: Scene) -> None:
     """The picture; it grows by itself while its run trains, and while earlier epochs are still asked."""
-    _say_apart(scene)
+    with st.container():  # one element more above the fragment would give it another name
+        _say_apart(scene)
     packs, is_whole = packs_of(scene)
     if is_whole:
         _draw(scene, packs)

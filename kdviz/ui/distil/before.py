@@ -5,6 +5,8 @@ that starts it.
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn
 
 import streamlit as st
 
@@ -30,16 +32,13 @@ from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
 from kdviz.ui.frame.remember import remembered
 from kdviz.ui.frame.turns import fragment
+from kdviz.ui.frame.wish import carry_out, fulfilled, wish
 from kdviz.ui.frame.words import WORDS
 
 PREVIEW_SECONDS = 60
 APP_THREADS = 1
 IMPATIENT_SECONDS = 3.0
 _REFUSED, _LAST_START = "distil.refused", "distil.last_start"
-_WISH = "distil.wish"
-"""The strategies to be started (none: that of the form), from the click until its run is in the queue: the
-run of the page that the click caused may be cut short before it comes to that, by any other.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +123,7 @@ def start_box(wanted: Asked) -> None:
         on_click=_wish,
         args=(tuple(STRATEGIES),),
     )
-    if _WISH in st.session_state and wanted.config is not None:
-        _start(wanted.config, st.session_state[_WISH])
-    st.session_state.pop(_WISH, None)
+    carry_out()
     if refusal:
         st.caption(f":material/lock: {refusal}")
     if wanted.config is not None and wanted.error is None:
@@ -145,7 +142,9 @@ def _say_teacher(known: Forecast | None) -> None:
 
 
 def _wish(strategies: tuple[str, ...]) -> None:
-    st.session_state[_WISH] = strategies
+    config = read_controls().config
+    if config is not None:
+        wish("distil", partial(_start, config, strategies))
 
 
 def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
@@ -153,8 +152,8 @@ def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
     several that are trained together.
     """
     visitor, queue = room.visitor(), shared(runs_folder())
-    last, started = st.session_state.get(_LAST_START, (None, 0.0))
-    again = (config, strategies) == last and time.monotonic() - started < IMPATIENT_SECONDS
+    last = st.session_state.setdefault(_LAST_START, {})
+    again = last.get("start") == (config, strategies) and time.monotonic() - last["at"] < IMPATIENT_SECONDS
     if again and (queue.training or queue.waiting):
         # The second click of an impatient hand. Other settings are another run, however soon they come, and
         # so are the same ones once the first has ended.
@@ -172,27 +171,20 @@ def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
                 "owner": visitor.owner,
                 "planned": {"seconds": seen.plan.seconds, "teacher_seconds": seen.plan.teacher_seconds},
             }
-            if st.session_state.pop(_WISH, None) is None:
-                return  # another run of this page, which overtook this one, has done it
-            st.session_state[_LAST_START] = ((config, strategies), time.monotonic())
+            if not fulfilled():
+                return
+            last |= {"start": (config, strategies), "at": time.monotonic()}
             if strategies:
                 run_id = queue.submit_together(seen.request, strategies, extra=extra)[0]
             else:
                 run_id = queue.submit(seen.request, extra=extra)
     except RequestError as error:
-        _forget_start()
-        st.session_state[_REFUSED] = (config, error)
-        st.rerun()
+        _refuse(config, error)
     except OSError as error:
-        _forget_start()
-        st.session_state[_REFUSED] = (
-            config,
-            RequestError(
-                f"the run's folder cannot be written: {one_line(error)}; free some space or set "
-                "KDVIZ_RUNS_DIR"
-            ),
+        reason = (
+            f"the run's folder cannot be written: {one_line(error)}; free some space or set KDVIZ_RUNS_DIR"
         )
-        st.rerun()
+        _refuse(config, RequestError(reason))
     st.session_state.pop(_REFUSED, None)
     watch(run_id)
     forget_board()
@@ -200,9 +192,11 @@ def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
     st.rerun()
 
 
-def _forget_start() -> None:
+def _refuse(config: RunConfig, error: RequestError) -> NoReturn:
+    st.session_state[_REFUSED] = (config, error)
     st.session_state.pop(_LAST_START, None)
-    st.session_state.pop(_WISH, None)
+    fulfilled()
+    st.rerun()
 
 
 def preview(wanted: Asked) -> None:

@@ -2,8 +2,9 @@
 tests/test_compat.py that fails by name when an upgrade breaks it.
 
 Names of the parts of a page (for style alone), waking the windows of others, what a piece of a page has sent
-to its browser, and the order in which a window's runs are told. Where a version lacks the second or third,
-`can_wake` and `can_note` say so, and what stands on them does without: slower, not wrong.
+to its browser, the order in which a window's runs are told, and how a click gives way to the next. Where a
+version lacks the second or third, `can_wake` and `can_note` say so, and what stands on them does without:
+slower, not wrong.
 """
 
 import logging
@@ -15,6 +16,7 @@ from streamlit.runtime import get_instance
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.state import SafeSessionState
 
 log = logging.getLogger("kdviz")
 
@@ -136,3 +138,26 @@ def let_each_run_be_heard() -> None:
             ask(session, client_state)
 
     AppSession.request_rerun = ask_in_order
+
+
+def carry_clicks_out_whole() -> None:
+    """Have what a click asks for done to its end before the next request of its window is looked at.
+
+    Streamlit looks for the next one in the midst of a callback too, wherever that asks the session for
+    something, and then drops the callback and the click with it. What waits behind it is not dropped either:
+    that is `runner.fastReruns = false` in .streamlit/config.toml.
+    """
+    run = SafeSessionState.on_script_will_rerun
+    if hasattr(run, "__wrapped__"):
+        return
+
+    @wraps(run)
+    def run_whole(state: SafeSessionState, *args: Any, **more: Any) -> None:
+        give_way = state._yield_callback
+        object.__setattr__(state, "_yield_callback", lambda: None)  # its own setter is the session's
+        try:
+            run(state, *args, **more)
+        finally:
+            object.__setattr__(state, "_yield_callback", give_way)
+
+    SafeSessionState.on_script_will_rerun = run_whole

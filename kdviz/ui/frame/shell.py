@@ -14,6 +14,7 @@ from kdviz.ui.frame.history import one_entry_a_choice
 from kdviz.ui.frame.screen import ask_screen, is_narrow
 from kdviz.ui.frame.turns import turns
 from kdviz.ui.frame.warm import warm
+from kdviz.ui.frame.wish import carry_out_before
 
 READABLE = f"""<style>
 {CAPTION} {{ opacity: 0.8 !important; }}
@@ -50,6 +51,7 @@ def _draw() -> None:
         if is_narrow():
             _menu()
         _say_unknown_page()
+        carry_out_before(page_name())
         page.run()
     ask_screen()
     warm()
@@ -97,6 +99,7 @@ def hide_navigation() -> None:
 
 def draw_page(name: str) -> None:
     """Draw a page inside another, in the container at hand, as Streamlit runs a page's script."""
+    carry_out_before(name)
     path = FOLDER / f"{name}.py"
     exec(_code(path, path.stat().st_mtime_ns), {"__name__": "kdviz.page", "__file__": str(path)})
 

@@ -19,10 +19,14 @@ from kdviz.ui.frame.look import is_dark
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import default_run, long_name, store, task_title, watchable
 from kdviz.ui.frame.take_home import share
+from kdviz.ui.frame.turns import fragment
 from kdviz.ui.frame.words import WORDS, count, in_words
 
 _REMARK = re.compile(r"\(([^()]*)\)$")
 """What a note adds in brackets at its end: that QQP of the stored demo is a part of the questions."""
+
+LOOK_AGAIN_SECONDS = 2
+"""How often a page looks whether a run that goes on has something to show."""
 
 ROW, OWN = "an example of the evaluation set …", "my own sentence …"
 
@@ -97,10 +101,11 @@ def strip(
             banner(run)
     elif not state.is_following():
         _draw(scene, sentence, moment, more, unreadable)
-    for notice in notices + more_notices + _unknown_others(view, runs):
-        st.info(notice, icon=":material/info:")
-    if state.mode() == "":
-        banner(run)
+    with st.container():  # what comes and goes above would rename a picture that grows by itself
+        for notice in notices + more_notices + _unknown_others(view, runs):
+            st.info(notice, icon=":material/info:")
+        if state.mode() == "":
+            banner(run)
     return scene
 
 
@@ -140,6 +145,8 @@ def _run_asked_for(runs: list[Run], entries: list, prefer_demo: bool) -> Run:
             f"The run {code(asked)} ({entry.state}) has nothing to show on this page yet.",
             icon=":material/hourglass_empty:",
         )
+        if entry.state in ("queued", "running"):
+            fragment(_look_again, run_every=LOOK_AGAIN_SECONDS)(entry, entry.state)
     if runs:
         st.button(
             "Show another run instead",
@@ -149,6 +156,11 @@ def _run_asked_for(runs: list[Run], entries: list, prefer_demo: bool) -> Run:
         )
     state.settle(state.current())
     st.stop()
+
+
+def _look_again(run: Run, state_said: str) -> None:
+    if watchable([run]) or run.state != state_said:
+        st.rerun()
 
 
 def _moment(run: Run, view: View) -> Moment | None:
