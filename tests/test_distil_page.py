@@ -244,7 +244,8 @@ def test_a_start_is_carried_out_though_the_visitor_has_gone_on(trainer, tmp_path
     app.button(key="distil.start").click().run()
     assert not cuts and not list(tmp_path.glob("runs/*"))
     app.switch_page("app.py").run()  # the first page
-    assert only_run(tmp_path).state == "running" and not app.exception
+    assert not app.exception
+    until(lambda: only_run(tmp_path).state == "running")
     app.switch_page("pages/distil.py").run()
     assert only_run(tmp_path).config["strategy"] == "hard", "once"
 
