@@ -131,6 +131,29 @@ class Visitor:
         self.page.goto(self.url + path)
         return self.rest()
 
+    def afresh(
+        self,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        color_scheme: str = "light",
+        reduced_motion: str = "no-preference",
+    ) -> "Visitor":
+        """This window as a visitor's whom the server has never seen. The client's scripts are compiled
+        already, which is two thirds of what a window of one's own takes.
+        """
+        self.leave()
+        self.page.evaluate("localStorage.clear(), sessionStorage.clear()")
+        self.page.context.clear_cookies()
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(color_scheme=color_scheme, reduced_motion=reduced_motion)
+        self.faults.clear()
+        return self
+
+    def leave(self) -> None:
+        """Close the page, and keep the window: an address of the same server keeps its compiled scripts."""
+        self.page.goto(self.url + "/_stcore/health")
+
     def rest(self) -> "Visitor":
         """Until the script has come to rest and stayed so."""
         come_to_rest(self.page)

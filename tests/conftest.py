@@ -8,8 +8,10 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,20 @@ def _no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders of the person who runs the tests are none of their business."""
     for name in ("KDVIZ_GLUE_DIR", "KDVIZ_RUNS_DIR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _packages_are_searched_once() -> Iterator[None]:
+    """Every new AppTest searches the files of all installed packages for components, 0.3 s each time."""
+    if "streamlit.testing.v1" not in sys.modules:
+        yield
+        return
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        search = cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", search)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -329,15 +345,23 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def visitor(browser, server: str):
-    """A private window of the server; nothing may have gone wrong in it at the end."""
+@pytest.fixture(scope="module")
+def window(browser, server: str):
+    """The window of the server that a module's tests have one after the other: see `visitor`."""
     from browsing import Visitor
 
-    visitor = Visitor(browser, server)
-    yield visitor
-    visitor.page.context.close()
-    assert visitor.faults == []
+    window = Visitor(browser, server)
+    yield window
+    window.page.context.close()
+
+
+@pytest.fixture
+def visitor(window):
+    """A window of the server, unknown to it; nothing may have gone wrong in it at the end."""
+    yield window.afresh()
+    faults = list(window.faults)
+    window.leave()
+    assert faults == []
 
 
 @pytest.fixture(scope="session")

@@ -126,27 +126,24 @@ def test_a_link_gives_the_same_view_in_a_private_window(browser, visitor: Visito
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.story(23)
-def test_both_themes_have_their_own_paper(browser, server: str, scheme: str):
+def test_both_themes_have_their_own_paper(visitor: Visitor, scheme: str):
     """Without it figures could be black on dark."""
-    visitor = Visitor(browser, server, color_scheme=scheme).open("/layers?run=cola-all")
+    visitor.afresh(color_scheme=scheme).open("/layers?run=cola-all")
     ink = visitor.page.evaluate("document.querySelector('.js-plotly-plot')._fullLayout.font.color")
     assert ink == {"light": "#1B1F24", "dark": "#E8EBEF"}[scheme]
-    visitor.page.context.close()
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/attention", "/attention?show=training", "/layers", "/layers?show=heads", "/answers"]
 )
-def test_a_phone_needs_no_sideways_scrolling(browser, server: str, path: str):
+def test_a_phone_needs_no_sideways_scrolling(visitor: Visitor, path: str):
     """Without it a visitor's phone would show half a page."""
-    visitor = Visitor(browser, server, viewport={"width": 390, "height": 844}).open(path)
+    visitor.afresh(width=390, height=844).open(path)
     over = visitor.page.evaluate(
         "(() => { const main = document.querySelector('[data-testid=\"stMain\"]'); return main.scrollWidth "
         "- main.clientWidth })()"
     )
     assert over <= 1
-    assert visitor.faults == []
-    visitor.page.context.close()
 
 
 @pytest.mark.story(5)
@@ -164,12 +161,11 @@ def test_typing_survives_a_rerun(visitor: Visitor):
 
 
 @pytest.mark.story(13)
-def test_one_press_of_back_undoes_one_choice(browser, server: str):
+def test_one_press_of_back_undoes_one_choice(visitor: Visitor):
     """Without it Back would stop at addresses that nobody chose: a page's bare one, a link put right; and
     within two seconds of a choice it would be taken for the browser's lateness, and undone.
     """
-    visitor = Visitor(browser, server).open("/")
-    page = visitor.page
+    page = visitor.open("/").page
     home = visitor.picture() and page.url
     page.get_by_role("link", name="Attention").click()
     page.wait_for_url("**/attention?*")
@@ -202,17 +198,14 @@ def test_one_press_of_back_undoes_one_choice(browser, server: str):
     page.go_forward()
     visitor.until(lambda: page.url == addresses[1], addresses[1])
     visitor.rest()
-    assert visitor.faults == []
-    page.context.close()
 
 
 @pytest.mark.story(13)
-def test_quick_presses_of_back_keep_the_way_forward(browser, server: str):
+def test_quick_presses_of_back_keep_the_way_forward(visitor: Visitor):
     """Without it the page of an entry that was left again at once would write its address over another, or
     behind it, where it takes every entry ahead.
     """
-    visitor = Visitor(browser, server).open("/")
-    page = visitor.page
+    page = visitor.open("/").page
     visitor.picture()
     visitor.rest()  # the first page's address has its view only then
     addresses = [page.url]
@@ -229,5 +222,3 @@ def test_quick_presses_of_back_keep_the_way_forward(browser, server: str):
             visitor.until(lambda: page.url == end, f"{end} after presses {pause} ms apart")  # noqa: B023
             visitor.rest()
             assert page.url == end
-    assert visitor.faults == []
-    page.context.close()

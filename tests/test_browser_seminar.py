@@ -11,7 +11,7 @@ from kdviz.share.lecture import SHIPPED, read_lecture
 
 pytestmark = IN_A_BROWSER
 LECTURE = read_lecture(SHIPPED / "the-paper.toml")
-WALL = {"viewport": {"width": 1280, "height": 720}}
+WALL = {"width": 1280, "height": 720}
 SMALL_LETTERS = """() => {
     const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
     while (walk.nextNode()) {
@@ -27,12 +27,11 @@ SMALL_LETTERS = """() => {
 
 
 @pytest.mark.story(14)
-def test_the_lecture_by_keyboard_alone(browser, server: str):
+def test_the_lecture_by_keyboard_alone(visitor: Visitor):
     """The lecturer stands at the wall with a clicker: → has to lead through every step, readable from the
     last row, and Esc has to leave.
     """
-    visitor = Visitor(browser, server, **WALL).open("/?present=the-paper&at=1")
-    page = visitor.page
+    page = visitor.afresh(**WALL).open("/?present=the-paper&at=1").page
     for at, step in enumerate(LECTURE.steps, start=1):
         visitor.params(at=str(at))
         page.get_by_role("heading", name=step.title).first.wait_for()
@@ -48,18 +47,15 @@ def test_the_lecture_by_keyboard_alone(browser, server: str):
     page.keyboard.press("Escape")
     visitor.until(lambda: "present=" not in page.url, "the ordinary page")
     visitor.rest()
-    assert visitor.faults == []
-    page.context.close()
 
 
-def test_a_step_opened_fresh_is_the_same(browser, server: str):
+def test_a_step_opened_fresh_is_the_same(visitor: Visitor):
     """The address on the wall is what people photograph."""
-    first = Visitor(browser, server, **WALL).open("/?present=the-paper&at=5")
-    second = Visitor(browser, server, **WALL).open(first.page.url.removeprefix(server))
-    said = [each.page.locator('[data-testid="stMain"]').inner_text() for each in (first, second)]
-    assert second.page.url == first.page.url and said[0] == said[1]
-    for each in (first, second):
-        each.page.context.close()
+    found = []
+    for address in ("/?present=the-paper&at=5", None):
+        visitor.afresh(**WALL).open(address or found[0][0].removeprefix(visitor.url))
+        found.append((visitor.page.url, visitor.page.locator('[data-testid="stMain"]').inner_text()))
+    assert found[0] == found[1]
 
 
 @pytest.fixture(scope="session")
@@ -81,14 +77,13 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     ["/", "/attention", "/layers", "/answers", "/distil", "/studies", "/learn", "/?present=the-paper&at=4"],
 )
 @pytest.mark.story(23)
-def test_everybody_can_read_it(browser, server: str, axe: str, path: str, scheme: str):
+def test_everybody_can_read_it(visitor: Visitor, axe: str, path: str, scheme: str):
     """A control without a name, or grey on grey, shuts out who reads by ear or with weak eyes."""
-    visitor = Visitor(browser, server, color_scheme=scheme, **WALL).open(path)
+    visitor.afresh(color_scheme=scheme, **WALL).open(path)
     visitor.page.evaluate(axe)
     found = visitor.page.evaluate(
         "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
         ".filter(each => ['serious', 'critical'].includes(each.impact))"
         ".map(each => [each.id, each.nodes.slice(0, 4).map(node => node.html.slice(0, 160))])"
     )
-    visitor.page.context.close()
     assert found == []

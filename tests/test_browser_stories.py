@@ -15,13 +15,20 @@ pytestmark = IN_A_BROWSER
 TRACES = "() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(chart => chart.data)"
 
 
+@pytest.fixture(scope="module")
+def asking(browser, trained_server: str) -> Iterator[Visitor]:
+    window = Visitor(browser, trained_server)
+    yield window
+    window.page.context.close()
+
+
 @pytest.fixture
-def asked(browser, trained_server: str) -> Iterator[Visitor]:
+def asked(asking: Visitor) -> Iterator[Visitor]:
     """A window of the server whose runs keep their weights."""
-    visitor = Visitor(browser, trained_server)
-    yield visitor
-    visitor.page.context.close()
-    assert visitor.faults == []
+    yield asking.afresh()
+    faults = list(asking.faults)
+    asking.leave()
+    assert faults == []
 
 
 @pytest.mark.story(1)
@@ -192,8 +199,8 @@ def test_the_tour_goes_on_and_answers_its_question(visitor: Visitor):
 
 @pytest.mark.story(24)
 def test_many_windows_stand_and_none_can_harm_anothers_run(browser, server: str):
-    """Thirty viewers, here six: each sees its own view, and no one else's run can be stopped or deleted."""
-    windows = [Visitor(browser, server) for _ in range(6)]
+    """Thirty viewers, here three: each sees its own view, and no one else's run can be stopped or deleted."""
+    windows = [Visitor(browser, server) for _ in range(3)]
     for window in windows:
         window.page.goto(server + "/distil")
     for window in windows:

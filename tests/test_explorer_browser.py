@@ -200,21 +200,19 @@ def test_a_phone_is_answered_by_touch(browser, server: str):
 
 
 @pytest.mark.story(8)
-def test_hostile_words_are_text_everywhere(browser, server: str, runs: Path, tmp_path: Path):
+def test_hostile_words_are_text_everywhere(browser, visitor: Visitor, runs: Path, tmp_path: Path):
     """Without it a sentence could run a script in the browser of whoever opens its link or its report."""
     run = Run(make_run(runs, "hostile", probes=(HOSTILE,)))
-    page = Visitor(browser, server).open("/attention?run=hostile")
-    page.picture()
+    page = visitor.open("/attention?run=hostile").page
+    visitor.picture()
     tokens = list(run.probes[0].tokens)
-    assert page.page.locator(".kx-words span").all_inner_texts() == tokens
-    assert page.page.evaluate("window.struck") is None
-    page.page.locator(".kx-menu summary").last.click()
-    with page.page.expect_download() as waiting:
-        page.page.get_by_role("button", name="Drawing (SVG)").click()
+    assert page.locator(".kx-words span").all_inner_texts() == tokens
+    assert page.evaluate("window.struck") is None
+    page.locator(".kx-menu summary").last.click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Drawing (SVG)").click()
     drawing = Path(waiting.value.path()).read_text()
     assert "<script" not in drawing and "<img" not in drawing and "&lt;img" in drawing
-    assert page.faults == []
-    page.page.context.close()
     taken = tmp_path / "taken.html"
     taken.write_text(file_page([("</script>", [preset_pack(run, run.probes[0])])], title="x"))
     alone = browser.new_context().new_page()
@@ -253,7 +251,7 @@ def test_the_file_draws_the_same_pixels(looking: Visitor, browser, runs: Path, t
 
 
 @pytest.mark.story(4)
-def test_a_live_run_grows_and_who_is_at_the_newest_stays(browser, server: str, runs: Path):
+def test_a_live_run_grows_and_who_is_at_the_newest_stays(visitor: Visitor, runs: Path):
     """Without it a viewer would look at an old moment while the training went on."""
     folder = make_run(runs, "growing", strategy="all")
     lines = (folder / "metrics.jsonl").read_text().splitlines()
@@ -263,7 +261,7 @@ def test_a_live_run_grows_and_who_is_at_the_newest_stays(browser, server: str, r
     (folder / "status.json").write_text(json.dumps(status | {"state": "running"}))
     with exclusive(folder / "lock") as held:
         assert held
-        live = Visitor(browser, server).open("/attention?run=growing")
+        live = visitor.open("/attention?run=growing")
         assert live.picture()["moment"] == 2
         live.page.evaluate(f"window.held = {EXPLORER}")
         with open(folder / "metrics.jsonl", "a") as file:
@@ -277,14 +275,13 @@ def test_a_live_run_grows_and_who_is_at_the_newest_stays(browser, server: str, r
         count = f"{EXPLORER}.packs[0].steps.length"
         live.until(lambda: live.page.evaluate(count) == len(ends), "all moments")
         assert live.picture()["moment"] == 0
-    live.page.context.close()
     shutil.rmtree(folder)
 
 
 @pytest.mark.story(26)
-def test_the_first_screen_holds_the_finding_and_plays(browser, server: str):
+def test_the_first_screen_holds_the_finding_and_plays(visitor: Visitor):
     """Without it the point of the product would be two clicks away and half below the fold."""
-    start = Visitor(browser, server, viewport={"width": 1280, "height": 720}).open("/")
+    start = visitor.afresh(height=720).open("/")
     state = start.picture()
     assert len(state["runs"]) == 2
     for place in (".kx-finding", ".kx-figure", ".kx-slider"):
@@ -293,19 +290,16 @@ def test_the_first_screen_holds_the_finding_and_plays(browser, server: str):
     assert start.page.get_by_text("kdviz", exact=False).first.bounding_box()["y"] < 130
     seen = set()
     start.until(lambda: seen.add(start.picture()["moment"]) or len(seen) > 2, "the training, playing")
-    still = Visitor(browser, server, viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
-    still.open("/")
+    assert start.faults == []
+    still = visitor.afresh(height=720, reduced_motion="reduce").open("/")
     before = still.picture()
     still.page.wait_for_timeout(2500)
     assert still.picture()["moment"] == before["moment"] and not before["playing"]
-    for each in (start, still):
-        assert each.faults == []
-        each.page.context.close()
 
 
-def test_the_finding_is_in_the_files(browser, server: str, runs: Path):
+def test_the_finding_is_in_the_files(visitor: Visitor, runs: Path):
     """Without it the headline would be printed whatever the numbers are."""
-    two = Visitor(browser, server).open("/attention?run=cola-all&with=cola-soft&preset=negation")
+    two = visitor.open("/attention?run=cola-all&with=cola-soft&preset=negation")
     two.picture()
     for name in ("all", "soft"):
         run = Run(runs / f"cola-{name}")
@@ -323,7 +317,6 @@ def test_the_finding_is_in_the_files(browser, server: str, runs: Path):
     assert (
         f"{between.farther.num_examples} evaluation examples" in two.page.locator(".kx-behind").inner_text()
     )
-    two.page.context.close()
 
 
 @pytest.mark.story(15)

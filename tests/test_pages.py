@@ -52,8 +52,6 @@ def _use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def open_page(name: str, **params: str) -> AppTest:
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
-    app.run()
-    app.query_params.clear()
     for key, value in params.items():
         app.query_params[key] = value
     return app.switch_page(f"pages/{name}.py").run()

@@ -44,8 +44,7 @@ def open_app(**params: str) -> AppTest:
 
 
 def learn(**params: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    app.query_params.clear()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     for name, value in params.items():
         app.query_params[name] = value
     return app.switch_page("pages/learn.py").run()
