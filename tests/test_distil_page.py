@@ -87,6 +87,25 @@ def open_page(**settings: object) -> AppTest:
     return app.switch_page("pages/distil.py").run()
 
 
+def test_further_settings_are_kept_while_they_are_out_of_sight(trainer, tmp_path):
+    """They are drawn where they are open alone: what was set there would be lost with the next click."""
+    app = open_page(more=True)
+    app.number_input(key="distil.batch_size").set_value(16).run()
+    app.session_state["distil.more"] = False
+    app.run()
+    assert not [each for each in app.number_input if each.key == "distil.batch_size"]
+    press(app, "distil.start")
+    assert only_run(tmp_path).config["batch_size"] == 16
+    app.session_state["distil.more"] = True
+    assert app.run().number_input(key="distil.batch_size").value == 16
+
+
+def test_a_further_setting_at_fault_is_in_sight(trainer):
+    """Its message stands beside it, where nobody would see it."""
+    app = open_page(data_dir="/nowhere/at/all", source="folder")
+    assert app.text_input(key="distil.data_dir").value == "/nowhere/at/all" and app.error
+
+
 def said(app: AppTest) -> str:
     elements = [*app.markdown, *app.info, *app.warning, *app.caption, *app.subheader, *app.error]
     return "\n".join(str(element.value) for element in elements).replace("\\", "")
@@ -114,7 +133,7 @@ def test_every_setting_of_a_run_has_a_control(trainer):
     """A setting that only the command line knows would make a run that the page can neither ask for nor
     explain.
     """
-    app = open_page(strategy="sid")
+    app = open_page(strategy="sid", more=True)
     missing = [item.name for item in fields(RunConfig) if f"distil.{item.name}" not in app.session_state]
     assert not missing
     assert not app.exception

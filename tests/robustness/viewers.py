@@ -41,6 +41,9 @@ from websockets.asyncio.client import connect  # noqa: E402
 
 from kdviz.runs.reader import DEMO_RUNS, Store  # noqa: E402
 
+OPEN = object()
+"""What an expander is told that is to be opened."""
+
 
 class Viewer:
     """One browser tab: opens a page, answers what its fragments ask for, notes how long each rerun took."""
@@ -91,13 +94,16 @@ class Viewer:
         """Open the page with these settings and press the button of that label."""
         async with connect(self._url, subprotocols=["streamlit"], max_size=None) as self._socket:
             await self._rerun()
-            states = []
+            states = [(self._named("distil.more"), OPEN)]
+            await self._rerun(states=states)
             for key, value in settings.items():
-                widget = next(name for name in self.elements if name.endswith(f"-{key}"))
-                states.append((widget, value))
+                states.append((self._named(key), value))
             await self._rerun(states=states)
             button = next(name for name, shown in self.elements.items() if shown == label)
             await self._rerun(states=[*states, (button, True)])
+
+    def _named(self, key: str) -> str:
+        return next(name for name in self.elements if name.endswith(f"-{key}"))
 
     async def _rerun(self, fragment: str = "", states: list = (), query: str = "") -> None:
         message = BackMsg()
@@ -106,7 +112,9 @@ class Viewer:
         asked.page_script_hash, asked.query_string = self._hash, query
         for widget, value in states:
             state = asked.widget_states.widgets.add(id=widget)
-            if isinstance(value, bool):
+            if value is OPEN:
+                state.bool_value = True
+            elif isinstance(value, bool):
                 state.trigger_value = value
             elif isinstance(value, str):
                 state.string_value = value
@@ -130,6 +138,9 @@ class Viewer:
             self._hash = answer.new_session.page_script_hash
         elif kind == "auto_rerun":
             self._fragments[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
+        elif kind == "delta" and answer.delta.WhichOneof("type") == "add_block":
+            if name := answer.delta.add_block.expandable.id:
+                self.elements[name] = answer.delta.add_block.expandable.label
         elif kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
             element = answer.delta.new_element
             shown = element.WhichOneof("type")

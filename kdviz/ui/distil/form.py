@@ -61,6 +61,8 @@ MORE = {
     ),
 }
 CUSTOM_LAYERS = "custom_layers"
+MORE_KEY = "distil.more"
+"""Whether the further settings are open."""
 _FIELDS = RunConfig.__dataclass_fields__
 DEEPEST_UNKNOWN_TEACHER = 48
 
@@ -106,8 +108,15 @@ def say_refused(error: RequestError) -> None:
 
 
 def more_controls(error: RequestError | None) -> None:
-    """Every other setting, by subject; a setting this file does not know yet goes to the last tab."""
-    with st.expander("More settings", icon=":material/tune:", key="distil.more"):
+    """Every other setting, by subject; a setting this file does not know yet goes to the last tab. They are
+    half of the page, so they are drawn once somebody opens them, or where one of them is at fault.
+    """
+    if error is not None and not is_in_sight(error):
+        st.session_state[MORE_KEY] = True
+    more = st.expander("More settings", icon=":material/tune:", key=MORE_KEY, on_change="rerun")
+    if not more.open:
+        return
+    with more:
         placed = {name for names in MORE.values() for name in names} | {
             name for row in ROWS_IN_SIGHT for name in row
         }
