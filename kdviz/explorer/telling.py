@@ -13,8 +13,8 @@ def students_of(run: Run, runs: Sequence[Run]) -> list[Run]:
     """
     wanted = ("soft",) if run.strategy in INTERNAL else INTERNAL
     alike = comparable(run, runs, apart_from=("strategy",))
-    found = {other.strategy: other for other in reversed(alike) if other.id != run.id and other.moments}
-    partner = next((found[strategy] for strategy in wanted if strategy in found), None)
+    partners = (other for strategy in wanted for other in alike if other.strategy == strategy)
+    partner = next((other for other in partners if other.id != run.id and other.moments), None)
     if partner is None:
         return [run]
     return [partner, run] if run.strategy in INTERNAL else [run, partner]

@@ -2,6 +2,7 @@
 shape.
 """
 
+import os
 import threading
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from kdviz.files import MEBIBYTE, is_regular
-from kdviz.runs.bounded import compressed_form, inflate_safetensors
+from kdviz.runs.bounded import ENDINGS, compressed_form, inflate_safetensors
 
 LARGEST_ARRAYS_BYTES = 256 * MEBIBYTE
 _unpacked: LRUCache = LRUCache(maxsize=LARGEST_ARRAYS_BYTES, getsizeof=len)
@@ -26,6 +27,18 @@ class Damaged(KeyError):
 def exists(path: Path) -> bool:
     """Whether the file is there, plain or compressed."""
     return is_regular(path) or compressed_form(path) is not None
+
+
+def stored_in(folder: Path) -> set[str]:
+    """The names of the files in a folder, compressed ones by the name that they had before; none where it
+    cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_file()]
+    except OSError:
+        return set()
+    return {name for plain in names for name in (plain, *(plain.removesuffix(end) for end in ENDINGS))}
 
 
 def read_maps(path: Path, probe_id: str, shape: tuple[int, int, int]) -> np.ndarray:

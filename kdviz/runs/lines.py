@@ -60,6 +60,9 @@ class Lines:
 
     def _read_more(self) -> None:
         try:
+            stat = os.stat(self._path)
+            if stat.st_ino == self._inode and stat.st_size == self._offset:
+                return  # most questions: asking costs less than opening
             with open_regular(self._path) as file:
                 stat = os.fstat(file.fileno())
                 if stat.st_ino != self._inode or stat.st_size < self._offset:

@@ -16,7 +16,7 @@ from kdviz.errors import RequestError
 from kdviz.files import MEBIBYTE, is_regular
 from kdviz.locks import is_locked
 from kdviz.models.weights_files import SAFETENSORS
-from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps
+from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps, stored_in
 from kdviz.runs.bounded import read_json
 from kdviz.runs.files import RunFiles
 from kdviz.runs.lines import Lines
@@ -211,10 +211,11 @@ class Run:
     @property
     def moments(self) -> list[Moment]:
         """Recorded moments in order of step."""
-        found = {}
+        found, stored = {}, stored_in(self.files.snapshots)
         for line in self.probe_lines:
             step = line["step"]
-            found[step] = Moment(step=step, epoch=line["epoch"], has_maps=exists(self._snapshot(step)))
+            has_maps = self._snapshot(step).name in stored
+            found[step] = Moment(step=step, epoch=line["epoch"], has_maps=has_maps)
         return [found[step] for step in sorted(found)]
 
     def _snapshot(self, step: int) -> Path:
