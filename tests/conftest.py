@@ -48,6 +48,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             report.sections.append(("picture", f"{page.url}: {PICTURES / name}.{number}.png"))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In several processes what takes longest begins first, and the shortest are left to share at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """0 to 3: a minute or real weights, runs in a browser, other pages in a browser, the rest."""
+    if item.get_closest_marker("browser"):
+        return 1 if item.path.stem == "test_browser_run" else 2
+    return 0 if item.get_closest_marker("slow") else 3
+
+
 @pytest.fixture(autouse=True)
 def _no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders of the person who runs the tests are none of their business."""
@@ -385,15 +398,22 @@ def trained_server(trained_runs: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def finished_study(
-    tiny_checkpoint: Path, glue: Path, tmp_path_factory: pytest.TempPathFactory
+    tiny_checkpoint: Path, glue: Path, common: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
-    """(file, runs folder) of a finished study: soft and all, three seeds."""
+    """(file, runs folder) of a finished study: soft and all, three seeds. A copy of this process' own, since
+    tests carry it out again.
+    """
     from studies import write_study
 
     from kdviz.cli import main
 
-    folder = tmp_path_factory.mktemp("study")
-    tiny = TinyRuns(tiny_checkpoint, glue, folder / "runs")
-    file = write_study(folder / "small.toml", tiny, grid='strategy = ["soft", "all"]\nseed = [0, 1, 2]')
-    assert main(["study", str(file), "--runs-dir", str(folder / "runs")]) == 0
-    return file, folder / "runs"
+    def carry_out(folder: Path) -> None:
+        folder.mkdir()
+        tiny = TinyRuns(tiny_checkpoint, glue, folder / "runs")
+        grid = 'strategy = ["soft", "all"]\nseed = [0, 1, 2]'
+        file = write_study(folder / "small.toml", tiny, grid=grid)
+        assert main(["study", str(file), "--runs-dir", str(folder / "runs")]) == 0
+
+    made = made_once(common / "study", carry_out)
+    folder = Path(shutil.copytree(made, tmp_path_factory.mktemp("study") / "own"))
+    return folder / "small.toml", folder / "runs"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import STRATEGIES, TinyRuns
+from conftest import STRATEGIES, TinyRuns, made_once
 from families import FAMILY_NAMES, LAYERS, write_family_checkpoint
 from test_resume import assert_same_run, stop_in
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -44,9 +44,13 @@ OWN_CODE = ("roberta", "electra", "distilbert", "mpnet")
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory, minilm_folder) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("families")
-    return {name: write_family_checkpoint(folder / name, name, minilm_folder) for name in FAMILY_NAMES}
+def checkpoints(common, minilm_folder) -> dict[str, Path]:
+    def write(folder: Path) -> None:
+        for name in FAMILY_NAMES:
+            write_family_checkpoint(folder / name, name, minilm_folder)
+
+    folder = made_once(common / "families", write)
+    return {name: folder / name for name in FAMILY_NAMES}
 
 
 @pytest.fixture(scope="module")
