@@ -76,6 +76,26 @@ def test_a_part_of_a_page_draws_in_the_turn_of_its_page_and_a_fault_gives_it_bac
     assert taken.wait(30)
 
 
+def test_who_does_something_long_lets_others_draw():
+    """Three visitors who ask a model that is still being read would keep the page from two hundred others."""
+    turns, is_drawn = Turns(1), threading.Event()
+
+    def draw() -> None:
+        with turns.turn():
+            is_drawn.set()
+
+    with turns.turn():
+        with turns.aside():
+            threading.Thread(target=draw).start()
+            assert is_drawn.wait(30)
+        is_drawn.clear()
+        threading.Thread(target=draw).start()
+        assert not is_drawn.wait(0.2), "the turn was not taken back"
+    assert is_drawn.wait(30)
+    with turns.aside(), turns.turn():
+        pass
+
+
 def test_every_fragment_draws_in_turn():
     """One that does not would draw with two hundred others at once."""
     files = [*(ROOT / "kdviz" / "ui").rglob("*.py"), *(ROOT / "pages").glob("*.py"), ROOT / "app.py"]

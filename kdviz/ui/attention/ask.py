@@ -7,6 +7,7 @@ from pathlib import Path
 from kdviz.jobs.lazy_imports import import_heavy
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import Answer, ask
+from kdviz.ui.frame.turns import turns
 
 _one_at_a_time = threading.Lock()
 
@@ -16,7 +17,7 @@ def ask_models(run: Run, text_a: str, text_b: str | None, epoch: int) -> Answer:
     there.
     """
     stamp = run.evals[-1]["step"] if run.evals else 0
-    with _one_at_a_time:
+    with turns.aside(), _one_at_a_time:
         return _ask(run.folder, stamp, text_a, text_b, epoch)
 
 

@@ -31,7 +31,7 @@ from kdviz.ui.frame import identity as room
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
 from kdviz.ui.frame.remember import remembered
-from kdviz.ui.frame.turns import fragment
+from kdviz.ui.frame.turns import fragment, turns
 from kdviz.ui.frame.wish import carry_out, fulfilled, wish
 from kdviz.ui.frame.words import WORDS
 
@@ -80,7 +80,8 @@ def preview_of(config: RunConfig) -> Preview:
 
     Nothing is downloaded. While transformers is still being imported, the tokenizer is not looked at yet.
     """
-    request = _request(json.dumps(config.to_dict(), sort_keys=True), is_imported())
+    with turns.aside():
+        request = _request(json.dumps(config.to_dict(), sort_keys=True), is_imported())
     idle = shared(runs_folder()).current is None
     is_known = speed_is_known(request, measure=idle, num_threads=APP_THREADS)
     Limits.from_environment().check_run(request, runs_folder())
@@ -162,7 +163,8 @@ def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
     try:
         room.room().require("start", visitor)
         with st.spinner("Checking data and teacher"):
-            import_heavy()
+            with turns.aside():
+                import_heavy()
             seen = preview_of(config)
             limits = Limits.from_environment()
             limits.check_run(seen.request, runs_folder(), num_students=len(strategies) or 1)

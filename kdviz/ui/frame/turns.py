@@ -36,6 +36,22 @@ class Turns:
             finally:
                 self._mine.is_held = False
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Let others draw while the block does something long that draws nothing: asks a model, reads data.
+        Then wait for a turn again.
+        """
+        if not getattr(self._mine, "is_held", False):
+            yield
+            return
+        self._mine.is_held = False
+        self._free.release()
+        try:
+            yield
+        finally:
+            self._free.acquire()
+            self._mine.is_held = True
+
 
 turns = Turns()
 
