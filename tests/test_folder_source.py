@@ -1,7 +1,6 @@
 """The folder source: the files of the GLUE release, as they are and as people break them."""
 
 import os
-from pathlib import Path
 
 import pytest
 from glue_files import HEADERS, file_text, forbid_network, read_content, row, write_task
@@ -11,8 +10,6 @@ from hypothesis import strategies as st
 from kdviz.data import load_examples
 from kdviz.errors import RequestError
 from kdviz.tasks import TASKS
-
-GLUE = Path(os.environ.get("KDVIZ_GLUE_DIR") or Path(__file__).parents[2] / "shared" / "glue")
 
 
 @pytest.fixture(autouse=True)
@@ -251,13 +248,13 @@ def test_a_changed_file_is_read_again(tmp_path):
     "task_name, num_train, num_dev",
     [("cola", 8551, 1043), ("mrpc", 3668, 408), ("rte", 2490, 277), ("qqp", 28719, 5000)],
 )
-def test_real_glue_files_read_in_full(task_name, num_train, num_dev):
+def test_real_glue_files_read_in_full(real_glue, task_name, num_train, num_dev):
     """The real files have quotation marks and odd line separators: a wrong reader loses or joins a few rows,
     and no one sees it.
     """
-    if not (GLUE / TASKS[task_name].folder).is_dir():
-        pytest.skip(f"no real GLUE files at {GLUE}")
-    loaded = load_examples(task_name, "folder", GLUE)
+    if not (real_glue / TASKS[task_name].folder).is_dir():
+        pytest.skip(f"no real GLUE files at {real_glue}")
+    loaded = load_examples(task_name, "folder", real_glue)
     assert (len(loaded.train), len(loaded.main_dev)) == (num_train, num_dev)
     for examples in (loaded.train, loaded.main_dev):
         assert [example.index for example in examples] == list(range(len(examples)))

@@ -30,7 +30,6 @@ from kdviz.tasks import TASKS as GLUE_TASKS
 from kdviz.tasks import task_named
 
 ROOT = Path(__file__).resolve().parents[1]
-GLUE = ROOT.parent / "shared" / "glue"
 EVERY_TASK = pytest.mark.parametrize("task", TASKS)
 
 
@@ -243,8 +242,7 @@ def test_wrong_requests_say_what_exists():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not GLUE.is_dir(), reason="needs the GLUE files in ../shared/glue")
-def test_no_sentence_of_glue():
+def test_no_sentence_of_glue(real_glue: Path):
     """Sentences of GLUE are not ours to give away, and would make sample data a test on the training set."""
     ours = {
         " ".join(tokens(text))
@@ -261,7 +259,7 @@ def test_no_sentence_of_glue():
         for text in (preset.text_a, preset.text_b)
         if text
     }
-    for path in sorted(GLUE.rglob("*.t*")):
+    for path in sorted(real_glue.rglob("*.t*")):
         for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
             for field in line.split("\t"):
                 assert " ".join(tokens(field)) not in ours or len(tokens(field)) < 3, f"{path}: {field}"
