@@ -1,5 +1,6 @@
 """Paths that people give, by flag, environment variable, file or page: all are understood alike."""
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,9 +25,26 @@ def user_path(given: str | Path, *, field: str | None = None) -> Path:
             "link to it",
             field=field,
         )
-    return Path(os.path.abspath(os.path.expanduser(text)))
+    path = os.path.expanduser(text)
+    if path.startswith("~") and not os.path.lexists(path):
+        raise RequestError(
+            f"{field or 'path'}: expected a path, got {text[:80]!r}, and there is no such home folder; write "
+            "it out",
+            field=field,
+        )
+    path = os.path.abspath(path)
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise RequestError(
+                f"{field or 'path'}: expected a path that the system allows, got one of {len(text):,} "
+                "characters; choose a shorter one",
+                field=field,
+            ) from None
+    return Path(path)
 
 
 def runs_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """KDVIZ_RUNS_DIR, else runs/ in the working directory: the same for the app and the command line."""
-    return user_path(environment.get(RUNS_VARIABLE, "").strip() or "runs")
+    return user_path(environment.get(RUNS_VARIABLE, "").strip() or "runs", field=RUNS_VARIABLE)

@@ -191,6 +191,9 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "probes-tokens": lambda run: edit(
         run / "probes.json", lambda rows: [{**row, "tokens": row["tokens"][:2]} for row in rows]
     ),
+    "probes-many": lambda run: edit(
+        run / "probes.json", lambda rows: [{**rows[0], "id": f"n{number}"} for number in range(20_000)]
+    ),
     "probes-deep": instead("probes.json", DEEP),
     "probes-object": instead("probes.json", b'{"a": 1}'),
     "probes-fifo": fifo("probes.json"),
@@ -246,6 +249,8 @@ UNREADABLE: dict[str, Callable[[Path], None]] = {
     "bad-pairs": put("config.json", pairs=[[0, 99]]),
     "bad-no-pairs": put("config.json", pairs=[]),
     "bad-stages": put("config.json", stages=[3]),
+    "bad-many-stages": put("config.json", stages=[{"layers": [0], "classification": "soft"}] * 5000),
+    "bad-many-labels": put("config.json", labels=["one"] * 5000),
     "bad-heads": put("config.json", num_heads=10**9),
     "bad-labels": put("config.json", labels=[1, 2]),
     "bad-data": put("config.json", data={"num_train": "all"}),

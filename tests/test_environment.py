@@ -37,9 +37,11 @@ def test_a_path_means_the_same_wherever_it_is_given(given, tmp_path, monkeypatch
     assert sorted(os.listdir(tmp_path)) == ["x"]
 
 
-@pytest.mark.parametrize("given", ["", "  ", "''", "a\0b"])
+@pytest.mark.parametrize("given", ["", "  ", "''", "a\0b", "~no-such-user/runs", "/x" * 3000, "x" * 300])
 def test_a_text_that_is_no_path_is_refused(given):
-    """An empty text would mean the working directory, which nobody asked for."""
+    """An empty text would mean the working directory, which nobody asked for, and a home folder that there is
+    not a folder named ~ in it.
+    """
     with pytest.raises(RequestError, match="expected a path"):
         user_path(given)
     assert runs_folder({"KDVIZ_RUNS_DIR": " "}) == Path.cwd() / "runs"
@@ -207,3 +209,11 @@ def test_a_file_that_cannot_be_replaced_leaves_no_litter(tmp_path):
     with pytest.raises(OSError):
         write_json(tmp_path / "status.json", {})
     assert os.listdir(tmp_path) == ["status.json"]
+
+
+def test_a_cache_folder_that_can_be_none_is_said_where_it_would_be_needed(monkeypatch, capsys):
+    """It took the whole list of teachers with it."""
+    monkeypatch.setenv("KDVIZ_CACHE_DIR", "''")
+    assert main(["teachers"]) == 0
+    said = capsys.readouterr().out
+    assert "It cannot be used: KDVIZ_CACHE_DIR: expected a path" in said and "minilm-l6" in said

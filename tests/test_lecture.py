@@ -292,3 +292,11 @@ def test_conditions(demo):
     assert met("head=*", "attention", head=2) and not met("head=*", "attention")
     assert met("layers?layer=@top", "layers") and not met("layers?layer=@top", "attention")
     assert met("run=@internal", "start") and not met("run=@soft", "start")
+
+
+def test_lectures_that_no_path_leads_to_are_refused_and_the_shipped_one_stays():
+    """A start script with an empty text in quotes was a traceback on the Learn page."""
+    for value in ("''", "a\udcff.toml"):
+        found = shelf({"KDVIZ_LECTURES": value}, [])
+        assert found.find("the-paper") and len(found.refused) == 1
+        assert "KDVIZ_LECTURES" in str(found.refused[0]) and "\n" not in str(found.refused[0])

@@ -12,6 +12,7 @@ from folders import attention_kl, make_run, make_runs
 from packs import pictures
 from streamlit.testing.v1 import AppTest
 
+from kdviz.cli import main
 from kdviz.runs.reader import Run
 from kdviz.ui.frame import store as ui_store
 
@@ -462,3 +463,25 @@ def test_a_study_that_cannot_be_read_is_listed_with_its_reason(runs: Path):
     app = open_page("studies")
     assert not app.exception
     assert any("half cannot be read" in each.value and "TOML" in each.value for each in app.caption)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_runs_folder_that_can_be_none_is_said_instead_of_every_page(page: str, no_runs: Path, monkeypatch):
+    """An empty text in a start script was a traceback on every page."""
+    app = open_page(page)
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", '""')
+    app.run()
+    assert not app.exception
+    assert [each.value for each in app.error] == ["KDVIZ\\_RUNS\\_DIR\\: expected a path, got '\"\"'"]
+
+
+def test_a_runs_folder_that_is_none_is_listed_with_its_reason(tmp_path: Path, monkeypatch, capsys):
+    """A mistyped folder looked like an empty one: the demo alone, and no word of where the runs are."""
+    (tmp_path / "notes.txt").write_text("")
+    assert main(["list", "--runs-dir", str(tmp_path / "notes.txt")]) == 0
+    assert "notes.txt  unreadable" in capsys.readouterr().out
+    assert main(["list", "--runs-dir", str(tmp_path / "typo")]) == 0
+    assert "there is no folder" in capsys.readouterr().err
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "notes.txt"))
+    app = open_page("attention")
+    assert not app.exception and any("notes" in each.value for each in app.caption)

@@ -9,6 +9,7 @@ from kdviz.errors import RequestError
 from kdviz.metrics import METRIC_TITLES
 from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
 from kdviz.share.live import label_message
+from kdviz.terminal import complain
 from kdviz.text import printable
 
 
@@ -18,6 +19,8 @@ def list_runs(asked: argparse.Namespace) -> None:
     if asked.json:
         print(json.dumps(rows))
         return
+    if not asked.runs_dir.exists():
+        complain(f"kdviz: there is no folder {asked.runs_dir} yet; these are the runs of the stored demo")
     for row in rows:
         words = [str(row.get(key, "")) for key in ("id", "state", "task", "strategy", "epoch", "reason")]
         print(printable("  ".join([*words, *(["diverged"] if row.get("diverged") else [])]).rstrip()))

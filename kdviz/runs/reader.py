@@ -4,6 +4,7 @@ Nothing here imports torch, and nothing here writes. A folder that cannot be rea
 with its reason; it never hides the others.
 """
 
+import os
 import re
 import threading
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from kdviz.runs.lines import Lines
 from kdviz.runs.parts import Evaluation, Moment, Probe, probe_of
 from kdviz.runs.records import (
     LINES,
+    MOST_PROBES,
     Malformed,
     ProbeRow,
     Status,
@@ -198,7 +200,9 @@ class Run:
                 raise Malformed("a list was expected")
         except (OSError, ValueError) as error:
             rows, faults = [], [str(error)]
-        for number, row in enumerate(rows):
+        if len(rows) > MOST_PROBES:
+            faults.append(f"only the first {MOST_PROBES} of {len(rows):,} presets are read")
+        for number, row in enumerate(rows[:MOST_PROBES]):
             try:
                 probe = probe_of(checked(ProbeRow, row))
                 check_classes(probe.teacher_logits, self.config)
@@ -332,9 +336,12 @@ class Store:
                 folders = [
                     path
                     for path in root.iterdir()
-                    if path.is_dir() and path.name[0] != "." and path.name not in RESERVED_NAMES
+                    if os.path.isdir(path) and path.name[0] != "." and path.name not in RESERVED_NAMES
                 ]
-            except OSError:
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                entries.append(Unreadable(root.name, root, f"it is the runs folder ({error.strerror})"))
                 continue
             found = [self._entry(folder) for folder in folders]
             entries += sorted(

@@ -18,6 +18,8 @@ from kdviz.tasks import TASKS
 LARGEST_WHOLE = 2**53
 LONGEST_TEXT = 100_000
 MOST_LAYERS = 1000
+MOST_STAGES, MOST_LABELS, MOST_PROBES = 200, 200, 50
+"""Far more than any run has; a page that has to draw thousands of them stands still."""
 
 Number = float | None
 """A number that was not finite is None."""
@@ -389,6 +391,9 @@ def check_config(value: object) -> dict:
     fingerprint = config.get("teacher_fingerprint") or ""
     if not (len(fingerprint) <= 128 and all(letter in "0123456789abcdef" for letter in fingerprint)):
         raise Malformed("teacher_fingerprint: hexadecimal digits were expected")
+    for name, most in (("stages", MOST_STAGES), ("labels", MOST_LABELS)):
+        if len(config.get(name) or ()) > most:
+            raise Malformed(f"{name}: at most {most} were expected, got {len(config[name]):,}")
     for stage in config.get("stages") or ():
         if any(not 0 <= layer < len(pairs) for layer in stage["layers"]):
             raise Malformed(f"stages: layers from 0 to {len(pairs) - 1} were expected")

@@ -256,7 +256,11 @@ def shelf(environment: Mapping[str, str] = os.environ, arguments: Sequence[str] 
     """
     lectures: dict[str, Lecture] = {}
     refused = []
-    for path in (*own_paths(environment, sys.argv[1:] if arguments is None else arguments), SHIPPED):
+    try:
+        own = own_paths(environment, sys.argv[1:] if arguments is None else arguments)
+    except RequestError as error:
+        own, refused = [], [LectureError("files", f"none of yours is read; {error}")]
+    for path in (*own, SHIPPED):
         for file in _files(path):
             try:
                 lecture = _read_again(file, _saved(file))
@@ -275,7 +279,11 @@ def own_paths(environment: Mapping[str, str], arguments: Sequence[str]) -> list[
         elif argument.startswith("--lectures="):
             given = argument.partition("=")[2]
     given = given or environment.get("KDVIZ_LECTURES", "")
-    return [user_path(part) for part in given.split(os.pathsep) if part.strip()]
+    return [
+        user_path(part, field="KDVIZ_LECTURES or --lectures")
+        for part in given.split(os.pathsep)
+        if part.strip()
+    ]
 
 
 def _files(path: Path) -> list[Path]:

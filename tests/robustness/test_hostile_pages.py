@@ -123,6 +123,10 @@ def test_a_small_file_does_not_fill_the_memory(runs: Path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # KiB
 
 
+REPORTED = ("n-", "teacher-", "scores-", "evaluations-", "metrics-n", "config-m", "probes-m", "summary-t")
+"""Damages to what a report reads without the help of a page."""
+
+
 def test_the_command_line_stands_over_damaged_runs(runs: Path, tmp_path: Path, capfd: pytest.CaptureFixture):
     """`list` and `show` are what a person turns to when the page shows something odd, and a report is made of
     runs that others sent.
@@ -130,11 +134,13 @@ def test_the_command_line_stands_over_damaged_runs(runs: Path, tmp_path: Path, c
     for name in (*DAMAGES, *UNREADABLE):
         make_damaged(runs, name)
     assert main(["list", "--runs-dir", str(runs)]) == 0
-    for name in (*DAMAGES, *UNREADABLE):
-        for command in (["show", name], ["report", name, "good", "--out", str(tmp_path / "report.html")]):
-            capfd.readouterr()
-            status = main([*command, "--runs-dir", str(runs)])
-            assert (status, capfd.readouterr().err.count("\n")) in ((0, 0), (2, 1)), command
+    commands = [["show", name] for name in (*DAMAGES, *UNREADABLE)]
+    reported = [name for name in DAMAGES if name.startswith(REPORTED)]
+    commands += [["report", name, "good", "--out", str(tmp_path / "report.html")] for name in reported]
+    for command in commands:
+        capfd.readouterr()
+        status = main([*command, "--runs-dir", str(runs)])
+        assert (status, capfd.readouterr().err.count("\n")) in ((0, 0), (2, 1)), command
     assert main(["show", "n-missing", "--runs-dir", str(runs)]) == 0
     assert "n = 6\n" in capfd.readouterr().out
 

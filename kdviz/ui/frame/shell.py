@@ -7,7 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 
+from kdviz.errors import RequestError
 from kdviz.pages import FOLDER, PAGES
+from kdviz.paths import runs_folder
 from kdviz.text import plain
 from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, DROPDOWN, SLIDER
 from kdviz.ui.frame.history import one_entry_a_choice
@@ -45,6 +47,7 @@ def _draw() -> None:
     st.session_state[_OPENED] = True
     st.html(READABLE)
     one_entry_a_choice()
+    _stop_without_runs_folder()
     if not open_stage():
         page = _navigation("hidden" if is_narrow() else "top")
         st.session_state[_PAGE] = page.url_path or PAGES[0]
@@ -55,6 +58,16 @@ def _draw() -> None:
         page.run()
     ask_screen()
     warm()
+
+
+def _stop_without_runs_folder() -> None:
+    """One line instead of every page, where what the host set can be no folder."""
+    try:
+        runs_folder()
+    except RequestError as error:
+        hide_navigation()
+        st.error(plain(str(error)), icon=":material/folder_off:")
+        st.stop()
 
 
 def _menu() -> None:
@@ -129,6 +142,7 @@ def through_app() -> None:
         st.session_state[_OPENED] = True
         _navigation()
         st.rerun()
+    _stop_without_runs_folder()
 
 
 def _navigation(position: str = "top"):
