@@ -147,6 +147,19 @@ def tiny_checkpoint(common: Path, minilm_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def checkpoints(common: Path, minilm_folder: Path) -> dict[str, Path]:
+    """A small checkpoint of every encoder family, by its name."""
+    from families import FAMILY_NAMES, write_family_checkpoint
+
+    def write(folder: Path) -> None:
+        for name in FAMILY_NAMES:
+            write_family_checkpoint(folder / name, name, minilm_folder)
+
+    folder = made_once(common / "families", write)
+    return {name: folder / name for name in FAMILY_NAMES}
+
+
+@pytest.fixture(scope="session")
 def tiny_runs_dir(common: Path) -> Path:
     """A runs folder that tests share, so that each teacher is fine-tuned once."""
     folder = common / "runs"
