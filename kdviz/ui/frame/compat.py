@@ -123,6 +123,9 @@ def let_each_run_be_heard() -> None:
     just then, and the run's thread is done already, Streamlit takes a new thread, and gives up whatever the
     old one has left in line (its `AppSession.request_rerun` tells of it): the page shows for good what was
     before, though the session counts it as drawn. The busier the server, the more often.
+
+    A fragment of the page that the visitor is just leaving must not call them back either: Streamlit takes
+    the page from whoever asked last, and the click on the link is lost.
     """
     ask = AppSession.request_rerun
     if hasattr(ask, "__wrapped__"):
@@ -131,13 +134,22 @@ def let_each_run_be_heard() -> None:
     @wraps(ask)
     def ask_in_order(session: AppSession, client_state: Any) -> None:
         runner = session._scriptrunner
-        is_done = runner is not None and runner._requests._state == ScriptRequestType.STOP
-        if is_done and client_state is not None and client_state.fragment_id:
+        if runner is None or client_state is None or not client_state.fragment_id:
+            ask(session, client_state)
+            return
+        _ask_of_the_page_gone_to(client_state, runner._requests._rerun_data)
+        if runner._requests._state == ScriptRequestType.STOP:
             session._event_loop.call_later(SECONDS_BETWEEN_TRIES, ask_in_order, session, client_state)
         else:
             ask(session, client_state)
 
     AppSession.request_rerun = ask_in_order
+
+
+def _ask_of_the_page_gone_to(client_state: Any, last_asked: Any) -> None:
+    if last_asked.page_script_hash:
+        client_state.page_script_hash = last_asked.page_script_hash
+        client_state.page_name, client_state.query_string = last_asked.page_name, last_asked.query_string
 
 
 def carry_clicks_out_whole() -> None:
