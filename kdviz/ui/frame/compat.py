@@ -137,19 +137,16 @@ def let_each_run_be_heard() -> None:
         if runner is None or client_state is None or not client_state.fragment_id:
             ask(session, client_state)
             return
-        _ask_of_the_page_gone_to(client_state, runner._requests._rerun_data)
+        last, pages = runner._requests._rerun_data, session._pages_manager.get_pages()
+        if client_state.page_script_hash != last.page_script_hash and last.page_script_hash in pages:
+            client_state.page_script_hash, client_state.page_name = last.page_script_hash, last.page_name
+            client_state.query_string = last.query_string
         if runner._requests._state == ScriptRequestType.STOP:
             session._event_loop.call_later(SECONDS_BETWEEN_TRIES, ask_in_order, session, client_state)
         else:
             ask(session, client_state)
 
     AppSession.request_rerun = ask_in_order
-
-
-def _ask_of_the_page_gone_to(client_state: Any, last_asked: Any) -> None:
-    if last_asked.page_script_hash:
-        client_state.page_script_hash = last_asked.page_script_hash
-        client_state.page_name, client_state.query_string = last_asked.page_name, last_asked.query_string
 
 
 def carry_clicks_out_whole() -> None:
