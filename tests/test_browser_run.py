@@ -343,8 +343,8 @@ def test_my_own_teacher_is_distilled_as_it_is(server, browser, tmp_path, tuned, 
     (decoder / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
 
     page = open_page(browser.new_context(), server.url)
-    choose(page, "Data", "GLUE folder on this machine")
     page.get_by_text("More settings").click()
+    choose(page, "Data", "GLUE folder on this machine")
     page.get_by_role("tab", name="Teacher and data").click()
     fill(page, "GLUE folder", glue)
     choose(page, "Teacher", str(decoder))
