@@ -284,13 +284,13 @@ def test_closed_streams_are_no_place_for_files(tmp_path, closed):
     assert (tmp_path / "r.html").read_bytes().startswith(b"<!doctype html>")
 
 
-def test_output_that_cannot_be_written_is_one_line():
+def test_output_that_cannot_be_written_is_one_line(tmp_path):
     """A list on a full disk was cut off in silence, and ended with a status of Python's own."""
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "kdviz", "list"],
+            [sys.executable, "-m", "kdviz", "list", "--runs-dir", str(tmp_path)],
             cwd=ROOT,
             stdout=full,
             stderr=subprocess.PIPE,

@@ -21,6 +21,7 @@ from kdviz.locks import exclusive
 from kdviz.method.strategies import STRATEGIES
 from kdviz.models.registry import TEACHERS, TeacherEntry
 from kdviz.runs.reader import Run
+from kdviz.ui.distil.board import forget_board
 from kdviz.ui.frame import store as ui_store
 
 ROOT = Path(__file__).parents[1]
@@ -439,6 +440,7 @@ def test_what_is_said_above_the_live_view_does_not_rename_it(trainer, tmp_path):
 
     before = place(open_page())
     make_run(tmp_path / "runs", "waited", state="queued")
+    forget_board()
     app = open_page()
     assert "1 run was going or waiting" in said(app) and place(app) == before
 

@@ -220,8 +220,8 @@ def test_missing_and_strange_files_are_reported(tmp_path):
         tmp_path / "CoLA" / "dev.tsv": "expected a folder, got a file",
         tmp_path / "CoLA": f"did you mean {tmp_path}, which holds CoLA/? give that folder",
         tmp_path: "train.tsv: expected a file, got nothing",
-        "x" * 5000: "expected a folder, got nothing",
-        "~nobody-of-that-name/x": "expected a folder, got nothing",
+        "x" * 5000: "expected a path that the system allows, got one of 5,000 characters",
+        "~nobody-of-that-name/x": "there is no such home folder; write it out",
     }
     for data_dir, expected in cases.items():
         with pytest.raises(RequestError, match="expected") as caught:

@@ -14,7 +14,7 @@ from kdviz.share.lecture import (
     NAME,
     SHIPPED,
     LectureError,
-    own_paths,
+    own_names,
     read_lecture,
     safe_markdown,
     shelf,
@@ -198,9 +198,9 @@ def test_the_command_line_wins_over_the_environment():
     """Otherwise `-- --lectures FILE` would silently show another lecture than the one named."""
     environment = {"KDVIZ_LECTURES": "a.toml"}
     for arguments in (["--lectures", "b.toml"], ["--lectures=b.toml"]):
-        assert [path.name for path in own_paths(environment, arguments)] == ["b.toml"]
-    assert [path.name for path in own_paths(environment, [])] == ["a.toml"]
-    assert own_paths({}, ["--lectures"]) == []
+        assert own_names(environment, arguments) == ["b.toml"]
+    assert own_names(environment, []) == ["a.toml"]
+    assert own_names({}, ["--lectures"]) == []
 
 
 def test_an_edited_file_is_read_anew(tmp_path):

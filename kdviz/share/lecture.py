@@ -256,10 +256,12 @@ def shelf(environment: Mapping[str, str] = os.environ, arguments: Sequence[str] 
     """
     lectures: dict[str, Lecture] = {}
     refused = []
-    try:
-        own = own_paths(environment, sys.argv[1:] if arguments is None else arguments)
-    except RequestError as error:
-        own, refused = [], [LectureError("files", f"none of yours is read; {error}")]
+    own = []
+    for name in own_names(environment, sys.argv[1:] if arguments is None else arguments):
+        try:
+            own.append(user_path(name, field="KDVIZ_LECTURES or --lectures"))
+        except RequestError as error:
+            refused.append(LectureError("files", f"one of yours is not read; {error}"))
     for path in (*own, SHIPPED):
         for file in _files(path):
             try:
@@ -270,7 +272,7 @@ def shelf(environment: Mapping[str, str] = os.environ, arguments: Sequence[str] 
     return Shelf(lectures=tuple(lectures.values()), refused=tuple(refused))
 
 
-def own_paths(environment: Mapping[str, str], arguments: Sequence[str]) -> list[Path]:
+def own_names(environment: Mapping[str, str], arguments: Sequence[str]) -> list[str]:
     """The files and folders a lecturer named: those of the command line, else of KDVIZ_LECTURES."""
     given = ""
     for place, argument in enumerate(arguments):
@@ -279,11 +281,7 @@ def own_paths(environment: Mapping[str, str], arguments: Sequence[str]) -> list[
         elif argument.startswith("--lectures="):
             given = argument.partition("=")[2]
     given = given or environment.get("KDVIZ_LECTURES", "")
-    return [
-        user_path(part, field="KDVIZ_LECTURES or --lectures")
-        for part in given.split(os.pathsep)
-        if part.strip()
-    ]
+    return [part for part in given.split(os.pathsep) if part.strip()]
 
 
 def _files(path: Path) -> list[Path]:
