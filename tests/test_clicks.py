@@ -10,11 +10,10 @@ import pytest
 from streamlit import config
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from streamlit.runtime import Runtime, RuntimeConfig, SessionClient
+from streamlit.runtime import Runtime, SessionClient
 from streamlit.runtime.app_session import AppSession
-from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.state import SafeSessionState
+from windows import runtime_of
 
 from kdviz.ui.frame.compat import carry_clicks_out_whole, let_each_run_be_heard
 
@@ -117,13 +116,7 @@ def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]
     monkeypatch.setattr(SafeSessionState, "on_script_will_rerun", SafeSessionState.on_script_will_rerun)
     carry_clicks_out_whole()
     monkeypatch.setattr(Runtime, "_instance", None)
-    runtime = Runtime(
-        RuntimeConfig(
-            script_path=str(script),
-            media_file_storage=MemoryMediaFileStorage("/media"),
-            uploaded_file_manager=MemoryUploadedFileManager("/upload"),
-        )
-    )
+    runtime = runtime_of(script)
 
     async def all_of_it(does: Callable[[Window], Awaitable]) -> None:
         await runtime.start()

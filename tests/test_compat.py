@@ -14,10 +14,9 @@ import pytest
 import streamlit
 import torch
 from hub_server import hub_server
-from streamlit.runtime import Runtime, RuntimeConfig, SessionClient
-from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime import Runtime, SessionClient
 from streamlit.testing.v1 import AppTest
+from windows import runtime_of
 
 from kdviz import compat
 from kdviz.models.build import random_classifier
@@ -297,13 +296,7 @@ def test_streamlit_windows_can_be_woken(monkeypatch, tmp_path):
     script, drawn = tmp_path / "app.py", tmp_path / "drawn"
     script.write_text(f"open({str(drawn)!r}, 'a').write('x')\n", encoding="utf-8")
     monkeypatch.setattr(Runtime, "_instance", None)
-    runtime = Runtime(
-        RuntimeConfig(
-            script_path=str(script),
-            media_file_storage=MemoryMediaFileStorage("/media"),
-            uploaded_file_manager=MemoryUploadedFileManager("/upload"),
-        )
-    )
+    runtime = runtime_of(script)
 
     async def one_window() -> None:
         await runtime.start()

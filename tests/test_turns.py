@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
-from streamlit.runtime import Runtime, RuntimeConfig
+from streamlit.runtime import Runtime
 from streamlit.runtime.app_session import AppSession
-from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.session_manager import SessionClient
+from windows import runtime_of
 
 from kdviz.ui.frame.compat import let_each_run_be_heard
 from kdviz.ui.frame.turns import Turns
@@ -150,13 +149,7 @@ def test_a_run_is_heard_to_its_end_before_a_fragment_runs_again(monkeypatch, tmp
     script = tmp_path / "app.py"
     script.write_text(HASTE, encoding="utf-8")
     let_each_run_be_heard()
-    runtime = Runtime(
-        RuntimeConfig(
-            script_path=str(script),
-            media_file_storage=MemoryMediaFileStorage("/media"),
-            uploaded_file_manager=MemoryUploadedFileManager("/upload"),
-        )
-    )
+    runtime = runtime_of(script)
 
     async def visit() -> list[str]:
         await runtime.start()

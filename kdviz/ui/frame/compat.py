@@ -1,5 +1,5 @@
 """What kdviz relies on of Streamlit that it does not promise: all of it here, each with a canary in
-tests/test_compat.py that fails by name when an upgrade breaks it.
+tests/test_compat.py, test_turns.py or test_clicks.py that fails by name when an upgrade breaks it.
 
 Names of the parts of a page (for style alone), waking the windows of others, what a piece of a page has sent
 to its browser, the order in which a window's runs are told, and how a click gives way to the next. Where a
