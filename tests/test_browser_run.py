@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from browsing import IN_A_BROWSER, PATIENT, app_command, come_to_rest, is_healthy
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from test_labels import as_shared
 
 from kdviz.runs.reader import Run
@@ -245,6 +246,30 @@ def test_reload_second_browser_stop_and_resume(server, browser, tmp_path):
     page.get_by_role("button", name="Stop").first.click()
     badge(page, "stopped").wait_for()
     assert page.get_by_test_id("stException").count() == 0
+
+
+@pytest.mark.story(7)
+def test_no_button_but_ours_says_stop(server, browser):
+    """Streamlit's own, over ours while a page takes longer than half a second, ends the drawing: who presses
+    it to end a run leaves the run going.
+    """
+
+    def between(window) -> None:
+        """Keep from the browser that a drawing has come to its end."""
+        answers = window.connect_to_server()
+        answers.on_message(lambda message: is_end(message) or window.send(message))
+
+    def is_end(message: bytes) -> bool:
+        told = ForwardMsg.FromString(message)
+        if told.HasField("session_status_changed"):
+            return not told.session_status_changed.script_is_running
+        return told.HasField("script_finished")
+
+    context = browser.new_context()
+    context.route_web_socket("**/_stcore/stream", between)
+    page = open_page(context, server.url)
+    page.get_by_role("img", name="Running...").wait_for()
+    assert page.get_by_role("button", name="Stop").count() == 0
 
 
 @pytest.mark.story(6)

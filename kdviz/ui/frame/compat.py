@@ -30,7 +30,8 @@ HEADER = '[data-testid="stHeader"]'
 SIDEBAR = '[data-testid="stSidebar"]'
 MAIN = '[data-testid="stMainBlockContainer"]'
 BLOCK = '[data-testid="stVerticalBlock"]'
-PARTS = (CAPTION, MARKDOWN, BUTTON_GROUP, DROPDOWN, SLIDER, PROGRESS, HEADER, SIDEBAR, MAIN, BLOCK)
+RUNNING = '[data-testid="stStatusWidgetRunningIcon"]'
+PARTS = (CAPTION, MARKDOWN, BUTTON_GROUP, DROPDOWN, SLIDER, PROGRESS, HEADER, SIDEBAR, MAIN, BLOCK, RUNNING)
 """CSS selectors of parts of a page."""
 SECONDS_BETWEEN_TRIES = 0.005
 SECONDS_APART = 0.004

@@ -11,23 +11,25 @@ from kdviz.errors import RequestError
 from kdviz.pages import FOLDER, PAGES
 from kdviz.paths import runs_folder
 from kdviz.text import plain
-from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, DROPDOWN, SLIDER
+from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, DROPDOWN, RUNNING, SLIDER
 from kdviz.ui.frame.history import one_entry_a_choice
 from kdviz.ui.frame.screen import ask_screen, is_narrow
 from kdviz.ui.frame.turns import turns
 from kdviz.ui.frame.warm import warm
 from kdviz.ui.frame.wish import carry_out_before
 
-READABLE = f"""<style>
+STYLE = f"""<style>
 {CAPTION} {{ opacity: 0.8 !important; }}
 {CAPTION}, {CAPTION} p, {BUTTON_GROUP} button, {BUTTON_GROUP} button *,
 {SLIDER} * {{ color: inherit !important; }}
 {BUTTON_GROUP} div {{ flex-wrap: wrap !important; }}
 div:has(> {DROPDOWN}), {DROPDOWN} {{ min-width: min(36rem, 92vw) !important; }}
+{RUNNING} ~ * {{ display: none; }}
 </style>"""
 """Streamlit's captions, chosen buttons and slider values have a contrast below 4.5 : 1 in one theme or both;
 its lists are as narrow as their control, which cuts what tells runs and sentences apart; rows of buttons hide
-what does not fit. A constant text of our own.
+what does not fit. Beside the sign that a page is being drawn, over the Stop of a run, it offers a Stop that
+ends the drawing: who pressed it would take the run for stopped. A constant text of our own.
 """
 _OPENED, _PAGE = "kdviz.opened", "kdviz.page"
 
@@ -45,7 +47,7 @@ def _draw() -> None:
         page_title="kdviz: seeing knowledge distillation", layout="wide", initial_sidebar_state="collapsed"
     )
     st.session_state[_OPENED] = True
-    st.html(READABLE)
+    st.html(STYLE)
     one_entry_a_choice()
     _stop_without_runs_folder()
     if not open_stage():
