@@ -63,12 +63,32 @@ class Server:
         self.process.wait()
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "runs", tmp_path / "server.log")
+@pytest.fixture(scope="module")
+def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    server = Server(folder / "runs", folder / "server.log")
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def server(lasting_server: Server) -> Iterator[Server]:
+    """A server without runs. It is started anew only where a test left it ended, or with something to do."""
+    server = lasting_server
+    if server.process.poll() is not None:
+        server.start()
+    yield server
+    if {"running", "queued"} & set(states(server)):
+        server.kill()
+    shutil.rmtree(server.runs_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tiny import make_teacher
+
+    return make_teacher(tmp_path_factory.mktemp("teacher") / "tiny")
 
 
 @pytest.fixture
@@ -194,12 +214,10 @@ def badge(page, words: str):
 
 
 @pytest.mark.story(5)
-def test_a_run_from_start_to_its_maps(server, browser, tmp_path):
+def test_a_run_from_start_to_its_maps(server, browser, teacher):
     """The main thing a newcomer does; every part may work and the whole not."""
-    from tiny import make_teacher
-
     page = open_page(browser.new_context(), server.url)
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=3, batches=40)  # long enough to be seen running
+    set_up(page, teacher, epochs=3, batches=40)  # long enough to be seen running
     start(page)
     page.get_by_test_id("stProgress").first.wait_for()
     page.get_by_role("button", name="See its maps").wait_for()
@@ -212,13 +230,11 @@ def test_a_run_from_start_to_its_maps(server, browser, tmp_path):
 
 
 @pytest.mark.story(6, 7)
-def test_reload_second_browser_stop_and_resume(server, browser, tmp_path):
+def test_reload_second_browser_stop_and_resume(server, browser, teacher):
     """Stories 6 and 7: nothing of a run lives in one browser or one server."""
-    from tiny import make_teacher
-
     context = browser.new_context()
     page = open_page(context, server.url)
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900, batches=20)
+    set_up(page, teacher, epochs=900, batches=20)
     start(page)
     page.get_by_text("Distilling").first.wait_for()
 
@@ -273,15 +289,13 @@ def test_no_button_but_ours_says_stop(server, browser):
 
 
 @pytest.mark.story(6)
-def test_the_queue_outlives_caches_code_and_server(developers_server, browser, tmp_path):
+def test_the_queue_outlives_caches_code_and_server(developers_server, browser, teacher):
     """What a lecturer, an editor of the code and a power cut do to a queue; a run lost by any of them is lost
     before the room.
     """
-    from tiny import make_teacher
-
     server, context = developers_server, browser.new_context()
     page = open_page(context, server.url)
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=900, batches=20)
+    set_up(page, teacher, epochs=900, batches=20)
     start(page)
     add_to_queue(page, 1)
     add_to_queue(page, 2)
@@ -323,14 +337,12 @@ def test_the_queue_outlives_caches_code_and_server(developers_server, browser, t
 
 
 @pytest.mark.story(7)
-def test_a_stop_ends_a_run_at_once(server, browser, tmp_path):
+def test_a_stop_ends_a_run_at_once(server, browser, teacher):
     """Story 7, in the phases a browser can catch: at once, in the teacher's fine-tuning, while distilling.
     The others are counted in batches in test_stopping.py.
     """
-    from tiny import make_teacher
-
     page, seconds = open_page(browser.new_context(), server.url), {}
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=400, teacher_epochs=40, batches=12)
+    set_up(page, teacher, epochs=400, teacher_epochs=40, batches=12)
     for phase in (None, "Fine-tuning the teacher", "Distilling"):
         page.get_by_role("button", name="Start", exact=True).click()
         if phase:
@@ -343,12 +355,10 @@ def test_a_stop_ends_a_run_at_once(server, browser, tmp_path):
 
 
 @pytest.mark.story(31)
-def test_five_strategies_in_one_go(server, browser, tmp_path):
+def test_five_strategies_in_one_go(server, browser, teacher):
     """Five separate starts would train five teachers, and compare nothing."""
-    from tiny import make_teacher
-
     page = open_page(browser.new_context(), server.url)
-    set_up(page, make_teacher(tmp_path / "tiny"), epochs=4)  # one for each of three layers, and a last stage
+    set_up(page, teacher, epochs=4)  # one for each of three layers, and a last stage
     page.get_by_role("button", name="Compare all strategies").click()
     until(page, lambda: states(server) == ["finished"] * 5)
     found = runs(server)
