@@ -127,13 +127,14 @@ def execute(
     stop: threading.Event | None = None,
     progress: Callable[[dict], None] | None = None,
     num_threads: int | None = None,
+    shared: Shared | None = None,
 ) -> None:
     """Carry out a run, from its start or its last checkpoint, and leave its state in status.json.
 
     Raises Stopped, RunFailed or RequestError after having written that state. `stop` is looked at in every
     step. `progress` gets status.json's content whenever it is written. `num_threads`: torch threads (default:
     as many as this process may use; a resumed run keeps those it began with, so that its numbers are those of
-    an unbroken run).
+    an unbroken run). `shared`: what runs before this one have made that it needs too.
     """
     folder, stop = Path(folder), stop or threading.Event()
     with exclusive(RunFiles(folder).lock) as ours:
@@ -145,7 +146,7 @@ def execute(
         clear_litter(folder)
         writer = RunWriter(folder, on_status=progress)
         try:
-            for _ in carry_out(writer, StopSignal(stop, folder), num_threads):
+            for _ in carry_out(writer, StopSignal(stop, folder), num_threads, shared):
                 pass
         finally:
             writer.close()

@@ -8,13 +8,16 @@ from pathlib import Path
 from kdviz.errors import RequestError
 from kdviz.jobs.limits import footprint
 from kdviz.jobs.plan import plan
+from kdviz.machine import cores_allowed, memory_allowed
 from kdviz.studies.identity import differing, is_run_of
-from kdviz.studies.spec import Cell, Study
+from kdviz.studies.spec import Cell, Resources, Study
 from kdviz.studies.table import StudyRuns
 from kdviz.training.request import Request, resolve_request
 
 _MOST_COPIES = 7
 """Of a student on disk while it trains: two checkpoints with both moments of AdamW, and student/."""
+_MEMORY_SHARE = 0.8
+"""Of the machine's memory, for all runs at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +43,10 @@ class Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What is still to be done for a whole study."""
+    """What is still to be done for a whole study, `at_once` runs at a time."""
 
     cells: tuple[Checked, ...]
+    at_once: int = 1
 
     @property
     def open(self) -> tuple[Checked, ...]:
@@ -59,26 +63,27 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """One run after the other on this machine."""
-        return sum(cell.seconds for cell in self.open) + sum(
-            cell.teacher_seconds for cell in self.teachers.values()
-        )
+        """On this machine, where runs at once do not slow each other down."""
+        alone = [cell.seconds for cell in self.open]
+        alone += [cell.teacher_seconds for cell in self.teachers.values()]
+        return max(sum(alone) / self.at_once, max(alone, default=0.0))
 
     @property
     def disk_bytes(self) -> int:
-        """What it writes in all, with the most that one run needs while it goes."""
+        """What it writes in all, with the most that runs need while they go."""
         return (
             sum(cell.disk_bytes for cell in self.open)
             + sum(cell.teacher_bytes for cell in self.teachers.values())
-            + max((cell.peak_bytes for cell in self.open), default=0)
+            + self.at_once * max((cell.peak_bytes for cell in self.open), default=0)
         )
 
     def to_dict(self) -> dict:
         """JSON-ready."""
         return {
             "seconds": self.seconds,
+            "at_once": self.at_once,
             "disk_bytes": self.disk_bytes,
-            "memory_bytes": max((cell.memory_bytes for cell in self.open), default=0),
+            "memory_bytes": self.at_once * max((cell.memory_bytes for cell in self.open), default=0),
             "teachers": [
                 {"teacher": name, "seconds": cell.teacher_seconds, "disk_bytes": cell.teacher_bytes}
                 for name, cell in self.teachers.items()
@@ -99,9 +104,12 @@ class Forecast:
         }
 
 
-def check_study(study: Study, runs_dir: Path, *, num_threads: int | None = None) -> Forecast:
-    """Resolve every cell. RequestError, naming the first one at fault and how many there are, where any
-    cannot be done, is another run's name already, or the disk is too small for all of them.
+def check_study(
+    study: Study, runs_dir: Path, *, num_threads: int | None = None, at_once: int | None = 1
+) -> Forecast:
+    """Resolve every cell; `at_once` runs are to be trained at a time (None: as many as fit). RequestError,
+    naming the first one at fault and how many there are, where any cannot be done, is another run's name
+    already, or the disk is too small for all of them.
     """
     runs, resolved, checked, faults = StudyRuns(runs_dir), {}, [], []
     for cell in study.cells:
@@ -121,8 +129,31 @@ def check_study(study: Study, runs_dir: Path, *, num_threads: int | None = None)
         more = f" (and {len(faults) - 1} more of {len(study.cells)} runs)" if len(faults) > 1 else ""
         raise RequestError(f"study: run {cell.run_id!r}{more}: {error}", field=error.field) from error
     forecast = Forecast(cells=tuple(checked))
+    if at_once is None:
+        at_once = runs_that_fit(study.resources, forecast)
+    forecast = replace(forecast, at_once=max(1, min(at_once, len(forecast.open))))
     _check_disk(forecast, runs_dir)
     return forecast
+
+
+def runs_that_fit(resources: Resources, forecast: Forecast) -> int:
+    """How many runs at once this machine has cores and memory for, where the study says how many cores one
+    takes; else one, which takes them all.
+    """
+    if resources.cpus is None or resources.gpus or not forecast.open or _uses_gpu(forecast):
+        return 1
+    fit = cores_allowed() // resources.cpus
+    memory, largest = memory_allowed(), max(cell.memory_bytes for cell in forecast.open)
+    if memory is not None and largest:
+        fit = min(fit, int(_MEMORY_SHARE * memory / largest))
+    return fit
+
+
+def _uses_gpu(forecast: Forecast) -> bool:
+    from kdviz.training.device import choose_device
+
+    choices = {checked.cell.config.device_choice for checked in forecast.open}
+    return any(choose_device(choice)[0].type != "cpu" for choice in choices)
 
 
 def _state(cell: Cell, runs: StudyRuns, runs_dir: Path) -> str:

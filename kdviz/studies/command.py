@@ -4,11 +4,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError
 from kdviz.machine import check_threads
 from kdviz.progress import duration_words
 from kdviz.studies.spec import SIZES, Study, shipped_studies
+
+if TYPE_CHECKING:
+    from kdviz.studies.check import Forecast
 
 STUDY_HELP = "a grid of runs from a TOML file; continues where it stopped"
 
@@ -32,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--on", choices=("here", "ray"), default="here", help="where to run")
     parser.add_argument("--address", help="of the Ray cluster (default: one on this machine)")
+    parser.add_argument(
+        "--at-once",
+        type=int,
+        metavar="N",
+        help="runs trained at a time here, each in a process of its own (default: as many as the cores and "
+        "the memory hold where [resources] says the cpus of one, else 1)",
+    )
 
 
 def study_command(asked: argparse.Namespace) -> int:
@@ -42,6 +53,12 @@ def study_command(asked: argparse.Namespace) -> int:
         raise RequestError("study: expected --json or --csv, got both; choose one")
     if asked.address and asked.on != "ray":
         raise RequestError("study: --address is that of a Ray cluster; give --on ray too", field="address")
+    if asked.at_once is not None and asked.on == "ray":
+        raise RequestError(
+            "study: --at-once is for runs on this machine; a cluster takes what it has room for"
+        )
+    if asked.at_once is not None and asked.at_once < 1:
+        raise RequestError(f"study: expected 1 run at a time or more in --at-once, got {asked.at_once}")
     study = open_study(asked.file, asked.size, asked.runs_dir)
     if asked.on == "here" and not (asked.table or asked.store):
         check_threads(study.resources.cpus, "study: cpus in [resources]")
@@ -54,13 +71,13 @@ def study_command(asked: argparse.Namespace) -> int:
 
 
 def _carry_out(study: Study, asked: argparse.Namespace) -> int:
-    from kdviz.studies.check import check_study, warnings_of
+    from kdviz.studies.check import warnings_of
     from kdviz.studies.folder import StudyFolder
 
     def say(text: str) -> None:
         print(text, file=sys.stderr if asked.json or asked.csv else sys.stdout, flush=True)
 
-    forecast = check_study(study, asked.runs_dir, num_threads=study.resources.cpus)
+    forecast = _check(study, asked)
     say(_summary(study, forecast))
     for warning, count in warnings_of(forecast.open).items():
         say(f"warning, {count} run{'s' * (count != 1)}: {warning}")
@@ -79,6 +96,13 @@ def _carry_out(study: Study, asked: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _check(study: Study, asked: argparse.Namespace) -> "Forecast":
+    from kdviz.studies.check import check_study
+
+    at_once = asked.at_once if asked.on == "here" else 1
+    return check_study(study, asked.runs_dir, num_threads=study.resources.cpus, at_once=at_once)
+
+
 def _table_text(study: Study, asked: argparse.Namespace) -> str:
     from kdviz.studies.render import as_csv, as_json, markdown
     from kdviz.studies.table import make_table
@@ -88,9 +112,9 @@ def _table_text(study: Study, asked: argparse.Namespace) -> str:
 
 
 def _dry_run(study: Study, asked: argparse.Namespace) -> int:
-    from kdviz.studies.check import check_study, warnings_of
+    from kdviz.studies.check import warnings_of
 
-    forecast = check_study(study, asked.runs_dir, num_threads=study.resources.cpus)
+    forecast = _check(study, asked)
     if asked.json:
         print(json.dumps({"study": study.id, **forecast.to_dict()}))
         return 0
@@ -113,13 +137,13 @@ def _dry_run(study: Study, asked: argparse.Namespace) -> int:
     return 0
 
 
-def _summary(study: Study, forecast) -> str:
-
+def _summary(study: Study, forecast: "Forecast") -> str:
     left, teachers = len(forecast.open), len(forecast.teachers)
     if not left:
         return f"{study.id}: all {len(forecast.cells)} runs are finished"
+    together = f" ({forecast.at_once} at a time)" if forecast.at_once > 1 else ""
     return (
-        f"{study.id}: {left} of {len(forecast.cells)} runs to do and {teachers} "
+        f"{study.id}: {left} of {len(forecast.cells)} runs to do{together} and {teachers} "
         f"teacher{'s' * (teachers != 1)} to fine-tune, about {duration_words(forecast.seconds)} on this "
         f"machine and {forecast.disk_bytes / 1e9:.1f} GB of disk"
     )

@@ -13,6 +13,7 @@ class Progress:
         self._open = {cell.cell.run_id: cell.seconds for cell in forecast.open}
         self._teachers = {name: cell.teacher_seconds for name, cell in forecast.teachers.items()}
         self.num_all, self.num_done = len(forecast.cells), len(forecast.cells) - len(forecast.open)
+        self._at_once = forecast.at_once
         self._estimated, self._begin = 0.0, time.monotonic()
 
     def begin(self) -> None:
@@ -29,7 +30,8 @@ class Progress:
     def seconds_left(self) -> float:
         left = sum(self._open.values()) + sum(self._teachers.values())
         spent = time.monotonic() - self._begin
-        return left * (spent / self._estimated if self._estimated > 0 and spent > 1 else 1.0)
+        measured = self._estimated > 0 and spent > 1
+        return left * (spent / self._estimated if measured else 1.0 / self._at_once)
 
     @property
     def text(self) -> str:

@@ -1,26 +1,22 @@
-"""Carrying a study out on this machine: teachers first, then one run after the other; what fails is told and
-left, what is finished is never run again.
+"""Carrying a study out on this machine: teachers first, then the runs, as many at once as there is room for;
+what fails is told and left, what is finished is never run again.
 """
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.runs.files import RunFiles
-from kdviz.runs.reader import Run
-from kdviz.studies.check import Checked, Forecast
+from kdviz.config import RunConfig
+from kdviz.errors import Stopped
+from kdviz.studies.check import Forecast
 from kdviz.studies.folder import StudyFolder
-from kdviz.studies.identity import cell_mark
 from kdviz.studies.progress import Progress
 from kdviz.studies.render import write_results
 from kdviz.studies.spec import Study
 from kdviz.studies.table import make_table
-from kdviz.terminal import ProgressLine
-from kdviz.training.request import resolve_request
+from kdviz.studies.workers import Job, Workers, workers
 
 Say = Callable[[str], None]
 
@@ -29,84 +25,102 @@ def run_here(study: Study, forecast: Forecast, runs_dir: Path, *, say: Say = pri
     """Carry out what is not finished. Returns why runs failed, by id. Stopped on Ctrl-C: the same command
     goes on where it was.
     """
-    folder, failed, progress = StudyFolder(runs_dir, study.id), {}, Progress(forecast)
-    with folder.carrying_out(study, "here"), _stop_on_interrupt() as stop:
-        broken = _make_teachers(study, forecast, runs_dir, stop, progress, say)
-        for checked in forecast.open:
-            run_id = checked.cell.run_id
-            say(f"{run_id} ({progress.text})")
-            reason = broken.get(checked.teacher) or _carry_out(study, checked, runs_dir, stop)
-            progress.done(run_id)
-            if reason:
-                failed[run_id] = reason
-                say(f"kdviz: {run_id} failed and is left out: {reason}")
-                folder.note({"failed": failed})
+    folder = StudyFolder(runs_dir, study.id)
+    with (
+        folder.carrying_out(study, "here"),
+        _stop_on_interrupt() as stop,
+        workers(forecast.at_once, stop) as hands,
+    ):
+        errand = _Errand(study, forecast, Path(runs_dir), hands, folder, say)
+        errand.work(stop)
         write_results(make_table(study, runs_dir), folder.folder)
-    return failed
+    return errand.failed
 
 
-def start_run(study_id: str, checked: Checked, runs_dir: Path) -> Path:
-    """The folder of the cell's run, made where it is not there."""
-    from kdviz.jobs.launch import create_run
+class _Errand:
+    """What is still to be begun, and which teachers it waits for."""
 
-    folder = Path(runs_dir) / checked.cell.run_id
-    if RunFiles(folder).config.exists():
-        return folder
-    return create_run(
-        checked.cell.config,
-        runs_dir,
-        checked.cell.run_id,
-        extra={"study": study_id, **cell_mark(checked.cell.config)},
-    )
+    def __init__(
+        self,
+        study: Study,
+        forecast: Forecast,
+        runs_dir: Path,
+        hands: Workers,
+        folder: StudyFolder,
+        say: Say,
+    ):
+        self._study, self._runs_dir, self._hands = study, runs_dir, hands
+        self._folder, self._say = folder, say
+        self._teachers, self._runs = dict(forecast.teachers), list(forecast.open)
+        self._awaited, self._broken = set(self._teachers), {}
+        self._names: dict[Job, str] = {}
+        self._progress = Progress(forecast)
+        self.failed: dict[str, str] = {}
 
-
-def _make_teachers(
-    study: Study, forecast: Forecast, runs_dir: Path, stop: threading.Event, progress: Progress, say: Say
-) -> dict[str, str]:
-    """Make what teachers are missing; why some could not be, by fingerprint."""
-    from kdviz.training.teacher_alone import make_teacher
-
-    def check_stop() -> None:
+    def work(self, stop: threading.Event) -> None:
+        """Until everything has ended, or Stopped."""
+        num_busy = 0
+        while True:
+            while num_busy < self._hands.at_once and not stop.is_set() and (job := self._next()):
+                self._hands.begin(job)
+                num_busy += 1
+            if not num_busy:
+                break
+            for job, reason in self._hands.ended():
+                num_busy -= 1
+                self._ended(job, reason)
         if stop.is_set():
             raise Stopped
 
-    broken = {}
-    for name, checked in forecast.teachers.items():
-        config = checked.cell.config
-        say(f"teacher for {config.task} ({config.teacher}, {config.teacher_epochs} epochs; {progress.text})")
-        line = ProgressLine(sys.stderr)
-        try:
-            make_teacher(
-                resolve_request(config),
-                runs_dir,
-                check_stop=check_stop,
-                progress=line.show,
-                num_threads=study.resources.cpus,
+    def _next(self) -> Job | None:
+        """What can be begun now: a teacher, else the first run whose teacher is there."""
+        if self._teachers:
+            name = next(iter(self._teachers))
+            config = self._teachers.pop(name).cell.config
+            self._say(
+                f"teacher for {config.task} ({config.teacher}, {config.teacher_epochs} epochs; "
+                f"{self._progress.text})"
             )
-        except (RunFailed, RequestError) as error:
-            broken[name] = str(error)
-        finally:
-            line.end()
-            progress.done(name)
-    return broken
+            return self._job(name, config, None)
+        for checked in list(self._runs):
+            if checked.teacher in self._awaited:
+                continue
+            self._runs.remove(checked)
+            run_id = checked.cell.run_id
+            self._say(f"{run_id} ({self._progress.text})")
+            if reason := self._broken.get(checked.teacher):
+                self._run_ended(run_id, reason)
+                continue
+            return self._job(run_id, checked.cell.config, run_id)
+        return None
 
+    def _job(self, name: str, config: RunConfig, run_id: str | None) -> Job:
+        job = Job(
+            study_id=self._study.id,
+            config=config,
+            run_id=run_id,
+            runs_dir=self._runs_dir,
+            num_threads=self._study.resources.cpus,
+        )
+        self._names[job] = name
+        return job
 
-def _carry_out(study: Study, checked: Checked, runs_dir: Path, stop: threading.Event) -> str | None:
-    """Why the run failed, None where it is finished."""
-    from kdviz.jobs.launch import execute
+    def _ended(self, job: Job, reason: str | None) -> None:
+        name = self._names.pop(job)
+        if job.run_id is not None:
+            self._run_ended(name, reason)
+            return
+        self._awaited.discard(name)
+        self._progress.done(name)
+        if reason:
+            self._broken[name] = reason
 
-    line = ProgressLine(sys.stderr)
-    try:
-        folder = start_run(study.id, checked, runs_dir)
-        if Run(folder).state != "finished":
-            execute(folder, stop=stop, progress=line.show, num_threads=study.resources.cpus)
-    except (RunFailed, RequestError) as error:
-        return str(error)
-    except (OSError, ValueError) as error:
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    finally:
-        line.end()
-    return None
+    def _run_ended(self, run_id: str, reason: str | None) -> None:
+        self._progress.done(run_id)
+        if reason:
+            self.failed[run_id] = reason
+            self._say(f"kdviz: {run_id} failed and is left out: {reason}")
+            self._folder.note({"failed": self.failed})
 
 
 @contextmanager
