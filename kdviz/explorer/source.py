@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
+from cachetools import LRUCache, cached
 
 from kdviz.analysis.cautions import untrained_until
 from kdviz.errors import RequestError
@@ -35,12 +35,16 @@ def preset_pack(run: Run, probe: Probe, *, fine: bool = True, most_moments: int 
     if most_moments is not None and len(steps) > most_moments:
         places = np.linspace(0, len(steps) - 1, most_moments).round().astype(int)
         steps = tuple(steps[place] for place in places)
-    return _preset_pack(run.folder, str(run.config.get("created")), probe, steps, fine)
+    return _preset_pack(run, probe, steps, fine)
 
 
-@lru_cache(maxsize=64)
-def _preset_pack(folder: Path, created: str, probe: Probe, steps: tuple[int, ...], fine: bool) -> bytes:
-    run = Run(folder)
+def _place(run: Run, *what: object) -> tuple[object, ...]:
+    """What is read from, rather than by whom: whoever asks has read the run's files already."""
+    return run.folder, str(run.config.get("created")), *what
+
+
+@cached(LRUCache(maxsize=64), key=_place, lock=Lock(), info=True)
+def _preset_pack(run: Run, probe: Probe, steps: tuple[int, ...], fine: bool) -> bytes:
     lines = {int(line["step"]): line for line in run.probe_lines}
     found, damaged = {}, None
     for step in steps:
