@@ -12,8 +12,8 @@ and clicks took, the server's memory before, during and after, its processor tim
 went with viewers than without (alone before and after them, since a machine's pace drifts). The run trains in
 the server's own queue, started over the same protocol by a client that presses Start; its teacher is a tiny
 one made here, or `--teacher`. With `--shown-by N` the viewers are spread over N more servers over the same
-runs folder, which may only show (KDVIZ_READ_ONLY=1). Prints one JSON line; exit status 1 where a page showed
-an exception.
+runs folder, which may only show (KDVIZ_READ_ONLY=1), and with `--everywhere` over the one that trains too.
+Prints one JSON line; exit status 1 where a page showed an exception.
 """
 
 import argparse
@@ -49,7 +49,8 @@ class Viewer:
     """One browser tab: opens a page, answers what its fragments ask for, notes how long each rerun took."""
 
     def __init__(self, port: int, page: str):
-        self._url, self._page = f"ws://127.0.0.1:{port}/_stcore/stream", page
+        self.port, self._page = port, page
+        self._url = f"ws://127.0.0.1:{port}/_stcore/stream"
         self.ready_seconds: float | None = None
         self.rerun_seconds: list[float] = []
         self.exceptions = 0
@@ -220,7 +221,9 @@ def steps_per_second(run, seconds: float) -> float:
 async def measure(
     server: Server, shown_by: list[Server], runs_dir: Path, asked: argparse.Namespace, teacher: str
 ) -> dict:
-    """The figures. `server` trains; `shown_by` serve the viewers, or `server` does where there are none."""
+    """The figures. `server` trains; `shown_by` serve the viewers. `server` does too where that is asked for,
+    or there are no others.
+    """
     settings = {
         "distil.teacher": teacher,
         "distil.source": "sample data, not GLUE",
@@ -241,7 +244,7 @@ async def measure(
             f"the run did not get going: {[(run.id, run.state, run.status) for run in store.runs()]}"
         )
     pace_before = await asyncio.to_thread(steps_per_second, runs[0], asked.alone_seconds)
-    showing = shown_by or [server]
+    showing = [server, *shown_by] if asked.everywhere or not shown_by else shown_by
     before, used = memory_of(showing), sum(each.cpu_seconds for each in showing)
     until = time.monotonic() + asked.seconds
     homes = [showing[number % len(showing)].port for number in range(asked.viewers)]
@@ -281,6 +284,8 @@ async def measure(
         "steps_per_second_alone": round(alone_pace, 2),
         "steps_per_second_watched": round(watched_pace, 2),
         "slowed_share": round(1 - watched_pace / alone_pace, 3) if alone_pace else None,
+        "fewest_reruns_of_a_server": fewest_of_a_server(viewers, showing),
+        "fewest_clicks_of_a_server": fewest_of_a_server(clickers, showing),
         "received_mb": round(sum(viewer.received_bytes for viewer in everyone) / 1e6, 1),
         "exceptions": sum(viewer.exceptions for viewer in everyone),
         "state": runs[0].state,
@@ -295,6 +300,13 @@ def summary(name: str, seconds: list[float]) -> dict:
         f"{name}_median_seconds": round(statistics.median(seconds), 3) if seconds else None,
         f"{name}_p95_seconds": round(seconds[int(0.95 * (len(seconds) - 1))], 3) if seconds else None,
     }
+
+
+def fewest_of_a_server(windows: list[Viewer], servers: list[Server]) -> int:
+    """How many reruns that server answered which answered the fewest."""
+    return min(
+        sum(len(each.rerun_seconds) for each in windows if each.port == server.port) for server in servers
+    )
 
 
 def memory_of(servers: list[Server]) -> float:
@@ -324,6 +336,7 @@ def main() -> int:
     )
     parser.add_argument("--click-every", type=float, default=5.0, help="seconds between two clicks of one")
     parser.add_argument("--shown-by", type=int, default=0, help="servers beside the one that trains")
+    parser.add_argument("--everywhere", action="store_true", help="viewers at the one that trains too")
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--alone-seconds", type=float, default=20)
     parser.add_argument("--calm-seconds", type=float, default=5)
