@@ -277,6 +277,14 @@ def metrics_lines(folder: Path, *, without: tuple[str, ...] = ("seconds",)) -> l
     return [{key: value for key, value in line.items() if key not in without} for line in lines]
 
 
+@pytest.fixture
+def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What carries out the runs of the Distil page instead of training them."""
+    from distil_page import replaced
+
+    yield from replaced(tmp_path, monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of every strategy, made without training, for tests in a browser."""
