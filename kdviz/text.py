@@ -24,8 +24,10 @@ _PLACE = re.compile(
 
 
 def plain(text: str) -> str:
-    """`text` in one line of Markdown that shows it as it was written: no markup, picture, link or formula."""
-    apart = _FOUND_LATER.sub(JOINER, " ".join(text.split()))
+    """`text` in one line of Markdown that shows it as it was written: no markup, picture, link or formula. A
+    byte of a file's name that is no letter is a question mark.
+    """
+    apart = _FOUND_LATER.sub(JOINER, " ".join(_letters(text).split()))
     return "".join(f"\\{letter}" if letter in MARKDOWN else letter for letter in apart)
 
 
@@ -50,4 +52,11 @@ def plain_reason(text: str) -> str:
 
 def code(text: str) -> str:
     """`text` in one line of Markdown as code; marks that would end the code are left out."""
-    return f"`{' '.join(text.replace('`', '').split()) or '␣'}`"
+    return f"`{' '.join(_letters(text).replace('`', '').split()) or '␣'}`"
+
+
+def _letters(text: str) -> str:
+    """`text` without halves of surrogate pairs, as which Python reads the bytes of a name that is not UTF-8:
+    no page can be sent them.
+    """
+    return text.encode("utf-8", "replace").decode()

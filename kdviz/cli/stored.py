@@ -22,7 +22,10 @@ def list_runs(asked: argparse.Namespace) -> None:
     if not asked.runs_dir.exists():
         complain(f"kdviz: there is no folder {asked.runs_dir} yet; these are the runs of the stored demo")
     for row in rows:
-        words = [str(row.get(key, "")) for key in ("id", "state", "task", "strategy", "epoch", "reason")]
+        words = [
+            " ".join(str(row.get(key, "")).split())
+            for key in ("id", "state", "task", "strategy", "epoch", "reason")
+        ]
         print(printable("  ".join([*words, *(["diverged"] if row.get("diverged") else [])]).rstrip()))
 
 

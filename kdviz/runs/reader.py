@@ -54,11 +54,15 @@ class Unreadable:
 
 def check_run_id(run_id: str) -> str:
     """`run_id` if it can be a folder name of a run, else a RequestError."""
-    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id) or run_id in RESERVED_NAMES:
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
         raise RequestError(
             "run id: expected 1 to 64 of a-z 0-9 . _ - starting with a letter or digit, got "
             f"{str(run_id)[:80]!r}; choose another name",
             field="run_id",
+        )
+    if run_id in RESERVED_NAMES:
+        raise RequestError(
+            f"run id: expected another name than {run_id!r}, which kdviz keeps for itself", field="run_id"
         )
     return run_id
 

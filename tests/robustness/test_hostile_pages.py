@@ -42,6 +42,16 @@ VIEWS = (
     ("answers", {"show": "mistakes", "with": "good", "row": "3"}),
     ("answers", {"show": "runs", "with": "good"}),
 )
+STRANGE_NAMES = (
+    "Not A Run",
+    "-x",
+    "--help",
+    "two\nlines",
+    "研究",
+    "![](x)",
+    "\x1b[31m",
+    os.fsdecode(b"\xff\xfe"),
+)
 
 
 @pytest.fixture
@@ -92,10 +102,11 @@ def test_every_page_stands_beside_folders_that_are_no_runs(runs: Path, app: AppT
     """They are listed with their reasons, and the rest works."""
     for name in UNREADABLE:
         make_damaged(runs, name)
-    (runs / "Not A Run").mkdir()
+    for name in STRANGE_NAMES:
+        (runs / name).mkdir()
     entries = Store(runs).list()
     bad = {entry.id: entry.reason for entry in entries if isinstance(entry, Unreadable)}
-    assert set(bad) == {*UNREADABLE, "Not A Run"} and all(bad.values())
+    assert set(bad) == {*UNREADABLE, *STRANGE_NAMES} and all(bad.values())
     for page, params in VIEWS:
         visit(app, page, **params)
         assert not app.exception and "cannot be shown (" not in words(app), (page, params)
@@ -133,7 +144,11 @@ def test_the_command_line_stands_over_damaged_runs(runs: Path, tmp_path: Path, c
     """
     for name in (*DAMAGES, *UNREADABLE):
         make_damaged(runs, name)
+    for name in STRANGE_NAMES:
+        (runs / name).mkdir()
     assert main(["list", "--runs-dir", str(runs)]) == 0
+    listed = [line for line in capfd.readouterr().out.splitlines() if "demo-" not in line]
+    assert len(listed) == len(Store(runs).list())
     commands = [["show", name] for name in (*DAMAGES, *UNREADABLE)]
     reported = [name for name in DAMAGES if name.startswith(REPORTED)]
     commands += [["report", name, "good", "--out", str(tmp_path / "report.html")] for name in reported]
