@@ -54,7 +54,7 @@ SOURCE_NAMES = {
 }
 
 _CHOICES = {
-    **{("terms", term.name): f"{term.title} ({term.unit})" for term in TERMS.values()},
+    **{("terms", term.name): term.title for term in TERMS.values()},
     ("matching", "uniform"): "uniform: upper layer of each group",
     ("matching", "first"): "first: the lowest teacher layers",
     ("matching", "last"): "last: the topmost teacher layers",
