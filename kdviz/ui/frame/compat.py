@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
 from streamlit.runtime import get_instance
 from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.runtime.state import SafeSessionState
 
 log = logging.getLogger("kdviz")
@@ -148,6 +151,50 @@ def let_each_run_be_heard() -> None:
             ask(session, client_state)
 
     AppSession.request_rerun = ask_in_order
+
+
+def tell_each_run_whole() -> None:
+    """Have all that a run of the page has said reach the browser, though a fragment of it runs again before
+    that is sent.
+
+    Streamlit takes the fragment's part out of what waits to be sent, and sends the rest. The browser clears
+    away what it has there of earlier runs, everything behind it moves up by one place, and what is said next
+    meets the wrong place or none: another part of the page is gone, or the whole of it is, white. The busier
+    the server, the more often.
+    """
+    clear = ForwardMsgQueue.clear
+    if hasattr(clear, "__wrapped__"):
+        return
+
+    @wraps(clear)
+    def clear_for_a_whole_page(
+        queue: ForwardMsgQueue, retain_lifecycle_msgs: bool = False, fragment_ids_this_run: Any = None
+    ) -> None:
+        if fragment_ids_this_run:
+            queue._delta_index_map = {}  # what waits is not changed into what is said from now on
+        else:
+            clear(queue, retain_lifecycle_msgs)
+
+    ForwardMsgQueue.clear = clear_for_a_whole_page
+
+
+def begin_each_run_at_the_top() -> None:
+    """Have every run of a page begin at its top.
+
+    A fragment that runs again goes to its own place, and stays there when it is done. When the page is asked
+    for at that moment, Streamlit draws it with the same thread, from there on: the whole of it inside what is
+    one part of it. The busier the server, the more often.
+    """
+    reset = ScriptRunContext.reset
+    if hasattr(reset, "__wrapped__"):
+        return
+
+    @wraps(reset)
+    def reset_and_go_to_the_top(context: ScriptRunContext, *args: Any, **more: Any) -> None:
+        reset(context, *args, **more)
+        context_dg_stack.set(get_default_dg_stack_value())
+
+    ScriptRunContext.reset = reset_and_go_to_the_top
 
 
 def carry_clicks_out_whole() -> None:

@@ -11,7 +11,12 @@ from contextlib import asynccontextmanager
 
 from starlette.middleware import Middleware
 
-from kdviz.ui.frame.compat import carry_clicks_out_whole, let_each_run_be_heard
+from kdviz.ui.frame.compat import (
+    begin_each_run_at_the_top,
+    carry_clicks_out_whole,
+    let_each_run_be_heard,
+    tell_each_run_whole,
+)
 from kdviz.ui.frame.compressed import KeptCompressed
 
 SWITCH_SECONDS = 0.0005
@@ -25,6 +30,8 @@ log = logging.getLogger("kdviz")
 def settings() -> dict:
     """The arguments of Streamlit's `App` besides its script."""
     let_each_run_be_heard()
+    tell_each_run_whole()
+    begin_each_run_at_the_top()
     carry_clicks_out_whole()
     return {"middleware": [Middleware(KeptCompressed)], "lifespan": _lifespan}
 
