@@ -2,6 +2,7 @@
 message.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from kdviz.palette import words_of
 from kdviz.tasks import TASKS
 from kdviz.training.measured import recommended_task
 from kdviz.ui.distil.words import LABELS, SOURCE_NAMES, choice_name
+from kdviz.ui.frame.controls import starting_with
 from kdviz.ui.frame.look import plain
 
 ROWS_IN_SIGHT = (("task",), ("source",), ("strategy",), ("student_layers", "epochs", "train_size"))
@@ -206,22 +208,20 @@ def _control(name: str) -> None:
 def _plain_control(name: str, label: str, common: dict) -> None:
     item, kind = _FIELDS[name], RunConfig.kind(name)
     if kind.base is bool:
-        st.toggle(label, value=item.default, **common)
+        st.toggle(label, value=bool(_value(name)), **common)
     elif kind.base is tuple:
         st.text(f"{label}: set in a run's file only")
     elif item.metadata["choices"]:
-        choices = list(item.metadata["choices"])
-        st.selectbox(
-            label,
-            choices,
-            index=choices.index(item.default),
-            format_func=lambda choice: choice_name(name, choice),
-            **common,
-        )
+        _choice(name, label, list(item.metadata["choices"]), common, lambda each: choice_name(name, each))
     elif kind.base in (int, float):
         _number(item, label, common, whole=kind.base is int)
     else:
-        st.text_input(label, value=item.default or "", max_chars=1000, **common)
+        st.text_input(label, value=_value(name) or "", max_chars=1000, **common)
+
+
+def _choice(name: str, label: str, choices: list, common: dict, named: Callable, **more: Any) -> None:
+    shown = starting_with(st.selectbox, _value(name), choices)
+    st.selectbox(label, choices, format_func=named, **shown, **more, **common)
 
 
 def _number(item, label: str, common: dict, *, whole: bool) -> None:
@@ -229,7 +229,7 @@ def _number(item, label: str, common: dict, *, whole: bool) -> None:
     low, high = (
         None if item.metadata[edge] is None else kind(item.metadata[edge]) for edge in ("low", "high")
     )
-    default = None if item.default is None else kind(item.default)
+    default, now = item.default, _value(item.name)
     step = (50 if default and default >= 200 else 1) if whole else (default / 10 if default else 0.01)
     optional = (
         {"placeholder": "all" if item.name.endswith("_size") else "automatic"}
@@ -240,7 +240,7 @@ def _number(item, label: str, common: dict, *, whole: bool) -> None:
         label,
         min_value=low,
         max_value=high,
-        value=default,
+        value=now if now is None else kind(now),
         step=step,
         format=None if whole else "%g",
         **optional,
@@ -249,17 +249,14 @@ def _number(item, label: str, common: dict, *, whole: bool) -> None:
 
 
 def _task(name: str, label: str, common: dict) -> None:
-    st.selectbox(
-        label,
-        list(TASKS),
-        index=list(TASKS).index(_default(name)),
-        format_func=lambda task: f"{TASKS[task].title}: {TASKS[task].question}",
-        **common,
-    )
+    def named(task: str) -> str:
+        return f"{TASKS[task].title}: {TASKS[task].question}"
+
+    _choice(name, label, list(TASKS), common, named)
 
 
 def _source(name: str, label: str, common: dict) -> None:
-    st.selectbox(label, list(SOURCE_NAMES), format_func=SOURCE_NAMES.get, **common)
+    _choice(name, label, list(SOURCE_NAMES), common, SOURCE_NAMES.__getitem__)
 
 
 def _strategy(name: str, label: str, common: dict) -> None:
@@ -278,7 +275,8 @@ def _teacher(name: str, label: str, common: dict) -> None:
         known = TEACHERS.get(teacher)
         return f"{known.title} ({known.num_layers} layers)" if known else teacher
 
-    st.selectbox(label, list(TEACHERS), format_func=named, accept_new_options=True, **common)
+    own = [] if _value(name) in TEACHERS else [_value(name)]
+    _choice(name, label, [*TEACHERS, *own], common, named, accept_new_options=True)
     known = TEACHERS.get(str(_value(name)))
     if known and known.note:
         st.caption(f"{known.note} {readiness(known.name)}")
@@ -295,12 +293,7 @@ def _layers(name: str, label: str, common: dict) -> None:
 
 
 def _matching(name: str, label: str, common: dict) -> None:
-    st.selectbox(
-        label,
-        [*MATCHINGS, "custom"],
-        format_func=lambda choice: choice_name(name, choice),
-        **common,
-    )
+    _choice(name, label, [*MATCHINGS, "custom"], common, lambda each: choice_name(name, each))
     if _value("matching") == "custom":
         _choose_layers(
             "Teacher layers to match",
@@ -318,7 +311,13 @@ def _choose_layers(label: str, num_layers: int, name: str, **options: object) ->
     layers = list(range(num_layers))
     if any(layer not in layers for layer in _value(name)):
         st.session_state[key_of(name)] = [layer for layer in _value(name) if layer in layers]
-    st.multiselect(label, layers, format_func=lambda layer: f"layer {layer + 1}", **options)
+    st.multiselect(
+        label,
+        layers,
+        default=_value(name),
+        format_func=lambda layer: f"layer {layer + 1}",
+        **options,
+    )
 
 
 _SPECIAL = {

@@ -30,7 +30,18 @@ def bound(
         name not in st.session_state or st.session_state[name] != value
     ):  # writing it anew would wipe what is being typed
         st.session_state[name] = value
-    kind(label, key=name, on_change=_take, args=(name, field, take), **options)
+    shown = starting_with(kind, value, options.get("options", ()))
+    kind(label, key=name, on_change=_take, args=(name, field, take), **shown, **options)
+
+
+def starting_with(kind: Callable, value: object, options: Sequence = ()) -> dict:
+    """What a control of that `kind` takes so that `value` is its own default too. Of a value that the script
+    sets Streamlit tells the browser once: one that draws only the run after, as a busy one does, would show
+    the default, and send it as the visitor's choice.
+    """
+    if kind.__name__ in ("selectbox", "radio"):
+        return {"index": list(options).index(value) if value in options else None}
+    return {"default" if kind.__name__ in ("multiselect", "segmented_control") else "value": value}
 
 
 def _take(name: str, field: str, take: Callable[[object], dict] | None) -> None:

@@ -48,7 +48,7 @@ def share(run: Run, view: View, runs: Sequence[Run], *, chooses: bool = False) -
     st.segmented_control(
         "Figures are saved as",
         list(FORMATS),
-        default=next(iter(FORMATS)),
+        default=st.session_state.get(FORMAT_KEY, next(iter(FORMATS))),
         required=True,
         format_func=FORMATS.__getitem__,
         key=FORMAT_KEY,

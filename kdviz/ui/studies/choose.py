@@ -96,6 +96,7 @@ def choose_study(asked: str) -> Entry:
     key = st.selectbox(
         "Study",
         list(found),
+        index=list(found).index(st.session_state[_CHOSEN]),
         key=_CHOSEN,
         format_func=lambda key: found[key].words,
         help="A study is a grid of runs that differ in a few settings and in their seed, and its table.",

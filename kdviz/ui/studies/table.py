@@ -38,12 +38,13 @@ def choose_task(table: Table) -> str:
     tasks = list(dict.fromkeys(row.task for row in table.rows))
     if len(tasks) == 1:
         return tasks[0]
+    key = f"studies.task.{table.study}"
     return st.segmented_control(
         "Task",
         tasks,
-        default=tasks[0],
+        default=st.session_state.get(key, tasks[0]),
         format_func=lambda task: TASKS[task].title,
-        key=f"studies.task.{table.study}",
+        key=key,
         required=True,
         label_visibility="collapsed",
     )
