@@ -1,0 +1,108 @@
+"""The Attention page without a browser: what it draws is what the run folder holds."""
+
+from pathlib import Path
+
+import pytest
+from folders import attention_kl, make_run, make_runs
+from opened import open_page, use_runs
+from packs import pictures
+
+from kdviz.runs.reader import Run
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runs folder with five strategies, another task and a broken entry, and no stored demo."""
+    make_runs(tmp_path / "runs")
+    return use_runs(tmp_path, monkeypatch)
+
+
+def test_maps_are_those_of_the_files(runs: Path):
+    """Without it the page could show another layer, head, moment or sentence than it says."""
+    run = Run(runs / "cola-soft")
+    app = open_page("attention", run="cola-soft", preset="negation", layer="1", head="2", step="8")
+    settings, (pack,) = pictures(app)
+    look = settings["look"]
+    assert (look["pair"], look["head"], look["step"]) == (0, 1, 8)
+    moment, (student_layer, teacher_layer) = pack.header["steps"].index(8), run.pairs[0]
+    teacher, student = (
+        run.teacher_maps("negation")[teacher_layer, 1],
+        run.student_maps(8, "negation")[student_layer, 1],
+    )
+    assert pack.map(None, 0, 1) == pytest.approx(teacher, abs=5e-5)
+    assert pack.map(moment, 0, 1) == pytest.approx(student, abs=5e-5)
+    assert pack.rows(moment, 0, 1).mean() == pytest.approx(
+        attention_kl(teacher[None], student[None]), abs=1e-5
+    )
+
+
+def test_the_average_head_has_the_recorded_number(runs: Path):
+    """Without it the KL of averaged maps could be shown for the average KL of the heads, which is the smaller
+    one.
+    """
+    run = Run(runs / "cola-soft")
+    _, (pack,) = pictures(open_page("attention", run="cola-soft", preset="negation"))
+    for moment, line in enumerate(run.probe_lines):
+        recorded = line["probes"]["negation"]["attention_kl"]
+        assert pack.header["pair_kl"][moment] == recorded
+        for pair, number in enumerate(recorded):
+            assert pack.rows(moment, pair, None).mean() == pytest.approx(number, abs=1e-3)
+
+
+def test_a_perfect_student_differs_nowhere(runs: Path):
+    """Without it a difference could be drawn where there is none."""
+    make_run(runs, "perfect", closeness=1.0)
+    _, (pack,) = pictures(open_page("attention", run="perfect"))
+    last = len(pack.header["steps"]) - 1
+    assert abs(pack.map(None, 1, None) - pack.map(last, 1, None)).max() < 1e-3
+    assert pack.rows(last, 1, None) == pytest.approx(0, abs=1e-3)
+
+
+def test_filters_go_from_the_link_into_the_picture(runs: Path):
+    """Without it a shared link would show rows that its sender had hidden."""
+    look = pictures(open_page("attention", run="cola-all", hide="1", renormalise="1", weak="0.1"))[0]["look"]
+    assert (look["hide"], look["renormalise"], look["weak"]) == (True, True, 0.1)
+
+
+def test_two_students_stand_beside_one_teacher(runs: Path):
+    """Without it "same answer, different inside" would need two windows."""
+    settings, packs = pictures(open_page("attention", run="cola-all", **{"with": "cola-soft"}))
+    assert [pack.header["about"]["run"] for pack in packs] == ["cola-all", "cola-soft"]
+    _, alone = pictures(open_page("attention", run="cola-all", **{"with": "mrpc-all"}))
+    assert len(alone) == 1
+
+
+def test_bertviz_moves_through_the_moments(runs: Path):
+    """Without it the link would send another moment of training than the one in sight."""
+    pytest.importorskip("bertviz", reason="the BertViz views are optional")
+    app = open_page("attention", run="cola-all", show="bertviz")
+    app.button(key="kdviz.back").click().run()
+    assert not app.exception
+    assert app.query_params["step"] == "20"
+
+
+def test_another_run_keeps_sentence_and_moment(runs: Path):
+    """Without it comparing two runs would mean choosing everything again."""
+    app = open_page("attention", run="cola-all", preset="reflexive", step="12", head="3")
+    app.selectbox(key="kdviz.control.run").set_value("cola-soft").run()
+    assert not app.exception
+    assert dict(app.query_params) == {"run": "cola-soft", "preset": "reflexive", "step": "12", "head": "3"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<script>alert(1)</script>", "</script>", "😀 שלום", "a" * 5000, "", "   ", "`*_[x](http://a)_*`"],
+)
+def test_hostile_sentences_end_in_a_line(text: str, runs: Path):
+    """Without it a sentence could break the page; these runs have no weights, so the page has to say so."""
+    app = open_page("attention", run="cola-all", text=text)
+    assert not app.exception
+    assert app.warning or app.info
+
+
+def test_a_run_that_one_picture_cannot_hold_is_named(runs: Path):
+    """A run of another task asked for beside this one: the picture showed this one alone."""
+    app = open_page("attention", run="cola-sid", **{"with": "mrpc-all"})
+    assert any("`mrpc-all`" in each.value and "one picture" in each.value for each in app.info)
+    app = open_page("attention", run="cola-sid", **{"with": "cola-soft"})
+    assert not any("one picture" in each.value for each in app.info)

@@ -1,0 +1,309 @@
+"""Checkpoints that cannot be used: refused in one line that names the cause, and never run."""
+
+import json
+import os
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoint_folders import as_bin, change_json, change_weights, check, shards
+from safetensors.torch import load_file, save_file
+
+from kdviz.errors import RequestError
+
+
+@pytest.fixture
+def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+
+
+def refused(folder: Path, match: str, **settings: object) -> str:
+    """The check refuses in one line, and leaves the folder as it was."""
+    before = sorted(folder.rglob("*")) if folder.is_dir() else None
+    with pytest.raises(RequestError, match=match) as caught:
+        check(folder, **settings)
+    assert "\n" not in str(caught.value) and caught.value.field in ("teacher", "teacher_epochs")
+    assert before is None or sorted(folder.rglob("*")) == before
+    return str(caught.value)
+
+
+class Bomb:
+    """Code that runs when it is unpickled by anything that unpickles."""
+
+    def __init__(self, target: Path):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.target),)
+
+
+def cut(path: Path, keep: float) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+
+
+def point_elsewhere(folder: Path) -> None:
+    weight_map = shards(folder, "safetensors", save_file)
+    first, second = sorted(set(weight_map.values()))[:2]
+    moved = {name: second if file == first else file for name, file in weight_map.items()}
+    change_json(folder / "model.safetensors.index.json", weight_map=moved)
+
+
+def outside(folder: Path) -> None:
+    weight_map = shards(folder, "safetensors", save_file)
+    change_json(
+        folder / "model.safetensors.index.json",
+        weight_map={name: f"../{folder.name}/{file}" for name, file in weight_map.items()},
+    )
+
+
+def lose_a_shard(folder: Path) -> None:
+    shards(folder, "safetensors", save_file)
+    (folder / "model-00002-of-00003.safetensors").unlink()
+
+
+def bomb(folder: Path, **options: object) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"a": torch.zeros(1), "b": Bomb(folder / "exploded")}, folder / "pytorch_model.bin", **options)
+
+
+def bare_bomb(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(folder / "exploded")))
+
+
+def compressed(folder: Path) -> None:
+    as_bin(folder)
+    packed = folder / "packed.zip"
+    with (
+        zipfile.ZipFile(folder / "pytorch_model.bin") as old,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry))
+    packed.replace(folder / "pytorch_model.bin")
+
+
+def training_state(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save({"epoch": 3, "state_dict": tensors}, folder / "pytorch_model.bin")
+
+
+def a_nan(folder: Path, value: float = float("nan"), dtype: torch.dtype = torch.float32) -> None:
+    def change(tensors: dict) -> dict:
+        tensors["encoder.layer.1.output.dense.bias"][3] = value
+        return {name: tensor.to(dtype) for name, tensor in tensors.items()}
+
+    change_weights(folder, change)
+
+
+def change_tokenizer(folder: Path, change) -> None:
+    """Change tokenizer.json, and have it read as it is."""
+    path = folder / "tokenizer.json"
+    value = json.loads(path.read_text(encoding="utf-8"))
+    change(value)
+    path.write_text(json.dumps(value), encoding="utf-8")
+    change_json(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+
+
+def words_alone(folder: Path, keep: int) -> None:
+    """A vocabulary of the first words, and no tokenizer.json."""
+    for name in ("tokenizer.json", "special_tokens_map.json"):
+        (folder / name).unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    words = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    (folder / "vocab.txt").write_text("\n".join(words[:keep]) + "\n", encoding="utf-8")
+
+
+def only(folder: Path, files: dict[str, str]) -> None:
+    """Nothing but these files."""
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_text(content)
+
+
+def into(folder: Path, below: str) -> None:
+    """Move the checkpoint below its own folder."""
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    (folder / below).parent.mkdir(parents=True)
+    aside.rename(folder / below)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "ab" * 32 + "\nsize 440449768\n"
+
+
+HOSTILE = {
+    "cut in the middle": (lambda f: cut(f / "model.safetensors", 0.5), "damaged"),
+    "cut header": (lambda f: cut(f / "model.safetensors", 0.001), "damaged"),
+    "empty": (lambda f: cut(f / "model.safetensors", 0), "damaged"),
+    "cut bin": (lambda f: (as_bin(f), cut(f / "pytorch_model.bin", 0.5)), "damaged"),
+    "cut old bin": (
+        lambda f: (as_bin(f, _use_new_zipfile_serialization=False), cut(f / "pytorch_model.bin", 0.5)),
+        "damaged",
+    ),
+    "code": (bomb, "asks for (posix|nt).mkdir; none of its code was run"),
+    "code of before 2020": (lambda f: bomb(f, _use_new_zipfile_serialization=False), "asks for .*mkdir"),
+    "nothing but code": (bare_bomb, "pickled weights are not read where they are more than tensors"),
+    "a compressed bin": (compressed, "not as torch writes it"),
+    "a training state": (training_state, "training state, its weights under 'state_dict'"),
+    "an index that is wrong": (point_elsewhere, "index .* which does not have it"),
+    "an index that leads outside": (outside, "files of the same folder"),
+    "a lost shard": (lose_a_shard, "come in 3 files, 'model-00002-of-00003.safetensors' is missing"),
+    "shards without an index": (
+        lambda f: (shards(f, "safetensors", save_file), (f / "model.safetensors.index.json").unlink()),
+        "shards without their index",
+    ),
+    "a pointer for weights": (lambda f: (f / "model.safetensors").write_text(POINTER), "git-lfs pointer"),
+    "a pointer for the tokenizer": (lambda f: (f / "tokenizer.json").write_text(POINTER), "git-lfs pointer"),
+    "a pointer for the config": (lambda f: (f / "config.json").write_text(POINTER), "git-lfs pointer"),
+    "a web page": (lambda f: (f / "model.safetensors").write_text("<!DOCTYPE html><p>404"), "web page"),
+    "a pipe": (
+        lambda f: ((f / "model.safetensors").unlink(), os.mkfifo(f / "model.safetensors")),
+        "is not a file",
+    ),
+    "a dangling link": (
+        lambda f: ((f / "model.safetensors").unlink(), (f / "model.safetensors").symlink_to("nowhere")),
+        "cannot be read",
+    ),
+    "a deep config": (lambda f: (f / "config.json").write_text("[" * 100_000), "readable config.json"),
+    "a config that is a list": (lambda f: (f / "config.json").write_text("[]"), "expected an object"),
+    "no model_type": (lambda f: change_json(f / "config.json", model_type=...), "key model_type is missing"),
+    "another family": (lambda f: change_json(f / "config.json", model_type="gpt2"), "known encoder family"),
+    "a million layers": (lambda f: change_json(f / "config.json", num_hidden_layers=10**6), "layers"),
+    "fewer layers": (lambda f: change_json(f / "config.json", num_hidden_layers=2), "2 layers, and the .* 4"),
+    "a decoder": (lambda f: change_json(f / "config.json", is_decoder=True), "is_decoder"),
+    "relative positions": (
+        lambda f: change_json(f / "config.json", position_embedding_type="relative_key_query"),
+        "position_embedding_type",
+    ),
+    "relative positions, silently": (
+        lambda f: change_weights(
+            f,
+            lambda t: t | {"encoder.layer.0.attention.self.distance_embedding.weight": torch.randn(127, 8)},
+        ),
+        "distance_embedding.weight, which BERT .* does not have",
+    ),
+    "quantised": (
+        lambda f: change_json(f / "config.json", quantization_config={"load_in_8bit": True}),
+        "quantised",
+    ),
+    "quantised weights": (
+        lambda f: change_weights(
+            f,
+            lambda t: {
+                name: (value * 100).to(torch.int8) if name.endswith("query.weight") else value
+                for name, value in t.items()
+            },
+        ),
+        "quantised",
+    ),
+    "pruned": (lambda f: change_json(f / "config.json", pruned_heads={"0": [1]}), "pruned_heads"),
+    "an activation nobody knows": (lambda f: change_json(f / "config.json", hidden_act="nope"), "nope"),
+    "NaN": (a_nan, "layer.1.output.dense.bias holds numbers that are not finite"),
+    "infinity in half precision": (lambda f: a_nan(f, float("inf"), torch.bfloat16), "not finite"),
+    "NaN in a bin": (lambda f: (a_nan(f), as_bin(f)), "not finite"),
+    "a missing parameter": (
+        lambda f: change_weights(
+            f, lambda t: {n: v for n, v in t.items() if n != "encoder.layer.2.output.dense.weight"}
+        ),
+        "layer.2.output.dense.weight .*none",
+    ),
+    "an intermediate size that is not the weights'": (
+        lambda f: change_json(f / "config.json", intermediate_size=128),
+        r"\[128, 32\], got \[64, 32\]",
+    ),
+    "an adapter": (
+        lambda f: only(f, {"adapter_config.json": "{}", "adapter_model.safetensors": ""}),
+        r"adapter \(LoRA\)",
+    ),
+    "an adapter that is not merged": (
+        lambda f: change_weights(
+            f, lambda t: {n.replace("query.weight", "query.base_layer.weight"): v for n, v in t.items()}
+        ),
+        "not merged",
+    ),
+    "the top of a hub cache": (lambda f: into(f, "snapshots/abc"), "choose .*snapshots/abc"),
+    "a Trainer's output": (lambda f: into(f, "checkpoint-500"), "choose .*checkpoint-500"),
+    "one folder too high": (lambda f: into(f, "0_Transformer"), "did you mean .*0_Transformer"),
+    "an empty folder": (lambda f: (shutil.rmtree(f), f.mkdir()), "the folder is empty"),
+    "other weights": (
+        lambda f: (f / "model.safetensors").rename(f / "tf_model.h5"),
+        "TensorFlow",
+    ),
+    "no tokenizer": (
+        lambda f: [(f / name).unlink() for name in ("tokenizer.json", "vocab.txt")],
+        "expected tokenizer.json or vocab.txt",
+    ),
+    "a broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "tokenizer .*cannot be built"),
+    "a tokenizer that needs a package": (
+        lambda f: (
+            (f / "tokenizer.json").unlink(),
+            (f / "tokenizer_config.json").write_text(
+                '{"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mecab"}'
+            ),
+        ),
+        "cannot be built .*needs the package|cannot be built",
+    ),
+    "no token types": (lambda f: change_json(f / "config.json", type_vocab_size=0), "type_vocab_size"),
+    "weights drawn with a negative width": (
+        lambda f: change_json(f / "config.json", initializer_range=-1),
+        "says initializer_range: -1, which is no number from 0",
+    ),
+    "an epsilon in quotes": (
+        lambda f: change_json(f / "config.json", layer_norm_eps="1e-12"),
+        "layer_norm_eps",
+    ),
+    "a dropout that is NaN": (
+        lambda f: change_json(f / "config.json", hidden_dropout_prob=float("nan")),
+        "hidden_dropout_prob: nan, which is no share",
+    ),
+    "a config with a byte-order mark": (
+        lambda f: (f / "config.json").write_bytes(b"\xef\xbb\xbf" + (f / "config.json").read_bytes()),
+        "config.json begins with a byte-order mark",
+    ),
+    "classes in a list": (
+        lambda f: change_json(f / "config.json", id2label=["a", "b"]),
+        "copy: config.json cannot be used",
+    ),
+    "an activation that is a number": (
+        lambda f: change_json(f / "config.json", hidden_act=3),
+        "copy: config.json",
+    ),
+    "a pickle under another name": (
+        lambda f: (as_bin(f), (f / "pytorch_model.bin").rename(f / "model.pt")),
+        "call them pytorch_model.bin",
+    ),
+    "a vocabulary with a byte-order mark": (
+        lambda f: (f / "vocab.txt").write_bytes(b"\xef\xbb\xbf" + (f / "vocab.txt").read_bytes()),
+        "vocab.txt begins with a byte-order mark",
+    ),
+    "a vocabulary that is cut": (lambda f: words_alone(f, keep=3000), "has 3,000 words, and .* table 30,522"),
+    "an added word of another number": (
+        lambda f: (words_alone(f, keep=30000), (f / "added_tokens.json").write_text('{"[E1]": 30500}')),
+        r"says that '\[E1\]' is number 30500, .* makes it 30000",
+    ),
+    "a padding token in quotes": (lambda f: change_json(f / "config.json", pad_token_id="0"), "pad_token_id"),
+    "a vocabulary without the unknown token": (
+        lambda f: change_tokenizer(f, lambda value: value["model"].update(unk_token="[NOPE]")),
+        "cannot encode",
+    ),
+    "a tokenizer without its frame": (
+        lambda f: change_tokenizer(f, lambda value: value.update(post_processor=None)),
+        "no token of its own in front of a text",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_what_cannot_be_used_is_refused_in_one_line_that_names_the_cause(copy, case):
+    """Each of these folders is one that people have; a line about another cause sends them the wrong way."""
+    change, match = HOSTILE[case]
+    change(copy)
+    refused(copy, match)
+    assert not (copy / "exploded").exists()
