@@ -33,12 +33,14 @@ def test_ratios_are_formed_within_repetitions():
 
 
 @pytest.mark.slow
-def test_prints_one_json_object_with_its_keys(capsys):
+def test_prints_one_json_object_with_its_keys(capsys, tiny_checkpoint):
     """A stranger's script reads these names; a library's notice on standard output would break its JSON."""
     pytest.importorskip("accelerate", reason="transformers' Trainer needs accelerate")
     arguments = [
         "--source",
         "sample",
+        "--teacher",
+        str(tiny_checkpoint),
         "--examples",
         "16",
         "--batch-size",
