@@ -57,12 +57,12 @@ def test_the_room_sees_every_step_as_the_wall_does(presenter: Visitor, browser, 
         links.append((presenter.page.url.removeprefix(server), shown))
         if at < len(LECTURE.steps):
             presenter.page.keyboard.press("ArrowRight")
-    follower.page.context.close()
-    alone = Visitor(browser, server, **WALL)
+    assert follower.faults == []
+    alone = follower.afresh(width=1280, height=720, reduced_motion="reduce")
     for path, shown in links:
         alone.open(path)
         alone.until(lambda shown=shown: alone.figures() == shown, f"the figures of {path}")
-    assert alone.faults == follower.faults == []
+    assert alone.faults == []
     alone.page.context.close()
 
 

@@ -198,9 +198,10 @@ def test_the_tour_goes_on_and_answers_its_question(visitor: Visitor):
 
 
 @pytest.mark.story(24)
-def test_many_windows_stand_and_none_can_harm_anothers_run(browser, server: str):
+def test_many_windows_stand_and_none_can_harm_anothers_run(visitor: Visitor, browser, server: str):
     """Thirty viewers, here three: each sees its own view, and no one else's run can be stopped or deleted."""
-    windows = [Visitor(browser, server) for _ in range(3)]
+    others = [Visitor(browser, server) for _ in range(2)]
+    windows = [visitor, *others]
     for window in windows:
         window.page.goto(server + "/distil")
     for window in windows:
@@ -208,6 +209,7 @@ def test_many_windows_stand_and_none_can_harm_anothers_run(browser, server: str)
         for forbidden in ("Stop", "Resume", "Delete", "Clear cache"):
             assert window.page.get_by_role("button", name=forbidden, exact=True).count() == 0
         assert window.faults == []
+    for window in others:
         window.page.context.close()
 
 
@@ -241,9 +243,9 @@ def test_typing_on_the_first_screen_is_answered_in_the_picture(asked: Visitor):
 
 
 @pytest.mark.story(30)
-def test_the_room_follows_and_may_let_go(browser, trained_server: str):
+def test_the_room_follows_and_may_let_go(asked: Visitor, browser, trained_server: str):
     """Phones that stay behind the presenter are worse than none."""
-    presenter = Visitor(browser, trained_server).open("/?present=the-paper&at=1")
+    presenter = asked.open("/?present=the-paper&at=1")
     presenter.page.get_by_role("button", name="Room").first.click()
     presenter.page.get_by_label("Presenter's code").last.fill("blue")
     presenter.page.get_by_role("button", name="Unlock").click()
@@ -272,8 +274,7 @@ def test_the_room_follows_and_may_let_go(browser, trained_server: str):
     assert time.monotonic() - begin < 1.5 * PATIENT
     phone.page.get_by_role("button", name="Let go").click()
     phone.page.get_by_text("You look around on your own").wait_for()
-    for each in (presenter, phone):
-        each.page.context.close()
+    phone.page.context.close()
 
 
 @pytest.mark.story(32)
