@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import STRATEGIES, TinyRuns
+from conftest import STRATEGIES, TinyRuns, made_once
 from families import FAMILY_NAMES, write_family_checkpoint
 from test_resume import assert_same_run, stop_in
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -17,6 +18,7 @@ from kdviz.data import load_examples
 from kdviz.data.tokens import are_special
 from kdviz.errors import RequestError
 from kdviz.jobs.launch import execute
+from kdviz.runs.reader import Run
 from kdviz.share.bertviz import head_view_html
 from kdviz.share.own_sentence import ask
 from kdviz.share.report import report
@@ -24,22 +26,31 @@ from kdviz.share.report import report
 NEW = [name for name in FAMILY_NAMES if name != "bert"]
 
 
+PAIRS = dict(task="rte", epochs=3, train_size=24, max_length=56)
 OWN_CODE = ("roberta", "electra", "distilbert", "mpnet")
 """One of each kind: the others of RoBERTa's differ from it in their tokenizer alone."""
+STRATEGY_OF = {"xlm-roberta": "all", "camembert": "sid"}
+
+
+@pytest.fixture(scope="session")
+def unbroken(checkpoints, glue, tiny_runs_dir) -> Callable[[str, str], Run]:
+    """A run of a family and a strategy on pairs of sentences, each made once."""
+
+    def run(name: str, strategy: str) -> Run:
+        tiny = TinyRuns(checkpoints[name], glue, tiny_runs_dir)
+        place = tiny_runs_dir / f"unbroken-{name}-{strategy}"
+        return Run(made_once(place, lambda folder: tiny.run(folder.name, strategy=strategy, **PAIRS)))
+
+    return run
 
 
 @pytest.mark.parametrize(
     ("name", "strategy"),
-    [(name, strategy) for name in OWN_CODE for strategy in STRATEGIES]
-    + [("xlm-roberta", "all"), ("camembert", "sid")],
+    [(name, strategy) for name in OWN_CODE for strategy in STRATEGIES] + [*STRATEGY_OF.items()],
 )
-def test_a_run_of_every_strategy_ends_with_a_student_that_anyone_can_load(
-    checkpoints, glue, tiny_runs_dir, name, strategy
-):
+def test_a_run_of_every_strategy_ends_with_a_student_that_anyone_can_load(unbroken, glue, name, strategy):
     """A student that only kdviz can run, or that answers otherwise elsewhere, is worth nothing."""
-    run = TinyRuns(checkpoints[name], glue, tiny_runs_dir).run(
-        task="rte", strategy=strategy, epochs=3, train_size=24, max_length=56
-    )
+    run = unbroken(name, strategy)
     assert run.state == "finished" and len(run.evals) == 4
     kl = np.array(run.evals[-1]["mismatch"]["attention_kl"])
     assert kl.shape == (2,) and np.isfinite(kl).all()
@@ -87,24 +98,19 @@ def test_further_terms_read_every_family(checkpoints, glue, tiny_runs_dir):
 
 
 @pytest.mark.parametrize("name", OWN_CODE)
-def test_a_run_that_was_interrupted_ends_as_an_unbroken_one(checkpoints, glue, tiny_runs_dir, name):
+def test_a_run_that_was_interrupted_ends_as_an_unbroken_one(unbroken, checkpoints, glue, tiny_runs_dir, name):
     """What a family keeps outside its layers (bias, projection, head) must be in the checkpoint too."""
-    tiny = TinyRuns(checkpoints[name], glue, tiny_runs_dir)
-    settings = dict(strategy="sid", epochs=3, epochs_per_layer=1)
-    straight = tiny.run(**settings)
-    folder = tiny.create(**settings)
+    folder = TinyRuns(checkpoints[name], glue, tiny_runs_dir).create(strategy="sid", **PAIRS)
     stop_in(folder, "train_epoch", 3)
     stop_in(folder, "train_epoch", 8)
     execute(folder, num_threads=1)
-    assert_same_run(folder, straight.folder)
+    assert_same_run(folder, unbroken(name, "sid").folder)
 
 
 @pytest.mark.parametrize("name", NEW)
-def test_one_can_ask_about_a_sentence_of_ones_own(checkpoints, glue, tiny_runs_dir, name):
+def test_one_can_ask_about_a_sentence_of_ones_own(unbroken, checkpoints, name):
     """Token types or special tokens of another family would answer another question."""
-    run = TinyRuns(checkpoints[name], glue, tiny_runs_dir).run(
-        strategy="soft", epochs=1, train_size=16, max_length=60
-    )
+    run = unbroken(name, STRATEGY_OF.get(name, "soft"))
     answer = ask(run, "The dog sees the artist.", "Yes, the cat likes it.")
     teacher = AutoModelForSequenceClassification.from_pretrained(
         run.folder.parent / "teachers" / run.config["teacher_fingerprint"]
@@ -117,9 +123,9 @@ def test_one_can_ask_about_a_sentence_of_ones_own(checkpoints, glue, tiny_runs_d
     assert answer.teacher_maps.shape == (4, 4, size, size) and len(answer.tokens) == size
 
 
-def test_a_finished_run_marks_its_special_tokens(checkpoints, glue, tiny_runs_dir):
+def test_a_finished_run_marks_its_special_tokens(unbroken, checkpoints):
     """The filter of the page reads the run's files: what they do not say, it cannot know."""
-    run = TinyRuns(checkpoints["mpnet"], glue, tiny_runs_dir).run(strategy="soft", epochs=1, train_size=16)
+    run = unbroken("mpnet", "soft")
     tokenizer = AutoTokenizer.from_pretrained(checkpoints["mpnet"])
     rows = json.loads((run.folder / "probes.json").read_text(encoding="utf-8"))
     for probe, row in zip(run.probes, rows, strict=True):
