@@ -5,16 +5,12 @@ counts.
 from pathlib import Path
 
 import pytest
+from sample_teachers import known_score, request_of, whole_score
 
 from kdviz.config import RunConfig
-from kdviz.data.encoded import Tokenizer
 from kdviz.data.sample import TASKS
 from kdviz.jobs.launch import create_run, execute
-from kdviz.models.build import load_classifier
 from kdviz.runs.reader import Run
-from kdviz.training.request import resolve_request
-from kdviz.training.teacher import teacher_score
-from kdviz.training.teacher_alone import make_teacher
 
 pytestmark = pytest.mark.slow
 
@@ -30,11 +26,8 @@ def test_a_short_fine_tuning_learns_it(task, runs_dir):
     """Below 0.80 a student has little to learn from the teacher, above 0.97 nothing is left to tell students
     apart.
     """
-    request = resolve_request(RunConfig(task=task, source="sample"))
-    folder = make_teacher(request, runs_dir, num_threads=1)  # two wait for each other on a busy machine
-    teacher = load_classifier(folder, request.task.num_labels)
-    tokenizer = Tokenizer(request.checkpoint.folder, request.config.max_length)
-    score = teacher_score(teacher, folder, request.task, tokenizer.encode_set(request.evaluation))
+    request = request_of(task)
+    score = known_score(request, runs_dir) or whole_score(request, runs_dir)
     assert score["n"] == 400
     assert 0.80 <= score["accuracy"] <= 0.97
 
@@ -43,7 +36,7 @@ def test_one_layer_falls_below_three(runs_dir):
     """If one layer were enough, the comparison of depths would show flat lines."""
 
     def accuracy(num_layers: int) -> float:
-        settings = dict(task="cola", source="sample", strategy="hard", student_layers=num_layers, epochs=6)
+        settings = dict(task="cola", source="sample", strategy="hard", student_layers=num_layers)
         folder = create_run(RunConfig(keep_checkpoints=False, snapshots=2, **settings), runs_dir)
         execute(folder, num_threads=1)
         return Run(folder).evals[-1]["metrics"]["accuracy"]
