@@ -11,6 +11,7 @@ from kdviz.share.lecture import SHIPPED, read_lecture
 pytestmark = IN_A_BROWSER
 CODE = "blue"
 LECTURE = read_lecture(SHIPPED / "the-paper.toml")
+STILL = {"width": 1280, "height": 720, "reduced_motion": "reduce"}
 WALL = {"viewport": {"width": 1280, "height": 720}, "reduced_motion": "reduce"}
 """Nothing plays by itself here, so that two windows may be compared at any time."""
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
@@ -41,11 +42,11 @@ def presenter(browser, server: str) -> Iterator[Visitor]:
     visitor.page.context.close()
 
 
-def test_the_room_sees_every_step_as_the_wall_does(presenter: Visitor, browser, server: str):
+def test_the_room_sees_every_step_as_the_wall_does(presenter: Visitor, visitor: Visitor, server: str):
     """A phone that shows another step, or another moment of it, is worse than none. Each link, opened by
     itself later, has to give the same figures too: it is what people photograph.
     """
-    follower = Visitor(browser, server, **WALL).open("/?follow=1")
+    follower = visitor.afresh(**STILL).open("/?follow=1")
     links = []
     for at, step in enumerate(LECTURE.steps, start=1):
         presenter.params(at=str(at))
@@ -58,12 +59,10 @@ def test_the_room_sees_every_step_as_the_wall_does(presenter: Visitor, browser, 
         if at < len(LECTURE.steps):
             presenter.page.keyboard.press("ArrowRight")
     assert follower.faults == []
-    alone = follower.afresh(width=1280, height=720, reduced_motion="reduce")
+    alone = visitor.afresh(**STILL)
     for path, shown in links:
         alone.open(path)
         alone.until(lambda shown=shown: alone.figures() == shown, f"the figures of {path}")
-    assert alone.faults == []
-    alone.page.context.close()
 
 
 def test_a_question_goes_to_the_room_and_its_counts_come_back(presenter: Visitor, browser, server: str):
@@ -91,16 +90,14 @@ def test_a_question_goes_to_the_room_and_its_counts_come_back(presenter: Visitor
 
 
 @pytest.mark.parametrize("path", ["/learn?lecture=evil", "/?present=evil&at=1"])
-def test_a_hostile_lecture_runs_nothing(path: str, browser, server: str):
+def test_a_hostile_lecture_runs_nothing(path: str, visitor: Visitor):
     """A lecture from the internet must run no script in thirty browsers, nor tell a stranger who watches."""
-    visitor = Visitor(browser, server, **WALL).open(path)
+    visitor.afresh(**STILL).open(path)
     said = visitor.page.locator("[data-testid=stMain]").inner_text()
     assert "<img src=x onerror=window.struck=1>" in said and "<b>why</b>?" in said
     assert visitor.page.evaluate("window.struck") is None
     links = visitor.page.eval_on_selector_all("a", "all => all.map(each => each.getAttribute('href') || '')")
     assert not any(link.startswith("javascript:") for link in links)
-    assert visitor.faults == []
-    visitor.page.context.close()
 
 
 def test_at_home_the_words_stand_above_the_view_on_a_phone(browser, server: str):
