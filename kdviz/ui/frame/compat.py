@@ -2,9 +2,9 @@
 tests/test_compat.py, test_turns.py or test_clicks.py that fails by name when an upgrade breaks it.
 
 Names of the parts of a page (for style alone), waking the windows of others, what a piece of a page has sent
-to its browser, the order in which a window's runs are told, and how a click gives way to the next. Where a
-version lacks the second or third, `can_wake` and `can_note` say so, and what stands on them does without:
-slower, not wrong.
+to its browser, the order in which a window's runs are told, whole and each from the top, and how a click
+gives way to the next. Where a version lacks the second or third, `can_wake` and `can_note` say so, and what
+stands on them does without: slower, not wrong.
 """
 
 import logging
