@@ -62,7 +62,9 @@ def check_run_id(run_id: str) -> str:
         )
     if run_id in RESERVED_NAMES:
         raise RequestError(
-            f"run id: expected another name than {run_id!r}, which kdviz keeps for itself", field="run_id"
+            "run id: expected 1 to 64 of a-z 0-9 . _ - other than what kdviz keeps for itself "
+            f"({', '.join(sorted(RESERVED_NAMES))}), got {run_id!r}; choose another name",
+            field="run_id",
         )
     return run_id
 

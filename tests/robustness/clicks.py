@@ -9,7 +9,8 @@ within the refresh period (`--seed`): on Start, the strategy in the form, pages 
 sentence of the maps, Stop in the live view and in the list, Resume; and, as a quick hand does, on Start, Stop
 and Resume with a page right behind it. After each it waits up to 30 s until what was asked for is so, in the
 run folder and on the page; what is not, or is undone before the next click, is lost. Where the page moved
-under the finger, so that the click fell elsewhere, it clicks again and counts that as moved. Measured: the
+under the finger, so that the click fell elsewhere, it clicks again, or begins anew where what it hit leads to
+another page, and counts that as moved. Measured: the
 median and the 95th percentile of the seconds until answered, of each kind, and how many took longer than 5 s.
 Prints one JSON line; exit status 1 where a click was lost or a page showed an exception.
 """
@@ -59,6 +60,10 @@ class Lost(Exception):
     """A click did not come about."""
 
 
+class Elsewhere(Exception):
+    """The page moved under the finger, and what was hit leads to another page."""
+
+
 class Hand:
     """One visitor who clicks. `seconds`: until answered, by kind; `losses`: what was lost; `moved`: how often
     the page moved under the finger.
@@ -81,6 +86,9 @@ class Hand:
             try:
                 yield from self.round(None)
                 yield from self.round("Layers")
+            except Elsewhere:
+                self.begin_anew()
+                yield
             except Lost as lost:
                 self.losses.append(str(lost))
                 if self.pictures:
@@ -164,16 +172,24 @@ class Hand:
 
     def press(self, what: Locator) -> None:
         """Where it is now, for as long as a finger takes; once more where it was not there any longer."""
-        what.scroll_into_view_if_needed()
-        while (place := what.evaluate(AIM)) is None:  # the page grew meanwhile
+        place, page = None, self.page.url.split("?")[0]
+        while place is None:  # the page grew meanwhile
             what.scroll_into_view_if_needed()
+            place = what.evaluate(AIM)
         self.page.mouse.click(*place, delay=1000 * PRESS_SECONDS)
         if self.page.evaluate("!window.met && window.aim.isConnected"):
             self.moved += 1
+            try:
+                what.wait_for(timeout=1000 * PATIENCE_SECONDS)
+            except TimeoutError as error:
+                if self.page.url.split("?")[0] != page:
+                    raise Elsewhere from error
+                raise Lost(f"it was gone after a press beside it, at {self.page.url}") from error
             self.press(what)
 
     def begin_anew(self) -> None:
         """Back to a Distil page on which no run goes on."""
+        self._last = "", lambda: True
         self.page.goto(self.page.url.split("?")[0].rpartition("/")[0] + "/distil")
         while self.runs() and self.run.state in ("queued", "running"):
             come_to_rest(self.page)
