@@ -8,6 +8,8 @@ from distil_page import open_page as open_distil
 from folders import make_run
 from streamlit.testing.v1 import AppTest
 
+from kdviz.jobs.lazy_imports import import_heavy
+
 ROOT = Path(__file__).parents[1]
 KINDS = (
     "selectbox",
@@ -51,6 +53,12 @@ def check(app: AppTest) -> int:
     found = list(shown_and_default(app))
     assert [(name, shown) for name, shown, _ in found] == [(name, default) for name, _, default in found]
     return len(found)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """What Distil's page would import in a thread, still at it when the next file begins."""
+    import_heavy()
 
 
 @pytest.fixture
