@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -79,7 +80,10 @@ class _ThisProcess:
 
     def __init__(self, stop: threading.Event):
         self._stop, self._ended = stop, []
-        self._shared = _shared()
+
+    @cached_property
+    def _shared(self) -> Shared:
+        return _shared()  # with torch, which a study that is finished does not wait for
 
     def begin(self, job: Job) -> None:
         line = ProgressLine(sys.stderr)

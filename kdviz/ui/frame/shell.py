@@ -47,10 +47,10 @@ def _draw() -> None:
         page_title="kdviz: seeing knowledge distillation", layout="wide", initial_sidebar_state="collapsed"
     )
     st.session_state[_OPENED] = True
-    one_entry_a_choice()
-    _stop_without_runs_folder()
     top = st.container()  # what comes and goes in it moves nothing below: that would be drawn anew
     top.html(STYLE)
+    one_entry_a_choice()
+    _stop_without_runs_folder()
     if not open_stage():
         page = _navigation("hidden" if is_narrow() else "top")
         st.session_state[_PAGE] = page.url_path or PAGES[0]
