@@ -20,6 +20,7 @@ from kdviz.studies.folder import open_study
 from tests.conftest import metrics_lines
 
 ROOT = Path(__file__).parents[1]
+STORE_BYTES = 300 << 20  # holds a study's runs: what it cannot hold goes to the disk
 
 
 def write_study(path: Path, checkpoint: Path, data: Path, *, epochs: int) -> Path:
@@ -102,6 +103,21 @@ def test_without_ray_the_study_is_refused_in_one_line(tiny, tmp_path, capsys, mo
     assert "requirements-ray.txt" in said and said.count("\n") == 1
 
 
+def test_a_lost_run_is_told_by_what_its_machine_ran_into():
+    """Ray's own words begin with colour codes and lines of its code; what one can do something about comes
+    last, and is cut off.
+    """
+    exceptions = pytest.importorskip("ray.exceptions", reason="Ray is not installed (requirements-ray.txt)")
+    from kdviz.studies.on_ray import why_lost
+
+    cause = exceptions.OutOfDiskError("Local disk is full\n" + "the way there " * 40)
+    error = exceptions.RayTaskError("run_task", "\x1b[36mray::run_task()\x1b[39m File a.pxi", cause)
+    for told in (error, error.as_instanceof_cause()):
+        assert why_lost(told).startswith("OutOfDiskError: Local disk is full")
+        assert "\x1b" not in why_lost(told) and "\n" not in why_lost(told) and len(why_lost(told)) <= 300
+    assert why_lost(exceptions.WorkerCrashedError()).startswith("WorkerCrashedError: The worker died")
+
+
 # ---- a cluster
 
 
@@ -114,13 +130,14 @@ def cluster(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patched.setenv("RAY_TMPDIR", "/tmp")  # sockets have short names
+        patched.setenv("RAY_local_fs_capacity_threshold", "1")  # what else fills this disk is not the test's
         patched.setenv("TMPDIR", str(workplace))  # where the workers' temporary folders are
         cluster = Cluster(
             initialize_head=True,
-            head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 << 20},
+            head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE_BYTES},
         )
         cluster.workplace = workplace
-        cluster.second = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+        cluster.second = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
         yield cluster
         cluster.shutdown()
 

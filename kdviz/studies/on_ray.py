@@ -105,7 +105,7 @@ class _Driver:
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:  # its machine was lost too often, or memory ran out
-            return Answer(content=None, error=" ".join(str(error).split())[:300])
+            return Answer(content=None, error=why_lost(error))
 
     def _ask_teacher(self, name: str, cells: list[Checked]) -> None:
         """The teacher may be here from before, under the name that a worker's arithmetic gives it."""
@@ -183,6 +183,12 @@ class _Driver:
         if key not in self._known:
             self._known[key] = _Here.of(resolve_request(key))
         return self._known[key]
+
+
+def why_lost(error: Exception) -> str:
+    """What ended a task's machine or process, in one line, without Ray's account of the way there."""
+    cause = getattr(error, "cause", None) or error
+    return " ".join(f"{type(cause).__name__}: {cause}".split())[:300]
 
 
 @dataclass(frozen=True, kw_only=True)
