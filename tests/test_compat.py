@@ -14,7 +14,9 @@ import pytest
 import streamlit
 import torch
 from hub_server import hub_server
-from streamlit.runtime import Runtime, SessionClient
+from streamlit import config
+from streamlit.proto.NewSession_pb2 import CustomThemeConfig
+from streamlit.runtime import Runtime, SessionClient, app_session
 from streamlit.testing.v1 import AppTest
 from windows import runtime_of
 
@@ -285,8 +287,6 @@ def test_streamlit_says_that_back_was_pressed():
 
 def test_streamlit_lets_us_say_how_long_a_browser_keeps_messages():
     """An unknown setting is a line in the log; the page would stand still after quick presses of Back."""
-    from streamlit import config
-
     config.get_config_options(force_reparse=True)
     assert config.get_option("global.maxCachedMessageAge") == 30, "as .streamlit/config.toml has it"
 
@@ -311,6 +311,31 @@ def test_streamlit_windows_can_be_woken(monkeypatch, tmp_path):
 
     asyncio.run(one_window())
     assert drawn.exists()
+
+
+def test_streamlit_reads_its_theme_for_every_run(monkeypatch):
+    """Of all that a window asks for while it waits, a third would be the theme, read again each time; and a
+    theme changed meanwhile must not stay what it was.
+    """
+    reads, read = [], app_session._populate_theme_msg
+    read = getattr(read, "__wrapped__", read)
+
+    def counted(message: CustomThemeConfig, section: str = "theme") -> None:
+        reads.append(section)
+        read(message, section)
+
+    monkeypatch.setattr(app_session, "_populate_theme_msg", counted)
+    screen.read_the_theme_once()
+    told = [CustomThemeConfig() for _ in range(3)]
+    for theme in told[:2]:
+        app_session._populate_theme_msg(theme)
+        app_session._populate_theme_msg(theme.dark, "theme.dark")
+    assert reads == ["theme", "theme.dark"]
+    assert told[0] == told[1] and told[0].base_radius and told[0].dark.primary_color
+    assert not told[0].primary_color, "what is said of the dark theme alone"
+    config.get_config_options(force_reparse=True)
+    app_session._populate_theme_msg(told[2])
+    assert reads == ["theme", "theme.dark", "theme"]
 
 
 class Silent(SessionClient):

@@ -2,9 +2,9 @@
 tests/test_compat.py, test_turns.py or test_clicks.py that fails by name when an upgrade breaks it.
 
 Names of the parts of a page (for style alone), waking the windows of others, what a piece of a page has sent
-to its browser, the order in which a window's runs are told, whole and each from the top, and how a click
-gives way to the next. Where a version lacks the second or third, `can_wake` and `can_note` say so, and what
-stands on them does without: slower, not wrong.
+to its browser, the order in which a window's runs are told, whole and each from the top, how a click gives
+way to the next, and how often the theme is read. Where a version lacks the second or third, `can_wake` and
+`can_note` say so, and what stands on them, and on the last, does without: slower, not wrong.
 """
 
 import logging
@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+from streamlit import config
 from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
-from streamlit.runtime import get_instance
+from streamlit.runtime import app_session, get_instance
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -218,3 +219,27 @@ def carry_clicks_out_whole() -> None:
             object.__setattr__(state, "_yield_callback", give_way)
 
     SafeSessionState.on_script_will_rerun = run_whole
+
+
+def read_the_theme_once() -> None:
+    """Have the settings of the theme read once, and after each change of the configuration.
+
+    Streamlit tells them to the browser with every run of every window, the smallest fragment's too, and looks
+    through all of its settings for each of six sections: a third of what a run costs that draws nothing.
+    """
+    populate = getattr(app_session, "_populate_theme_msg", None)
+    if populate is None or hasattr(populate, "__wrapped__"):
+        return
+    kept: dict[str, Any] = {}
+
+    @wraps(populate)
+    def populate_from_memory(message: Any, section: str = "theme") -> None:
+        theme = kept.get(section)
+        if theme is None:
+            theme = type(message)()
+            populate(theme, section)
+            kept[section] = theme
+        message.MergeFrom(theme)
+
+    config.on_config_parsed(kept.clear, force_connect=True)
+    app_session._populate_theme_msg = populate_from_memory

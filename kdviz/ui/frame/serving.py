@@ -15,6 +15,7 @@ from kdviz.ui.frame.compat import (
     begin_each_run_at_the_top,
     carry_clicks_out_whole,
     let_each_run_be_heard,
+    read_the_theme_once,
     tell_each_run_whole,
 )
 from kdviz.ui.frame.compressed import KeptCompressed
@@ -33,6 +34,7 @@ def settings() -> dict:
     tell_each_run_whole()
     begin_each_run_at_the_top()
     carry_clicks_out_whole()
+    read_the_theme_once()
     return {"middleware": [Middleware(KeptCompressed)], "lifespan": _lifespan}
 
 

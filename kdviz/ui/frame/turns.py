@@ -13,7 +13,7 @@ from functools import wraps
 
 import streamlit as st
 
-AT_ONCE = 3
+AT_ONCE = 1
 """One draws, while others read or send."""
 
 
