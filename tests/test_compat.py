@@ -291,26 +291,49 @@ def test_streamlit_lets_us_say_how_long_a_browser_keeps_messages():
     assert config.get_option("global.maxCachedMessageAge") == 30, "as .streamlit/config.toml has it"
 
 
-def test_streamlit_windows_can_be_woken(monkeypatch, tmp_path):
-    """Followers would be told of the presenter's next view only when they ask, a second later."""
+WOKEN = """
+import streamlit as st
+
+def draws(what):
+    open({drawn!r}, "a").write(what)
+
+draws("p")
+st.fragment(draws, key="part")("f")
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"), [("", "pfpf"), ("part", "pff"), ("another", "pfpf")], ids=("page", "part", "none")
+)
+def test_streamlit_windows_can_be_woken(part, expected, monkeypatch, tmp_path):
+    """Followers would be told of the presenter's next view only when they ask, a second later; or each would
+    draw its whole window, which takes a large room half as long again.
+    """
     script, drawn = tmp_path / "app.py", tmp_path / "drawn"
-    script.write_text(f"open({str(drawn)!r}, 'a').write('x')\n", encoding="utf-8")
+    script.write_text(WOKEN.format(drawn=str(drawn)), encoding="utf-8")
+    drawn.write_text("")
     monkeypatch.setattr(Runtime, "_instance", None)
     runtime = runtime_of(script)
+
+    async def until(text: str) -> None:
+        for _ in range(100):
+            if drawn.read_text() == text:
+                break
+            await asyncio.sleep(0.05)
 
     async def one_window() -> None:
         await runtime.start()
         window = runtime.connect_session(Silent(), {})
-        screen.wake([window, "nobody"])
-        for _ in range(100):
-            if drawn.exists():
-                break
-            await asyncio.sleep(0.05)
+        screen.wake([window, "nobody"])  # it has drawn nothing yet
+        await until("pf")
+        await asyncio.sleep(0.3)
+        screen.wake([window, "nobody"], part)
+        await until(expected)
         runtime.stop()
         await runtime.stopped
 
     asyncio.run(one_window())
-    assert drawn.exists()
+    assert drawn.read_text() == expected
 
 
 def test_streamlit_reads_its_theme_for_every_run(monkeypatch):

@@ -14,6 +14,8 @@ from typing import Any
 
 from streamlit import config
 from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
+from streamlit.errors import StreamlitAPIException
+from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime import app_session, get_instance
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
@@ -62,8 +64,11 @@ def can_wake() -> bool:
         return False
 
 
-def wake(windows: Sequence[str]) -> None:
-    """Let these windows draw themselves anew, one after the other from now on. Nothing where none can be."""
+def wake(windows: Sequence[str], part: str = "") -> None:
+    """Let these windows draw themselves anew, one after the other from now on. Nothing where none can be.
+
+    `part` is the key of a fragment: of a window that shows it, it alone is drawn.
+    """
     if not windows or not can_wake():
         return
     runtime = get_instance()
@@ -76,13 +81,25 @@ def wake(windows: Sequence[str]) -> None:
     def one(name: str) -> None:
         found = sessions.get_active_session_info(name)
         if found is not None:
-            found.session.request_rerun(None)
+            found.session.request_rerun(_for_part(found.session, part))
 
     def all_of_them() -> None:
         for place, name in enumerate(windows):
             loop.call_later(place * SECONDS_APART, one, name)
 
     loop.call_soon_threadsafe(all_of_them)
+
+
+def _for_part(session: AppSession, part: str) -> ClientState | None:
+    """The request for a fragment alone, as the window would send it; None asks for the whole page."""
+    try:
+        [fragment] = session._fragment_storage.resolve_target(part)
+        asked = ClientState()
+        asked.CopyFrom(session._client_state)
+    except (AttributeError, ValueError, StreamlitAPIException):  # it is not shown, or a version lacks it
+        return None
+    asked.fragment_id = fragment
+    return asked
 
 
 def can_note() -> bool:

@@ -9,7 +9,7 @@ that waits in line costs nothing, and all are done sooner.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import lru_cache, wraps
 
 import streamlit as st
 
@@ -56,12 +56,15 @@ class Turns:
 turns = Turns()
 
 
-def fragment(draw: Callable[..., None], *, run_every: float | None = None) -> Callable[..., None]:
-    """Streamlit's fragment, drawn when it is its window's turn."""
+@lru_cache(maxsize=256)  # making one takes as long as drawing a small one
+def fragment(
+    draw: Callable[..., None], *, run_every: float | None = None, key: str | None = None
+) -> Callable[..., None]:
+    """Streamlit's fragment, drawn when it is its window's turn. Others ask for it by its `key`."""
 
     @wraps(draw)
     def in_turn(*args: object) -> None:
         with turns.turn():
             draw(*args)
 
-    return st.fragment(in_turn, run_every=run_every)
+    return st.fragment(in_turn, run_every=run_every, key=key)

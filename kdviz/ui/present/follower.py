@@ -19,7 +19,7 @@ from kdviz.ui.frame.turns import fragment
 from kdviz.ui.present import frame
 from kdviz.ui.present.parts import words
 from kdviz.ui.present.questions import follower_question
-from kdviz.ui.present.wire import drawn_once
+from kdviz.ui.present.wire import FOLLOWED, drawn_once
 
 ASK_SECONDS, LISTEN_SECONDS = 1.0, 5.0
 """How often a window asks at most whether the presenter has gone on: where nobody can wake it, and else."""
@@ -30,7 +30,14 @@ _SEEN, _FREE = "kdviz.follow.version", "kdviz.follow.free"
 
 
 def follow() -> None:
-    """The whole window. What stands above the view is the same number of elements, whatever is shown."""
+    """The whole window. When the presenter has gone on it is a part of it that is drawn anew: what stands
+    around it stays as it is.
+    """
+    fragment(_follow, key=FOLLOWED)()
+
+
+def _follow() -> None:
+    """What stands above the view is the same number of elements, whatever is shown."""
     room, session = following.shared(), st.session_state
     pace = room.pace(LISTEN_SECONDS if can_wake() else ASK_SECONDS)
     room.seen(window_id(), pace)
@@ -43,7 +50,6 @@ def follow() -> None:
     page = frame.take_page()
     with st.container():
         _head(shown, is_free)
-    # The whole window is drawn again only when the presenter has gone on.
     fragment(_ask, run_every=pace)(version, pace)
     if shown is None and not is_free:
         return

@@ -9,7 +9,6 @@ from kdviz.jobs import following
 from kdviz.share.lecture import Lecture, Step, safe_markdown
 from kdviz.text import plain
 from kdviz.ui.frame import state
-from kdviz.ui.frame.compat import wake
 from kdviz.ui.frame.identity import visitor
 from kdviz.ui.frame.shell import draw_page, page_path
 from kdviz.ui.present import frame
@@ -18,6 +17,7 @@ from kdviz.ui.present.parts import task as task_of
 from kdviz.ui.present.parts import whose, words
 from kdviz.ui.present.questions import presenter_question
 from kdviz.ui.present.room import lead_controls
+from kdviz.ui.present.wire import wake_followers
 
 WIDTHS = (1, 2.1)
 _NOTES, _ANSWER, _LEAVE = "kdviz.notes", "kdviz.answer", "kdviz.leave"
@@ -146,7 +146,7 @@ def _lead(page: str) -> None:
     before = room.version
     room.lead(who, page, replace(frame.current(), page=page).to_params() | params)
     if room.version != before:
-        wake(room.windows)
+        wake_followers()
 
 
 def present_this(page: str) -> None:

@@ -6,9 +6,9 @@ from kdviz.errors import RequestError
 from kdviz.jobs import following
 from kdviz.share.lecture import Lecture, Step, safe_markdown
 from kdviz.text import plain
-from kdviz.ui.frame.compat import wake
 from kdviz.ui.frame.identity import visitor
 from kdviz.ui.frame.turns import fragment
+from kdviz.ui.present.wire import wake_followers
 
 POLL_SECONDS = 1.0
 LETTERS = "ABCDEF"
@@ -95,7 +95,7 @@ def _answer(key: str) -> None:
 def _put(key: str, num_choices: int) -> None:
     try:
         following.shared().put(visitor(), key, num_choices)
-        wake(following.shared().windows)
+        wake_followers()
     except RequestError as error:
         st.toast(str(error))
 
@@ -104,6 +104,6 @@ def _reveal(key: str) -> None:
     st.session_state["kdviz.answer"] = True
     try:
         following.shared().reveal(visitor(), key)
-        wake(following.shared().windows)
+        wake_followers()
     except RequestError as error:
         st.toast(str(error))

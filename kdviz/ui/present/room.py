@@ -7,11 +7,11 @@ import streamlit as st
 from kdviz.errors import RequestError
 from kdviz.jobs import following
 from kdviz.ui.frame import state
-from kdviz.ui.frame.compat import wake
 from kdviz.ui.frame.identity import code_form, room, visitor
 from kdviz.ui.frame.take_home import qr
 from kdviz.ui.frame.turns import fragment
 from kdviz.ui.present import frame
+from kdviz.ui.present.wire import wake_followers
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 POLL_SECONDS = 2.0
@@ -74,7 +74,7 @@ def _begin(take_over: bool = False) -> None:
         current = frame.current()
         params = current.to_params() | state.current().to_params()
         following.shared().lead(visitor(), current.page or "start", params, take_over=take_over)
-        wake(following.shared().windows)
+        wake_followers()
     except RequestError as error:
         st.toast(str(error))
 
@@ -82,6 +82,6 @@ def _begin(take_over: bool = False) -> None:
 def _end() -> None:
     try:
         following.shared().end(visitor())
-        wake(following.shared().windows)
+        wake_followers()
     except RequestError as error:
         st.toast(str(error))

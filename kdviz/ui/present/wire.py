@@ -1,4 +1,4 @@
-"""What a room of two hundred needs: sending other windows what one of them has drawn.
+"""What a room of two hundred needs: telling its windows, and sending them what one of them has drawn.
 
 Drawing a page takes 20 to 60 ms of one core. Two hundred followers of one presenter look at the same page:
 the first of them draws it, and the others get its messages. Where a version of Streamlit lacks what this is
@@ -12,12 +12,20 @@ from typing import Any
 import streamlit as st
 from cachetools import LRUCache
 
-from kdviz.ui.frame.compat import can_note, holds_for_all, noted, send_again, window_id
+from kdviz.jobs import following
+from kdviz.ui.frame.compat import can_note, holds_for_all, noted, send_again, wake, window_id
 
+FOLLOWED = "kdviz.follow"
+"""The key of the part of a follower's window that follows."""
 _MOST = 12
 _drawn: LRUCache[Hashable, tuple[str, list[Any]]] = LRUCache(maxsize=_MOST)
 _drawing: LRUCache[Hashable, Lock] = LRUCache(maxsize=4 * _MOST)
 _lock = Lock()
+
+
+def wake_followers() -> None:
+    """Let the windows that follow now draw what follows, and it alone."""
+    wake(following.shared().windows, FOLLOWED)
 
 
 def drawn_once(key: Hashable, draw: Callable[[], None]) -> None:
