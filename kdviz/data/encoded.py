@@ -238,17 +238,15 @@ class Tokenizer:
             return kept
         encoded = self._encode_all(examples, fingerprint, tick)
         if path:
-            write_arrays(
-                path,
-                {
-                    "tokens": encoded.tokens,
-                    "types": encoded.types,
-                    "offsets": encoded.offsets,
-                    "labels": encoded.labels,
-                    "index": encoded.index,
-                    "num_truncated": np.array([encoded.num_truncated]),
-                },
-            )
+            arrays = {
+                "tokens": encoded.tokens,
+                "types": encoded.types,
+                "offsets": encoded.offsets,
+                "labels": encoded.labels,
+                "index": encoded.index,
+                "num_truncated": np.array([encoded.num_truncated]),
+            }
+            write_arrays(path, arrays, {"sha256": _sum_of(arrays)})
         return encoded
 
     def _encode_all(
@@ -284,11 +282,13 @@ class Tokenizer:
 
 def _read_set(path: Path, fingerprint: str, pad_id: int) -> EncodedSet | None:
     """The set in a file; None where there is none or a damaged one (it is then encoded again)."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        arrays = load_file(path)
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            if (file.metadata() or {}).get("sha256") != _sum_of(arrays):
+                return None  # a lost bit is another word
         kept = EncodedSet(
             **{**arrays, "num_truncated": int(arrays["num_truncated"][0])},
             fingerprint=fingerprint,
@@ -301,6 +301,13 @@ def _read_set(path: Path, fingerprint: str, pad_id: int) -> EncodedSet | None:
         if len(kept.offsets) == len(kept) + 1 and kept.offsets[-1] == len(kept.tokens) == len(kept.types)
         else None
     )
+
+
+def _sum_of(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode() + b"\0" + np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
 
 
 def _built(folder: Path, field: str):

@@ -6,11 +6,11 @@ is of everything that transformers' tokenizers of encoders read.
 
 from __future__ import annotations
 
+import json
 import re
-import shutil
 from pathlib import Path
 
-from kdviz.files import read_json, write_json
+from kdviz.files import is_regular, json_bytes, write_bytes
 
 TOKENIZERS = (
     "tokenizer.json",
@@ -20,8 +20,9 @@ TOKENIZERS = (
     "spiece.model",
     "tokenizer.model",
 )
+_SETTINGS = "tokenizer_config.json"
 _OTHERS = (
-    "tokenizer_config.json",
+    _SETTINGS,
     "special_tokens_map.json",
     "added_tokens.json",
     "merges.txt",
@@ -37,7 +38,7 @@ _NOT_COPIED = (
     "merges_file",
     "special_tokens_map_file",
 )
-"""Keys of tokenizer_config.json: code that is never run (whoever loads the folder would be asked to), and
+"""Keys of the settings: code that is never run (whoever loads the folder would be asked to), and
 where things lay on the machine that made it.
 """
 _VERSIONED = re.compile(r"tokenizer\.[0-9][0-9.]*\.json")
@@ -54,17 +55,17 @@ def tokenizer_files(folder: Path) -> list[Path]:
 
 
 def copy_tokenizer(origin: Path, folder: Path, *, token_types: bool = True) -> None:
-    """Copy the tokenizer's files that `folder` lacks; their settings without what names the code or the disk
-    of another machine. Without `token_types` the copy is told to make none: the model it lies beside would
-    not take them, or fail on a second one.
+    """Copy the tokenizer's files, each whole or not at all, over what a kill may have left of them; their
+    settings without what names the code or the disk of another machine. Without `token_types` the copy is
+    told to make none: the model it lies beside would not take them, or fail on a second one.
     """
-    for path in tokenizer_files(origin):
-        if not (folder / path.name).exists():
-            shutil.copyfile(path, folder / path.name)
-    settings = folder / "tokenizer_config.json"
-    value = read_json(settings) if settings.exists() else {}
+    contents = {path.name: path.read_bytes() for path in tokenizer_files(origin)}
+    value = json.loads(contents.get(_SETTINGS, b"{}"))
     kept = {key: item for key, item in value.items() if key not in _NOT_COPIED}
     if not token_types:
         kept["model_input_names"] = ["input_ids", "attention_mask"]
     if kept != value:
-        write_json(settings, kept)
+        contents[_SETTINGS] = json_bytes(kept)
+    for name, content in contents.items():
+        if not is_regular(folder / name) or (folder / name).read_bytes() != content:
+            write_bytes(folder / name, content)

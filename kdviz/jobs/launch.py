@@ -25,7 +25,7 @@ from kdviz.locks import exclusive, is_locked
 from kdviz.machine import cores_allowed, most_threads
 from kdviz.models.hub import Downloads
 from kdviz.runs.files import RunFiles
-from kdviz.runs.reader import FORMAT_VERSION, check_run_id
+from kdviz.runs.reader import FORMAT_VERSION, Run, check_run_id
 from kdviz.runs.writer import RunWriter, now
 from kdviz.training.request import Request, recorded_request, resolve_request
 
@@ -218,6 +218,10 @@ def _train(writer: RunWriter, stop: Stop, num_threads: int | None, shared: Share
     from kdviz.training.distill import Distillation
     from kdviz.training.prepare import prepare
 
+    try:
+        Run(writer.folder)
+    except ValueError as error:
+        raise RequestError(f"run {writer.folder.name!r} cannot be carried out: {error}") from None
     record = read_json(writer.files.config)
     asked = record.get("num_threads") or num_threads or cores_allowed()
     torch.set_num_threads(min(asked, most_threads()))

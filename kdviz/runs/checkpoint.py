@@ -2,11 +2,12 @@
 pickled.
 """
 
+import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from safetensors import SafetensorError
@@ -41,8 +42,10 @@ def save_epoch(
         for key, value in optimizer.state.get(parameter, {}).items():
             moments[f"{name}|{key}"] = value.detach().cpu().contiguous()
     save_file(moments, temporary / OPTIMIZER)
+    sums = {name: _sha256(temporary / name) for name in (SAFETENSORS, OPTIMIZER)}
+    sums[STATE] = _sha256_of(finite(state))
     with open(temporary / STATE, "w", encoding="utf-8") as file:
-        json.dump(finite(state), file)
+        json.dump(finite({**state, "sha256": sums}), file)
     for path in temporary.iterdir():
         _sync(path)
     shutil.rmtree(folder, ignore_errors=True)
@@ -71,14 +74,34 @@ def _saved(root: Path) -> list[tuple[int, Path]]:
     return [(int(number), path) for number, path in found if number.isascii() and number.isdigit()]
 
 
+class Damaged(RunFailed):
+    """The checkpoint in `folder` cannot be used, or is not as it was written."""
+
+    def __init__(self, folder: Path, why: Exception):
+        said = " ".join(str(why).split())[:120]
+        super().__init__(
+            f"the checkpoint {folder} is damaged ({said}); put a whole copy of it back, or start a new run"
+        )
+
+
+class Saved(TypedDict):
+    """What every checkpoint's state holds: the sums of its files (one of an older version has none)."""
+
+    sha256: NotRequired[dict[str, str]]
+
+
 def load_epoch(
     folder: Path, kind: type, *, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, Any]:
     """Put the weights and moments of a checkpoint back, and return its `state`, a record of that `kind`.
-    RunFailed where any of it cannot be used.
+    Damaged where any of it cannot be used, or is not as it was written: a bit that a disk lost would train
+    another student without a word.
     """
     try:
         state = read_state(folder, kind)
+        for name in (SAFETENSORS, OPTIMIZER):
+            if "sha256" in state and _sha256(folder / name) != state["sha256"].get(name):
+                raise ValueError(f"{name} is not as it was written")
         model.load_state_dict(load_file(folder / SAFETENSORS))
         parameters = dict(model.named_parameters())
         optimizer.state.clear()
@@ -86,14 +109,30 @@ def load_epoch(
             name, _, slot = key.partition("|")
             optimizer.state[parameters[name]][slot] = value.to(parameters[name].device)
     except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
-        said = " ".join(str(error).split())[:120]
-        raise RunFailed(f"the checkpoint {folder} is damaged ({said}); remove it and begin anew") from error
+        raise Damaged(folder, error) from error
     return state
 
 
 def read_state(folder: Path, kind: type) -> dict[str, Any]:
-    """The `state` of a checkpoint as a record of that `kind`. OSError or ValueError where it is none."""
-    return checked(kind, read_json(folder / STATE))
+    """The `state` of a checkpoint as a record of that `kind`. OSError or ValueError where it is none, or not
+    as it was written.
+    """
+    value = read_json(folder / STATE)
+    state = checked(kind, value)
+    if "sha256" in state:
+        written = {name: part for name, part in value.items() if name != "sha256"}
+        if _sha256_of(written) != state["sha256"].get(STATE):
+            raise ValueError(f"{STATE} is not as it was written")
+    return state
+
+
+def _sha256_of(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

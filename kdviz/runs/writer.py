@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kdviz.data.tokenizer_files import copy_tokenizer
-from kdviz.files import is_regular, json_line, read_json, write_arrays, write_bytes, write_json
+from kdviz.files import is_regular, json_line, open_regular, read_json, write_arrays, write_bytes, write_json
 from kdviz.models.families import takes_token_types
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.files import RunFiles
@@ -168,6 +168,22 @@ class RunWriter:
             },
         )
 
+    def evaluation_sha256(self, epoch: int) -> str | None:
+        """The sum of the stored results of an epoch; None where they cannot be read."""
+        try:
+            with open_regular(self.files.evaluation(epoch)) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except (OSError, ValueError):
+            return None
+
+    def has_evaluation(self, epoch: int, sha256: str | None) -> bool:
+        """Whether the results of an epoch are there as they were written. `sha256` is None in a checkpoint of
+        an older version, of which only that they can be read is told.
+        """
+        if sha256 is not None:
+            return self.evaluation_sha256(epoch) == sha256
+        return _arrays(self.files.evaluation(epoch)) is not None
+
     def evaluations(self) -> list[dict]:
         """The eval lines so far; none where nothing was recorded yet."""
         content = self.files.metrics.read_bytes() if is_regular(self.files.metrics) else b""
@@ -216,6 +232,16 @@ class RunWriter:
         self.snapshot(None, teacher_maps)
         write_json(self.files.probes, rows)
 
+    def has_probes(self, names: Sequence[str]) -> bool:
+        """Whether the probes of those names are stored, and the teacher's maps of them."""
+        maps = _arrays(self.files.snapshot(None))
+        try:
+            rows = read_json(self.files.probes)
+            found = [row["id"] for row in rows]
+        except (OSError, ValueError, TypeError, LookupError):
+            return False
+        return found == list(names) and maps is not None and maps.keys() == set(names)
+
     def summary(self, primary_metric: str, extra: dict) -> None:
         """Write summary.json from the eval lines so far: the last epoch, the best by the primary metric, and
         `extra`.
@@ -238,3 +264,14 @@ class RunWriter:
             self.files.snapshot(step),
             {probe: array.astype(np.float32) for probe, array in maps.items()},
         )
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays in a safetensors file; None where it cannot be read."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError):
+        return None

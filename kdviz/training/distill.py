@@ -22,11 +22,11 @@ from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.runs.epoch_weights import keep_weights
 from kdviz.runs.writer import RunWriter
-from kdviz.training.continuation import State, continuation
+from kdviz.training.continuation import State, continuation, lasting_settings
 from kdviz.training.cost import measure_cost
 from kdviz.training.epoch import Recipe, train_epoch_of
 from kdviz.training.eta import Clock, Stopwatch
-from kdviz.training.evaluate import evaluate
+from kdviz.training.evaluate import Evaluated, evaluate
 from kdviz.training.events import Event, Listener, MomentDue, StageBegun, StepDone
 from kdviz.training.export_check import check_export
 from kdviz.training.listeners import LossLines, NewestDistance
@@ -117,8 +117,20 @@ class Distillation:
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.schedule.index, self.schedule.epochs_in_stage = state["stage_index"], state["epochs_in_stage"]
         self.writer.cut_metrics(state["metrics_bytes"], then=state["eval"])
+        self._mend(state.get("evaluation_sha256"))
         self._publish(None)
         return True
+
+    def _mend(self, evaluation_sha256: str | None) -> None:
+        """Write again what the run's folder has lost since, and what can be made again: the results by
+        example of the checkpoint's epoch, and the probes.
+        """
+        if not self.writer.has_evaluation(self.epoch, evaluation_sha256):
+            main = next(iter(self.prepared.evaluations))
+            self.writer.evaluation(self.epoch, self._evaluated(main, with_cka=False))
+        probes = self.prepared.probes
+        if not self.writer.has_probes(probes.ids):
+            self.writer.probes(probes.rows, probes.teacher_maps)
 
     def begin(self) -> None:
         probes = self.prepared.probes
@@ -244,17 +256,8 @@ class Distillation:
         prepared = self.prepared
         record: dict[str, Any] = {}
         self._tell("evaluating", force=True)
-        for name, encoded in prepared.evaluations.items():
-            evaluated = evaluate(
-                self.student,
-                encoded,
-                prepared.evaluation_outputs[name],
-                self.pairs,
-                num_teacher_layers=prepared.num_teacher_layers,
-                terms=self.terms,
-                with_cka=not record,
-                tick=self.check_stop,
-            )
+        for name in prepared.evaluations:
+            evaluated = self._evaluated(name, with_cka=not record)
             if record:
                 record.setdefault("other_sets", {})[name] = evaluated.record(prepared.task)
             else:
@@ -275,10 +278,25 @@ class Distillation:
             "stage_index": self.schedule.index,
             "epochs_in_stage": self.schedule.epochs_in_stage,
             **self.writer.secured_metrics(),
+            "evaluation_sha256": self.writer.evaluation_sha256(self.epoch),
+            "settings": lasting_settings(self.config),
             "eval": record,
         }
         save_epoch(self.checkpoints, self.epoch, model=self.student, optimizer=self.optimizer, state=state)
         self._publish(record)
+
+    def _evaluated(self, name: str, *, with_cka: bool) -> Evaluated:
+        """The student's answers to the evaluation set of that name."""
+        return evaluate(
+            self.student,
+            self.prepared.evaluations[name],
+            self.prepared.evaluation_outputs[name],
+            self.pairs,
+            num_teacher_layers=self.prepared.num_teacher_layers,
+            terms=self.terms,
+            with_cka=with_cka,
+            tick=self.check_stop,
+        )
 
     def _publish(self, record: dict[str, Any] | None) -> None:
         """Everything a finished epoch shows, from its checkpoint; done again after a crash it gives the same

@@ -29,7 +29,7 @@ from kdviz.paths import user_path
 from kdviz.runs.files import teachers_of
 from kdviz.task import Task
 from kdviz.tasks import TASKS
-from kdviz.training.teacher_fingerprint import teacher_fingerprint
+from kdviz.training.teacher_fingerprint import hashes_beside_weights, teacher_fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +146,7 @@ class Request:
             "metrics": list(self.task.metrics),
             "teacher_fingerprint": self.teacher_fingerprint,
             "teacher_weights_sha256": self.checkpoint.weights_sha256,
+            "teacher_files_sha256": hashes_beside_weights(self.checkpoint),
             "teacher_num_layers": self.checkpoint.num_layers,
             "num_heads": self.checkpoint.num_heads,
             "hidden_size": self.checkpoint.hidden_size,
@@ -216,6 +217,7 @@ def recorded_request(record: Mapping[str, Any]) -> Request:
             "new run",
             field="teacher",
         )
+    _check_files_beside(request.checkpoint, record.get("teacher_files_sha256"))
     if now != then:
         raise RequestError(
             f"data_dir: the examples changed since this run began (content {then} then, {now} now); start a "
@@ -223,6 +225,21 @@ def recorded_request(record: Mapping[str, Any]) -> Request:
             field="data_dir",
         )
     return replace(request, recorded=record)
+
+
+def _check_files_beside(checkpoint: Checkpoint, then: object) -> None:
+    """RequestError where a file that says what the weights mean (config, tokenizer) is another one than it
+    was `then`; a run of an older version does not say.
+    """
+    now = hashes_beside_weights(checkpoint)
+    if not isinstance(then, dict) or then == now:
+        return
+    names = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    raise RequestError(
+        f"teacher: {', '.join(map(str, names))[:120]} in {checkpoint.folder} changed since this run was "
+        "made; put back what was there, or start a new run",
+        field="teacher",
+    )
 
 
 def _parameters(checkpoint: Checkpoint, num_layers: int) -> int:

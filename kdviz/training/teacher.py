@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,8 +27,8 @@ from kdviz.models.build import load_classifier, reorder_classes, save_model
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.labels import LabelOrder, measured_order, order_by_names
 from kdviz.models.trace import seed_dropout
-from kdviz.models.weights_files import SAFETENSORS
-from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
+from kdviz.models.weights_files import SAFETENSORS, file_sha256
+from kdviz.runs.checkpoint import Damaged, Saved, drop_older, latest, load_epoch, save_epoch
 from kdviz.task import Task
 from kdviz.training.epoch import Recipe, train_epoch_of
 from kdviz.training.evaluate import predict
@@ -40,7 +40,7 @@ from kdviz.training.used_rows import train_used_rows
 TEACHER_LINES = 60
 
 
-class TeacherState(TypedDict):
+class TeacherState(Saved):
     """What a checkpoint of the fine-tuning keeps beside weights and moments."""
 
     epoch: int
@@ -89,6 +89,8 @@ def finetuned_teacher(
                     config, task, checkpoint, train, folder, device, run_in, hooks, label_rows, evaluation
                 )
     try:
+        if not _is_as_written(folder):
+            raise OSError("its weights are not as they were written")
         teacher = load_classifier(folder, task.num_labels).to(device)
     except (OSError, SafetensorError, RequestError) as error:
         raise RunFailed(
@@ -173,10 +175,14 @@ def _finetune(
     tuning = FineTuning(config, model, train, device=device, run_in=run_in)
     optimizer, total_steps = tuning.optimizer, tuning.recipe.total_steps
     partial = folder.with_name(f".{folder.name}.partial")
-    found = latest(partial)
-    first_epoch = (
-        load_epoch(found, TeacherState, model=model, optimizer=optimizer)["epoch"] if found is not None else 0
-    )
+    found, first_epoch = latest(partial), 0
+    try:
+        if found is not None:
+            first_epoch = load_epoch(found, TeacherState, model=model, optimizer=optimizer)["epoch"]
+    except Damaged:  # from the beginning it becomes the same teacher
+        shutil.rmtree(partial)
+        _finetune(config, task, checkpoint, train, folder, device, run_in, hooks, label_rows, evaluation)
+        return
     begin = time.perf_counter()
     hooks.begin(first_epoch * tuning.steps_per_epoch)
 
@@ -222,6 +228,7 @@ def _finetune(
             "seed": config.data_seed,
             "seconds": time.perf_counter() - begin,
             "labels": order.record() if order else None,
+            "sha256": _weights_sha256(whole),
         },
     )
     _install(whole, folder)
@@ -302,6 +309,19 @@ def teacher_score(
         )
     write_json(folder / "metrics.json", {**known, evaluation.fingerprint: score})
     return score
+
+
+def _is_as_written(folder: Path) -> bool:
+    """Whether a kept teacher's weights have the sum they were written with: other ones would teach another
+    student without a word. One of an older version has no sum.
+    """
+    written = _object_in(folder / "teacher.json").get("sha256")
+    return written is None or written == _weights_sha256(folder)
+
+
+def _weights_sha256(folder: Path) -> str:
+    stat = (folder / SAFETENSORS).stat()
+    return file_sha256(folder / SAFETENSORS, stat.st_mtime_ns, stat.st_size)
 
 
 def _object_in(path: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def teacher_fingerprint(
     recipe = {
         "recipe": RECIPE,
         "weights": checkpoint.weights_sha256,
-        "files": _hashes_beside_weights(checkpoint),
+        "files": hashes_beside_weights(checkpoint),
         "task": config.task,
         "train": train_fingerprint,
         "max_length": config.max_length,
@@ -36,7 +36,7 @@ def teacher_fingerprint(
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _hashes_beside_weights(checkpoint: Checkpoint) -> dict[str, str]:
+def hashes_beside_weights(checkpoint: Checkpoint) -> dict[str, str]:
     """sha256 of every file that decides what the same weights mean, by name."""
     found = {}
     for path in (checkpoint.folder / "config.json", *tokenizer_files(checkpoint.folder)):
