@@ -11,12 +11,13 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 from kdviz.data.examples import Example, Splits
 from kdviz.data.likely import likely_folder
+from kdviz.data.mistaken import another_format, what_labels_are, what_lies_beside, whose_header
 from kdviz.errors import RequestError
 from kdviz.task import Task
 from kdviz.tasks import task_named
@@ -109,7 +110,8 @@ def _stamp(path: Path) -> tuple[int, int, int] | Fault:
     try:
         found = path.stat()
     except OSError as error:
-        return Fault(path, None, f"expected a file, got {_reason(error)}", _ELSEWHERE)
+        instead = what_lies_beside(path) if isinstance(error, FileNotFoundError) else ""
+        return Fault(path, None, f"expected a file, got {_reason(error)}{instead}", _ELSEWHERE)
     if not stat.S_ISREG(found.st_mode):
         return Fault(path, None, "expected a file, got something else", _ELSEWHERE)
     return found.st_mtime_ns, found.st_size, found.st_ino
@@ -129,11 +131,14 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
     (header not counted), also behind a skipped one.
     """
     rows = Rows()
+    if found := another_format(content):
+        what, advice = found
+        rows.faults.append(Fault(path, None, f"expected tab-separated text, got {what}", advice))
+        return rows
     lines = _lines(content, path, rows)
     if not lines:
-        rows.faults.append(
-            Fault(path, None, "expected rows, got an empty file", "put the release's file there")
-        )
+        got = "blank lines alone" if b"\n" in content else "an empty file"
+        rows.faults.append(Fault(path, None, f"expected rows, got {got}", "put the release's file there"))
         return rows
     has_header = isinstance(task.label_column, str)
     if has_header:
@@ -143,18 +148,23 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
         num_columns = len(header)
         places = [_column(path, header, name, rows) for name in (*task.folder_columns, task.label_column)]
         if None in places:
+            if hint := whose_header(header, task):
+                rows.faults[-1] = replace(rows.faults[-1], problem=rows.faults[-1].problem + hint)
             return rows
         *text_columns, label_column = places
     else:
         num_columns, text_columns, label_column = task.num_columns, task.folder_columns, task.label_column
     label_ids = {text: label for label, text in enumerate(task.label_names)}
     first_line, broken_off, num_quoted, num_marked = 2 if has_header else 1, [], 0, 0
+    widths: Counter[int] = Counter()
+    labels: Counter[str] = Counter()
 
     for index, line in enumerate(lines[first_line - 1 :]):
         if line is None:  # not UTF-8, and a fault already
             continue
         number, cells = first_line + index, line.split("\t")
         if len(cells) != num_columns:
+            widths[len(cells)] += 1
             problem = f"expected {num_columns} tab-separated columns, got {len(cells)}"
             if len(cells) == 1 and line.count(",") >= num_columns - 1:
                 problem += " (separated by commas?)"
@@ -169,11 +179,8 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
             if cells[label_column] == "-" and "unlabelled" in task.damage:
                 rows.skipped["unlabelled"] += 1
                 continue
-            where = f"column {task.label_column!r}" if has_header else f"column {label_column + 1}"
-            problem = (
-                f"expected one of the labels {', '.join(task.label_names)} in {where}, got "
-                f"{_short(cells[label_column])}"
-            )
+            labels[cells[label_column]] += 1
+            problem = f"{_wanted_labels(task)}, got {_short(cells[label_column])}"
             rows.faults.append(Fault(path, number, problem, _MEND))
             continue
         texts = [cells[column] for column in text_columns]
@@ -183,6 +190,9 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
             Example(index=index, text_a=texts[0], text_b=texts[1] if task.is_pair else None, label=label)
         )
     num_rows = len(lines) - first_line + 1
+    if num_rows > 1 and (whole := _same_in_every_row(widths, labels, num_rows, task)):
+        rows.faults = [Fault(path, None, whole, "put the release's file there")]
+        return rows
     if len(broken_off) > min(MOST_BROKEN_OFF, LARGEST_DAMAGED_SHARE * num_rows):
         rows.faults = sorted([*rows.faults, *broken_off], key=lambda fault: fault.line)
     elif broken_off:
@@ -202,6 +212,24 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
             Fault(path, None, f"expected rows{below}, got none", "put the release's file there")
         )
     return rows
+
+
+def _wanted_labels(task: Task) -> str:
+    column = task.label_column
+    where = f"column {column!r}" if isinstance(column, str) else f"column {column + 1}"
+    return f"expected one of the labels {', '.join(task.label_names)} in {where}"
+
+
+def _same_in_every_row(widths: Counter[int], labels: Counter[str], num_rows: int, task: Task) -> str:
+    """What is wrong with every row of a file in the same way, which is then of another kind; else ""."""
+    if len(widths) == 1 and widths.total() == num_rows and not isinstance(task.label_column, str):
+        return f"expected {task.num_columns} tab-separated columns, got {min(widths)} in every row"
+    if labels.total() == num_rows:
+        some = ", ".join(_short(text) for text in sorted(labels)[:3])
+        more = f" and {len(labels) - 3:,} others" if len(labels) > 3 else ""
+        hint = what_labels_are(set(labels), task)
+        return f"{_wanted_labels(task)}, got {some}{more} in every row{hint}"
+    return ""
 
 
 def _lines(content: bytes, path: Path, rows: Rows) -> list[str | None]:

@@ -22,7 +22,7 @@ def likely_folder(task: Task, given: Path) -> str | None:
         for candidate in _near(given):
             if os.path.isdir(candidate / task.folder):
                 return f"did you mean {candidate}, which holds {task.folder}/? give that folder"
-        for candidate in (given, given.parent):
+        for candidate in (given, given.parent, *_folders(given)):
             if other := _spelled_otherwise(task, candidate):
                 return f"{candidate} holds {other}/: rename that to {task.folder}/, and give {candidate}"
         for candidate in (given, given.parent):

@@ -158,7 +158,7 @@ def _folder_of(run: Run, data: dict) -> str | None:
 
 
 def _data_dir(data_dir: str | Path | None) -> Path | None:
-    chosen = data_dir or os.environ.get(FOLDER_VARIABLE)
+    chosen = data_dir or os.environ.get(FOLDER_VARIABLE, "").strip()
     return user_path(chosen, field="data_dir") if chosen else None
 
 

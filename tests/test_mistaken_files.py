@@ -1,0 +1,136 @@
+"""Files that are not the release's: one word on what they are, instead of a line for every row."""
+
+import gzip
+
+import pytest
+from glue_files import file_text, forbid_network, row, write_task
+
+from kdviz.data import load_examples
+from kdviz.errors import RequestError
+from kdviz.tasks import TASKS
+
+
+@pytest.fixture(autouse=True)
+def without_network(monkeypatch, tmp_path):
+    forbid_network(monkeypatch, tmp_path)
+
+
+def refusal(task: str, folder) -> str:
+    with pytest.raises(RequestError) as caught:
+        load_examples(task, "folder", folder)
+    assert caught.value.field == "data_dir" and "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "missing", "there", "said"),
+    [
+        ("cola", "train.tsv", "train.tsv.gz", "(but train.tsv.gz is there: it is compressed: unpack it)"),
+        ("cola", "train.tsv", "train.TSV", "(but train.TSV is there: rename it)"),
+        ("cola", "train.tsv", "train.csv", "save it as tab-separated text, train.tsv"),
+        ("cola", "dev.tsv", "validation.tsv", "(but validation.tsv is there: call it dev.tsv)"),
+        ("cola", "dev.tsv", "test.tsv", "(but test.tsv is there: whose labels the release keeps back)"),
+        ("cola", "train.tsv", "train-00000-of-00001.parquet", "choose the source hub"),
+        ("cola", "train.tsv", "CoLA.zip", "(but CoLA.zip is there: an archive: unpack it)"),
+        ("mrpc", "train.tsv", "msr_paraphrase_train.txt", "Microsoft's own files"),
+        ("qqp", "train.tsv", "quora_duplicate_questions.tsv", "Quora's own file"),
+        ("mnli", "dev_mismatched.tsv", "validation_mismatched.tsv", "call it dev_mismatched.tsv"),
+        ("mnli", "dev_matched.tsv", "dev.tsv", "dev_matched.tsv: expected a file, got nothing; put"),
+        ("cola", "train.tsv", "validation.tsv", "train.tsv: expected a file, got nothing; put"),
+    ],
+)
+def test_what_lies_in_a_files_place_is_named(tmp_path, task, missing, there, said):
+    """ "Got nothing" beside train.tsv.gz sends people to look for the folder, which is right."""
+    folder = write_task(tmp_path, task) / TASKS[task].folder
+    (folder / missing).rename(folder / there)
+    assert said in refusal(task, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n", "run 'git lfs pull'"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html>\n<html><body>404</body></html>\n", "a web page"),
+        (gzip.compress(b"text"), "a compressed file (gzip); unpack it"),
+        (b"PK\x03\x04 and so on", "an archive (zip); unpack it"),
+        (b"PAR1 and so on", "in the format parquet"),
+        (bytes(4096), "zero bytes alone, as a crash leaves them"),
+        (b"\n\t\n \n", "expected rows, got blank lines alone"),
+    ],
+)
+def test_what_is_no_table_is_called_what_it_is(tmp_path, content, said):
+    """A page of faults, a line each, for a file that only has the right name."""
+    (write_task(tmp_path, "cola") / "CoLA" / "dev.tsv").write_bytes(content)
+    message = refusal("cola", tmp_path)
+    assert said in message and "line" not in message.partition("dev.tsv")[2].replace("blank lines", "")
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "said"),
+    [
+        ("cola", ("-1", "-1"), "got '-1' in every row (a test file, whose labels are kept back?)"),
+        ("cola", ("0.0", "1.0"), "'0.0', '1.0' in every row (written with a decimal point: write 0, 1)"),
+        ("cola", ("unacceptable", "acceptable"), "write 0 for unacceptable, 1 for acceptable)"),
+        ("sst2", ("Negative", "pos"), "write 0 for negative, 1 for positive)"),
+        ("rte", ("Entailment ", "not-entailment"), "write entailment, not_entailment for not entailment)"),
+        ("cola", ("a", "b"), "got 'a', 'b' in every row; put the release's file there"),
+    ],
+)
+def test_labels_that_are_otherwise_in_every_row_are_one_fault(tmp_path, task, labels, said):
+    """The first twenty lines of a file, each with the same complaint, leave the cause to be guessed."""
+    folder = write_task(tmp_path, task) / TASKS[task].folder
+    head, *lines = (folder / "train.tsv").read_text().splitlines()
+    if isinstance(TASKS[task].label_column, str):
+        place = head.split("\t").index(TASKS[task].label_column)
+    else:
+        place, lines = TASKS[task].label_column, [head, *lines]
+        head = ""
+    rows = [line.split("\t") for line in lines]
+    changed = [[*cells[:place], labels[number % 2], *cells[place + 1 :]] for number, cells in enumerate(rows)]
+    text = "\n".join([*([head] if head else []), *("\t".join(cells) for cells in changed)])
+    (folder / "train.tsv").write_text(text)
+    assert said in refusal(task, tmp_path)
+
+
+def test_one_label_that_is_otherwise_keeps_its_line(tmp_path):
+    """A single slip is mended by its line, and must not be hidden behind a guess about the file."""
+    path = write_task(tmp_path, "cola") / "CoLA" / "train.tsv"
+    path.write_text(path.read_text() + row("cola", ["one"], 1).replace("\t1\t", "\t1.0\t"))
+    assert "line 13: expected one of the labels 0, 1 in column 2, got '1.0'; mend" in refusal(
+        "cola", tmp_path
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "content", "said"),
+    [
+        ("sst2", "Sentence\tLABEL\na\t1\nb\t0\n", "(spelled otherwise: write sentence, label)"),
+        ("rte", "{mrpc}", "(the layout of MRPC?)"),
+        ("rte", "{qnli}", "(the layout of QNLI?)"),
+        ("rte", "index;sentence1;sentence2;label\n1;a;b;entailment\n", "(separated by semicolons?)"),
+        ("rte", "index,sentence1,sentence2,label\n1,a,b,entailment\n", "(separated by commas?)"),
+        ("mnli", "sentence1\tsentence2\tlabel\na\tb\tneutral\n", "among 3 columns; put the release's"),
+        ("cola", "a film\t1\nno film\t0\n", "expected 4 tab-separated columns, got 2 in every row; put"),
+    ],
+)
+def test_another_layout_is_recognised(tmp_path, task, content, said):
+    """A header that misses every column is most often another task's, or another program's."""
+    for other in ("mrpc", "qnli"):
+        rows = [(["a", "b"], 1), (["c", "d"], 0)]
+        content = content.replace(f"{{{other}}}", file_text(other, rows))
+    folder = write_task(tmp_path, task) / TASKS[task].folder
+    (folder / "train.tsv").write_text(content)
+    assert said in refusal(task, tmp_path)
+
+
+def test_a_folder_spelled_otherwise_one_floor_below_is_found(tmp_path):
+    """glue_data/cola: both are as other programs make them."""
+    (tmp_path / "glue_data" / "cola").mkdir(parents=True)
+    assert f"{tmp_path / 'glue_data'} holds cola/: rename that to CoLA/" in refusal("cola", tmp_path)
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_a_blank_variable_names_no_folder(tmp_path, monkeypatch, value):
+    """KDVIZ_GLUE_DIR= with a blank left over must not be an error of its own, as for KDVIZ_RUNS_DIR."""
+    monkeypatch.setenv("KDVIZ_GLUE_DIR", value)
+    assert load_examples("cola", "auto").source == "sample"
