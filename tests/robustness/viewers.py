@@ -7,17 +7,19 @@ speaking Streamlit's protocol.
 
 Each viewer opens the Distil page as a browser would and sends the reruns that the page's fragments ask for,
 at their pace. Of them, `--clickers` look at the maps of the stored demo instead and choose another layer,
-head or sentence every `--click-every` seconds. Measured: how long until every page stood, how long refreshes
-and clicks took, the server's memory before, during and after, its processor time, and how much slower the run
-went with viewers than without (alone before and after them, since a machine's pace drifts). The run trains in
-the server's own queue, started over the same protocol by a client that presses Start; its teacher is a tiny
-one made here, or `--teacher`. With `--shown-by N` the viewers are spread over N more servers over the same
-runs folder, which may only show (KDVIZ_READ_ONLY=1), and with `--everywhere` over the one that trains too.
-Prints one JSON line; exit status 1 where a page showed an exception.
+head or sentence every `--click-every` seconds. Measured: how long until every page stood, all opened at once,
+and for `--seconds` from then on how long refreshes and clicks took, the server's memory before, during and
+after, its processor time, and how much slower the run went with viewers than without (alone before and after
+them, since a machine's pace drifts). The run trains in the server's own queue, started over the same protocol
+by a client that presses Start; its teacher is a tiny one made here, or `--teacher`. With `--shown-by N` the
+viewers are spread over N more servers over the same runs folder, which may only show (KDVIZ_READ_ONLY=1), and
+with `--everywhere` over the one that trains too. Prints one JSON line; exit status 1 where a page showed an
+exception.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -52,44 +54,40 @@ class Viewer:
         self.port, self._page = port, page
         self._url = f"ws://127.0.0.1:{port}/_stcore/stream"
         self.ready_seconds: float | None = None
-        self.rerun_seconds: list[float] = []
+        self.reruns: list[tuple[float, float]] = []
+        """(when it was asked for on this machine's clock, seconds until it was whole)"""
         self.exceptions = 0
         self.received_bytes = 0
         self.elements: dict[str, str] = {}
         self._fragments: dict[str, float] = {}
         self._hash = ""
 
-    async def watch(self, until: float) -> None:
-        """Open the page and stay until the given moment of the loop's clock."""
+    async def watch(self, end: asyncio.Event) -> None:
+        """Open the page and stay until the end."""
         begin = time.monotonic()
         async with connect(self._url, subprotocols=["streamlit"], max_size=None) as self._socket:
             await self._rerun()
             self.ready_seconds = time.monotonic() - begin
-            while time.monotonic() < until:
-                due = min(self._fragments.values(), default=None) if self._fragments else None
-                if due is None:
-                    await asyncio.sleep(0.2)
-                    continue
-                name, interval = next(iter(self._fragments.items()))
-                await asyncio.sleep(max(0.0, min(interval, until - time.monotonic())))
-                begin_rerun = time.monotonic()
-                await self._rerun(fragment=name)
-                self.rerun_seconds.append(time.monotonic() - begin_rerun)
+            while not end.is_set():
+                name, interval = next(iter(self._fragments.items()), ("", 0.2))
+                await wait(end, interval)
+                if name and not end.is_set():
+                    await self._rerun_timed(fragment=name)
 
-    async def click(self, until: float, every_seconds: float, links: list[str], wait_seconds: float) -> None:
-        """Open the page, and go to another of `links` (query strings) every so often until then."""
+    async def click(
+        self, end: asyncio.Event, every_seconds: float, links: list[str], wait_seconds: float
+    ) -> None:
+        """Open the page, and go to another of `links` (query strings) every so often until the end."""
         await asyncio.sleep(wait_seconds)
         begin = time.monotonic()
         async with connect(self._url, subprotocols=["streamlit"], max_size=None) as self._socket:
             await self._rerun(query=links[0])
             self.ready_seconds = time.monotonic() - begin
             number = 0
-            while time.monotonic() + every_seconds < until:
-                await asyncio.sleep(every_seconds)
+            while not end.is_set():
+                await wait(end, every_seconds)
                 number += 1
-                begin = time.monotonic()
-                await self._rerun(query=links[number % len(links)])
-                self.rerun_seconds.append(time.monotonic() - begin)
+                await self._rerun_timed(query=links[number % len(links)])
 
     async def press(self, label: str, settings: dict) -> None:
         """Open the page with these settings and press the button of that label."""
@@ -102,6 +100,11 @@ class Viewer:
             await self._rerun(states=states)
             button = next(name for name, shown in self.elements.items() if shown == label)
             await self._rerun(states=[*states, (button, True)])
+
+    async def _rerun_timed(self, **asked: str) -> None:
+        begin = time.monotonic()
+        await self._rerun(**asked)
+        self.reruns.append((begin, time.monotonic() - begin))
 
     def _named(self, key: str) -> str:
         return next(name for name in self.elements if name.endswith(f"-{key}"))
@@ -245,38 +248,42 @@ async def measure(
         )
     pace_before = await asyncio.to_thread(steps_per_second, runs[0], asked.alone_seconds)
     showing = [server, *shown_by] if asked.everywhere or not shown_by else shown_by
-    before, used = memory_of(showing), sum(each.cpu_seconds for each in showing)
-    until = time.monotonic() + asked.seconds
+    before, end = memory_of(showing), asyncio.Event()
     homes = [showing[number % len(showing)].port for number in range(asked.viewers)]
     clickers = [Viewer(port, "attention") for port in homes[: asked.clickers]]
     viewers = [Viewer(port, "distil") for port in homes[asked.clickers :]]
-    links, begin = demo_links(), time.monotonic()
+    links, everyone = demo_links(), viewers + clickers
     watching = asyncio.gather(
-        *(viewer.watch(until) for viewer in viewers),
+        *(viewer.watch(end) for viewer in viewers),
         *(
             clicker.click(
-                until, asked.click_every, links[number:] + links[:number], asked.click_every * share
+                end,
+                asked.click_every,
+                links[number % len(links) :] + links[: number % len(links)],
+                asked.click_every * share,
             )
             for number, clicker in enumerate(clickers)
             for share in [number / len(clickers)]
         ),
     )
-    await asyncio.sleep(min(20, asked.seconds / 3))
-    watched_pace = await asyncio.to_thread(steps_per_second, runs[0], asked.seconds / 2)
+    while any(each.ready_seconds is None for each in everyone) and not watching.done():
+        await asyncio.sleep(0.1)
+    stand, used = time.monotonic(), sum(each.cpu_seconds for each in showing)
+    watched_pace = await asyncio.to_thread(steps_per_second, runs[0], asked.seconds)
     during = memory_of(showing)
+    used = (sum(each.cpu_seconds for each in showing) - used) / (time.monotonic() - stand)
+    end.set()
     await watching
-    used = (sum(each.cpu_seconds for each in showing) - used) / (time.monotonic() - begin)
     await asyncio.sleep(asked.calm_seconds)
     alone_pace = (pace_before + await asyncio.to_thread(steps_per_second, runs[0], asked.alone_seconds)) / 2
-    everyone = viewers + clickers
     return {
         "viewers": asked.viewers,
         "clickers": asked.clickers,
         "servers_that_show": len(showing),
         "seconds": asked.seconds,
         "all_ready_seconds": round(max(viewer.ready_seconds for viewer in everyone), 2),
-        **summary("rerun", [seconds for viewer in viewers for seconds in viewer.rerun_seconds]),
-        **summary("click", [seconds for clicker in clickers for seconds in clicker.rerun_seconds]),
+        **summary("rerun", viewers, stand),
+        **summary("click", clickers, stand),
         "memory_before_mb": round(before),
         "memory_during_mb": round(during),
         "memory_after_mb": round(memory_of(showing)),
@@ -292,21 +299,33 @@ async def measure(
     }
 
 
-def summary(name: str, seconds: list[float]) -> dict:
-    """How many there were; their median and the 95th percentile in seconds, None where there were none."""
-    seconds = sorted(seconds)
+async def wait(end: asyncio.Event, seconds: float) -> None:
+    """So long, or until the end."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(end.wait(), seconds)
+
+
+def summary(name: str, windows: list[Viewer], stand: float) -> dict:
+    """Of what was asked for once every page stood: how many there were, their median and the 95th percentile
+    in seconds, None where there were none. And the 95th percentile while pages were still opening.
+    """
+    opening = sorted(seconds for each in windows for begin, seconds in each.reruns if begin < stand)
+    seconds = sorted(seconds for each in windows for begin, seconds in each.reruns if begin >= stand)
     return {
         f"{name}s": len(seconds),
         f"{name}_median_seconds": round(statistics.median(seconds), 3) if seconds else None,
-        f"{name}_p95_seconds": round(seconds[int(0.95 * (len(seconds) - 1))], 3) if seconds else None,
+        f"{name}_p95_seconds": p95(seconds),
+        f"{name}_p95_seconds_while_opening": p95(opening),
     }
+
+
+def p95(ordered: list[float]) -> float | None:
+    return round(ordered[int(0.95 * (len(ordered) - 1))], 3) if ordered else None
 
 
 def fewest_of_a_server(windows: list[Viewer], servers: list[Server]) -> int:
     """How many reruns that server answered which answered the fewest."""
-    return min(
-        sum(len(each.rerun_seconds) for each in windows if each.port == server.port) for server in servers
-    )
+    return min(sum(len(each.reruns) for each in windows if each.port == server.port) for server in servers)
 
 
 def memory_of(servers: list[Server]) -> float:
@@ -337,7 +356,7 @@ def main() -> int:
     parser.add_argument("--click-every", type=float, default=5.0, help="seconds between two clicks of one")
     parser.add_argument("--shown-by", type=int, default=0, help="servers beside the one that trains")
     parser.add_argument("--everywhere", action="store_true", help="viewers at the one that trains too")
-    parser.add_argument("--seconds", type=float, default=180)
+    parser.add_argument("--seconds", type=float, default=180, help="from when every page stands")
     parser.add_argument("--alone-seconds", type=float, default=20)
     parser.add_argument("--calm-seconds", type=float, default=5)
     asked = parser.parse_args()
