@@ -126,6 +126,24 @@ os._exit(0)
     assert json.loads(_said_by(script, tmp_path).splitlines()[-1]) == []
 
 
+def test_what_the_next_pages_need_is_imported_behind_the_first(tmp_path: Path) -> None:
+    """A room of two hundred waits for the first chart of a lecture else, and its presenter too."""
+    script = """
+import os, sys
+from kdviz.ui.frame import warm
+warm.PAUSE_SECONDS = 0.0
+warm.warm()
+import threading
+[timer] = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+timer.join()
+assert {"pandas", "plotly.graph_objects", "torch"} <= set(sys.modules) and "transformers" not in sys.modules
+print("done")
+sys.stdout.flush()
+os._exit(0)
+"""
+    assert "done" in _said_by(script, tmp_path)
+
+
 def test_what_is_prepared_is_what_the_first_page_shows(tmp_path: Path) -> None:
     """Preparing another picture than the page shows would cost the server time and save the visitor none."""
     script = f"""

@@ -1,15 +1,18 @@
-"""torch is imported while the visitor is looking: the first own sentence and the first run then start sooner.
+"""What charts and tables are made with, and torch, are imported while the visitor is looking: the next page,
+the first own sentence and the first run then start sooner. In a lecture a room waits for it else.
 
 transformers waits until a page needs it (the plan of a run does), so that a server that only shows runs stays
 small.
 """
 
+import importlib
 import logging
 import threading
 
 from kdviz.jobs.lazy_imports import import_torch
 
 PAUSE_SECONDS = 3.0
+CHARTS = ("pandas", "plotly.graph_objects")
 
 _started = threading.Event()
 log = logging.getLogger("kdviz")
@@ -29,6 +32,8 @@ def warm() -> None:
 
 def _import() -> None:
     try:
+        for name in CHARTS:
+            importlib.import_module(name)
         import_torch()
     except ImportError as error:
         log.info("not imported ahead: %s", error)

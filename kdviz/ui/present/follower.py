@@ -7,6 +7,7 @@ import streamlit as st
 
 from kdviz.errors import RequestError
 from kdviz.jobs import following
+from kdviz.jobs.audience import is_another
 from kdviz.jobs.following import Shown
 from kdviz.share.lecture import Lecture, Step
 from kdviz.share.roles import Place
@@ -33,24 +34,31 @@ def follow() -> None:
     """The whole window. When the presenter has gone on it is a part of it that is drawn anew: what stands
     around it stays as it is.
     """
+    _catch_up()
+    pace = following.shared().pace(_least_pace())
+    fragment(_ask, run_every=pace)(pace)
     fragment(_follow, key=FOLLOWED)()
 
 
-def _follow() -> None:
-    """What stands above the view is the same number of elements, whatever is shown."""
-    room, session = following.shared(), st.session_state
-    pace = room.pace(LISTEN_SECONDS if can_wake() else ASK_SECONDS)
-    room.seen(window_id(), pace)
-    (shown, version), is_free = room.now, session.get(_FREE, False)
+def _catch_up() -> tuple[Shown | None, int, bool]:
+    """(what is shown, its version, whether this window looks around on its own); where it does not, what is
+    shown is its own view now.
+    """
+    session = st.session_state
+    (shown, version), is_free = following.shared().now, session.get(_FREE, False)
     if not is_free and session.get(_SEEN) != version:
         session[_SEEN] = version
         if shown:
             _take(shown)
+    return shown, version, is_free
+
+
+def _follow() -> None:
+    """What stands above the view is the same number of elements, whatever is shown."""
+    shown, version, is_free = _catch_up()
     state.follow_presenter(not is_free)
     page = frame.take_page()
-    with st.container():
-        _head(shown, is_free)
-    fragment(_ask, run_every=pace)(version, pace)
+    _head(shown, is_free)
     if shown is None and not is_free:
         return
     found = _lecture()
@@ -123,8 +131,14 @@ def _hold() -> None:
     st.session_state.pop(_SEEN, None)
 
 
-def _ask(version: int, pace: float) -> None:
-    room = following.shared()
+def _ask(pace: float) -> None:
+    """Whether the presenter has gone on: for a window that was not woken, or cannot be."""
+    room, session = following.shared(), st.session_state
     room.seen(window_id(), pace)
-    if room.version != version and not st.session_state.get(_FREE, False):
+    is_behind = not session.get(_FREE, False) and session.get(_SEEN) != room.version
+    if is_behind or is_another(room.pace(_least_pace()), pace):
         st.rerun()
+
+
+def _least_pace() -> float:
+    return LISTEN_SECONDS if can_wake() else ASK_SECONDS
