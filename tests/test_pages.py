@@ -9,8 +9,10 @@ import pytest
 from folders import make_runs
 from opened import ROOT, edit_config, open_page, texts, use_runs
 from packs import pictures
+from streamlit.testing.v1 import AppTest
 
 from kdviz.cli import main
+from kdviz.ui.frame.take_home import QR_KEY
 
 PAGES = ("start", "attention", "layers", "answers")
 
@@ -168,6 +170,15 @@ def test_a_row_without_maps_leads_to_the_presets(runs: Path):
     assert not app.exception
     assert app.query_params["over"] == "presets" and "row" not in app.query_params
     assert "preset" in texts(app)
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_the_qr_code_of_a_link_is_drawn_for_who_opens_it(is_open: bool, runs: Path):
+    """A box that opened empty would be noticed by the room that holds up its phones."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    app.query_params["run"], app.session_state[QR_KEY] = "cola-all", is_open
+    app.switch_page("pages/layers.py").run()
+    assert not app.exception and len(app.image) == is_open
 
 
 def test_the_first_screen_leads_to_models_that_answer_ones_own_sentence(tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import FORMAT_KEY, FORMATS
 from kdviz.ui.frame.shell import page_name
 
+QR_KEY = "kdviz.share.qr"
 LONGEST_QR_CHARACTERS = 1200
 """What a phone's camera still reads from a screen."""
 
@@ -31,8 +32,9 @@ def share(run: Run, view: View, runs: Sequence[Run], *, chooses: bool = False) -
     st.markdown("**Link** to exactly this view")
     st.code(link, language=None, wrap_lines=True)
     if len(link) <= LONGEST_QR_CHARACTERS:
-        with st.expander("QR code"):
-            st.image(qr(link), width=260, alt="QR code of the link above")
+        code = st.expander("QR code", key=QR_KEY, on_change="rerun")
+        if code.open:  # to draw it is a fourteenth of a page's time, and few ask for it
+            code.image(qr(link), width=260, alt="QR code of the link above")
     if state.mode() == "":
         st.button(
             "Present this",
