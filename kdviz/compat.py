@@ -38,6 +38,7 @@ HOW_IT_RUNS = {
     "return_dict": True,
     "output_attentions": False,
     "output_hidden_states": False,
+    "layer_types": None,
 }
 """Keys of config.json that change no number, only how it is come by and handed over: as another machine had
 them, they would break here, or at whoever loads what is exported.
@@ -49,6 +50,7 @@ NOT_SAVED = (
     "auto_map",
     "finetuning_task",
     "task_specific_params",
+    "layer_types",
 )
 """Keys of config.json that say where a model came from, how it was computed here, code never run, and what
 the checkpoint was trained for before.

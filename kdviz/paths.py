@@ -32,7 +32,14 @@ def user_path(given: str | Path, *, field: str | None = None) -> Path:
             "it out",
             field=field,
         )
-    path = os.path.abspath(path)
+    try:
+        path = os.path.abspath(path)
+    except FileNotFoundError:
+        raise RequestError(
+            f"{field or 'path'}: {text[:80]!r} is meant from the working directory, and that was removed; "
+            "change to a folder that is there",
+            field=field,
+        ) from None
     try:
         os.lstat(path)
     except OSError as error:

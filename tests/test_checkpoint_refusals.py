@@ -193,6 +193,20 @@ HOSTILE = {
         lambda f: change_json(f / "config.json", quantization_config={"load_in_8bit": True}),
         "quantised",
     ),
+    "quantised biases": (
+        lambda f: change_weights(
+            f,
+            lambda state: {
+                name: tensor.to(torch.int8) if name.endswith("query.bias") else tensor
+                for name, tensor in state.items()
+            },
+        ),
+        "query.bias holds I8, .* quantised",
+    ),
+    "a classifier in whole numbers": (
+        lambda f: change_weights(f, lambda state: state | {"classifier.weight": torch.ones(2, 32).long()}),
+        "classifier.weight holds I64, .* quantised",
+    ),
     "quantised weights": (
         lambda f: change_weights(
             f,
@@ -258,6 +272,22 @@ HOSTILE = {
     "an epsilon in quotes": (
         lambda f: change_json(f / "config.json", layer_norm_eps="1e-12"),
         "layer_norm_eps",
+    ),
+    "a dropout of everything": (
+        lambda f: change_json(f / "config.json", hidden_dropout_prob=1.0),
+        "hidden_dropout_prob: 1.0, which is no share below 1",
+    ),
+    "words that see only those before": (
+        lambda f: change_json(f / "config.json", is_causal=True),
+        "says is_causal: True, so each word sees only those before it",
+    ),
+    "layers with a window": (
+        lambda f: change_json(f / "config.json", layer_types=["full_attention", "sliding_attention"] * 2),
+        "says layer_types: .* only layers in which each word sees all",
+    ),
+    "weights in another file than usual": (
+        lambda f: change_json(f / "config.json", transformers_weights="other.safetensors"),
+        "transformers reads another file than kdviz would",
     ),
     "a dropout that is NaN": (
         lambda f: change_json(f / "config.json", hidden_dropout_prob=float("nan")),

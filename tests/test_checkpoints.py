@@ -127,6 +127,7 @@ def test_a_folder_anywhere_and_a_cache_of_links(copy, tmp_path):
             chunk_size_feed_forward=7,
             finetuning_task="mnli",
             task_specific_params={"x": 1},
+            layer_types=["full_attention"] * 4,
         ),
         dict(_attn_implementation="flash_attention_2", auto_map={"AutoModel": "modeling.Model"}),
     ],

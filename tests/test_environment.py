@@ -47,6 +47,33 @@ def test_a_text_that_is_no_path_is_refused(given):
     assert runs_folder({"KDVIZ_RUNS_DIR": " "}) == Path.cwd() / "runs"
 
 
+def test_a_working_directory_that_was_removed_is_called_so(tmp_path, monkeypatch, capsys):
+    """ "No such file or directory", with no file named, sends people to look at their runs folder."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["list"]) == 2
+    assert "'runs' is meant from the working directory, and that was removed" in capsys.readouterr().err
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path))
+    assert main(["list", "--json"]) == 0
+
+
+def test_a_runs_folder_behind_a_link_that_leads_nowhere_is_called_so(tiny, tmp_path):
+    """ "File exists" is what the system says where a disk is not mounted."""
+    (tmp_path / "runs").symlink_to(tmp_path / "not mounted")
+    with pytest.raises(RequestError, match="runs, a link that leads nowhere; choose another"):
+        create_run(tiny.config(), tmp_path / "runs", "one")
+
+
+def test_a_named_folder_that_is_not_there_is_said_beside_the_tasks(tmp_path, monkeypatch, capsys):
+    """ "None here: give a folder" reads as if none had been given, where its name has a slip."""
+    monkeypatch.setenv("KDVIZ_GLUE_DIR", str(tmp_path / "glu"))
+    assert main(["tasks"]) == 0
+    assert f"the folder of GLUE that was named is not there: {tmp_path / 'glu'}" in capsys.readouterr().err
+    monkeypatch.setenv("KDVIZ_GLUE_DIR", str(tmp_path))
+    assert main(["tasks"]) == 0 and not capsys.readouterr().err
+
+
 def test_a_path_that_no_file_can_keep_is_refused_before_anything_is_made(tiny, tmp_path, capsys):
     """A folder named in Latin-1 has a name that config.json cannot hold: the run would end in a traceback."""
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")

@@ -8,8 +8,12 @@ from kdviz.tasks import TASKS
 
 def tasks(asked: argparse.Namespace) -> None:
     """The tasks, and where their data can be had."""
-    from kdviz.data import available
+    from kdviz.data import available, named_folder
+    from kdviz.terminal import complain
 
+    folder = named_folder(asked.data_dir)
+    if folder is not None and not folder.is_dir():
+        complain(f"kdviz: the folder of GLUE that was named is not there: {folder}")
     rows = [
         {
             "task": task.name,

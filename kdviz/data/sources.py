@@ -86,7 +86,7 @@ def load_examples(
             "them",
             field="source",
         )
-    folder = _data_dir(data_dir)
+    folder = named_folder(data_dir)
     if source == "folder":
         return _from_folder(spec, folder)
     if source == "hub":
@@ -109,7 +109,7 @@ def available(task: str, data_dir: str | Path | None = None) -> dict[str, str]:
     Looks at files only: the hub counts where its cache holds the task, and no request is sent.
     """
     spec = task_named(task)
-    folder = _data_dir(data_dir)
+    folder = named_folder(data_dir)
     found = {}
     if folder is not None and all(os.path.isfile(path) for path in task_files(spec, folder).values()):
         found["folder"] = str(folder / spec.folder)
@@ -157,7 +157,8 @@ def _folder_of(run: Run, data: dict) -> str | None:
     return os.environ.get(FOLDER_VARIABLE) or run.config.get("data_dir")
 
 
-def _data_dir(data_dir: str | Path | None) -> Path | None:
+def named_folder(data_dir: str | Path | None) -> Path | None:
+    """The folder in the GLUE release layout that was named: `data_dir`, else KDVIZ_GLUE_DIR; None without."""
     chosen = data_dir or os.environ.get(FOLDER_VARIABLE, "").strip()
     return user_path(chosen, field="data_dir") if chosen else None
 

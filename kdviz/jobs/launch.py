@@ -296,7 +296,11 @@ def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
             )
         hidden.mkdir()
     except OSError as error:
-        got = f"the file {runs_dir}" if runs_dir.is_file() else f"{runs_dir} ({error.strerror})"
+        got = f"{runs_dir} ({error.strerror})"
+        if os.path.isfile(runs_dir):
+            got = f"the file {runs_dir}"
+        elif os.path.islink(runs_dir) and not os.path.exists(runs_dir):
+            got = f"{runs_dir}, a link that leads nowhere"
         raise RequestError(
             f"runs_dir: expected a folder that can be written, got {got}; choose another with --runs-dir",
             field="runs_dir",

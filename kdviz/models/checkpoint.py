@@ -185,9 +185,19 @@ def _is_set(value: object) -> bool:
     return value not in (None, False, {}, [], "")
 
 
-def _is_number(value: Any, most: float = sys.float_info.max) -> bool:
-    """Whether it is a finite number from 0 to `most`."""
-    return type(value) in (int, float) and 0 <= value <= most
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number from 0."""
+    return type(value) in (int, float) and 0 <= value <= sys.float_info.max
+
+
+def _is_share(value: Any) -> bool:
+    """Whether it is a share of numbers that dropout can leave out: not all of them."""
+    return type(value) in (int, float) and 0 <= value < 1
+
+
+def _is_full(value: Any) -> bool:
+    """Whether a list of the layers' kinds names none but those with full attention."""
+    return isinstance(value, list) and all(kind == "full_attention" for kind in value)
 
 
 _DROPOUTS = (
@@ -202,6 +212,12 @@ _DROPOUTS = (
 
 _NOT_OBEYED = (
     ("is_decoder", _is_set, "so each word sees only those before it; an encoder is needed"),
+    ("is_causal", _is_set, "so each word sees only those before it; an encoder is needed"),
+    (
+        "layer_types",
+        lambda value: value is not None and not _is_full(value),
+        "and only layers in which each word sees all are run",
+    ),
     ("is_encoder_decoder", _is_set, "which is more than an encoder; an encoder is needed"),
     ("add_cross_attention", _is_set, "which needs a second model; an encoder is needed"),
     (
@@ -211,6 +227,12 @@ _NOT_OBEYED = (
     ),
     ("quantization_config", _is_set, "so its weights are quantised; choose the checkpoint in full precision"),
     ("compression_config", _is_set, "so its weights are quantised; choose the checkpoint in full precision"),
+    (
+        "transformers_weights",
+        _is_set,
+        "so transformers reads another file than kdviz would; call that one model.safetensors, and remove "
+        "the key",
+    ),
     ("pruned_heads", _is_set, "so its layers differ in heads, and maps cannot be compared"),
     *(
         (name, lambda value: not (value is None or type(value) is int and value > 0), "which is no size")
@@ -226,7 +248,7 @@ _NOT_OBEYED = (
         for name in ("initializer_range", "layer_norm_eps")
     ),
     *(
-        (name, lambda value: not (value is None or _is_number(value, most=1)), "which is no share")
+        (name, lambda value: not (value is None or _is_share(value)), "which is no share below 1")
         for name in _DROPOUTS
     ),
 )

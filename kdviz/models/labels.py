@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,7 +136,8 @@ def _order_name(rows: tuple[int, ...], task: Task) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name without case, camel case, underscores and hyphens."""
+    """A name without case, camel case, underscores, hyphens and letters of another width."""
+    name = unicodedata.normalize("NFKC", name)
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return " ".join(re.sub(r"[\W_]+", " ", spaced.casefold()).split())
 
@@ -147,12 +149,12 @@ def _says_nothing(name: str) -> bool:
 
 def _class_meant(name: str, task: Task) -> int | None:
     """The task's class that a name means, by the task's own words for it."""
-    plain = _plain(name)
+    plain = _plain(name).removeprefix(f"{_plain(task.name)} ")
     for number, words in enumerate(task.all_names):
         if plain in {_plain(word) for word in words}:
             return number
     if task.num_labels == 2:
-        for negation in ("not ", "non ", "no ", "un", "in", "dis"):
+        for negation in ("not ", "non ", "no ", "non", "un", "in", "dis"):
             if plain.startswith(negation):
                 opposite = plain.removeprefix(negation)
                 for number, words in enumerate(task.all_names):

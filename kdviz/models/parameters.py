@@ -67,7 +67,11 @@ def check_encoder(family: Family, config: Mapping[str, Any], weights: Weights, p
             "the two agree"
         )
     inside = [name for name in weights.shapes if name.startswith(prefix)]
-    quantised = [name for name in inside if weights.dtypes[name] not in FLOATS and name.endswith("weight")]
+    head = f"{prefix.removesuffix(family.base + '.')}{family.output}."
+    numbers = [*inside, *(name for name in weights.shapes if name.startswith(head) and name not in inside)]
+    quantised = [
+        name for name in numbers if weights.dtypes[name] not in FLOATS and not name.endswith(_COUNTERS)
+    ]
     if quantised:
         raise Unusable(
             f"{quantised[0]} holds {weights.dtypes[quantised[0]]}, not floating-point numbers: the weights "
