@@ -21,8 +21,9 @@ from kdviz.ui.frame.compat import (
 from kdviz.ui.frame.compressed import KeptCompressed
 
 SWITCH_SECONDS = 0.0005
-"""How long the thread that prepares may hold up the one that serves: the first browser asks for some hundred
-files meanwhile, and would wait the interpreter's usual 5 ms for each.
+"""How long a thread of the server may keep the interpreter while others wait for it; else it is 5 ms. A step
+of training gives it back a thousand times, one that draws at each file it reads, the one that serves at each
+message: each time it would have to wait as long for whoever computes.
 """
 FIRST_PAGE = ("kdviz.ui.present.stage", "kdviz.ui.start.parts")
 log = logging.getLogger("kdviz")
@@ -30,6 +31,7 @@ log = logging.getLogger("kdviz")
 
 def settings() -> dict:
     """The arguments of Streamlit's `App` besides its script."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     let_each_run_be_heard()
     tell_each_run_whole()
     begin_each_run_at_the_top()
@@ -48,14 +50,10 @@ def prepare() -> None:
     """Import what the first page needs and read its picture from the store. Never calls streamlit; a fault
     here is left to the page, which says it to the visitor.
     """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         _first_picture()
     except Exception as error:
         log.info("the first page was not prepared ahead: %s", error)
-    finally:
-        sys.setswitchinterval(usual)
 
 
 def _first_picture() -> None:
