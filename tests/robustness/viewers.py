@@ -282,8 +282,8 @@ async def measure(
         "servers_that_show": len(showing),
         "seconds": asked.seconds,
         "all_ready_seconds": round(max(viewer.ready_seconds for viewer in everyone), 2),
-        **summary("rerun", viewers, stand),
-        **summary("click", clickers, stand),
+        **summaries("rerun", viewers, stand),
+        **summaries("click", clickers, stand),
         "memory_before_mb": round(before),
         "memory_during_mb": round(during),
         "memory_after_mb": round(memory_of(showing)),
@@ -305,22 +305,26 @@ async def wait(end: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(end.wait(), seconds)
 
 
-def summary(name: str, windows: list[Viewer], stand: float) -> dict:
-    """Of what was asked for once every page stood: how many there were, their median and the 95th percentile
-    in seconds, None where there were none. And the 95th percentile while pages were still opening.
-    """
-    opening = sorted(seconds for each in windows for begin, seconds in each.reruns if begin < stand)
-    seconds = sorted(seconds for each in windows for begin, seconds in each.reruns if begin >= stand)
+def summaries(name: str, windows: list[Viewer], stand: float) -> dict:
+    """`summary` of what was asked for once every page stood, and of what was while pages were opening."""
+    reruns = [rerun for each in windows for rerun in each.reruns]
+    opening = [seconds for begin, seconds in reruns if begin < stand]
+    return summary(name, [seconds for begin, seconds in reruns if begin >= stand]) | {
+        f"{name}_p95_seconds_while_opening": p95(opening)
+    }
+
+
+def summary(name: str, seconds: list[float]) -> dict:
+    """How many there were; their median and the 95th percentile in seconds, None where there were none."""
     return {
         f"{name}s": len(seconds),
         f"{name}_median_seconds": round(statistics.median(seconds), 3) if seconds else None,
         f"{name}_p95_seconds": p95(seconds),
-        f"{name}_p95_seconds_while_opening": p95(opening),
     }
 
 
-def p95(ordered: list[float]) -> float | None:
-    return round(ordered[int(0.95 * (len(ordered) - 1))], 3) if ordered else None
+def p95(seconds: list[float]) -> float | None:
+    return round(sorted(seconds)[int(0.95 * (len(seconds) - 1))], 3) if seconds else None
 
 
 def fewest_of_a_server(windows: list[Viewer], servers: list[Server]) -> int:
