@@ -14,7 +14,7 @@ from kdviz.errors import RequestError
 from kdviz.explorer.pack import pack
 from kdviz.palette import strategy_style, words_of
 from kdviz.runs.arrays import Damaged
-from kdviz.runs.parts import Probe
+from kdviz.runs.parts import Probe, thinned
 from kdviz.runs.reader import Run
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ def preset_pack(run: Run, probe: Probe, *, fine: bool = True, most_moments: int 
     steps = tuple(moment.step for moment in run.moments if moment.has_maps)
     if not steps:
         raise RequestError(NO_MAPS)
-    if most_moments is not None and len(steps) > most_moments:
-        places = np.linspace(0, len(steps) - 1, most_moments).round().astype(int)
-        steps = tuple(steps[place] for place in places)
+    if most_moments is not None:
+        steps = tuple(thinned(steps, most_moments))
     return _preset_pack(run, probe, steps, fine)
 
 

@@ -1,6 +1,8 @@
 """Parts of a run as a reader meets them: a probe, a moment of training, an evaluation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -8,6 +10,8 @@ from kdviz.data.tokens import marked
 from kdviz.runs.records import (
     Malformed,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,3 +70,11 @@ def probe_of(row: dict) -> Probe:
         tokens=marked(row["tokens"], row.get("special", ())),
         teacher_logits=tuple(row["teacher_logits"]),
     )
+
+
+def thinned(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` of them, evenly spread, the first and the last always among them."""
+    if len(items) <= most:
+        return list(items)
+    places = np.unique(np.linspace(0, len(items) - 1, most).round().astype(int))
+    return [items[place] for place in places]

@@ -21,7 +21,7 @@ from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps, stored_in
 from kdviz.runs.bounded import read_json
 from kdviz.runs.files import RunFiles
 from kdviz.runs.lines import Lines
-from kdviz.runs.parts import Evaluation, Moment, Probe, probe_of
+from kdviz.runs.parts import Evaluation, Moment, Probe, probe_of, thinned
 from kdviz.runs.records import (
     LINES,
     MOST_PROBES,
@@ -38,6 +38,8 @@ from kdviz.runs.records import (
 
 FORMAT_VERSION = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+MOST_MOMENTS = 501
+"""As many as a run of the most `snapshots` has, and the one before its first step."""
 RESERVED_NAMES = {"teachers", "studies"}
 STATES = ("queued", "running", "finished", "stopped", "interrupted", "failed")
 DEMO_RUNS = Path(__file__).parents[1] / "demo" / "runs"
@@ -220,13 +222,18 @@ class Run:
 
     @property
     def moments(self) -> list[Moment]:
-        """Recorded moments in order of step."""
+        """Recorded moments in order of step: of more than a run can ask for only as many, evenly spread, the
+        first and the last among them. A page that reads thousands of maps stands still.
+        """
         found, stored = {}, stored_in(self.files.snapshots)
         for line in self.probe_lines:
             step = line["step"]
             has_maps = self._snapshot(step).name in stored
             found[step] = Moment(step=step, epoch=line["epoch"], has_maps=has_maps)
-        return [found[step] for step in sorted(found)]
+        moments = [found[step] for step in sorted(found)]
+        most = f"only {MOST_MOMENTS} of {len(moments):,} moments are read"
+        self._remember(self.files.snapshots.name, [most] if len(moments) > MOST_MOMENTS else [])
+        return thinned(moments, MOST_MOMENTS)
 
     def _snapshot(self, step: int) -> Path:
         return self.files.snapshot(step)

@@ -3,7 +3,6 @@
 However long a run is, a curve here has at most `MOST_POINTS` points, and `Run` has parsed every line once.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,17 +10,10 @@ import numpy as np
 
 from kdviz.figures.curves import further_terms
 from kdviz.jobs.queue import Queue
+from kdviz.runs.parts import thinned
 from kdviz.runs.reader import Run, Store, Unreadable
 
 MOST_POINTS = 200
-
-
-def thinned(lines: Sequence[dict], most: int = MOST_POINTS) -> list[dict]:
-    """At most `most` of the lines, evenly spread, the first and the last always among them."""
-    if len(lines) <= most:
-        return list(lines)
-    places = np.unique(np.linspace(0, len(lines) - 1, most).round().astype(int))
-    return [lines[place] for place in places]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +31,7 @@ class Mismatch:
 
 def mismatch_so_far(run: Run) -> Mismatch | None:
     """What was measured on the probes until now; None before the first moment."""
-    lines = thinned([line for line in run.probe_lines if _is_whole(line, len(run.pairs))])
+    lines = thinned([line for line in run.probe_lines if _is_whole(line, len(run.pairs))], MOST_POINTS)
     if not lines:
         return None
     kl, distance = (

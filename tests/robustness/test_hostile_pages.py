@@ -2,6 +2,7 @@
 and no text of theirs becomes markup, a link or a request.
 """
 
+import json
 import os
 import re
 import resource
@@ -21,9 +22,10 @@ from kdviz.cli import main
 from kdviz.errors import RequestError
 from kdviz.jobs.queue import Queue
 from kdviz.locks import is_locked
-from kdviz.runs.reader import Run, Store, Unreadable
+from kdviz.runs.reader import MOST_MOMENTS, Run, Store, Unreadable
 from kdviz.share.report import report
 from kdviz.ui.frame import store as ui_store
+from kdviz.ui.layers import parts
 
 ROOT = Path(__file__).parents[2]
 VIEWS = (
@@ -132,6 +134,28 @@ def test_a_small_file_does_not_fill_the_memory(runs: Path):
     with pytest.raises(KeyError, match="it holds no arrays"):
         run.student_maps(run.moments[-1].step, run.probes[0].id)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # KiB
+
+
+def test_thousands_of_moments_are_read_as_many_as_a_run_can_have(runs: Path, app: AppTest, monkeypatch):
+    """A folder with 5,000 snapshots held Start for half a minute, and the partners of heads for more than
+    one.
+    """
+    run = make_run(runs, "many", num_eval=6, epochs=1)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    last = [line for line in lines if line["kind"] == "probe"][-1]
+    maps = (run / "snapshots" / f"step_{last['step']:06d}.safetensors").read_bytes()
+    with open(run / "metrics.jsonl", "a") as file:
+        for step in range(last["step"] + 1, 701):
+            file.write(json.dumps({**last, "step": step, "epoch": step / 8}) + "\n")
+            (run / "snapshots" / f"step_{step:06d}.safetensors").write_bytes(maps)
+    many, assigned, match = Run(run), [], parts.match_heads
+    steps = [moment.step for moment in many.moments]
+    assert len(steps) == MOST_MOMENTS and (steps[0], steps[-1]) == (0, 700) and steps == sorted(set(steps))
+    assert many.faults == {"snapshots": "only 501 of 695 moments are read"}
+    monkeypatch.setattr(parts, "match_heads", lambda matrix: assigned.append(1) or match(matrix))
+    visit(app, "layers", run="many", show="partners", step=str(steps[7]))
+    assert not app.exception and "cannot be shown (" not in words(app)
+    assert parts.MOST_ASSIGNED <= len(assigned) <= parts.MOST_ASSIGNED + 1
 
 
 REPORTED = ("n-", "teacher-", "scores-", "evaluations-", "metrics-n", "config-m", "probes-m", "summary-t")

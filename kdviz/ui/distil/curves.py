@@ -8,8 +8,9 @@ import streamlit as st
 from kdviz.figures.curves import RunCurves, layer_curves
 from kdviz.figures.diagram import matching_diagram
 from kdviz.figures.loss_curves import loss_curves
+from kdviz.runs.parts import thinned
 from kdviz.runs.reader import Run
-from kdviz.share.live import mismatch_so_far, stage_starts, thinned
+from kdviz.share.live import MOST_POINTS, mismatch_so_far, stage_starts
 from kdviz.ui.distil.numbers import shown
 from kdviz.ui.frame.look import chart, is_dark
 from kdviz.ui.frame.narrow import for_phone, panels_of
@@ -87,7 +88,11 @@ def _loss_figures(run: Run, age: tuple[int, int], dark: bool, narrow: bool) -> t
     """Drawn once for all browsers; `age` says when it is out of date."""
     return _panels(
         loss_curves(
-            thinned(run.train_lines), run.pairs, strategy=run.strategy, stages=_stages(run), dark=dark
+            thinned(run.train_lines, MOST_POINTS),
+            run.pairs,
+            strategy=run.strategy,
+            stages=_stages(run),
+            dark=dark,
         ),
         narrow,
     )

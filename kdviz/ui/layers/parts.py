@@ -10,6 +10,7 @@ from kdviz.analysis import HeadMatch, head_drift, head_kl_matrix, match_heads, p
 from kdviz.errors import RequestError
 from kdviz.figures import RunCurves, cka_film, head_drift_chart, head_matching, heads_overview, layer_curves
 from kdviz.figures.curves import further_terms
+from kdviz.runs.parts import thinned
 from kdviz.runs.reader import Run
 from kdviz.share.view import epoch_at
 from kdviz.ui.attention.sentence import choose_pair
@@ -21,6 +22,9 @@ from kdviz.ui.frame.state import change, go_to
 from kdviz.ui.frame.store import distinct_names
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import AXES, OVER, count
+
+MOST_ASSIGNED = 60
+"""Moments at which partners are looked for: each costs reading all presets' maps, and an assignment."""
 
 
 def more(scene: Scene) -> None:
@@ -180,11 +184,11 @@ def partners(scene: Scene) -> None:
     if not steps or scene.step not in steps or not run.probes:
         raise RequestError("Maps were not stored for this run, only its numbers; choose a run with maps.")
     pair = run.pairs[scene.pair]
-    matrices = _head_matrices(
-        run.folder, str(run.config.get("created")), pair, steps, tuple(probe.id for probe in run.probes)
-    )
-    matches = [match for _, match in matrices]
-    matrix, match = matrices[steps.index(scene.step)]
+    probes, created = tuple(probe.id for probe in run.probes), str(run.config.get("created"))
+    steps = tuple(sorted({*thinned(steps, MOST_ASSIGNED), scene.step}))
+    assigned = {step: _head_matrix(run.folder, created, pair, step, probes) for step in steps}
+    matrix, match = assigned[scene.step]
+    matches = [match for _, match in assigned.values()]
     figure = remembered(
         head_matching,
         matrix,
@@ -212,7 +216,7 @@ def partners(scene: Scene) -> None:
         )
         return
     heading("Partners through training", "drift")
-    epochs = [moment.epoch for moment in run.moments if moment.has_maps]
+    epochs = [moment.epoch for moment in run.moments if moment.step in assigned]
     drift = remembered(
         head_drift_chart,
         epochs,
@@ -231,19 +235,17 @@ def partners(scene: Scene) -> None:
     )
 
 
-@lru_cache(maxsize=64)
-def _head_matrices(
-    folder: Path, created: str, pair: tuple[int, int], steps: tuple[int, ...], probe_ids: tuple[str, ...]
-) -> tuple[tuple[np.ndarray, HeadMatch], ...]:
-    """For each step: ((teacher heads, student heads) in nats, the best assignment)."""
-    run, found = Run(folder), []
+@lru_cache(maxsize=1024)
+def _head_matrix(
+    folder: Path, created: str, pair: tuple[int, int], step: int, probe_ids: tuple[str, ...]
+) -> tuple[np.ndarray, HeadMatch]:
+    """At one step: ((teacher heads, student heads) in nats, the best assignment)."""
+    run = Run(folder)
     teacher = [run.teacher_maps(probe)[pair[1]] for probe in probe_ids]
-    for step in steps:
-        matrix = head_kl_matrix(teacher, [run.student_maps(step, probe)[pair[0]] for probe in probe_ids])
-        if not np.isfinite(matrix).all():
-            raise RequestError(f"The maps of step {step} are not finite, so no partners can be found there.")
-        found.append((matrix, match_heads(matrix)))
-    return tuple(found)
+    matrix = head_kl_matrix(teacher, [run.student_maps(step, probe)[pair[0]] for probe in probe_ids])
+    if not np.isfinite(matrix).all():
+        raise RequestError(f"The maps of step {step} are not finite, so no partners can be found there.")
+    return matrix, match_heads(matrix)
 
 
 def cka(scene: Scene) -> None:
