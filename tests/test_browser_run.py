@@ -111,16 +111,27 @@ def developers_server(tmp_path: Path) -> Iterator[Server]:
     server.kill()
 
 
-@pytest.fixture(autouse=True)
-def _windows_are_closed(browser) -> Iterator[None]:
-    """Windows of a server that has ended would ask for it for ever."""
-    yield
+@pytest.fixture(scope="module")
+def window(browser):
+    """The window that these tests have one after the other: the client's scripts are compiled already, and
+    the form keeps what was filled in, as it does for a visitor who comes again.
+    """
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def page(window, browser):
+    """That window, on no page yet."""
+    yield window
+    window.goto("about:blank")  # windows of a server that has ended would ask for it for ever
     for context in browser.contexts:
-        context.close()
+        if context != window.context:
+            context.close()
 
 
-def open_page(context, url: str):
-    page = context.new_page()
+def open_page(page, url: str):
     page.set_default_timeout(PATIENCE)
     page.goto(url + "/distil")
     page.get_by_test_id("stButton").first.wait_for()
@@ -129,19 +140,23 @@ def open_page(context, url: str):
 
 def set_up(page, teacher: Path, epochs: int, teacher_epochs: int = 1, batches: int = 3) -> None:
     """The smallest run the page can ask for: tiny teacher, few examples. More batches where it has to outlast
-    what is done beside it, on a machine however busy.
+    what is done beside it, on a machine however busy. What the form says already is left as it is.
     """
     page.get_by_text("More settings").click()
     page.get_by_role("tab", name="Teacher and data").click()
-    choose(page, "Teacher", str(teacher))
+    come_to_rest(page)
+    if page.get_by_role("combobox", name="Teacher", exact=True).input_value() != str(teacher):
+        choose(page, "Teacher", str(teacher))
     for label, value in (
         ("Teacher's epochs", teacher_epochs),
         ("Evaluation examples", 40),
         ("Epochs", epochs),
         ("Training examples", 32 * batches),
     ):
-        fill(page, label, value)
+        if page.get_by_label(label, exact=True).input_value() != str(value):
+            fill(page, label, value)
     page.get_by_text("More settings").click()
+    page.mouse.move(0, 0)  # the help of what it rests on would lie over Start
     page.get_by_text(f"{batches * epochs:,} steps in {epochs} epochs").wait_for()
 
 
@@ -214,9 +229,9 @@ def badge(page, words: str):
 
 
 @pytest.mark.story(5)
-def test_a_run_from_start_to_its_maps(server, browser, teacher):
+def test_a_run_from_start_to_its_maps(server, page, teacher):
     """The main thing a newcomer does; every part may work and the whole not."""
-    page = open_page(browser.new_context(), server.url)
+    open_page(page, server.url)
     set_up(page, teacher, epochs=3, batches=40)  # long enough to be seen running
     start(page)
     page.get_by_test_id("stProgress").first.wait_for()
@@ -229,11 +244,43 @@ def test_a_run_from_start_to_its_maps(server, browser, teacher):
     assert page.get_by_test_id("stException").count() == 0
 
 
+@pytest.mark.story(7)
+def test_a_stop_ends_a_run_at_once(server, page, teacher):
+    """Story 7, in the phases a browser can catch: at once, in the teacher's fine-tuning, while distilling.
+    The others are counted in batches in test_stopping.py.
+    """
+    open_page(page, server.url)
+    seconds: dict[str | None, float] = {}
+    set_up(page, teacher, epochs=400, teacher_epochs=40, batches=12)
+    for phase in (None, "Fine-tuning the teacher", "Distilling"):
+        if seconds:
+            page.wait_for_timeout(3000)  # a quicker second click counts as an impatient hand
+        page.get_by_role("button", name="Start", exact=True).click()
+        if phase:
+            page.get_by_text(phase).first.wait_for()
+        page.get_by_role("button", name="Stop").first.click()
+        seconds[phase] = until(page, lambda: set(states(server)) == {"stopped"})
+        badge(page, "stopped").wait_for()
+    assert max(seconds.values()) <= 5 * PATIENT, seconds
+
+
+@pytest.mark.story(31)
+def test_five_strategies_in_one_go(server, page, teacher):
+    """Five separate starts would train five teachers, and compare nothing."""
+    open_page(page, server.url)
+    set_up(page, teacher, epochs=4)  # one for each of three layers, and a last stage
+    page.get_by_role("button", name="Compare all strategies").click()
+    until(page, lambda: states(server) == ["finished"] * 5)
+    found = runs(server)
+    assert {run.strategy for run in found} == {"hard", "soft", "all", "pid", "sid"}
+    assert len({run.config["teacher_fingerprint"] for run in found}) == 1
+    assert page.get_by_test_id("stException").count() == 0
+
+
 @pytest.mark.story(6, 7)
-def test_reload_second_browser_stop_and_resume(server, browser, teacher):
+def test_reload_second_browser_stop_and_resume(server, page, browser, teacher):
     """Stories 6 and 7: nothing of a run lives in one browser or one server."""
-    context = browser.new_context()
-    page = open_page(context, server.url)
+    open_page(page, server.url)
     set_up(page, teacher, epochs=900, batches=20)
     start(page)
     page.get_by_text("Distilling").first.wait_for()
@@ -242,7 +289,7 @@ def test_reload_second_browser_stop_and_resume(server, browser, teacher):
     badge(page, "running").wait_for()
     page.get_by_role("button", name="Stop").first.wait_for()
 
-    other = open_page(browser.new_context(), server.url)
+    other = open_page(browser.new_context().new_page(), server.url)
     badge(other, "running").wait_for()
     assert other.get_by_role("button", name="Stop").count() == 0, "another browser must not stop the run"
 
@@ -251,10 +298,11 @@ def test_reload_second_browser_stop_and_resume(server, browser, teacher):
     field.fill("")
     field.press_sequentially("1234", delay=400)
     assert field.input_value() == "1234", "the live view took away what was being typed"
+    other.context.close()
 
     server.kill()
     server.start()
-    page = open_page(context, server.url)
+    open_page(page, server.url)
     badge(page, "interrupted").wait_for()
     page.get_by_role("button", name="Resume").first.click()
     badge(page, "running").wait_for()
@@ -265,7 +313,7 @@ def test_reload_second_browser_stop_and_resume(server, browser, teacher):
 
 
 @pytest.mark.story(7)
-def test_no_button_but_ours_says_stop(server, browser):
+def test_no_button_but_ours_says_stop(server, page, browser):
     """Streamlit's own, over ours while a page takes longer than half a second, ends the drawing: who presses
     it to end a run leaves the run going.
     """
@@ -283,18 +331,18 @@ def test_no_button_but_ours_says_stop(server, browser):
 
     context = browser.new_context()
     context.route_web_socket("**/_stcore/stream", between)
-    page = open_page(context, server.url)
+    page = open_page(context.new_page(), server.url)
     page.get_by_role("img", name="Running...").wait_for()
     assert page.get_by_role("button", name="Stop").count() == 0
 
 
 @pytest.mark.story(6)
-def test_the_queue_outlives_caches_code_and_server(developers_server, browser, teacher):
+def test_the_queue_outlives_caches_code_and_server(developers_server, page, teacher):
     """What a lecturer, an editor of the code and a power cut do to a queue; a run lost by any of them is lost
     before the room.
     """
-    server, context = developers_server, browser.new_context()
-    page = open_page(context, server.url)
+    server = developers_server
+    open_page(page, server.url)
     set_up(page, teacher, epochs=900, batches=20)
     start(page)
     add_to_queue(page, 1)
@@ -325,7 +373,7 @@ def test_the_queue_outlives_caches_code_and_server(developers_server, browser, t
     server.kill()
     assert states(server) == ["stopped", "interrupted", "queued"]
     server.start()
-    page = open_page(context, server.url)
+    open_page(page, server.url)
     for words in ("stopped", "interrupted", "left waiting"):
         badge(page, words).wait_for()
     page.locator(".stHorizontalBlock, .stVerticalBlock").filter(
@@ -336,39 +384,8 @@ def test_the_queue_outlives_caches_code_and_server(developers_server, browser, t
     assert page.get_by_test_id("stException").count() == 0
 
 
-@pytest.mark.story(7)
-def test_a_stop_ends_a_run_at_once(server, browser, teacher):
-    """Story 7, in the phases a browser can catch: at once, in the teacher's fine-tuning, while distilling.
-    The others are counted in batches in test_stopping.py.
-    """
-    page, seconds = open_page(browser.new_context(), server.url), {}
-    set_up(page, teacher, epochs=400, teacher_epochs=40, batches=12)
-    for phase in (None, "Fine-tuning the teacher", "Distilling"):
-        page.get_by_role("button", name="Start", exact=True).click()
-        if phase:
-            page.get_by_text(phase).first.wait_for()
-        page.get_by_role("button", name="Stop").first.click()
-        seconds[phase] = until(page, lambda: set(states(server)) == {"stopped"})
-        badge(page, "stopped").wait_for()
-        page.wait_for_timeout(3000)
-    assert max(seconds.values()) <= 5 * PATIENT, seconds
-
-
-@pytest.mark.story(31)
-def test_five_strategies_in_one_go(server, browser, teacher):
-    """Five separate starts would train five teachers, and compare nothing."""
-    page = open_page(browser.new_context(), server.url)
-    set_up(page, teacher, epochs=4)  # one for each of three layers, and a last stage
-    page.get_by_role("button", name="Compare all strategies").click()
-    until(page, lambda: states(server) == ["finished"] * 5)
-    found = runs(server)
-    assert {run.strategy for run in found} == {"hard", "soft", "all", "pid", "sid"}
-    assert len({run.config["teacher_fingerprint"] for run in found}) == 1
-    assert page.get_by_test_id("stException").count() == 0
-
-
 @pytest.mark.story(29)
-def test_my_own_teacher_is_distilled_as_it_is(server, browser, tmp_path, tuned, glue):
+def test_my_own_teacher_is_distilled_as_it_is(server, page, tmp_path, tuned, glue):
     """Trained once more, a researcher's teacher would be another one; with its answers turned round, its
     student would learn the opposite; and what cannot be used must be named before an hour is spent on it.
     """
@@ -377,7 +394,8 @@ def test_my_own_teacher_is_distilled_as_it_is(server, browser, tmp_path, tuned, 
     config = json.loads((decoder / "config.json").read_text())
     (decoder / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
 
-    page = open_page(browser.new_context(), server.url)
+    page.context.clear_cookies()  # somebody whose form says nothing yet
+    open_page(page, server.url)
     page.get_by_text("More settings").click()
     choose(page, "Data", "GLUE folder on this machine")
     page.get_by_role("tab", name="Teacher and data").click()

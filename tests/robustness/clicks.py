@@ -230,7 +230,7 @@ def measure(asked: argparse.Namespace, work: Path) -> dict:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         context.add_init_script(NOTE_CLICKS)
-        page = open_page(context, url)
+        page = open_page(context.new_page(), url)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         set_up(page, teacher, epochs=900, batches=20)
