@@ -33,7 +33,7 @@ from pathlib import Path
 import psutil
 from drawing import drawing, quantiles, training
 from playwright.sync_api import Browser, Page, sync_playwright
-from startup import ROOT, free_port, wait_until_open
+from startup import DRAWN, ROOT, free_port, wait_until_open
 
 sys.path.insert(0, str(ROOT))
 from kdviz.ui.frame.store import DEMO_RUNS, Store, default_run
@@ -165,9 +165,7 @@ def summary(changes: list[tuple[float, int]]) -> dict[str, float]:
 def moves(tab: Tab, repetitions: int, path: str) -> dict[str, dict]:
     """Layer, head and moment of the explorer, a cell lit by the mouse, and the lines between words."""
     tab.open(path)
-    tab.page.wait_for_function(
-        "document.querySelector('[data-testid=stBidiComponentIsolated]')?.explorer?.drawn"
-    )
+    tab.page.wait_for_function(DRAWN)
     keys = {
         "layer": ("ArrowDown", "ArrowUp"),
         "head": (".",),

@@ -1,7 +1,7 @@
-"""Whose turn it is to draw: a few windows at a time, the others wait in line.
+"""Whose turn it is to draw: one window at a time, the others wait in line.
 
 Python lets one thread run at a time. A thread that reads a file or sends to a socket lets go of the
-interpreter, and gets it back after every other thread that is awake has had its 5 ms: with two hundred
+interpreter, and gets it back after every other thread that is awake has had its time: with two hundred
 windows drawing at once each such moment costs a second, and the thread that trains waits as long. A window
 that waits in line costs nothing, and all are done sooner.
 """
@@ -14,7 +14,7 @@ from functools import lru_cache, wraps
 import streamlit as st
 
 AT_ONCE = 1
-"""One draws, while others read or send."""
+"""Even three took two hundred windows half as long again (`tests/robustness/followers.py`)."""
 
 
 class Turns:
