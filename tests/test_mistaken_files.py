@@ -57,6 +57,7 @@ def test_what_lies_in_a_files_place_is_named(tmp_path, task, missing, there, sai
         (bytes(4096), "zero bytes alone, as a crash leaves them"),
         (b"\n\t\n \n", "expected rows, got blank lines alone"),
     ],
+    ids=("git-lfs", "html", "gzip", "zip", "parquet", "zeros", "blank"),
 )
 def test_what_is_no_table_is_called_what_it_is(tmp_path, content, said):
     """A page of faults, a line each, for a file that only has the right name."""

@@ -53,29 +53,25 @@ export function drawLines({ pen, layout, panel, packs, state, look, limits, mome
     ],
   ]
   const only = state.focus ? kept.indexOf(state.focus.query) : -1
-  const strengths = 8
   for (const [values, from, to, colour] of sides) {
-    const bundles = Array.from({ length: strengths }, () => [])
+    const lines = []
     for (let query = 0; query < k; query++) {
       if (only >= 0 && query !== only) continue
       for (let key = 0; key < k; key++) {
         const share = values[query * k + key] / limits.attention
         if (share < 0.03 || values[query * k + key] < state.weak) continue
-        bundles[Math.min(strengths - 1, Math.floor(share * strengths))].push(
-          [from, y + (query + 0.5) * step, true],
-          [to, y + (key + 0.5) * step],
-        )
+        lines.push({
+          share,
+          ends: [
+            [from, y + (query + 0.5) * step, true],
+            [to, y + (key + 0.5) * step],
+          ],
+        })
       }
     }
-    bundles.forEach(
-      (points, strength) =>
-        points.length &&
-        pen.path(points, {
-          stroke: colour,
-          line: 0.7 + (2.2 * (strength + 1)) / strengths,
-          alpha: 0.12 + (0.88 * (strength + 0.5)) / strengths,
-        }),
-    )
+    // The strongest on top. Each by itself: a browser paints hundreds in one path half as fast.
+    for (const { share, ends } of lines.toSorted((one, other) => one.share - other.share))
+      pen.path(ends, { stroke: colour, line: 0.7 + 2.2 * share, alpha: 0.12 + 0.88 * share })
   }
   kept.forEach((place, row) => {
     const at = y + (row + 0.5) * step
