@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import STRATEGIES, TinyRuns, made_once
 from families import FAMILY_NAMES, write_family_checkpoint
-from test_resume import assert_same_run, stop_in
+from stopped import assert_same_run, stop_in
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kdviz.analysis import kept_tokens

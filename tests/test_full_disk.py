@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_resume import assert_same_run
+from stopped import assert_same_run
 
 from kdviz.errors import RunFailed
 from kdviz.jobs.launch import execute

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import metrics_lines
-from test_resume import assert_same_run
+from stopped import assert_same_run
 
 from kdviz.cli import main
 from kdviz.config import has_effect
