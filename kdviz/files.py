@@ -3,6 +3,7 @@ settled by `kdviz.locks`.
 """
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -39,6 +40,12 @@ def is_regular(path: Path) -> bool:
         return stat.S_ISREG(os.stat(path).st_mode)
     except (OSError, ValueError):
         return False
+
+
+def file_sum(path: Path) -> str:
+    """sha256 of an ordinary file's content, in hexadecimal; errors as of `open_regular`."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

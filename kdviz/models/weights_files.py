@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError
+from kdviz.files import file_sum
 from kdviz.models.refusals import Unusable, check_file, one_line, read_json_object, what_is_there_instead
 
 if TYPE_CHECKING:
@@ -178,11 +179,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 @lru_cache(maxsize=256)
 def file_sha256(path: Path, mtime_ns: int, size: int) -> str:
     """sha256 of a file's content, remembered while its time and size stay."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
+    return file_sum(path)
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from kdviz.errors import RunFailed
-from kdviz.files import finite, is_regular, read_json
+from kdviz.files import file_sum, finite, is_regular, read_json
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.records import checked
 
@@ -42,7 +42,7 @@ def save_epoch(
         for key, value in optimizer.state.get(parameter, {}).items():
             moments[f"{name}|{key}"] = value.detach().cpu().contiguous()
     save_file(moments, temporary / OPTIMIZER)
-    sums = {name: _sha256(temporary / name) for name in (SAFETENSORS, OPTIMIZER)}
+    sums = {name: file_sum(temporary / name) for name in (SAFETENSORS, OPTIMIZER)}
     sums[STATE] = _sha256_of(finite(state))
     with open(temporary / STATE, "w", encoding="utf-8") as file:
         json.dump(finite({**state, "sha256": sums}), file)
@@ -100,7 +100,7 @@ def load_epoch(
     try:
         state = read_state(folder, kind)
         for name in (SAFETENSORS, OPTIMIZER):
-            if "sha256" in state and _sha256(folder / name) != state["sha256"].get(name):
+            if "sha256" in state and file_sum(folder / name) != state["sha256"].get(name):
                 raise ValueError(f"{name} is not as it was written")
         model.load_state_dict(load_file(folder / SAFETENSORS))
         parameters = dict(model.named_parameters())
@@ -128,11 +128,6 @@ def read_state(folder: Path, kind: type) -> dict[str, Any]:
 
 def _sha256_of(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kdviz.data.tokenizer_files import copy_tokenizer
-from kdviz.files import is_regular, json_line, open_regular, read_json, write_arrays, write_bytes, write_json
+from kdviz.files import (
+    file_sum,
+    is_regular,
+    json_line,
+    read_json,
+    write_arrays,
+    write_bytes,
+    write_json,
+)
 from kdviz.models.families import takes_token_types
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.files import RunFiles
@@ -171,8 +179,7 @@ class RunWriter:
     def evaluation_sha256(self, epoch: int) -> str | None:
         """The sum of the stored results of an epoch; None where they cannot be read."""
         try:
-            with open_regular(self.files.evaluation(epoch)) as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return file_sum(self.files.evaluation(epoch))
         except (OSError, ValueError):
             return None
 
