@@ -135,8 +135,8 @@ def _columns(frame: pd.DataFrame, table: Table) -> dict:
     titles = {**METRIC_TITLES, **COLUMNS}
     marks = "; ".join(f"{mark}: {meaning}" for mark, meaning in paper.MARKS.items())
     found = {
-        "student": st.column_config.TextColumn("Student", pinned=True, width=270),
-        "seeds": st.column_config.NumberColumn("Seeds", width="small"),
+        "student": st.column_config.TextColumn("Student", pinned=True, width=_names_width(frame["student"])),
+        "seeds": st.column_config.NumberColumn("Seeds", width=60),
     }
     for name in frame.columns:
         base, _, part = name.partition(" ")
@@ -157,6 +157,11 @@ def _columns(frame: pd.DataFrame, table: Table) -> dict:
             form = "%,.0f" if name in ("parameters", "seconds") else "%.3f"
             found[name] = st.column_config.NumberColumn(titles[name], format=form, help=help)
     return found
+
+
+def _names_width(names: pd.Series) -> int:
+    """Pixels for the longest of these names; on a phone so few that numbers stand beside them."""
+    return 170 if is_narrow() else min(max(180, 6 * int(names.str.len().max()) + 28), 420)
 
 
 def _doors(entry: Entry, row: Row) -> None:
@@ -215,7 +220,7 @@ def curves(table: Table, task: str) -> None:
             score_name=METRIC_TITLES[metric],
             num_examples=max(row.num_examples for row in rows),
             interval="95 % interval over seeds",
-            longest_label=18 if is_narrow() else 34,
+            longest_label=18 if is_narrow() else 60,
             dark=is_dark(),
         )
         chart(figure, f"studies.scores.{table.study}.{task}", "Scores of all rows with their intervals")
