@@ -48,6 +48,14 @@ def file_sum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def size_words(num_bytes: float) -> str:
+    """A size as people say it: "0.9 kB", "12 MB", "1.3 GB"."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if num_bytes >= 0.1 * unit:
+            return f"{num_bytes / unit:,.{1 if num_bytes < 10 * unit else 0}f} {name}"
+    return f"{num_bytes / 1e3:,.1f} kB"
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content` through a temporary name in the same folder."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from kdviz.files import json_line, read_json, write_json
 from kdviz.jobs.permissions import owner_of
 from kdviz.locks import exclusive
 from kdviz.runs.reader import Run
-from kdviz.share.live import progress_share
+from kdviz.share.live import progress_share, seconds_left
 from kdviz.ui.frame import store as ui_store
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +50,16 @@ def test_one_bar_never_goes_back(planned: dict | None, teacher_is_kept: bool, tm
     end = [share for share, status in zip(shares, phases, strict=True) if status["phase"] == "teacher"]
     if planned and end:
         assert end[-1] == pytest.approx(50 / 80)
+
+
+def test_time_left_while_the_teacher_is_fine_tuned_goes_by_the_clock_that_is_there(tmp_path: Path):
+    """A laptop that sets its clock back meanwhile must not promise minus forty minutes."""
+    folder = make_run(tmp_path, "one")
+    write_json(folder / "config.json", read_json(folder / "config.json") | {"planned": {"seconds": 30.0}})
+    run, now = Run(folder), datetime.now(UTC)
+    status = {"phase": "teacher", "phase_progress": 0.5, "started": (now - timedelta(seconds=40)).isoformat()}
+    assert seconds_left(run, status, now) == pytest.approx(40 + 30)
+    assert seconds_left(run, status, now - timedelta(hours=1)) is None
 
 
 def _open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:

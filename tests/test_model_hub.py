@@ -132,7 +132,7 @@ def test_config_and_sizes_come_before_weights(monkeypatch, own_cache, files):
         monkeypatch.setenv("HF_ENDPOINT", endpoint)
         for name, match in (
             ("a/gpt", "known encoder family .*'gpt2'"),
-            ("a/large", "MB, and at most 1 MB may be fetched .KDVIZ_MAX_DOWNLOAD_BYTES"),
+            ("a/large", "MB, and at most 1.0 MB may be fetched .KDVIZ_MAX_DOWNLOAD_BYTES"),
             ("a/none", "no config.json"),
             ("a/tf", "neither model.safetensors nor pytorch_model.bin .only tf_model.h5"),
             ("a/missing", "no such model, or it is private"),

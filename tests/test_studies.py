@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -179,6 +180,22 @@ def test_a_dry_run_says_what_it_costs_and_writes_nothing(tiny, tmp_path, capsys)
     assert main(["study", str(file), "--runs-dir", str(tmp_path / "runs"), "--dry-run"]) == 0
     assert "s-soft-s0: new, about" in capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_study_the_disk_has_no_room_for_is_refused_before_its_first_run(
+    tiny, tmp_path, capsys, monkeypatch
+):
+    """It would fine-tune teachers for a night, and every run of them would be refused; "0.0 GB are free" says
+    nothing.
+    """
+    file, runs_dir = write_study(tmp_path / "s.toml", tiny), tmp_path / "runs"
+    assert main(["study", str(file), "--runs-dir", str(runs_dir), "--dry-run", "--json"]) == 0
+    free = json.loads(capsys.readouterr().out)["disk_bytes"] + 2_345
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(2 * free, free, free))
+    assert main(["study", str(file), "--runs-dir", str(runs_dir)]) == 2
+    said = capsys.readouterr().err
+    assert re.search(r"would write about [\d.]+ [kM]B, and there is room for 0\.0 kB at", said), said
+    assert not runs_dir.exists()
 
 
 def test_a_finished_study_is_not_run_again(finished_study, capsys):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
+from kdviz.files import size_words
 from kdviz.metrics import METRIC_TITLES
 from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
 from kdviz.share.live import label_message
@@ -136,4 +137,4 @@ def report(asked: argparse.Namespace) -> None:
         raise RequestError(
             f"report: {target} cannot be written: {error.strerror or error}; choose another --out"
         ) from None
-    print(f"{target}: {len(content) / 1e6:.1f} MB")
+    print(f"{target}: {size_words(len(content))}")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from kdviz import __version__
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.files import read_json, write_json
+from kdviz.files import read_json, size_words, write_json
 from kdviz.locks import exclusive, is_locked
 from kdviz.machine import cores_allowed, most_threads
 from kdviz.models.hub import Downloads
@@ -32,6 +32,8 @@ from kdviz.training.request import Request, recorded_request, resolve_request
 if TYPE_CHECKING:
     from kdviz.training.prepare import Shared
 
+FREE_BYTES_LEFT = 64_000_000
+"""What the disk must have free for a run to begin."""
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors")
 
 
@@ -288,10 +290,10 @@ def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
     hidden = runs_dir / f".{run_id}.{secrets.token_hex(4)}.new"
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(runs_dir).free < 64 << 20:
+        if shutil.disk_usage(runs_dir).free < FREE_BYTES_LEFT:
             raise RequestError(
-                f"runs_dir: expected at least 64 MiB free at {runs_dir}, got less; free some space or "
-                "choose another folder",
+                f"runs_dir: expected at least {size_words(FREE_BYTES_LEFT)} free at {runs_dir}, got less; "
+                "free some space or choose another folder",
                 field="runs_dir",
             )
         hidden.mkdir()

@@ -112,7 +112,9 @@ def seconds_left(run: Run, status: dict, now: datetime) -> float | None:
         elapsed = (now - datetime.fromisoformat(str(status.get("started")))).total_seconds()
     except (ValueError, TypeError):
         return None
-    return elapsed * (1 - share) / share + planned if share > 0.03 else None
+    if share <= 0.03 or elapsed < 0:  # the clock was put back
+        return None
+    return elapsed * (1 - share) / share + planned
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kdviz.errors import RequestError
+from kdviz.files import size_words
+from kdviz.jobs.launch import FREE_BYTES_LEFT
 from kdviz.jobs.limits import footprint
 from kdviz.jobs.plan import plan
 from kdviz.machine import cores_allowed, memory_allowed
@@ -211,11 +213,12 @@ def _check_disk(forecast: Forecast, runs_dir: Path) -> None:
     place = next(
         path for path in (Path(runs_dir).absolute(), *Path(runs_dir).absolute().parents) if path.exists()
     )
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(place).free - FREE_BYTES_LEFT
     if forecast.disk_bytes > free:
         raise RequestError(
-            f"study: it would write about {forecast.disk_bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
-            f"free at {place}; free some space, choose another --runs-dir, or say keep_checkpoints = false",
+            f"study: it would write about {size_words(forecast.disk_bytes)}, and there is room for "
+            f"{size_words(max(0, free))} at {place}; free some space, choose another --runs-dir, or "
+            "say keep_checkpoints = false",
             field="runs_dir",
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError
+from kdviz.files import size_words
 from kdviz.machine import check_threads
 from kdviz.progress import duration_words
 from kdviz.studies.spec import SIZES, Study, shipped_studies
@@ -122,13 +123,13 @@ def _dry_run(study: Study, asked: argparse.Namespace) -> int:
         config = checked.cell.config
         print(
             f"teacher for {config.task}: {config.teacher}, {config.teacher_epochs} epochs, about "
-            f"{duration_words(checked.teacher_seconds)}, {checked.teacher_bytes / 1e6:,.0f} MB"
+            f"{duration_words(checked.teacher_seconds)}, {size_words(checked.teacher_bytes)}"
         )
     for checked in forecast.cells:
         cost = (
             ""
             if checked.state == "finished"
-            else f", about {duration_words(checked.seconds)}, {checked.disk_bytes / 1e6:,.0f} MB"
+            else f", about {duration_words(checked.seconds)}, {size_words(checked.disk_bytes)}"
         )
         print(f"{checked.cell.run_id}: {checked.state}{cost}")
     for warning, count in warnings_of(forecast.open).items():
@@ -145,7 +146,7 @@ def _summary(study: Study, forecast: "Forecast") -> str:
     return (
         f"{study.id}: {left} of {len(forecast.cells)} runs to do{together} and {teachers} "
         f"teacher{'s' * (teachers != 1)} to fine-tune, about {duration_words(forecast.seconds)} on this "
-        f"machine and {forecast.disk_bytes / 1e9:.1f} GB of disk"
+        f"machine and {size_words(forecast.disk_bytes)} of disk"
     )
 
 

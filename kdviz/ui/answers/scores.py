@@ -10,6 +10,7 @@ import streamlit as st
 from kdviz.analysis import differing_settings
 from kdviz.analysis.cautions import cautions
 from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_curves, scores_with_intervals
+from kdviz.files import size_words
 from kdviz.metrics import score_intervals, scores
 from kdviz.runs.command import shown_name
 from kdviz.runs.reader import Run
@@ -25,7 +26,6 @@ from kdviz.ui.frame.store import distinct_names
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import (
     WORDS,
-    bytes_text,
     count,
     decimals,
     in_words,
@@ -171,7 +171,7 @@ def _cost_text(cost: dict, who: str) -> dict[str, str]:
     if cost.get(f"{who}_parameters"):
         texts["parameters"] = f"{cost[f'{who}_parameters'] / 1e6:.1f} M"
     if cost.get(f"{who}_bytes"):
-        texts["size"] = bytes_text(cost[f"{who}_bytes"])
+        texts["size"] = size_words(cost[f"{who}_bytes"])
     if cost.get(f"{who}_ms_per_sentence"):
         texts["time"] = f"{cost[f'{who}_ms_per_sentence']:.1f} ms"
     return texts

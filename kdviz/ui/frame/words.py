@@ -124,11 +124,6 @@ def count(number: float) -> str:
     return f"{int(number):,}"
 
 
-def bytes_text(number: float) -> str:
-    """A file size with its unit."""
-    return f"{number / 1e6:.1f} MB" if number >= 1e5 else f"{number / 1e3:.1f} kB"
-
-
 def decimals(number: float | None, digits: int = 3) -> str:
     """A number with a fixed count of decimals; a dash where there is none (a diverged run has gaps)."""
     return "–" if number is None or math.isnan(number) else f"{number:.{digits}f}"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from kdviz.errors import RequestError
+from kdviz.files import size_words
 from kdviz.jobs.queue import shared
 from kdviz.paths import runs_folder
 from kdviz.progress import duration_words
@@ -120,7 +121,7 @@ def _forecast_words(forecast: Forecast) -> str:
     first = f", after fine-tuning {teachers} teacher{'s' * (teachers != 1)}" if teachers else ""
     return (
         f"**About {duration_words(forecast.seconds)}** on this machine: {len(forecast.open)} of "
-        f"{len(forecast.cells)} runs{first}; {forecast.disk_bytes / 1e9:.1f} GB of disk."
+        f"{len(forecast.cells)} runs{first}; {size_words(forecast.disk_bytes)} of disk."
     )
 
 
