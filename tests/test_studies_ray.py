@@ -131,6 +131,7 @@ def cluster(tmp_path_factory):
         patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patched.setenv("RAY_TMPDIR", "/tmp")  # sockets have short names
         patched.setenv("RAY_local_fs_capacity_threshold", "1")  # what else fills this disk is not the test's
+        patched.setenv("RAY_worker_niceness", "0")  # at Ray's own, 15, tests beside these take what there is
         patched.setenv("TMPDIR", str(workplace))  # where the workers' temporary folders are
         cluster = Cluster(
             initialize_head=True,
