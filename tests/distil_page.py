@@ -73,7 +73,7 @@ def replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traine
 
 def open_page(**settings: object) -> AppTest:
     """The page as a new visitor sees it, on sample data, then with these settings changed."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     for name, value in {"source": "sample", **settings}.items():
         app.session_state[f"distil.{name}"] = value
     return app.switch_page("pages/distil.py").run()

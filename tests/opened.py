@@ -20,7 +20,7 @@ def use_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def open_page(name: str, **params: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     for key, value in params.items():
         app.query_params[key] = value
     return app.switch_page(f"pages/{name}.py").run()

@@ -41,7 +41,7 @@ from kdviz.pages import PAGES
 from kdviz.share.roles import check_place
 
 assert PAGES[-1] == "likeness" and check_place("likeness?run=@late").page == "likeness"
-app = AppTest.from_file("app.py", default_timeout=60).run()
+app = AppTest.from_file("app.py", default_timeout=120).run()
 app.query_params["run"] = "own"
 app = app.switch_page("pages/likeness.py").run()
 assert not app.exception

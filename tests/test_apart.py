@@ -150,7 +150,7 @@ def test_a_row_of_answers_takes_both_runs_to_its_maps(
     text = Example(index=3, label=1, text_a="our own words", text_b=None)
     monkeypatch.setattr("kdviz.ui.frame.examples.texts_of", lambda run: {3: text})
     monkeypatch.setattr("kdviz.ui.frame.examples.can_be_asked", lambda run: True)
-    app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=120).run()
     app.query_params.clear()
     for name, value in {"run": looked_at, "show": "inside", "row": "3"}.items():
         app.query_params[name] = value

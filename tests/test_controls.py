@@ -67,7 +67,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
     for number, name in enumerate(("first", "second", "third")):
         make_run(tmp_path / "runs", name, num_eval=6, epochs=2, seed=number)
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
 
 
 VIEWS = (
@@ -134,7 +134,7 @@ def test_a_narrow_window_moves_nothing(monkeypatch: pytest.MonkeyPatch, page: st
     places = []
     for narrow in (False, True):
         monkeypatch.setattr("kdviz.ui.frame.shell.is_narrow", lambda narrow=narrow: narrow)
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
         app.switch_page(f"pages/{page}.py").run()
         assert not app.exception
         places.append({place: block.type for place, block in app.main.children.items()})

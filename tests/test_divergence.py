@@ -89,7 +89,7 @@ def test_it_is_in_no_mean(runs: Path):
 
 def test_it_is_marked_in_lists_pages_and_the_report(runs: Path, capsys: pytest.CaptureFixture):
     """Whoever finds the run later, by whatever way, has to see it."""
-    app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=30).run()
+    app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=120).run()
     for page in ("start", "attention", "layers", "answers"):
         app.query_params["run"] = "broken"
         app.switch_page(f"pages/{page}.py").run()

@@ -94,7 +94,7 @@ def test_the_joined_script_parses_and_every_module_too(tmp_path: Path):
     for path in [*whole, *bundle.FOLDER.glob("*.js")]:
         copy = tmp_path / f"{path.stem}-check.mjs"
         copy.write_text(path.read_text())
-        done = subprocess.run([NODE, "--check", str(copy)], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([NODE, "--check", str(copy)], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"{path.name}: {done.stderr}"
         assert "innerHTML" not in path.read_text()
     names = {*bundle.MODULES, "in_page", "in_file", "carrier"}

@@ -69,7 +69,7 @@ def _open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
     monkeypatch.setattr("kdviz.ui.distil.before.speed_is_known", lambda *args, **more: False)
     monkeypatch.setattr("kdviz.ui.frame.identity._token", lambda cookie: TOKEN)
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     return app.switch_page("pages/distil.py").run()
 
 

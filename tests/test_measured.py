@@ -79,7 +79,7 @@ def test_the_page_opens_with_it_where_the_folder_has_it(
     monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
     before._request.clear()  # it knows the settings, not the folder that the variable names
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     app = app.switch_page("pages/distil.py").run()
     assert not app.exception
     assert app.selectbox(key="distil.task").value == ("qqp" if has_qqp else "cola")

@@ -37,7 +37,7 @@ def test_showing_writes_nothing(page: str, runs: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(ui_store, "DEMO_RUNS", runs.parent / "demo")
     monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
     before = _seen(runs)
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     app = app.switch_page(f"pages/{page}.py").run()
     assert not app.exception
     assert _seen(runs) == before

@@ -95,7 +95,7 @@ def test_workers_end_with_the_command_and_the_study_goes_on(finished_study, tmp_
     until(lambda: list(runs_dir.glob("small-*-s0/metrics.jsonl")) or process.poll() is not None)
     workers = workers_of(process)
     os.killpg(process.pid, how) if how == signal.SIGINT else process.send_signal(how)
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=300)[1]
     assert len(workers) == 2
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 20)
     if how == signal.SIGINT:

@@ -300,7 +300,7 @@ def _open_every_page() -> None:
     """As a visitor's browser does it, over the runs that were edited; no page may need its guard for a
     fault of ours.
     """
-    app = AppTest.from_file(str(Path(__file__).parents[2] / "app.py"), default_timeout=30).run()
+    app = AppTest.from_file(str(Path(__file__).parents[2] / "app.py"), default_timeout=120).run()
     for page, asked in [("start", "good"), ("distil", "good")] + [
         (page, run) for page in ("attention", "layers", "answers") for run in ("torn", "edited")
     ]:
