@@ -5,9 +5,10 @@ changed.
 
 A run of a tiny model (teacher, every stage of sid, evaluations, checkpoints) is trained unbroken once. Then
 the same run is trained in child processes that are killed without warning, at moments spread over its whole
-length, and resumed each time. After every kill the store must be readable and no finished epoch gone; at the
-end every number must be the unbroken run's. Prints one JSON line of figures; exit status 1 where anything was
-lost.
+length, and resumed each time: a third of them after a random time, the others once a random part of its
+metrics is written, which a busy machine does not move. After every kill the store must be readable and no
+finished epoch gone; at the end every number must be the unbroken run's. Prints one JSON line of figures; exit
+status 1 where anything was lost.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from tiny import SETTINGS, make_teacher  # noqa: E402
 
 from kdviz.config import RunConfig  # noqa: E402
 from kdviz.jobs.launch import create_run, execute  # noqa: E402
+from kdviz.runs.files import RunFiles  # noqa: E402
 from kdviz.runs.reader import Run, Store, Unreadable  # noqa: E402
 
 TIMES = ("seconds", "seconds_left", "started", "finished", "created", "updated")
@@ -53,10 +55,12 @@ def train_in_child(folder: Path) -> int:
         os._exit(status)
 
 
-def wait_at_most(child: int, seconds: float) -> int | None:
-    """The child's exit status, None where it is still going after that time."""
+def wait_at_most(child: int, seconds: float, path: Path | None = None, size: float = 0) -> int | None:
+    """The child's exit status, None where it is still going after that time, or once the file at `path` has
+    that many bytes.
+    """
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and not (path and size_of(path) >= size):
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
@@ -87,15 +91,25 @@ def strip(value: object) -> object:
     return [strip(item) for item in value] if isinstance(value, list) else value
 
 
-def broken_run(folder: Path, kills: int, seconds: float, chance: random.Random) -> dict:
-    """Train `folder` with up to `kills` kills at random moments of an unbroken run's length; returns what was
-    seen.
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def broken_run(folder: Path, kills: int, seconds: float, size: int, chance: random.Random) -> dict:
+    """Train `folder` with up to `kills` kills at random moments of an unbroken run, which took `seconds` and
+    wrote `size` bytes of metrics; returns what was seen.
     """
     done, epochs_seen, faults, phases, whole_seconds = 0, 0, [], {}, None
+    metrics = RunFiles(folder).metrics
     while True:
         child, begin = train_in_child(folder), time.monotonic()
         left = kills - done
-        status = wait_at_most(child, chance.uniform(0, seconds) if left > 0 else 300)
+        if left <= 0:
+            status = wait_at_most(child, 300)
+        elif chance.random() < 1 / 3:
+            status = wait_at_most(child, chance.uniform(0, seconds))
+        else:
+            status = wait_at_most(child, 300, metrics, chance.uniform(size_of(metrics), size))
         if status is not None:
             if status:
                 faults.append(f"ended with {status}: {Run(folder).status.get('error')}")
@@ -153,13 +167,13 @@ def main() -> int:
             print((work / "unbroken" / "children.log").read_text()[-2000:], file=sys.stderr)
             return 1
         figures["unbroken_seconds"] = round(time.monotonic() - started, 2)
-        expected = numbers(whole)
+        expected, size = numbers(whole), size_of(RunFiles(whole).metrics)
         while figures["kills"] < asked.kills and time.monotonic() - begin < asked.at_most_seconds:
             runs_dir = work / f"broken-{figures['runs']}"
             folder = create_run(config, runs_dir, "run")
             length = min(length, figures["unbroken_seconds"])
             seen = broken_run(
-                folder, min(asked.kills_per_run, asked.kills - figures["kills"]), length, chance
+                folder, min(asked.kills_per_run, asked.kills - figures["kills"]), length, size, chance
             )
             length = min(
                 length, seen["whole_seconds"] or length
