@@ -18,7 +18,7 @@ SETTINGS = {
 }
 
 
-def make_teacher(folder: Path, num_layers: int = 4, hidden_size: int = 32) -> Path:
+def make_teacher(folder: Path, num_layers: int = 4, hidden_size: int = 32, num_heads: int = 2) -> Path:
     """Write the checkpoint into `folder` (once) and return it."""
     if (folder / "model.safetensors").exists():
         return folder
@@ -33,7 +33,7 @@ def make_teacher(folder: Path, num_layers: int = 4, hidden_size: int = 32) -> Pa
     config = BertConfig(
         hidden_size=hidden_size,
         num_hidden_layers=num_layers,
-        num_attention_heads=2,
+        num_attention_heads=num_heads,
         intermediate_size=2 * hidden_size,
         max_position_embeddings=128,
         num_labels=2,
