@@ -70,6 +70,14 @@ def _no_outside_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_power_cut() -> Iterator[None]:
+    """What tests write need not outlive one; a run of a second waits 60 times until the disk has it all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _packages_are_searched_once() -> Iterator[None]:
     """Every new AppTest searches the files of all installed packages for components, 0.3 s each time."""
     if "streamlit.testing.v1" not in sys.modules:
