@@ -151,7 +151,13 @@ def _columns(frame: pd.DataFrame, table: Table) -> dict:
                 "Difference", format="%+.3f", help="Ours minus the paper's."
             )
         elif name in table.names:
-            found[name] = st.column_config.Column(X_WORDS.get(name, name.replace("_", " ")).capitalize())
+            title = X_WORDS.get(name, name.replace("_", " ")).capitalize()
+            is_count = pd.api.types.is_integer_dtype(frame[name])
+            found[name] = (
+                st.column_config.NumberColumn(title, format="localized")
+                if is_count
+                else st.column_config.Column(title)
+            )
         elif name in titles:
             help = WORDS.get({"attention_kl": "kl"}.get(name, name)) or metric_words(name)
             form = "%,.0f" if name in ("parameters", "seconds") else "%.3f"
