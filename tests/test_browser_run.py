@@ -220,8 +220,12 @@ def runs(server: Server) -> list[Run]:
 
 
 def goes_on(server: Server, page) -> None:
-    """The run being trained makes steps from now on."""
-    [run] = [run for run in runs(server) if run.state == "running"]
+    """The run being trained makes steps from now on. One that is taken up says running for a moment, then
+    that it waits, until its turn has come.
+    """
+    found: list[Run] = []
+    until(page, lambda: found.extend(run for run in runs(server) if run.state == "running") or found)
+    [run] = found
     begin = run.status["step"]
     until(page, lambda: run.status["step"] > begin + 3)
 

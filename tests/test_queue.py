@@ -156,6 +156,21 @@ def test_a_left_over_run_can_be_taken_up(queue, trainer, state):
     until(lambda: Run(queue.runs_dir / "a").state == "finished")
 
 
+def test_a_run_that_is_taken_up_does_not_say_what_it_did_before(queue, trainer):
+    """It waits behind another one: "Distilling" beside it would be what it did when its server ended."""
+    queue.submit(None, run_id="first")
+    until(lambda: trainer.started == ["first"])
+    left = make_run(queue.runs_dir, "left", "running")
+    write_json(left / "status.json", read_json(left / "status.json") | {"phase": "distilling", "step": 7})
+    queue.take_up("left")
+    assert {key: Run(left).status[key] for key in ("state", "phase", "step")} == {
+        "state": "queued",
+        "phase": "waiting",
+        "step": 7,
+    }
+    trainer.go_on.set()
+
+
 def test_what_cannot_be_taken_up(queue, trainer):
     """A finished run trained again, or one run trained by two processes, would spoil its files."""
     make_run(queue.runs_dir, "done", "finished")

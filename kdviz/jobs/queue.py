@@ -149,7 +149,7 @@ class Queue:
                     raise RequestError(
                         f"run {run_id!r} is being trained by another process; wait until it ends"
                     )
-                _set_state(run.folder, "queued")
+                _set_state(run.folder, "queued", phase="waiting")
             self._append(ticket)
         except (RequestError, OSError):
             ticket.claim.close()
