@@ -49,10 +49,12 @@ def file_sum(path: Path) -> str:
 
 
 def size_words(num_bytes: float) -> str:
-    """A size as people say it: "0.9 kB", "12 MB", "1.3 GB"."""
+    """A size on disk as people say it: "0.9 kB", "267.9 MB", "1.3 GB". What is set in MiB, as memory is, is
+    said by `kdviz.jobs.limits.in_words`.
+    """
     for unit, name in ((1e9, "GB"), (1e6, "MB")):
-        if num_bytes >= 0.1 * unit:
-            return f"{num_bytes / unit:,.{1 if num_bytes < 10 * unit else 0}f} {name}"
+        if num_bytes >= unit:
+            return f"{num_bytes / unit:,.1f} {name}"
     return f"{num_bytes / 1e3:,.1f} kB"
 
 

@@ -234,7 +234,7 @@ def test_a_run_on_a_full_disk_is_refused_before_anything_is_made(tiny, tmp_path,
     monkeypatch.setattr(
         "kdviz.jobs.launch.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 0)
     )
-    with pytest.raises(RequestError, match="at least 64 MB free"):
+    with pytest.raises(RequestError, match="at least 64.0 MB free"):
         create_run(tiny.config(), tmp_path / "runs", "one")
     assert not any((tmp_path / "runs").iterdir())
 

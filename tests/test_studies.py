@@ -17,6 +17,7 @@ from studies import write_study
 
 from kdviz.cli import main
 from kdviz.errors import RequestError
+from kdviz.files import size_words
 from kdviz.runs.reader import RUN_ID, Run
 from kdviz.studies import paper
 from kdviz.studies.check import check_study
@@ -196,6 +197,15 @@ def test_a_study_the_disk_has_no_room_for_is_refused_before_its_first_run(
     said = capsys.readouterr().err
     assert re.search(r"would write about [\d.]+ [kM]B, and there is room for 0\.0 kB at", said), said
     assert not runs_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "words"),
+    [(0, "0.0 kB"), (23_809, "23.8 kB"), (267_900_000, "267.9 MB"), (999e6, "999.0 MB"), (1.94e9, "1.9 GB")],
+)
+def test_a_size_keeps_what_tells_it_from_another(num_bytes, words):
+    """Teacher and student of 438 and 268 MB would stand in the table as 0.4 and 0.3 GB."""
+    assert size_words(num_bytes) == words
 
 
 def test_a_finished_study_is_not_run_again(finished_study, capsys):
