@@ -5,7 +5,9 @@ settled by `kdviz.locks`.
 import errno
 import hashlib
 import json
+import math
 import os
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -56,6 +58,18 @@ def size_words(num_bytes: float) -> str:
         if num_bytes >= unit:
             return f"{num_bytes / unit:,.1f} {name}"
     return f"{num_bytes / 1e3:,.1f} kB"
+
+
+def free_bytes(folder: Path) -> float:
+    """What is free on the disk where `folder` is or will be; infinite where the system does not tell, as some
+    network and container file systems do by saying that they have no size.
+    """
+    folder = Path(folder).absolute()
+    for place in (folder, *folder.parents):
+        with suppress(OSError):
+            disk = shutil.disk_usage(place)
+            return disk.free if disk.total else math.inf
+    return math.inf
 
 
 def write_bytes(path: Path, content: bytes) -> None:

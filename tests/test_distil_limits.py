@@ -162,9 +162,7 @@ def test_a_runs_folder_that_cannot_be_written_is_one_line(trainer, tmp_path, mon
 
 def test_a_disk_that_is_full_at_start_is_one_line(trainer, tmp_path, monkeypatch):
     """It is full before anybody has trained anything: no folder may be left half made."""
-    monkeypatch.setattr(
-        "kdviz.jobs.launch.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 0)
-    )
+    monkeypatch.setattr("kdviz.files.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 0))
     app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
     app.button(key="distil.start").click().run()
     assert not app.exception and "of disk, this server has free 0 MiB" in said(app)

@@ -231,9 +231,7 @@ def test_a_run_can_be_resumed_from_another_working_directory(tiny, tmp_path, mon
 
 def test_a_run_on_a_full_disk_is_refused_before_anything_is_made(tiny, tmp_path, monkeypatch):
     """A folder that cannot even hold its log would stay half made."""
-    monkeypatch.setattr(
-        "kdviz.jobs.launch.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 0)
-    )
+    monkeypatch.setattr("kdviz.files.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(100, 100, 0))
     with pytest.raises(RequestError, match="at least 64.0 MB free"):
         create_run(tiny.config(), tmp_path / "runs", "one")
     assert not any((tmp_path / "runs").iterdir())

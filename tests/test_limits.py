@@ -1,11 +1,16 @@
 """How much a run may ask for: what would kill a server is refused with its number before it starts."""
 
+import shutil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from studies import write_study
 
+from kdviz.cli import main
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
+from kdviz.jobs.launch import create_run
 from kdviz.jobs.limits import GIBIBYTE, Limits, checkpoint_bytes, footprint
 from kdviz.training.request import resolve_request
 
@@ -72,9 +77,21 @@ def test_students_trained_together_count_together():
 
 def test_a_run_larger_than_the_free_disk_is_refused(tmp_path, monkeypatch):
     """A run that fills the disk ends every other run on the server too."""
-    monkeypatch.setattr("kdviz.jobs.limits.shutil.disk_usage", lambda path: Disk())
+    monkeypatch.setattr("kdviz.files.shutil.disk_usage", lambda path: Disk())
     with pytest.raises(RequestError, match="this server has free"):
         ROOM.check_run(asked(), tmp_path / "not" / "yet")
+
+
+def test_a_disk_that_tells_no_size_is_not_full(tiny, tmp_path, monkeypatch, capsys):
+    """Some network and container file systems say 0 of 0 bytes are free: there, no run could be started
+    and no study carried out.
+    """
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 0))
+    runs_dir = tmp_path / "not" / "yet"
+    ROOM.check_run(asked(), runs_dir)
+    create_run(tiny.config(epochs=1), runs_dir, "one")
+    file = write_study(tmp_path / "s.toml", tiny)
+    assert main(["study", str(file), "--runs-dir", str(runs_dir), "--dry-run"]) == 0, capsys.readouterr().err
 
 
 def test_estimates_are_from_above(tiny, tmp_path):

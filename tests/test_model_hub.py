@@ -144,6 +144,14 @@ def test_config_and_sizes_come_before_weights(monkeypatch, own_cache, files):
         assert not [request for request in requests if "safetensors" in request or "bin" in request]
 
 
+def test_a_cache_that_tells_no_size_is_no_full_disk(monkeypatch, own_cache, files):
+    """Some network and container file systems say 0 of 0 bytes are free: nothing could ever be fetched."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 0))
+    with hub_server({}, models={"a/model": files}) as (endpoint, _):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        assert resolve("a/model", downloads=Downloads()).num_layers == 4
+
+
 def test_a_hub_that_sends_more_than_it_says_is_left(monkeypatch, own_cache, files):
     """Its sizes are what the limit was checked against."""
     models = {"a/liar": files}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from kdviz import __version__
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.files import read_json, size_words, write_json
+from kdviz.files import free_bytes, read_json, size_words, write_json
 from kdviz.locks import exclusive, is_locked
 from kdviz.machine import cores_allowed, most_threads
 from kdviz.models.hub import Downloads
@@ -290,7 +290,7 @@ def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
     hidden = runs_dir / f".{run_id}.{secrets.token_hex(4)}.new"
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(runs_dir).free < FREE_BYTES_LEFT:
+        if free_bytes(runs_dir) < FREE_BYTES_LEFT:
             raise RequestError(
                 f"runs_dir: expected at least {size_words(FREE_BYTES_LEFT)} free at {runs_dir}, got less; "
                 "free some space or choose another folder",

@@ -10,14 +10,13 @@ KDVIZ_MAX_DOWNLOAD_BYTES      the largest model that is fetched from the hub.
 
 import logging
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
-from kdviz.files import MEBIBYTE
+from kdviz.files import MEBIBYTE, free_bytes
 from kdviz.machine import cores_allowed, memory_allowed
 from kdviz.method.strategies import STRATEGIES
 from kdviz.models.checkpoint import Checkpoint
@@ -184,10 +183,10 @@ class Limits:
         needed = footprint(request, num_students=num_students)
         _check_bytes(needed.memory, self.memory_bytes, "memory", _MEMORY_ADVICE, config)
         _check_bytes(needed.disk, self.disk_bytes, "disk", _DISK_ADVICE, config)
-        if runs_dir is not None and (free := _free_bytes(runs_dir)) is not None:
+        if runs_dir is not None:
             # The teacher's outputs are kept only as far as there is room.
             own = {name: size for name, size in needed.disk.items() if name != "outputs"}
-            _check_bytes(own, free, "disk", _DISK_ADVICE, config, has="has free")
+            _check_bytes(own, free_bytes(runs_dir), "disk", _DISK_ADVICE, config, has="has free")
 
     def _check_budgets(self, config: RunConfig) -> None:
         """A budget beyond the whole server is refused even where this run would not fill it."""
@@ -232,7 +231,13 @@ def _check(asked: int, most: int, what: str, field: str | None, advice: str) -> 
 
 
 def _check_bytes(
-    parts: Mapping[str, int], most: int, what: str, advice: Mapping, config: RunConfig, *, has: str = "allows"
+    parts: Mapping[str, int],
+    most: float,
+    what: str,
+    advice: Mapping,
+    config: RunConfig,
+    *,
+    has: str = "allows",
 ) -> None:
     """RequestError with both numbers, and the setting behind the largest part."""
     if sum(parts.values()) <= most:
@@ -245,18 +250,7 @@ def _check_bytes(
     )
 
 
-def _free_bytes(folder: Path) -> int | None:
-    """What is free where `folder` is or will be; None where the system does not tell."""
-    for parent in (folder, *folder.parents):
-        try:
-            disk = shutil.disk_usage(parent)
-        except OSError:
-            continue
-        return disk.free if disk.total else None
-    return None
-
-
-def in_words(size: int) -> str:
+def in_words(size: float) -> str:
     """Bytes as people say them: 1.3 GiB, 350 MiB."""
     if size >= 100 * GIBIBYTE:
         return f"{size / GIBIBYTE:,.0f} GiB"

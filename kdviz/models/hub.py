@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import shutil
 import subprocess
 import sys
 import threading
@@ -26,7 +25,7 @@ from kdviz.compat import cache_folders, hub_repositories, hub_snapshot
 from kdviz.data.hub import child_environment, forbidding_variable, hub_is_reachable
 from kdviz.data.tokenizer_files import TOKENIZERS, is_tokenizer_file
 from kdviz.errors import RequestError
-from kdviz.files import size_words
+from kdviz.files import free_bytes, size_words
 from kdviz.models.names import Place
 from kdviz.models.refusals import MOST_JSON_BYTES, Unusable, read_json_object
 from kdviz.models.weights_files import PICKLED, SAFETENSORS
@@ -146,8 +145,7 @@ def _fetched(place: Place, downloads: Downloads) -> Path:
                 f"it is {size_words(total)}, and at most {size_words(downloads.most_bytes)} may be "
                 "fetched (KDVIZ_MAX_DOWNLOAD_BYTES)"
             )
-        cache = next(path for path in (folder, *folder.parents) if path.exists())
-        free = shutil.disk_usage(cache).free - DISK_RESERVE_BYTES
+        free = free_bytes(folder) - DISK_RESERVE_BYTES
         if total > free:
             raise Unusable(f"it is {size_words(total)}, and the disk has room for {size_words(max(0, free))}")
         downloads.progress(0, total)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError
+from kdviz.files import free_bytes
 from kdviz.locks import exclusive
 from kdviz.paths import user_path
 
@@ -136,7 +137,7 @@ def _join(
     partial = folder.with_name(f".{folder.name}.partial")
     for litter in (partial, folder):
         shutil.rmtree(litter, ignore_errors=True)
-    if shutil.disk_usage(folder.parent).free < WEIGHTS_BYTES + 2 * LARGEST_SMALL_FILE:
+    if free_bytes(folder.parent) < WEIGHTS_BYTES + 2 * LARGEST_SMALL_FILE:
         raise OSError(28, "no space left on the disk")
     partial.mkdir()
     try:

@@ -1,12 +1,11 @@
 """Every cell of a study resolved before anything runs: what it would do, how long, how much it writes."""
 
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kdviz.errors import RequestError
-from kdviz.files import size_words
+from kdviz.files import free_bytes, size_words
 from kdviz.jobs.launch import FREE_BYTES_LEFT
 from kdviz.jobs.limits import footprint
 from kdviz.jobs.plan import plan
@@ -210,14 +209,11 @@ def _estimates(request: Request, runs_dir: Path, num_threads: int | None) -> Map
 
 
 def _check_disk(forecast: Forecast, runs_dir: Path) -> None:
-    place = next(
-        path for path in (Path(runs_dir).absolute(), *Path(runs_dir).absolute().parents) if path.exists()
-    )
-    free = shutil.disk_usage(place).free - FREE_BYTES_LEFT
+    free = free_bytes(runs_dir) - FREE_BYTES_LEFT
     if forecast.disk_bytes > free:
         raise RequestError(
             f"study: it would write about {size_words(forecast.disk_bytes)}, and there is room for "
-            f"{size_words(max(0, free))} at {place}; free some space, choose another --runs-dir, or "
+            f"{size_words(max(0, free))} at {runs_dir}; free some space, choose another --runs-dir, or "
             "say keep_checkpoints = false",
             field="runs_dir",
         )
