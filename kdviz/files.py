@@ -75,6 +75,10 @@ def free_bytes(folder: Path) -> float:
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content` through a temporary name in the same folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(
+            errno.EISDIR, "a file was expected, there is a folder; move it away", str(path)
+        )
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:

@@ -242,6 +242,17 @@ HOSTILE = {
         ),
         "not merged",
     ),
+    "an adapter's copy of the classifier": (
+        lambda f: change_weights(
+            f,
+            lambda t: {
+                **t,
+                "classifier.original_module.weight": torch.zeros(2, 32),
+                "classifier.modules_to_save.default.weight": torch.ones(2, 32),
+            },
+        ),
+        "not merged",
+    ),
     "the top of a hub cache": (lambda f: into(f, "snapshots/abc"), "choose .*snapshots/abc"),
     "a Trainer's output": (lambda f: into(f, "checkpoint-500"), "choose .*checkpoint-500"),
     "one folder too high": (lambda f: into(f, "0_Transformer"), "did you mean .*0_Transformer"),

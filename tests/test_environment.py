@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,24 @@ from kdviz.locks import exclusive, is_locked
 from kdviz.paths import runs_folder, user_path
 
 ROOT = Path(__file__).parents[1]
+
+
+def test_a_python_without_docstrings_is_named_as_the_cause(tmp_path):
+    """transformers reads its docstrings: under -OO it says that a good checkpoint describes no model."""
+    command = [sys.executable, "-OO", "-m", "kdviz", "plan", "--task", "cola", "--runs-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and re.fullmatch("kdviz: Python: .*-OO.*start it without\n", done.stderr)
+
+
+def test_a_folder_in_a_files_place_is_called_that(tiny):
+    """The system names a temporary file that nobody made, and nothing to do."""
+    folder = tiny.create()
+    (folder / "status.json").unlink()
+    (folder / "status.json").mkdir()
+    with pytest.raises(OSError, match="a file was expected, there is a folder; move it away") as caught:
+        write_json(folder / "status.json", {})
+    assert caught.value.filename == str(folder / "status.json")
+    assert sorted(path.name for path in folder.glob("*.tmp")) == []
 
 
 @pytest.mark.parametrize("given", ["~/x", " ~/x ", '"~/x"', "'~/x'", " '~/x '", "~/y/../x"])

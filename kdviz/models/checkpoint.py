@@ -70,6 +70,12 @@ def resolve(name: str, *, field: str = "teacher", downloads: Downloads | None = 
     had or used. No code that comes with a checkpoint is ever run.
     """
     place = place_of(name, field=field)
+    if sys.flags.optimize > 1:
+        raise RequestError(
+            "Python: expected one that keeps its docstrings, which transformers reads, got one started with "
+            "-OO or PYTHONOPTIMIZE=2; start it without",
+            field=field,
+        )
     try:
         return inspect(place.name, _folder_of(place, field, downloads), _SHA256.get(place.name))
     except Unusable as error:

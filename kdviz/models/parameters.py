@@ -12,6 +12,8 @@ from kdviz.models.weights_files import FLOATS, Weights
 
 # Counters that old checkpoints stored beside their tables: no parameters.
 _COUNTERS = (".position_ids", ".token_type_ids")
+# In the names of what an adapter changes or copies and has not put back.
+_UNMERGED = ("lora_", ".base_layer.", ".modules_to_save.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +49,10 @@ def check_encoder(family: Family, config: Mapping[str, Any], weights: Weights, p
     """Unusable where these are not the weights that config.json describes, as far as that can be told without
     the model: transformers would draw what is missing.
     """
+    if any(mark in name for name in weights.shapes for mark in _UNMERGED):
+        raise Unusable("the weights hold an adapter (LoRA) that is not merged; merge it and save the model")
     for name, shape in family.expected_shapes(config).items():
         found = weights.shapes.get(prefix + name)
-        if found is None and any("lora_" in other or ".base_layer." in other for other in weights.shapes):
-            raise Unusable(
-                "the weights hold an adapter (LoRA) that is not merged; merge it and save the model"
-            )
         if found is None or list(found) != list(shape):
             raise Unusable(
                 f"expected {name} of shape {list(shape)} as config.json says, got "
