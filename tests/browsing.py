@@ -179,21 +179,32 @@ class Visitor:
 
     def click_chart(self, has: str, x: float, y: float, axis: str = "") -> None:
         """Click at data coordinates of the chart that has a trace of this name (or name prefix)."""
-        place = self.page.evaluate(
-            """([has, x, y, axis]) => {
-                const has_it = each => each.data.some(trace => (trace.name || '').startsWith(has))
-                const chart = [...document.querySelectorAll('.js-plotly-plot')].find(has_it)
-                chart.scrollIntoView({block: 'center'})
-                const box = chart.getBoundingClientRect(), layout = chart._fullLayout
-                const across = layout['xaxis' + axis], up = layout['yaxis' + axis]
-                return [box.left + across._offset + across.d2p(x), box.top + up._offset + up.d2p(y)]
-            }""",
-            [has, x, y, axis],
-        )
-        self.page.mouse.move(place[0] + 2, place[1] + 2)
-        self.page.mouse.move(*place)
-        self.page.wait_for_timeout(300)
-        self.page.mouse.click(*place)
+        script = """([has, x, y, axis]) => {
+            const has_it = each => each.data.some(trace => (trace.name || '').startsWith(has))
+            const chart = [...document.querySelectorAll('.js-plotly-plot')].find(has_it)
+            chart.scrollIntoView({block: 'center', behavior: 'instant'})
+            const box = chart.getBoundingClientRect(), layout = chart._fullLayout
+            const across = layout['xaxis' + axis], up = layout['yaxis' + axis]
+            const place = [box.left + across._offset + across.d2p(x), box.top + up._offset + up.d2p(y)]
+            return [place, Boolean(chart._hoverdata?.length)]
+        }"""
+        at = None
+
+        def under_the_pointer() -> bool:
+            """Whether the point lights up where it stands, as a person sees before clicking: a chart that is
+            moved or drawn anew in between has nothing under the click.
+            """
+            nonlocal at
+            place, lit = self.page.evaluate(script, [has, x, y, axis])
+            if lit and place == at:
+                return True
+            at = place
+            self.page.mouse.move(place[0] + 2, place[1] + 2)
+            self.page.mouse.move(*place)
+            return False
+
+        self.until(under_the_pointer, f"the pointer over ({x}, {y}) of {has}")
+        self.page.mouse.click(*at)
 
     def picture(self) -> dict:
         """What the explorer is looking at, and how often it has drawn."""
