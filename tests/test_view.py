@@ -11,6 +11,7 @@ from kdviz.runs.reader import Run
 from kdviz.share.view import (
     AXES,
     CELLS,
+    LINK_NAMES,
     MAX_TEXT_CHARACTERS,
     OVER,
     PANELS,
@@ -63,27 +64,7 @@ def test_a_link_gives_the_same_view(view: View):
 
 @given(
     params=st.dictionaries(
-        st.sampled_from(
-            [
-                "run",
-                "with",
-                "step",
-                "preset",
-                "row",
-                "text",
-                "text2",
-                "layer",
-                "head",
-                "hide",
-                "renormalise",
-                "weak",
-                "over",
-                "axis",
-                "cell",
-                "show",
-                "other",
-            ]
-        ),
+        st.sampled_from((*LINK_NAMES, "v")),
         st.text(max_size=80),
     )
 )

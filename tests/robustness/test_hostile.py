@@ -36,9 +36,11 @@ from kdviz.share.live import (
     progress_share,
     stage_starts,
 )
-from kdviz.share.view import View
+from kdviz.share.roles import SHOWN
+from kdviz.share.view import LINK_NAMES, View
 from kdviz.tasks import TASKS
 from kdviz.ui.frame import store as ui_store
+from kdviz.ui.present.frame import Frame
 
 SURFACES = 5
 EACH = max(10, int(os.environ.get("KDVIZ_HOSTILE_INPUTS", "300")) // SURFACES)
@@ -105,24 +107,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=8,
 )
-PARAMS = (
-    "run",
-    "with",
-    "step",
-    "preset",
-    "row",
-    "text",
-    "text2",
-    "layer",
-    "head",
-    "hide",
-    "renormalise",
-    "weak",
-    "measure",
-    "axis",
-    "cell",
-    "panel",
-)
+PARAMS = (*LINK_NAMES, "v")
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +136,23 @@ def test_links(room: Path, params: dict):
     assert all("\n" not in notice and "<" not in notice for notice in notices + more)
     assert View.from_params(fitted.to_params())[0] == fitted
     assert untouched(room)
+
+
+@hostile
+@given(
+    params=st.dictionaries(
+        st.sampled_from(("present", "lecture", "follow", "at", "page", "mine")),
+        TEXT | st.sampled_from(("the-paper", "this", "1", "attention", "good")),
+    ),
+    is_learn=st.booleans(),
+)
+def test_links_of_lectures(params: dict, is_learn: bool):
+    """They go through a room's QR code: a mangled one is a lecture's step, with a notice."""
+    frame, notices = Frame.from_params(params, is_learn=is_learn)
+    assert all("\n" not in notice and "<" not in notice for notice in notices)
+    assert frame.at >= 1 and frame.page in (None, *SHOWN)
+    again, more = Frame.from_params(frame.to_params(), is_learn=is_learn)
+    assert again.to_params() == frame.to_params() and more == []
 
 
 @hostile
