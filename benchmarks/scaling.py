@@ -165,16 +165,17 @@ def in_a_process(asked: argparse.Namespace, **changes: object) -> dict:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def draw(result: dict, path: Path) -> None:
-    """Five panels: time and memory over examples, time over length, layers and width; lines through the first
-    point for comparison.
+def draw(result: dict, clock: str, path: Path) -> None:
+    """Six panels: time and memory over examples and over width, time over length and over layers; lines
+    through the first point for comparison.
     """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, 5, figsize=(17, 3.4), layout="constrained")
+    figure, grid = pyplot.subplots(2, 3, figsize=(11, 6.4), layout="constrained")
+    panels, seconds_of = grid.flat, "seconds" if clock == "wall" else "seconds of the processor"
     examples, lengths = result["examples"], result["lengths"]
     counts = [row["examples"] for row in examples]
     panels[0].plot(
@@ -187,7 +188,7 @@ def draw(result: dict, path: Path) -> None:
         color="#0072B2",
         label="preparation, once",
     )
-    panels[0].set(xlabel="training examples", ylabel="seconds", ylim=(0, None), title="Time over examples")
+    panels[0].set(xlabel="training examples", ylabel=seconds_of, ylim=(0, None), title="Time over examples")
     panels[1].plot(
         counts,
         [row["peak_bytes"] / 2**20 for row in examples],
@@ -217,7 +218,7 @@ def draw(result: dict, path: Path) -> None:
         color="grey",
         label="quadratic",
     )
-    panels[2].set(xlabel="tokens of an example", ylabel="seconds", title="Time over length")
+    panels[2].set(xlabel="tokens of an example", ylabel=seconds_of, title="Time over length")
     panels[2].set_xticks(tokens, [f"{count:.0f}" for count in tokens])
     panels[2].minorticks_off()
     depths, seconds = (
@@ -225,7 +226,7 @@ def draw(result: dict, path: Path) -> None:
         [row["epoch_seconds"] for row in result["layers"]],
     )
     panels[3].plot(depths, seconds, "o-", color="#009E73", label="an epoch")
-    panels[3].set(xlabel="layers of the student", ylabel="seconds", ylim=(0, None), title="Time over layers")
+    panels[3].set(xlabel="layers of the student", ylabel=seconds_of, ylim=(0, None), title="Time over layers")
     panels[3].set_xticks(depths)
     widths, seconds = (
         [row["width"] for row in result["widths"]],
@@ -235,10 +236,15 @@ def draw(result: dict, path: Path) -> None:
     for power, style, name in ((1, ":", "linear"), (2, "--", "quadratic")):
         line = [seconds[0] * (width / widths[0]) ** power for width in widths]
         panels[4].loglog(widths, line, style, color="grey", label=name)
-    panels[4].set(xlabel="width of the models", ylabel="seconds", title="Time over width")
+    panels[4].set(xlabel="width of the models", ylabel=seconds_of, title="Time over width")
     panels[4].set_xticks(widths, [str(width) for width in widths])
     panels[4].minorticks_off()
-    for panel in panels:
+    panels[5].plot(widths, [row["peak_bytes"] / 2**20 for row in result["widths"]], "o-", color="#009E73")
+    panels[5].set(
+        xlabel="width of the models", ylabel="peak memory, MiB", ylim=(0, None), title="Memory over width"
+    )
+    panels[5].set_xticks(widths)
+    for panel in panels[:5]:
         panel.legend(frameon=False)
     figure.savefig(path)
 
@@ -280,7 +286,7 @@ def main() -> None:
     }
     print(json.dumps(result, indent=1))
     if asked.figure:
-        draw(result, asked.figure)
+        draw(result, asked.clock, asked.figure)
 
 
 if __name__ == "__main__":

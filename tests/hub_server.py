@@ -5,6 +5,7 @@ need, and its ways to fail.
 import hashlib
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,14 +46,16 @@ def hub_server(
     *,
     models: Models | None = None,
     said_sizes: dict[str, int] | None = None,
+    lists_sizes: bool = True,
     seconds_a_piece: float = 0.0,
     silent_after: int | None = None,
     status: int | None = None,
 ) -> Iterator[tuple[str, list[str]]]:
     """The endpoint's address, and the requests it got so far ("HEAD /path").
 
-    `models` is {hub id: {file: content}}; of a file in `said_sizes` the list says that size. Models' files
-    are sent in pieces of 64 KiB, each after `seconds_a_piece`.
+    `models` is {hub id: {file: content}}; of a file in `said_sizes` the list says that size, and without
+    `lists_sizes` none, as some mirrors do. Models' files are sent in pieces of 64 KiB, each after
+    `seconds_a_piece`.
 
     From request number `silent_after` on, the server takes requests and never answers; with `status` it
     answers that alone.
@@ -89,7 +92,10 @@ def hub_server(
                 )
             if path.startswith("/api/models/"):
                 repo = "/".join(path.split("/")[3:5])
-                return self.answer(*_about_model(repo, (models or {}).get(repo), said_sizes or {}))
+                about, code = _about_model(repo, (models or {}).get(repo), said_sizes or {})
+                if not lists_sizes:
+                    about = re.sub(rb'"size": \d+, ', b"", about)
+                return self.answer(about, code)
             if path.count("/") >= 5 and path.split("/")[3] == "resolve":
                 return self.answer_file((models or {}).get("/".join(path.split("/")[1:3]), {}), path)
             if path.startswith("/api/datasets/nyu-mll/glue"):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from checkpoint_folders import shards
 from hub_server import hub_server
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save, save_file
 
 from kdviz.errors import RequestError
 from kdviz.models.build import load_classifier
@@ -142,6 +143,25 @@ def test_config_and_sizes_come_before_weights(monkeypatch, own_cache, files):
                 resolve(name, downloads=Downloads(most_bytes=1_000_000))
             assert "\n" not in str(caught.value)
         assert not [request for request in requests if "safetensors" in request or "bin" in request]
+
+
+@pytest.mark.parametrize("weights", ["whole", "shards"])
+def test_a_hub_that_lists_no_sizes_is_asked_for_them_one_by_one(
+    monkeypatch, own_cache, tmp_path, tiny_checkpoint, weights
+):
+    """Mirrors and proxies list files alone. Their sizes are at their addresses, and the limit holds all the
+    same.
+    """
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / "model"))
+    if weights == "shards":
+        shards(folder, "safetensors", save_file)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with hub_server({}, models={"a/model": files}, lists_sizes=False) as (endpoint, requests):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(RequestError, match="MB, and at most 100.0 kB may be fetched"):
+            resolve("a/model", downloads=Downloads(most_bytes=100_000))
+        assert not [each for each in requests if each.startswith("GET") and each.endswith(".safetensors")]
+        assert resolve("a/model", downloads=Downloads()).num_layers == 4
 
 
 def test_a_cache_that_tells_no_size_is_no_full_disk(monkeypatch, own_cache, files):

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,18 +128,18 @@ def _fetched(place: Place, downloads: Downloads) -> Path:
     from kdviz.models.checkpoint import check_config
 
     with _child(place, downloads) as fetch:
-        sizes = fetch.sizes
-        if "config.json" not in sizes:
+        if "config.json" not in fetch.names:
             raise Unusable("it has no config.json, so it is no model that transformers reads")
-        if _size(sizes, ["config.json"]) > MOST_JSON_BYTES:
+        config_bytes = fetch.size_of(["config.json"])
+        if config_bytes > MOST_JSON_BYTES:
             raise Unusable("its config.json is larger than any should be")
-        folder = fetch(["config.json"], _size(sizes, ["config.json"]))
+        folder = fetch(["config.json"], config_bytes)
         check_config(read_json_object(folder / "config.json"))
-        wanted = _weights_among(sizes, fetch)
-        wanted += [
-            name for name in sizes if is_tokenizer_file(name) and (sizes[name] or 0) <= SMALL_FILE_BYTES
-        ]
-        total = _size(sizes, wanted)
+        wanted = _weights_among(fetch)
+        tokenizer = [name for name in fetch.names if is_tokenizer_file(name)]
+        fetch.size_of(tokenizer)  # asked for at once where the list does not tell
+        wanted += [name for name in tokenizer if fetch.size_of([name]) <= SMALL_FILE_BYTES]
+        total = fetch.size_of(wanted)
         if total > downloads.most_bytes:
             raise Unusable(
                 f"it is {size_words(total)}, and at most {size_words(downloads.most_bytes)} may be "
@@ -154,28 +154,21 @@ def _fetched(place: Place, downloads: Downloads) -> Path:
         return folder
 
 
-def _size(sizes: dict[str, int | None], names: Sequence[str]) -> int:
-    known = [size for name in names if (size := sizes[name]) is not None and size >= 0]
-    if len(known) < len(names):
-        raise Unusable("the hub does not say how large its files are")
-    return sum(known)
-
-
-def _weights_among(sizes: dict[str, int | None], fetch: Callable[[list[str], int], Path]) -> list[str]:
+def _weights_among(fetch: _Fetch) -> list[str]:
     """The weights to take, safetensors first; shards as their index lists them."""
     for name in (SAFETENSORS, PICKLED):
         index = f"{name}.index.json"
-        if name in sizes:
+        if name in fetch.names:
             return [name]
-        if index in sizes:
-            folder = fetch([index], min(_size(sizes, [index]), SMALL_FILE_BYTES))
+        if index in fetch.names:
+            folder = fetch([index], min(fetch.size_of([index]), SMALL_FILE_BYTES))
             listed = read_json_object(folder / index).get("weight_map")
             files = sorted({str(file) for file in listed.values()}) if isinstance(listed, dict) else []
-            missing = [file for file in files if file not in sizes]
+            missing = [file for file in files if file not in fetch.names]
             if missing or not files:
                 raise Unusable(f"its {index} lists files that it does not have")
             return [index, *files]
-    others = [name for name in sizes if name.endswith((".h5", ".msgpack", ".onnx", ".gguf"))]
+    others = [name for name in fetch.names if name.endswith((".h5", ".msgpack", ".onnx", ".gguf"))]
     hint = f" (only {others[0][:60]})" if others else ""
     raise Unusable(f"it has neither {SAFETENSORS} nor {PICKLED}{hint}")
 
@@ -188,7 +181,22 @@ class _Fetch:
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
         self._send({"repo": place.hub_id, "revision": place.revision})
-        self.sizes: dict[str, int | None] = self._answer("files")
+        self._sizes: dict[str, int | None] = self._answer("files")
+
+    @property
+    def names(self) -> Collection[str]:
+        """The files that the model has."""
+        return self._sizes.keys()
+
+    def size_of(self, names: Sequence[str]) -> int:
+        """Bytes of these files together. Unusable where the hub does not say."""
+        if unknown := [name for name in names if self._sizes[name] is None]:
+            self._send({"sizes_of": unknown})
+            self._sizes |= self._answer("sizes")
+        known = [size for name in names if (size := self._sizes[name]) is not None and size >= 0]
+        if len(known) < len(names):
+            raise Unusable("the hub does not say how large its files are")
+        return sum(known)
 
     def __call__(self, names: list[str], num_bytes: int, *, report: bool = False) -> Path:
         """Fetch `names`, which are said to have `num_bytes`; the snapshot folder they lie in."""

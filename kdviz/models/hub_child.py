@@ -1,8 +1,9 @@
 """The child process of `hub`: fetches files of one model into the hub's cache, as its parent tells it to.
 
-One JSON object a line. In: {"repo", "revision"}, then any number of {"get": [names], "most_bytes"}. Out:
-{"files": {name: bytes}} first, then for each get {"bytes": so far} now and then and {"folder": snapshot}; or
-{"error": one line} and the end.
+One JSON object a line. In: {"repo", "revision"}, then any number of {"sizes_of": [names]} and
+{"get": [names], "most_bytes"}. Out: {"files": {name: bytes, or null where the list does not tell}} first,
+then {"sizes": {name: bytes}} for each sizes_of, and for each get {"bytes": so far} now and then and
+{"folder": snapshot}; or {"error": one line} and the end.
 """
 
 from __future__ import annotations
@@ -43,9 +44,21 @@ def main() -> None:
         about = HfApi().model_info(asked["repo"], revision=asked["revision"], files_metadata=True, timeout=10)
         tell({"files": {file.rfilename: file.size for file in about.siblings or ()}})
         for line in sys.stdin:
-            tell({"folder": _fetch(asked["repo"], asked["revision"], tell=tell, **json.loads(line))})
+            wanted = json.loads(line)
+            if "sizes_of" in wanted:
+                tell({"sizes": {name: _size(name, **asked) for name in wanted["sizes_of"]}})
+            else:
+                tell({"folder": _fetch(asked["repo"], asked["revision"], tell=tell, **wanted)})
     except BaseException as error:  # the parent needs one line of whatever happened
         tell({"error": _reason(error)})
+
+
+def _size(name: str, repo: str, revision: str) -> int | None:
+    """What the file's own address says: mirrors and proxies of the hub list files without their sizes."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    size: int | None = get_hf_file_metadata(hf_hub_url(repo, name, revision=revision), timeout=10).size
+    return size
 
 
 def _fetch(
