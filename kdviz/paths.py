@@ -2,21 +2,34 @@
 
 import errno
 import os
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
 from kdviz.errors import RequestError
 
 RUNS_VARIABLE = "KDVIZ_RUNS_DIR"
+INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060\u202a\u202c"
+"""Letters without a shape that come along where text is copied."""
+_QUOTES = {
+    '"': '"',
+    "'": "'",
+    "`": "`",
+    "\u201c": "\u201d",
+    "\u2018": "\u2019",
+    "\u00ab": "\u00bb",
+    "\u201e": "\u201c",
+}
 
 
 def user_path(given: str | Path, *, field: str | None = None) -> Path:
-    """The absolute path that somebody means by `given`: blanks and quotation marks around it are taken off,
-    `~` is the home folder. RequestError where it can be no path.
+    """The absolute path that somebody means by `given`: what copying puts around it is taken off, a file://
+    address is its path, `~` is the home folder. RequestError where it can be no path.
     """
-    text = str(given).strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+    text = str(given).strip().strip(INVISIBLE).strip()
+    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
         text = text[1:-1].strip()
+    text = out_of_address(text)
     if not text or "\0" in text:
         raise RequestError(f"{field or 'path'}: expected a path, got {str(given)[:80]!r}", field=field)
     if any("\ud800" <= letter <= "\udfff" for letter in text):
@@ -50,6 +63,13 @@ def user_path(given: str | Path, *, field: str | None = None) -> Path:
                 field=field,
             ) from None
     return Path(path)
+
+
+def out_of_address(text: str) -> str:
+    """The path in a file:// address, as browsers and file managers copy one; any other text as it is."""
+    if not text.lower().startswith("file://"):
+        return text
+    return urllib.parse.unquote(urllib.parse.urlsplit(text).path)
 
 
 def runs_folder(environment: Mapping[str, str] = os.environ) -> Path:

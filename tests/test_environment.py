@@ -42,7 +42,9 @@ def test_a_folder_in_a_files_place_is_called_that(tiny):
     assert sorted(path.name for path in folder.glob("*.tmp")) == []
 
 
-@pytest.mark.parametrize("given", ["~/x", " ~/x ", '"~/x"', "'~/x'", " '~/x '", "~/y/../x"])
+@pytest.mark.parametrize(
+    "given", ["~/x", " ~/x ", '"~/x"', "'~/x'", " '~/x '", "~/y/../x", "\u201c~/x\u201d", "\u200b~/x"]
+)
 def test_a_path_means_the_same_wherever_it_is_given(given, tmp_path, monkeypatch):
     """KDVIZ_RUNS_DIR=~/x once was one folder for the app and another, named `~`, for the command line."""
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -54,6 +56,17 @@ def test_a_path_means_the_same_wherever_it_is_given(given, tmp_path, monkeypatch
     monkeypatch.setenv("KDVIZ_RUNS_DIR", given)
     assert main(["list", "--json"]) == 0
     assert sorted(os.listdir(tmp_path)) == ["x"]
+
+
+def test_a_file_address_is_its_path(tmp_path, monkeypatch):
+    """Browsers and file managers copy it, with %20 for a blank: the folder was made as `file:` here."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "my runs"
+    folder.mkdir()
+    for given in (folder.as_uri(), f"{folder.as_uri()}/", f"FILE://{folder}", f" '{folder.as_uri()}' "):
+        assert user_path(given) == folder, given
+        assert main(["list", "--json", f"--runs-dir={given}"]) == 0
+    assert sorted(os.listdir(tmp_path)) == ["my runs"]
 
 
 @pytest.mark.parametrize("given", ["", "  ", "''", "a\0b", "~no-such-user/runs", "/x" * 3000, "x" * 300])

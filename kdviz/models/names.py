@@ -11,9 +11,9 @@ from pathlib import Path
 
 from kdviz.errors import RequestError
 from kdviz.models.registry import TEACHERS
+from kdviz.paths import INVISIBLE, out_of_address
 
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb\u201e"
-_INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060\u202a\u202c"
 _HUB_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
 _HUB_ID = re.compile(rf"({_HUB_PART})/({_HUB_PART})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{{0,99}}))?")
 _HUB_URL = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(.*)", re.IGNORECASE)
@@ -57,7 +57,7 @@ def place_of(text: str, *, field: str = "teacher") -> Place:
     address, `owner/name@revision` and names without their owner are understood. RequestError where nothing
     of the kind is meant; no network, no look into the folder.
     """
-    clean = text.strip().strip(_INVISIBLE).strip().strip(_QUOTES).strip()
+    clean = text.strip().strip(INVISIBLE).strip().strip(_QUOTES).strip()
     if clean.lower() in TEACHERS:
         return _registered(clean.lower())
     if found := _HUB_URL.fullmatch(clean):
@@ -100,8 +100,7 @@ def _folder(clean: str) -> Path | None:
     """The folder meant by a path, absolute; that of a file is the one it lies in."""
     if not clean or "\0" in clean or any("\ud800" <= letter <= "\udfff" for letter in clean):
         return None  # no file can keep the name of such a folder
-    if clean.startswith("file://"):
-        clean = urllib.parse.unquote(urllib.parse.urlsplit(clean).path)
+    clean = out_of_address(clean)
     for spelled in (clean, clean.replace("\\ ", " ")):
         path = os.path.abspath(os.path.expanduser(spelled))
         try:
@@ -130,6 +129,6 @@ def _not_a_place(clean: str, text: str) -> str:
 
 def _how_far(clean: str) -> str:
     """The part of a path that exists."""
-    path = Path(os.path.abspath(os.path.expanduser(clean.removeprefix("file://"))))
+    path = Path(os.path.abspath(os.path.expanduser(out_of_address(clean))))
     here = next((parent for parent in path.parents if os.path.isdir(parent)), None)
     return f"; there is {here}, but no {path.relative_to(here).parts[0][:60]!r} in it" if here else ""
