@@ -114,13 +114,13 @@ def lengthen(own, length: int) -> None:
         np.resize(train.tokens[begin:end], length) for begin, end in zip(train.offsets, train.offsets[1:])
     ]
     tokens = np.concatenate(rows)
-    prepared.train = replace(
+    longer = replace(
         train,
         tokens=tokens,
         types=np.zeros(len(tokens), dtype=np.uint8),
         offsets=np.arange(len(rows) + 1) * length,
     )
-    prepared.train_outputs = LiveOutputs(prepared.teacher, "live: examples of a made length")
+    own.train_on(longer, LiveOutputs(prepared.teacher, "live: examples of a made length"))
 
 
 def made_teacher(folder: Path, width: int) -> Path:

@@ -4,11 +4,15 @@ repetitions.
 
 import json
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from kdviz.bench import summary
+from kdviz.bench.loops import OwnLoop
 from kdviz.cli import main
+from kdviz.training.teacher_outputs import LiveOutputs
 
 
 def test_ratios_are_formed_within_repetitions():
@@ -30,6 +34,23 @@ def test_ratios_are_formed_within_repetitions():
     assert result["ratios"]["all_cached/trainer"] == {"median": 2.0, "lowest": 1.5, "highest": 4.0}
     assert result["ratios"]["pid_stages/all_cached"]["median"] == pytest.approx(1.5)
     assert "hard/floor" not in result["ratios"]
+
+
+def test_a_loop_is_timed_on_the_examples_it_is_given(tiny, tmp_path):
+    """Growth over length was measured on the same short sentences once, and looked better than linear."""
+    own = OwnLoop("own", tiny.config(strategy="all", max_length=48), tmp_path / "runs")
+    train, seen = own.prepared.train, []
+    layer = own.distillation.student.get_submodule("bert.encoder.layer.0")
+    layer.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape[1]))
+    longer = replace(
+        train,
+        tokens=np.resize(train.tokens, 40 * len(train)),
+        types=np.zeros(40 * len(train), dtype=np.uint8),
+        offsets=np.arange(len(train) + 1) * 40,
+    )
+    own.train_on(longer, LiveOutputs(own.prepared.teacher, "live"))
+    own.train()
+    assert set(seen) == {40}
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from kdviz.config import RunConfig
-from kdviz.data.encoded import RecentBatches
+from kdviz.data.encoded import EncodedSet, RecentBatches
 from kdviz.files import read_json, write_json
 from kdviz.jobs.launch import create_run
 from kdviz.method.losses import hard_label_loss
@@ -32,6 +32,7 @@ from kdviz.training.optimise import derived_seed
 from kdviz.training.prepare import Shared, prepare
 from kdviz.training.request import recorded_request
 from kdviz.training.teacher import FineTuning
+from kdviz.training.teacher_outputs import TeacherOutputs
 
 # What `clock` can be. Processor time leaves out what other processes take: for a busy machine, with one
 # thread.
@@ -63,13 +64,17 @@ class OwnLoop:
         write_json(RunFiles(folder).config, asked)
         self.folder, self.asked = folder, asked
         self.prepared = prepare(RunWriter(folder), recorded_request(asked), lambda: None, shared)
-        device = self.prepared.device
-        self.prepared.batches = RecentBatches(self.prepared.train, device, 0)  # every loop makes its own
+        self.train_on(self.prepared.train, self.prepared.train_outputs)
         self.distillation = Distillation(self.prepared, RunWriter(folder), lambda: None)
         self.distillation.moments = frozenset()
         if student_of is not None:
             for part in ("student", "optimizer", "generator"):
                 setattr(self.distillation, part, getattr(student_of.distillation, part))
+
+    def train_on(self, train: EncodedSet, outputs: TeacherOutputs) -> None:
+        """Train on these examples and the teacher's outputs for them; every pass makes its batches anew."""
+        self.prepared.train, self.prepared.train_outputs = train, outputs
+        self.prepared.batches = RecentBatches(train, self.prepared.device, 0)
 
     @property
     def num_internal_stages(self) -> int:
