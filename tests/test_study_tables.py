@@ -273,6 +273,11 @@ def test_kept_results_show_without_any_run(finished_study, tmp_path, capsys):
     )
     assert len(stored.runs) == 6 and markdown(stored.table)
     assert str(runs_dir) not in path.read_text() and str(file.parent) not in path.read_text()
+    path.unlink()
+    capsys.readouterr()
+    command = ["study", str(file), "--runs-dir", str(runs_dir), "--table", "--json", "--store", str(path)]
+    assert main(command) == 0 and path.exists()  # both were asked for
+    assert json.loads(capsys.readouterr().out)["study"] == study.id
     assert path.stat().st_size < 20_000
 
 

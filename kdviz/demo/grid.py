@@ -7,7 +7,7 @@ from kdviz.config import RunConfig
 from kdviz.method.strategies import STRATEGIES
 from kdviz.models.registry import TEACHERS
 
-EVERY_EPOCH, ENDS_AND_MIDDLE = 1.0, 4.0
+TWICE_AN_EPOCH, EVERY_EPOCH, EVERY_SECOND, ENDS_AND_MIDDLE = 0.5, 1.0, 2.0, 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,17 +100,25 @@ def _run(
             "data_dir": data_dir,
         }
     )
-    main = seed == 0 and depth == settings["student_layers"]
-    every = None
-    if main:
-        every = 0.5 if task == "cola" and strategy in TELLING else EVERY_EPOCH
-        if task != "cola" and strategy not in TELLING:
-            every = ENDS_AND_MIDDLE
-    elif seed == 0:
-        every = ENDS_AND_MIDDLE
     teacher_layers = TEACHERS[config.teacher].num_layers
     return DemoRun(
         id=f"demo-{task}-{strategy}-{depth}of{teacher_layers}-s{seed}",
         config=config,
-        epochs_between_maps=every,
+        epochs_between_maps=_epochs_between_maps(config, is_deepest=depth == settings["student_layers"]),
     )
+
+
+def _epochs_between_maps(config: RunConfig, *, is_deepest: bool) -> float | None:
+    """The first screen's task most finely. Pairs of sentences are longer, so their maps take more of the room
+    that there is.
+    """
+    if config.seed != 0:
+        return None
+    if not is_deepest:
+        return ENDS_AND_MIDDLE
+    telling = config.strategy in TELLING
+    if config.task == "cola":
+        return TWICE_AN_EPOCH if telling else EVERY_EPOCH
+    if not telling:
+        return ENDS_AND_MIDDLE
+    return EVERY_EPOCH if config.teacher == SMALL["teacher"] else EVERY_SECOND

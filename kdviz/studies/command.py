@@ -65,9 +65,10 @@ def study_command(asked: argparse.Namespace) -> int:
         check_threads(study.resources.cpus, "study: cpus in [resources]")
     if asked.table:
         print(_table_text(study, asked), end="")
-        return 0
     if asked.store:
-        return _store(study, asked)
+        _store(study, asked)
+    if asked.table or asked.store:
+        return 0
     return _dry_run(study, asked) if asked.dry_run else _carry_out(study, asked)
 
 
@@ -150,9 +151,9 @@ def _summary(study: Study, forecast: "Forecast") -> str:
     )
 
 
-def _store(study: Study, asked: argparse.Namespace) -> int:
+def _store(study: Study, asked: argparse.Namespace) -> None:
     from kdviz.studies.results import store_results
 
     path = store_results(study, asked.runs_dir, None if asked.store is True else Path(asked.store))
-    print(f"{path}: {path.stat().st_size / 1e3:.1f} kB")
-    return 0
+    said = f"{path}: {size_words(path.stat().st_size)}"
+    print(said, file=sys.stderr if asked.table else sys.stdout)
