@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy.stats import t as student_t
 
 from kdviz.studies.results import RESULTS, stored_results
 
+ROOT = Path(__file__).parents[1]
 TABLES = sorted(stored_results().items())
 
 
@@ -39,6 +41,34 @@ def test_where_it_came_from_is_told_and_nothing_of_the_machine_that_ran_it(name,
     )
     text = json.dumps([stored.runs, stored.provenance, stored.table.to_dict()])
     assert not re.search(r'"(?:[^"]* )?/\w+/', text)
+
+
+def test_the_readmes_claim_is_what_they_say():
+    """New results would leave old numbers in the first thing that everybody reads."""
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    claim = text[text.index("**What our own runs say") : text.index("## Run it")]
+    known, clear, distinct = set(), set(), set()
+    for _, stored in TABLES:
+        inside = {}
+        for each in stored.table.comparisons:
+            difference = each.difference
+            outside = f"{difference.difference:.3f} [{difference.low:.3f}, {difference.high:.3f}]"
+            known.add(outside)
+            distinct.add((each.metric, difference.difference, difference.low, difference.high, each.inside))
+            if difference.is_clear:
+                clear.add(outside)
+            if each.inside:
+                inside.setdefault(stored.table.rows[each.first].task, []).append(each.inside)
+        for found in (*inside.values(), *([each] for group in inside.values() for each in group)):
+            times = sorted(
+                {f"{min(each.times for each in found):.1f}", f"{max(each.times for each in found):.1f}"}
+            )
+            low, high = min(each.low for each in found), max(each.high for each in found)
+            known.add(f"{' to '.join(sorted(times, key=float))} times as far [{low:.1f}, {high:.1f}]")
+    said = re.findall(r"(?:[\d.]+ to )?-?[\d.]+(?: times as far)? \[-?[\d.]+, -?[\d.]+\]", claim)
+    assert len(said) == claim.count("[") - claim.count("[CLS]") and set(said) <= known, set(said) - known
+    assert clear <= set(said)
+    assert [int(number) for number in re.findall(r"of (\d+) comparisons", claim)] == [len(distinct)]
 
 
 def _agrees(spread, values: list[float]) -> None:
