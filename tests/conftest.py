@@ -56,10 +56,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _turn(item: pytest.Item) -> int:
-    """0 to 3: a minute or real weights, runs in a browser, other pages in a browser, the rest."""
+    """0 to 3: trainings watched in a browser, which take longest and cannot be shared out; a minute or real
+    weights; other pages in a browser; the rest.
+    """
+    if item.path.stem in ("test_browser_run", "test_scripts"):
+        return 0
     if item.get_closest_marker("browser"):
-        return 1 if item.path.stem == "test_browser_run" else 2
-    return 0 if item.get_closest_marker("slow") else 3
+        return 2
+    return 1 if item.get_closest_marker("slow") else 3
 
 
 @pytest.fixture(autouse=True)
