@@ -11,7 +11,7 @@ from kdviz.errors import RequestError
 RUNS_VARIABLE = "KDVIZ_RUNS_DIR"
 INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060\u202a\u202c"
 """Letters without a shape that come along where text is copied."""
-_QUOTES = {
+QUOTES = {
     '"': '"',
     "'": "'",
     "`": "`",
@@ -20,6 +20,7 @@ _QUOTES = {
     "\u00ab": "\u00bb",
     "\u201e": "\u201c",
 }
+"""Quotation marks that open, and the one that closes each."""
 
 
 def user_path(given: str | Path, *, field: str | None = None) -> Path:
@@ -27,7 +28,7 @@ def user_path(given: str | Path, *, field: str | None = None) -> Path:
     address is its path, `~` is the home folder. RequestError where it can be no path.
     """
     text = str(given).strip().strip(INVISIBLE).strip()
-    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
+    if len(text) > 1 and QUOTES.get(text[0]) == text[-1]:
         text = text[1:-1].strip()
     text = out_of_address(text)
     if not text or "\0" in text:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from kdviz.errors import RequestError
 from kdviz.models.registry import TEACHERS
-from kdviz.paths import INVISIBLE, out_of_address
+from kdviz.paths import INVISIBLE, QUOTES, out_of_address
 
-_QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb\u201e"
+_QUOTES = "".join((*QUOTES, *QUOTES.values()))
 _HUB_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
 _HUB_ID = re.compile(rf"({_HUB_PART})/({_HUB_PART})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{{0,99}}))?")
 _HUB_URL = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(.*)", re.IGNORECASE)
