@@ -253,13 +253,14 @@ async def told(browser: Browser, text: str, times: int) -> None:
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize(("text", "mend"), [(HASTE, let_each_run_be_heard), (CROWD, tell_each_run_whole)])
-def test_a_run_is_heard_to_its_end_before_a_fragment_runs_again(text, mend, visit):
+@pytest.mark.parametrize("text", [HASTE, CROWD])
+def test_a_run_is_heard_to_its_end_before_a_fragment_runs_again(text, visit):
     """A page that has changed would go on showing what was before: a run that was stopped as running, the
     presenter's last step as the one shown. Or it would turn white, where a part of it that was never sent is
     looked for.
     """
-    mend()
+    let_each_run_be_heard()
+    tell_each_run_whole()  # on a busy machine what was heard is not always sent before the fragment asks
 
     async def twice(session: AppSession, browser: Browser) -> None:
         await draw(session, browser)
