@@ -7,7 +7,7 @@ from kdviz.config import RunConfig
 from kdviz.method.strategies import STRATEGIES
 from kdviz.models.registry import TEACHERS
 
-TWICE_AN_EPOCH, EVERY_EPOCH, EVERY_SECOND, ENDS_AND_MIDDLE = 0.5, 1.0, 2.0, 4.0
+TWICE_AN_EPOCH, EVERY_EPOCH, EVERY_SECOND, ENDS_AND_MIDDLE, BEFORE_AND_AFTER = 0.5, 1.0, 2.0, 4.0, 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,5 +120,5 @@ def _epochs_between_maps(config: RunConfig, *, is_deepest: bool) -> float | None
     if config.task == "cola":
         return TWICE_AN_EPOCH if telling else EVERY_EPOCH
     if not telling:
-        return ENDS_AND_MIDDLE
+        return BEFORE_AND_AFTER
     return EVERY_EPOCH if config.teacher == SMALL["teacher"] else EVERY_SECOND
