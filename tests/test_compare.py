@@ -162,13 +162,16 @@ def test_cka_ignores_rotation_scale_and_shift(num, wide, narrow, seed, scale):
     assert linear_cka(second, first) == pytest.approx(value, abs=1e-9)
 
 
+@pytest.mark.parametrize("chunk", [compare.RunningCka.CHUNK, 8])
 @pytest.mark.parametrize("sizes", [[50], [1] * 50, [7] * 7 + [1], [1024, 1024, 76], [30, 2000, 1]])
-def test_running_cka_is_that_of_all_examples_at_once(sizes):
+def test_running_cka_is_that_of_all_examples_at_once(sizes, chunk, monkeypatch):
     """Whole-set features of a large model do not fit into memory; sums over chunks that lose the mean, or the
     digits, would shift every cell a little.
     """
+    monkeypatch.setattr(compare.RunningCka, "CHUNK", chunk)
     rng, num = np.random.default_rng(1), sum(sizes)
     base = rng.normal(size=(num, 12)) * 3 + 40  # far from zero: [CLS] vectors have a large common part
+    base += np.linspace(0, 10, num)[:, None]  # and a set in order of length is not like its first chunk
     students = [base[:, :8] @ rng.normal(size=(8, 6)) + rng.normal(size=(num, 6)) for _ in range(2)]
     teachers = [base @ rng.normal(size=(12, 9)) + rng.normal(size=(num, 9)) for _ in range(3)]
     running, begin = compare.RunningCka(), 0
