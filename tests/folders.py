@@ -98,12 +98,16 @@ def make_run(
     if source == "sample":
         write_json(folder / "phenomena.json", {str(3 * row): PHENOMENA[row % 3] for row in range(num_eval)})
 
-    lines, evaluation = [], {}
+    lines, evaluation = _teacher_lines(task, teacher_logits, label), {}
     total = epochs * steps_per_epoch
+    begins = np.cumsum([0, *(stage["epochs"] for stage in config["stages"][:-1])])
     for step in range(0, total + 1, steps_per_epoch // moments_per_epoch):
         near, epoch = closeness * step / total, step / steps_per_epoch
         maps = {name: _near(noise[name], teacher[name], pairs, near) for name in teacher}
         write_arrays(folder / "snapshots" / f"step_{step:06d}.safetensors", maps)
+        for index, stage in enumerate(config["stages"]):
+            if epoch == begins[index]:
+                lines.append({"kind": "stage", "step": step, "epoch": epoch, "index": index, "stage": stage})
         if step and step % steps_per_epoch == steps_per_epoch // moments_per_epoch:
             lines.append(_train(step, int(epoch), config["stages"], near))
         lines.append(_probe_line(step, epoch, maps, teacher, pairs, near))
@@ -257,6 +261,26 @@ def _probe_line(step, epoch, maps, teacher, pairs, near) -> dict:
         "mismatch": {"attention_kl": mean, "cls_distance": distance},
         "probes": probes,
     }
+
+
+def _teacher_lines(task: str, logits: np.ndarray, label: np.ndarray) -> list[dict]:
+    """Two steps of the teacher's fine-tuning, and its score."""
+    scores = _scores(task, label, logits.argmax(1))
+    steps = [
+        {"kind": "teacher", "step": step, "total_steps": 2, "epoch": step / 2, "loss": loss, "seconds": 0.1}
+        for step, loss in ((1, 0.7), (2, 0.5))
+    ]
+    score = {
+        "kind": "teacher_score",
+        "step": 0,
+        "epoch": 0,
+        "metrics": scores,
+        "intervals": {name: [max(value - 0.1, -1), min(value + 0.1, 1)] for name, value in scores.items()},
+        "n": len(label),
+        "accuracy": scores["accuracy"],
+        "majority": float(np.bincount(label).max() / len(label)),
+    }
+    return [*steps, score]
 
 
 def _train(step, epoch, stages, near) -> dict:

@@ -6,10 +6,13 @@ import lzma
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args, get_type_hints, is_typeddict
 
 import numpy as np
 from folders import make_run
 from safetensors.numpy import load, save
+
+from kdviz.runs.records import LINES, Config, ProbeRow, Status, Summary
 
 ELSEWHERE = "elsewhere.example"
 MARKUP = (
@@ -120,6 +123,30 @@ def arrays(pattern: str, change: Callable[[str, np.ndarray], np.ndarray]) -> Cal
                 path.write_bytes(save({**found, **{n: np.ascontiguousarray(a) for n, a in floats.items()}}))
 
     return damage
+
+
+def bare(record: type, value: object, *, outside: bool = True) -> None:
+    """Take from a value of a run's file, in place, all that a record of this type need not have; with
+    `outside` false from what is inside of it alone.
+    """
+    for name, hint in get_type_hints(record).items():
+        if name not in value:
+            continue
+        if outside and name not in record.__required_keys__:
+            del value[name]
+        elif is_typeddict(hint):
+            bare(hint, value[name])
+        elif is_typeddict(inner := (get_args(hint) or (None,))[-1]):
+            for each in value[name].values() if isinstance(value[name], dict) else value[name]:
+                bare(inner, each)
+
+
+def _bare_lines(kind: str) -> Callable[[Path], None]:
+    return lines(lambda line: line["kind"] == kind and bare(LINES[kind], line))
+
+
+def _bare_file(name: str, record: type, *, outside: bool = True) -> Callable[[Path], None]:
+    return lambda run: edit(run / name, lambda value: bare(record, value, outside=outside))
 
 
 DEEP = b"[" * 100_000
@@ -240,6 +267,15 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "config-data": put("config.json", data={}),
     "config-nulls": put("config.json", data=None, labels=None, stages=None, planned=None, teacher=None),
     "config-task": put("config.json", task="other", labels=None),
+    # what no file need say
+    **{f"bare-{kind}": _bare_lines(kind) for kind in LINES},
+    "bare-config": _bare_file("config.json", Config),
+    "bare-inside-config": _bare_file("config.json", Config, outside=False),
+    "bare-status": _bare_file("status.json", Status),
+    "bare-summary": _bare_file("summary.json", Summary),
+    "bare-probes": lambda run: edit(
+        run / "probes.json", lambda rows: [bare(ProbeRow, row) for row in rows] and rows
+    ),
 }
 """What is wrong with a run of that name that can still be opened."""
 

@@ -10,7 +10,7 @@ export function plotOf({ packs, width, height, size }) {
   const bottom = size * 1.9
   const last = Math.max(...packs.map(pack => pack.epochs.at(-1)), 1e-6)
   const values = packs.flatMap(pack => pack.pairKl.flat()).filter(Number.isFinite)
-  const above = packs[0].about.stages?.length > 1 ? 1.25 : 1.06 // stages are named on top
+  const above = packs[0].about.stages?.length ? 1.25 : 1.06 // stages are named on top
   const highest = Math.max(0.001, ...values) * above
   const x = epoch => left + ((width - left - right) * epoch) / last
   const y = value => height - bottom - ((height - top - bottom) * value) / highest
@@ -123,7 +123,7 @@ function stages(pen, plot, pack, look) {
     const most = Math.floor(room / (plot.size * 0.5))
     const letters = [...String(name)]
     const words = letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : name
-    if (begun.length > 1 && most > 5)
+    if (most > 5)
       pen.text(words, plot.x(epoch) + 4, plot.top + plot.size * 0.4, {
         size: plot.size,
         colour: look.muted,

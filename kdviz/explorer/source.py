@@ -136,10 +136,7 @@ def _about(
         "label": label,
         "teacher_answer": _shares(teacher_logits),
         "student_answers": [_shares(logits) for logits in student_logits],
-        "stages": [
-            [float(line.get("epoch", 0)), str((line.get("stage") or {}).get("name", ""))]
-            for line in run.stage_lines
-        ],
+        "stages": [[epoch, name] for epoch, name in run.stage_starts],
     }
 
 

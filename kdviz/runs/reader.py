@@ -187,6 +187,14 @@ class Run:
         return self.lines("stage")
 
     @property
+    def stage_starts(self) -> list[tuple[float, str]]:
+        """(epoch, name) of every stage that has begun; [] where the run has only one, whose beginning says
+        nothing.
+        """
+        begun = [(line["epoch"], line["stage"].get("name", "")) for line in self.stage_lines]
+        return begun if max(len(begun), len(self.config.get("stages") or ())) > 1 else []
+
+    @property
     def probes(self) -> list[Probe]:
         """The probes of this run; [] before they are written. One that cannot be used is left out."""
         path = self.files.probes

@@ -52,11 +52,6 @@ def _is_whole(line: dict, num_pairs: int) -> bool:
     return all(len(mismatch.get(name) or ()) == num_pairs for name in ("attention_kl", "cls_distance"))
 
 
-def stage_starts(run: Run) -> list[tuple[float, str]]:
-    """(epoch, name) of every stage that has begun."""
-    return [(float(line["epoch"]), str(line["stage"].get("name", ""))) for line in run.stage_lines]
-
-
 OUTPUTS_SHARE = 0.1
 """Of the part behind the teacher, what computing its outputs is taken to be."""
 

@@ -72,7 +72,7 @@ def curves_figure(runs: Sequence[Run]) -> go.Figure:
             attention_kl=[line["mismatch"]["attention_kl"] for line in run.evals],
             cls_distance=[line["mismatch"]["cls_distance"] for line in run.evals],
             others=further_terms(run.evals, len(run.pairs)),
-            stages=[(line["epoch"], line["stage"]["name"]) for line in run.stage_lines],
+            stages=run.stage_starts,
         )
         for name, run in zip(names_of(runs), runs, strict=True)
     ]

@@ -158,7 +158,17 @@ def test_thousands_of_moments_are_read_as_many_as_a_run_can_have(runs: Path, app
     assert parts.MOST_ASSIGNED <= len(assigned) <= parts.MOST_ASSIGNED + 1
 
 
-REPORTED = ("n-", "teacher-", "scores-", "evaluations-", "metrics-n", "config-m", "probes-m", "summary-t")
+REPORTED = (
+    "n-",
+    "teacher-",
+    "scores-",
+    "evaluations-",
+    "metrics-n",
+    "config-m",
+    "probes-m",
+    "summary-t",
+    "bare-",
+)
 """Damages to what a report reads without the help of a page."""
 
 

@@ -10,7 +10,7 @@ from kdviz.figures.diagram import matching_diagram
 from kdviz.figures.loss_curves import loss_curves
 from kdviz.runs.parts import thinned
 from kdviz.runs.reader import Run
-from kdviz.share.live import MOST_POINTS, mismatch_so_far, stage_starts
+from kdviz.share.live import MOST_POINTS, mismatch_so_far
 from kdviz.ui.distil.numbers import shown
 from kdviz.ui.frame.look import chart, is_dark
 from kdviz.ui.frame.narrow import for_phone, panels_of
@@ -91,16 +91,11 @@ def _loss_figures(run: Run, age: tuple[int, int], dark: bool, narrow: bool) -> t
             thinned(run.train_lines, MOST_POINTS),
             run.pairs,
             strategy=run.strategy,
-            stages=_stages(run),
+            stages=run.stage_starts,
             dark=dark,
         ),
         narrow,
     )
-
-
-def _stages(run: Run) -> list[tuple[float, str]]:
-    """Where each stage begins; none where there is only one, whose boundary would say nothing."""
-    return stage_starts(run) if len(run.config.get("stages") or ()) > 1 else []
 
 
 @lru_cache(maxsize=16)
@@ -116,7 +111,7 @@ def _kl_figures(run: Run, num_lines: int, dark: bool, narrow: bool) -> tuple[go.
         attention_kl=seen.attention_kl,
         cls_distance=seen.cls_distance,
         others=seen.others,
-        stages=_stages(run),
+        stages=run.stage_starts,
     )
     return _panels(layer_curves([curves], over=f"{len(run.probes)} preset sentences", dark=dark), narrow)
 
