@@ -55,6 +55,11 @@ def code(text: str) -> str:
     return f"`{' '.join(_letters(text).replace('`', '').split()) or '␣'}`"
 
 
+def epoch_words(number: float | None) -> str:
+    """1 epoch, 8 epochs; a question mark for how many where that was not recorded."""
+    return "1 epoch" if number == 1 else f"{'?' if number is None else format(number, 'g')} epochs"
+
+
 def _letters(text: str) -> str:
     """`text` without halves of surrogate pairs, as which Python reads the bytes of a name that is not UTF-8:
     no page can be sent them.

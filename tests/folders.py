@@ -362,8 +362,8 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 def _summary(line: dict, student_layers: int, teacher_layers: int, epochs: int) -> dict:
     cost = {
-        "student_parameters": 1_000 * student_layers,
-        "teacher_parameters": 1_000 * teacher_layers,
+        "student_parameters": 1_234_567 * student_layers,
+        "teacher_parameters": 1_234_567 * teacher_layers,
         "student_bytes": 4_000 * student_layers,
         "teacher_bytes": 4_000 * teacher_layers,
         "student_ms_per_sentence": 1.0 * student_layers,

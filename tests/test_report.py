@@ -8,6 +8,7 @@ import pytest
 from folders import make_run
 
 from kdviz.errors import RequestError
+from kdviz.runs.card import model_card
 from kdviz.runs.reader import Run
 from kdviz.share.report import report
 
@@ -44,6 +45,14 @@ def test_its_numbers_are_the_files(tmp_path):
     last = run.evals[-1]
     for name, value in last["metrics"].items():
         assert f"<td>{last['teacher_metrics'][name]:.3f}</td><td>{value:.3f}</td>" in html
+
+
+def test_whole_numbers_are_told_whole(tmp_path):
+    """A student of 66,960,770.0 parameters that trained 1.0 epoch was not counted by anybody."""
+    run = Run(make_run(tmp_path, "one", strategy="pid", teacher_layers=6, student_layers=3))
+    for told in (report(run), model_card(run)):
+        assert "1 epoch" in told and not re.search(r"\d\.0 epoch|\d,\d{3}\.0|\b1 epochs", told)
+    assert "<td>7.4\N{NO-BREAK SPACE}M</td><td>3.7\N{NO-BREAK SPACE}M</td>" in report(run)
 
 
 def test_a_run_without_evaluation_is_refused(tmp_path):

@@ -15,6 +15,7 @@ from kdviz.cli.stored import print_scores
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.machine import check_threads
 from kdviz.runs.reader import Run
+from kdviz.text import epoch_words
 
 if TYPE_CHECKING:
     from kdviz.training.request import Request
@@ -41,7 +42,7 @@ def run(asked: argparse.Namespace) -> int:
     made = Run(folder)
     print(f"run {made.id}: {made.config['data']['note']}")
     for number, stage in enumerate(made.config["stages"], start=1):
-        print(f"  stage {number}: {stage['name']}, {stage['epochs']} epoch{'s' * (stage['epochs'] != 1)}")
+        print(f"  stage {number}: {stage['name']}, {epoch_words(stage['epochs'])}")
     return _carry_out(folder, asked.threads)
 
 
@@ -124,7 +125,7 @@ def plan(asked: argparse.Namespace) -> None:
     )
     for number, stage in enumerate(made.stages, start=1):
         print(
-            f"stage {number}: {stage.name}, {stage.epochs} epoch{'s' * (stage.epochs != 1)}, "
+            f"stage {number}: {stage.name}, {epoch_words(stage.epochs)}, "
             f"{stage.epochs * made.steps_per_epoch} steps"
         )
     is_kept = request.kept_teacher(asked.runs_dir) is not None

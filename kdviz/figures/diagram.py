@@ -10,6 +10,7 @@ from kdviz.figures.base import CLEAR, FONT_SIZE, SMALL, heading_text, play_contr
 from kdviz.figures.panels import Panels
 from kdviz.method.stages import LABEL_WORDS
 from kdviz.palette import TEACHER_COLOUR, ink, strategy_style, theme
+from kdviz.text import epoch_words
 
 LAYER_PIXELS = 38
 ANSWER_GAP = 1.2
@@ -77,12 +78,8 @@ def stage_film(
 
     def words(place: int) -> list[dict]:
         stage = stages[place]
-        epochs = (
-            f" · {stage['epochs']:g} epoch{'s' * (stage['epochs'] != 1)}"
-            if stage.get("epochs") is not None
-            else ""
-        )
-        text = f"<b>Stage {place + 1} of {len(stages)}</b> · {safe(_stage_words(stage))}{epochs}"
+        length = f" · {epoch_words(stage['epochs'])}" if stage.get("epochs") is not None else ""
+        text = f"<b>Stage {place + 1} of {len(stages)}</b> · {safe(_stage_words(stage))}{length}"
         return [
             *_names(strategy, dark),
             heading_text(text, x=0.5, dark=dark, shift=34, anchor="center"),

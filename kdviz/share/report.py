@@ -31,7 +31,7 @@ from kdviz.share.report_figures import (
 )
 from kdviz.share.view import MAX_OTHERS
 from kdviz.tasks import TASKS
-from kdviz.text import short_places
+from kdviz.text import epoch_words, short_places
 
 MOST_RUNS = MAX_OTHERS + 1
 MOST_PICTURE_BYTES = 7_300_000
@@ -48,7 +48,7 @@ td, th { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top;
 pre { background: #F5F6F8; padding: .6rem 1rem; border-radius: .4rem; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 figure { margin: 1rem 0; } figcaption { color: #4A5159; font-size: .9rem; }
-.wide { overflow-x: auto; } .wide td, .wide th { white-space: normal; overflow-wrap: anywhere; }
+.wide { overflow-x: auto; } .settings td { overflow-wrap: anywhere; }
 @media print {
   body { max-width: none; margin: 0; font-size: 11pt; } nav, details > summary { display: none; }
   h2 { break-after: avoid; } figure, tr, pre { break-inside: avoid; } .banner, pre { border: 1px solid #999; }
@@ -150,9 +150,9 @@ def _banner(run: Run) -> str:
     source = "sample data, not GLUE" if run.is_sample_data else str(data.get("note") or data.get("source"))
     text = (
         f"{source}. {_whole(data.get('num_train'))} training and {_whole(data.get('num_eval'))} evaluation "
-        f"examples, {last['epoch']} of {run.config.get('epochs')} epochs, {last['step']:,} steps, one seed "
-        f"({run.seed}), run {run.state}, begun {run.config.get('created')}. Intervals are 95 % bootstrap "
-        "intervals over the evaluation examples; they say nothing about other seeds."
+        f"examples, {last['epoch']} of {epoch_words(run.config.get('epochs'))}, {last['step']:,} steps, "
+        f"one seed ({run.seed}), run {run.state}, begun {run.config.get('created')}. Intervals are 95 % "
+        "bootstrap intervals over the evaluation examples; they say nothing about other seeds."
     )
     reason = divergence(run)
     warning = f"This training diverged: {reason}. Its numbers are no result." if reason else ""
@@ -263,15 +263,15 @@ def _cost_rows(runs: Sequence[Run]) -> list[str]:
     costs = [run.summary.get("cost") or {} for run in runs]
     is_one = have_one_teacher(runs)
     rows = []
-    for title, name, form in (
-        ("Parameters", "parameters", "{:,}"),
-        ("Milliseconds for a sentence, where it was trained", "ms_per_sentence", "{:.1f}"),
+    for title, name, size, unit in (
+        ("Parameters", "parameters", 1e6, "\N{NO-BREAK SPACE}M"),
+        ("Milliseconds for a sentence, where it was trained", "ms_per_sentence", 1, ""),
     ):
         known = [(cost.get(f"teacher_{name}"), cost.get(f"student_{name}")) for cost in costs]
         if any(value is not None for values in known for value in values):
             cells = ""
             for place, values in enumerate(known):
-                teacher, student = ("–" if value is None else form.format(value) for value in values)
+                teacher, student = ("–" if value is None else f"{value / size:.1f}{unit}" for value in values)
                 cells += f"<td>{teacher}</td>" * (place == 0 or not is_one)
                 cells += f"<td>{student}</td><td></td><td></td>"
             rows.append(f"<tr><th>{title}</th>{cells}</tr>")
@@ -313,7 +313,7 @@ def _stages(runs: Sequence[Run]) -> str:
     parts = []
     for run in runs:
         words = "; ".join(
-            f"{stage.get('name')}, {stage.get('epochs')} epoch{'s' * (stage.get('epochs') != 1)}"
+            f"{stage.get('name')}, {epoch_words(stage.get('epochs'))}"
             for stage in run.config.get("stages", [])
             if isinstance(stage, dict)
         )
@@ -363,7 +363,7 @@ def _table(head_row: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         + "</tr>"
         for name, *values in rows
     )
-    return f'<div class="wide"><table><tr>{top}</tr>{body}</table></div>'
+    return f'<div class="wide settings"><table><tr>{top}</tr>{body}</table></div>'
 
 
 def _told(name: str, value: object) -> str:

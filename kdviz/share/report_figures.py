@@ -41,6 +41,9 @@ for (const place of document.querySelectorAll("[data-figure]")) {
   const figure = JSON.parse(place.querySelector("script").textContent);
   const drawing = place.querySelector("[data-drawing]");
   const config = { displaylogo: false, responsive: true, toImageButtonOptions: { format: "svg" } };
+  config.modeBarButtons = [["toImage"]];
+  const { font } = figure.layout;
+  figure.layout.modebar = { bgcolor: "transparent", color: font?.color, activecolor: font?.color };
   await window.Plotly.newPlot(drawing, { ...figure, config });
 }
 """

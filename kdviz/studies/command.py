@@ -11,6 +11,7 @@ from kdviz.files import size_words
 from kdviz.machine import check_threads
 from kdviz.progress import duration_words
 from kdviz.studies.spec import SIZES, Study, shipped_studies
+from kdviz.text import epoch_words
 
 if TYPE_CHECKING:
     from kdviz.studies.check import Forecast
@@ -123,7 +124,7 @@ def _dry_run(study: Study, asked: argparse.Namespace) -> int:
     for checked in forecast.teachers.values():
         config = checked.cell.config
         print(
-            f"teacher for {config.task}: {config.teacher}, {config.teacher_epochs} epochs, about "
+            f"teacher for {config.task}: {config.teacher}, {epoch_words(config.teacher_epochs)}, about "
             f"{duration_words(checked.teacher_seconds)}, {size_words(checked.teacher_bytes)}"
         )
     for checked in forecast.cells:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from kdviz.config import RunConfig
 from kdviz.tasks import TASKS
+from kdviz.text import epoch_words
 
 BENCHMARK, DEMO, EARLIER = "benchmarks/teachers.py", "the stored demo", "a stored demo before this one"
 LEARNING_RATE_TIMES = 3.0
@@ -83,8 +84,8 @@ class Forecast:
         """One plain line: the measured number, and what to choose instead where it is too low."""
         row, title = self.row, TASKS[self.row.task].title
         said = (
-            f"A {row.teacher} teacher of {title} ({row.train_size:,} examples, {row.epochs} epochs) was "
-            f"measured at {row.accuracy:.1%} right; always the most frequent answer is "
+            f"A {row.teacher} teacher of {title} ({row.train_size:,} examples, {epoch_words(row.epochs)}) "
+            f"was measured at {row.accuracy:.1%} right; always the most frequent answer is "
             f"{row.majority:.1%} right"
         )
         return f"{said}: too little to copy. {_instead(row)}" if self.flops else f"{said}."

@@ -12,7 +12,7 @@ from kdviz.runs.parts import Moment, Probe
 from kdviz.runs.reader import Run, Unreadable
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import View, same_moment
-from kdviz.text import code, plain, plain_reason
+from kdviz.text import code, epoch_words, plain, plain_reason
 from kdviz.ui.frame import state
 from kdviz.ui.frame.controls import choose, moment_slider, panels
 from kdviz.ui.frame.look import is_dark
@@ -284,7 +284,7 @@ def banner(run: Run) -> None:
         f"teacher {plain(shown_name(config.get('teacher')))} of "
         f"{config.get('teacher_num_layers', '?')} layers",
         f"student of {run.num_layers} layer{'s' * (run.num_layers != 1)}, {in_words(run.strategy)}",
-        f"{config.get('epochs', '?')} epochs",
+        epoch_words(config.get("epochs")),
         f"seed {run.seed}, one run",
         "" if run.state == "finished" else f"**{run.state}**",
     ]

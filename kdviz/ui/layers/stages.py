@@ -5,7 +5,7 @@ import streamlit as st
 from kdviz.figures import stage_film
 from kdviz.method.strategies import INTERNAL
 from kdviz.palette import words_of
-from kdviz.text import plain
+from kdviz.text import epoch_words, plain
 from kdviz.ui.frame.look import chart
 from kdviz.ui.frame.others import natural_others
 from kdviz.ui.frame.remember import remembered
@@ -21,7 +21,7 @@ def stages(scene: Scene) -> None:
         raise KeyError("stages")
     alike = [run for run in natural_others(scene) if run.strategy in INTERNAL]
     words = "; ".join(
-        f"{place}. {plain(str(stage.get('name')))} ({_epochs(stage.get('epochs'))})"
+        f"{place}. {plain(str(stage.get('name')))} ({epoch_words(stage.get('epochs'))})"
         for place, stage in enumerate(planned, start=1)
     )
     st.markdown(f"Stages of this run, {in_words(scene.run.strategy)}: {words}.", help=WORDS["stages"])
@@ -43,10 +43,6 @@ def stages(scene: Scene) -> None:
         dark=scene.dark,
     )
     chart(figure, "layers.stages", f"Stages of training by {words_of(scene.run.strategy)}: {words}")
-
-
-def _epochs(number: object) -> str:
-    return f"{number} epoch{'s' * (number != 1)}"
 
 
 def _look_at(run_id: str) -> None:
