@@ -55,9 +55,9 @@ def code(text: str) -> str:
     return f"`{' '.join(_letters(text).replace('`', '').split()) or '␣'}`"
 
 
-def epoch_words(number: float | None) -> str:
-    """1 epoch, 8 epochs; a question mark for how many where that was not recorded."""
-    return "1 epoch" if number == 1 else f"{'?' if number is None else format(number, 'g')} epochs"
+def counted(number: float | None, noun: str) -> str:
+    """1 epoch, 8 epochs, 1,043 examples; a question mark for how many where that was not recorded."""
+    return f"{'?' if number is None else format(number, ',.12g')} {noun}{'s' * (number != 1)}"
 
 
 def _letters(text: str) -> str:

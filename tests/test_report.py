@@ -11,6 +11,7 @@ from kdviz.errors import RequestError
 from kdviz.runs.card import model_card
 from kdviz.runs.reader import Run
 from kdviz.share.report import report
+from kdviz.text import counted
 
 HOSTILE = (
     "hostile",
@@ -52,6 +53,16 @@ def test_whole_numbers_are_told_whole(tmp_path):
     run = Run(make_run(tmp_path, "one", strategy="pid", teacher_layers=6, student_layers=3))
     for told in (report(run), model_card(run)):
         assert "1 epoch" in told and not re.search(r"\d\.0 epoch|\d,\d{3}\.0|\b1 epochs", told)
+    shallow = report(Run(make_run(tmp_path, "shallow", teacher_layers=6, student_layers=1)))
+    assert "a student of 1 layer by" in shallow
+    assert [counted(number, "epoch") for number in (None, 0, 1.0, 2.5, 1043.0, 1e300)] == [
+        "? epochs",
+        "0 epochs",
+        "1 epoch",
+        "2.5 epochs",
+        "1,043 epochs",
+        "1e+300 epochs",
+    ]
     assert "<td>7.4\N{NO-BREAK SPACE}M</td><td>3.7\N{NO-BREAK SPACE}M</td>" in report(run)
 
 

@@ -15,7 +15,7 @@ from kdviz.cli.stored import print_scores
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.machine import check_threads
 from kdviz.runs.reader import Run
-from kdviz.text import epoch_words
+from kdviz.text import counted
 
 if TYPE_CHECKING:
     from kdviz.training.request import Request
@@ -42,7 +42,7 @@ def run(asked: argparse.Namespace) -> int:
     made = Run(folder)
     print(f"run {made.id}: {made.config['data']['note']}")
     for number, stage in enumerate(made.config["stages"], start=1):
-        print(f"  stage {number}: {stage['name']}, {epoch_words(stage['epochs'])}")
+        print(f"  stage {number}: {stage['name']}, {counted(stage['epochs'], 'epoch')}")
     return _carry_out(folder, asked.threads)
 
 
@@ -125,7 +125,7 @@ def plan(asked: argparse.Namespace) -> None:
     )
     for number, stage in enumerate(made.stages, start=1):
         print(
-            f"stage {number}: {stage.name}, {epoch_words(stage.epochs)}, "
+            f"stage {number}: {stage.name}, {counted(stage.epochs, 'epoch')}, "
             f"{stage.epochs * made.steps_per_epoch} steps"
         )
     is_kept = request.kept_teacher(asked.runs_dir) is not None

@@ -21,6 +21,7 @@ from kdviz.data.mistaken import another_format, what_labels_are, what_lies_besid
 from kdviz.errors import RequestError
 from kdviz.task import Task
 from kdviz.tasks import task_named
+from kdviz.text import counted
 
 MOST_LISTED = 20
 """How many faulty rows an answer names with their lines; the others it counts."""
@@ -286,7 +287,7 @@ def _oddities(examples: list[Example], task: Task) -> Iterator[str]:
     marks = sum("\ufffd" in text for text in texts)
     if marks:
         yield (
-            f"{marks:,} text{'s' * (marks > 1)} with the sign \ufffd, which stands for letters lost in a "
+            f"{counted(marks, 'text')} with the sign \ufffd, which stands for letters lost in a "
             "wrong encoding; get the file again"
         )
     blank = sum(not text.strip() for text in texts)

@@ -10,7 +10,7 @@ from kdviz.figures.base import CLEAR, FONT_SIZE, SMALL, heading_text, play_contr
 from kdviz.figures.panels import Panels
 from kdviz.method.stages import LABEL_WORDS
 from kdviz.palette import TEACHER_COLOUR, ink, strategy_style, theme
-from kdviz.text import epoch_words
+from kdviz.text import counted
 
 LAYER_PIXELS = 38
 ANSWER_GAP = 1.2
@@ -78,7 +78,7 @@ def stage_film(
 
     def words(place: int) -> list[dict]:
         stage = stages[place]
-        length = f" · {epoch_words(stage['epochs'])}" if stage.get("epochs") is not None else ""
+        length = f" · {counted(stage['epochs'], 'epoch')}" if stage.get("epochs") is not None else ""
         text = f"<b>Stage {place + 1} of {len(stages)}</b> · {safe(_stage_words(stage))}{length}"
         return [
             *_names(strategy, dark),

@@ -6,7 +6,7 @@ from kdviz.config import RunConfig
 from kdviz.jobs.limits import footprint
 from kdviz.jobs.speed import estimated_seconds
 from kdviz.method.stages import Stage
-from kdviz.text import epoch_words
+from kdviz.text import counted
 from kdviz.training.measured import Forecast, forecast
 from kdviz.training.request import Request
 
@@ -78,8 +78,9 @@ def _warnings(config: RunConfig, stages: tuple[Stage, ...]) -> list[str]:
     share = stages[-1].epochs / config.epochs
     if len(stages) > 1 and share < 0.2:
         found.append(
-            f"Classification gets {stages[-1].epochs} of {epoch_words(config.epochs)} ({share:.0%}), less "
-            "than a fifth: the student may not learn the task. Give more epochs, or fewer for each layer."
+            f"Classification gets {stages[-1].epochs} of {counted(config.epochs, 'epoch')} ({share:.0%}), "
+            "less than a fifth: the student may not learn the task. Give more epochs, or fewer for each "
+            "layer."
         )
     found += [f"{name} has no effect with strategy {config.strategy}." for name in config.idle_settings]
     return found

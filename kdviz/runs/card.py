@@ -8,7 +8,7 @@ from kdviz.models.registry import TEACHERS
 from kdviz.runs.command import command_of, is_path, shown_name
 from kdviz.runs.reader import Run
 from kdviz.tasks import TASKS
-from kdviz.text import epoch_words, plain, plain_reason
+from kdviz.text import counted, plain, plain_reason
 
 USE = """```python
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -115,7 +115,7 @@ def _teacher(run: Run) -> str:
     shown = plain(shown_name(name)) if is_path(name) else _code(name)
     said = ", ".join(f"{_metric(metric)} {_number(value)}" for metric, value in scores.items())
     return (
-        f"{shown}, {config.get('teacher_num_layers')} layers, fine-tuned on the task "
+        f"{shown}, {counted(config.get('teacher_num_layers'), 'layer')}, fine-tuned on the task "
         f"(fingerprint `{plain(str(config.get('teacher_fingerprint')))}`)"
         + (f". Its scores: {said}." if said else ".")
     )
@@ -125,14 +125,14 @@ def _training(run: Run) -> str:
     config = run.config
     pairs = ", ".join(f"{student + 1} ↔ {teacher + 1}" for student, teacher in run.pairs)
     stages = "; ".join(
-        f"{plain(str(stage.get('name')))} ({epoch_words(stage.get('epochs'))})"
+        f"{plain(str(stage.get('name')))} ({counted(stage.get('epochs'), 'epoch')})"
         for stage in config.get("stages", [])
     )
     epoch = _last(run).get("epoch", 0)
     rows = [
         f"- Student layers ↔ teacher layers: {pairs}; first weights: {plain(str(config.get('init')))}",
         f"- Stages: {stages or 'one'}",
-        f"- {epoch} of {epoch_words(config.get('epochs'))} done, batches of {config.get('batch_size')}, "
+        f"- {epoch} of {counted(config.get('epochs'), 'epoch')} done, batches of {config.get('batch_size')}, "
         f"learning rate {config.get('learning_rate')}, at most {config.get('max_length')} tokens, "
         f"seed {run.seed}",
     ]

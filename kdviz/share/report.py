@@ -31,7 +31,7 @@ from kdviz.share.report_figures import (
 )
 from kdviz.share.view import MAX_OTHERS
 from kdviz.tasks import TASKS
-from kdviz.text import epoch_words, short_places
+from kdviz.text import counted, short_places
 
 MOST_RUNS = MAX_OTHERS + 1
 MOST_PICTURE_BYTES = 7_300_000
@@ -138,7 +138,9 @@ def check_runs(runs: Sequence[Run]) -> None:
 
 
 def _who(runs: Sequence[Run]) -> str:
-    return " and ".join(f"a student of {run.num_layers} layers by {named(run.strategy)}" for run in runs)
+    return " and ".join(
+        f"a student of {counted(run.num_layers, 'layer')} by {named(run.strategy)}" for run in runs
+    )
 
 
 def _plural(runs: Sequence[Run], word: str) -> str:
@@ -150,7 +152,7 @@ def _banner(run: Run) -> str:
     source = "sample data, not GLUE" if run.is_sample_data else str(data.get("note") or data.get("source"))
     text = (
         f"{source}. {_whole(data.get('num_train'))} training and {_whole(data.get('num_eval'))} evaluation "
-        f"examples, {last['epoch']} of {epoch_words(run.config.get('epochs'))}, {last['step']:,} steps, "
+        f"examples, {last['epoch']} of {counted(run.config.get('epochs'), 'epoch')}, {last['step']:,} steps, "
         f"one seed ({run.seed}), run {run.state}, begun {run.config.get('created')}. Intervals are 95 % "
         "bootstrap intervals over the evaluation examples; they say nothing about other seeds."
     )
@@ -313,7 +315,7 @@ def _stages(runs: Sequence[Run]) -> str:
     parts = []
     for run in runs:
         words = "; ".join(
-            f"{stage.get('name')}, {epoch_words(stage.get('epochs'))}"
+            f"{stage.get('name')}, {counted(stage.get('epochs'), 'epoch')}"
             for stage in run.config.get("stages", [])
             if isinstance(stage, dict)
         )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from kdviz.runs.reader import RUN_ID, Run
-from kdviz.text import plain
+from kdviz.text import counted, plain
 
 MAX_TEXT_CHARACTERS = 5000
 MAX_OTHERS = 5
@@ -111,13 +111,14 @@ class View:
         if self.pair is not None and self.pair >= len(run.pairs):
             drop(
                 "pair",
-                f"This run has {len(run.pairs)} matched layers, not {self.pair + 1}: the top one is shown.",
+                f"This run has {counted(len(run.pairs), 'matched layer')}, not {self.pair + 1}: the "
+                "top one is shown.",
             )
         if self.head is not None and self.head >= run.num_heads:
             drop(
                 "head",
-                f"This run has {run.num_heads} heads, not {self.head + 1}: the average of all heads is "
-                "shown.",
+                f"This run has {counted(run.num_heads, 'head')}, not {self.head + 1}: the average of all "
+                "heads is shown.",
             )
         if self.step is not None and self.step not in {moment.step for moment in run.moments}:
             drop("step", f"This run has no recorded moment at step {self.step}: the last one is shown.")

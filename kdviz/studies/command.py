@@ -11,7 +11,7 @@ from kdviz.files import size_words
 from kdviz.machine import check_threads
 from kdviz.progress import duration_words
 from kdviz.studies.spec import SIZES, Study, shipped_studies
-from kdviz.text import epoch_words
+from kdviz.text import counted
 
 if TYPE_CHECKING:
     from kdviz.studies.check import Forecast
@@ -83,7 +83,7 @@ def _carry_out(study: Study, asked: argparse.Namespace) -> int:
     forecast = _check(study, asked)
     say(_summary(study, forecast))
     for warning, count in warnings_of(forecast.open).items():
-        say(f"warning, {count} run{'s' * (count != 1)}: {warning}")
+        say(f"warning, {counted(count, 'run')}: {warning}")
     if asked.on == "ray":
         from kdviz.studies.on_ray import run_on_ray
 
@@ -124,7 +124,7 @@ def _dry_run(study: Study, asked: argparse.Namespace) -> int:
     for checked in forecast.teachers.values():
         config = checked.cell.config
         print(
-            f"teacher for {config.task}: {config.teacher}, {epoch_words(config.teacher_epochs)}, about "
+            f"teacher for {config.task}: {config.teacher}, {counted(config.teacher_epochs, 'epoch')}, about "
             f"{duration_words(checked.teacher_seconds)}, {size_words(checked.teacher_bytes)}"
         )
     for checked in forecast.cells:
@@ -135,7 +135,7 @@ def _dry_run(study: Study, asked: argparse.Namespace) -> int:
         )
         print(f"{checked.cell.run_id}: {checked.state}{cost}")
     for warning, count in warnings_of(forecast.open).items():
-        print(f"warning, {count} run{'s' * (count != 1)}: {warning}")
+        print(f"warning, {counted(count, 'run')}: {warning}")
     print(_summary(study, forecast))
     return 0
 
@@ -146,8 +146,8 @@ def _summary(study: Study, forecast: "Forecast") -> str:
         return f"{study.id}: all {len(forecast.cells)} runs are finished"
     together = f" ({forecast.at_once} at a time)" if forecast.at_once > 1 else ""
     return (
-        f"{study.id}: {left} of {len(forecast.cells)} runs to do{together} and {teachers} "
-        f"teacher{'s' * (teachers != 1)} to fine-tune, about {duration_words(forecast.seconds)} on this "
+        f"{study.id}: {left} of {len(forecast.cells)} runs to do{together} and "
+        f"{counted(teachers, 'teacher')} to fine-tune, about {duration_words(forecast.seconds)} on this "
         f"machine and {size_words(forecast.disk_bytes)} of disk"
     )
 

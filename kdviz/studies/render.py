@@ -14,6 +14,7 @@ from kdviz.studies.spec import COLUMNS
 from kdviz.studies.statistics import Spread
 from kdviz.studies.table import best_of, telling_names
 from kdviz.tasks import TASKS
+from kdviz.text import counted
 
 WIDE = ("parameters", "seconds")
 
@@ -86,7 +87,7 @@ def _comparison_lines(table: Table, task: str, telling: Sequence[str]) -> list[s
         lines.append(
             f"- {', '.join([first.label, *_told(first, telling)])}: {METRIC_TITLES[each.metric]} "
             f"{gap.difference:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}], n = {gap.num_examples:,}, "
-            f"{len(gap.seeds)} seed{'s' * (len(gap.seeds) != 1)}{tested}{inside_text(each)}"
+            f"{counted(len(gap.seeds), 'seed')}{tested}{inside_text(each)}"
         )
     return lines
 

@@ -17,7 +17,7 @@ from kdviz.studies.render import write_results
 from kdviz.studies.spec import Study
 from kdviz.studies.table import make_table
 from kdviz.studies.workers import Job, Workers, workers
-from kdviz.text import epoch_words
+from kdviz.text import counted
 
 Say = Callable[[str], None]
 
@@ -79,7 +79,7 @@ class _Errand:
             name = next(iter(self._teachers))
             config = self._teachers.pop(name).cell.config
             self._say(
-                f"teacher for {config.task} ({config.teacher}, {epoch_words(config.teacher_epochs)}; "
+                f"teacher for {config.task} ({config.teacher}, {counted(config.teacher_epochs, 'epoch')}; "
                 f"{self._progress.text})"
             )
             return self._job(name, config, None)

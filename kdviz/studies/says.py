@@ -7,6 +7,7 @@ from kdviz.metrics import METRIC_TITLES
 from kdviz.studies import paper
 from kdviz.studies.rows import Row, Table
 from kdviz.tasks import TASKS
+from kdviz.text import counted
 
 X_WORDS = {
     "train_size": "training examples",
@@ -42,7 +43,7 @@ def _inside(table: Table) -> str:
         )
     unclear, farther = len(known) - len(told), len(told) - len(closer)
     return (
-        f"Inside, of {_number(len(known), 'comparison')} with soft labels, {len(closer)} "
+        f"Inside, of {counted(len(known), 'comparison')} with soft labels, {len(closer)} "
         f"{'ends' if len(closer) == 1 else 'end'} closer to the teacher's attention, {farther} farther, and "
         f"{unclear} cannot be told apart on these examples."
     )
@@ -64,7 +65,7 @@ def _outside(table: Table) -> str:
     better = sum(each.difference.difference > 0 for each in clear)
     worse, unclear = len(clear) - better, len(table.comparisons) - len(clear)
     return (
-        f"Outside, of {_number(len(table.comparisons), 'comparison')} with soft labels, "
+        f"Outside, of {counted(len(table.comparisons), 'comparison')} with soft labels, "
         f"{better} {'is' if better == 1 else 'are'} clearly better, {worse} clearly worse, and {unclear} "
         "cannot be told apart on these examples."
     )
@@ -132,7 +133,3 @@ def _setting(name: str):
 def _range(values: list) -> str:
     low, high = min(values), max(values)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"

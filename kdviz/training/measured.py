@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kdviz.config import RunConfig
 from kdviz.tasks import TASKS
-from kdviz.text import epoch_words
+from kdviz.text import counted
 
 BENCHMARK, DEMO, EARLIER = "benchmarks/teachers.py", "the stored demo", "a stored demo before this one"
 LEARNING_RATE_TIMES = 3.0
@@ -84,9 +84,9 @@ class Forecast:
         """One plain line: the measured number, and what to choose instead where it is too low."""
         row, title = self.row, TASKS[self.row.task].title
         said = (
-            f"A {row.teacher} teacher of {title} ({row.train_size:,} examples, {epoch_words(row.epochs)}) "
-            f"was measured at {row.accuracy:.1%} right; always the most frequent answer is "
-            f"{row.majority:.1%} right"
+            f"A {row.teacher} teacher of {title} ({row.train_size:,} examples, "
+            f"{counted(row.epochs, 'epoch')}) was measured at {row.accuracy:.1%} right; always the "
+            f"most frequent answer is {row.majority:.1%} right"
         )
         return f"{said}: too little to copy. {_instead(row)}" if self.flops else f"{said}."
 
@@ -146,7 +146,7 @@ def _instead(poor: MeasuredTeacher) -> str:
         row = min(same, key=lambda row: (row.teacher != poor.teacher, _training(row)))
         with_teacher = f" with the teacher {row.teacher}" if row.teacher != poor.teacher else ""
         return (
-            f"Choose {row.train_size:,} examples and {row.epochs} teacher epochs{with_teacher} "
+            f"Choose {row.train_size:,} examples and {counted(row.epochs, 'teacher epoch')}{with_teacher} "
             f"({row.accuracy:.1%}), or {_other(poor)}."
         )
     return f"Choose {_other(poor)}."

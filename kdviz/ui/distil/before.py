@@ -22,7 +22,7 @@ from kdviz.method.strategies import STRATEGIES
 from kdviz.models.hub import NotHere
 from kdviz.paths import runs_folder
 from kdviz.progress import duration_words
-from kdviz.text import epoch_words
+from kdviz.text import counted
 from kdviz.training.measured import Forecast
 from kdviz.training.request import Request, resolve_request
 from kdviz.ui.distil.board import board, forget_board, watch
@@ -241,15 +241,15 @@ def _no_fine_tuning() -> None:
 
 def _estimate(config: RunConfig) -> None:
     seen = preview_of(config)
-    steps = f"{seen.plan.total_steps:,} steps in {epoch_words(config.epochs)}"
+    steps = f"{seen.plan.total_steps:,} steps in {counted(config.epochs, 'epoch')}"
     if config.teacher_epochs == 0:
         teacher = "its teacher is used as it is"
     elif seen.has_teacher is None:
-        teacher = f"a teacher fine-tuned for {epoch_words(config.teacher_epochs)}"
+        teacher = f"a teacher fine-tuned for {counted(config.teacher_epochs, 'epoch')}"
     elif seen.has_teacher:
         teacher = "its teacher is ready, kept from an earlier run"
     else:
-        teacher = f"first the teacher is fine-tuned for {epoch_words(config.teacher_epochs)}" + (
+        teacher = f"first the teacher is fine-tuned for {counted(config.teacher_epochs, 'epoch')}" + (
             f", about {duration_words(seen.plan.teacher_seconds)}" if seen.seconds is not None else ""
         )
     about = (
@@ -291,7 +291,7 @@ def _picture(config: RunConfig, seen: Preview) -> None:
         "Which layers of the student learn from which layers of the teacher, stage by stage",
     )
     words = [
-        f"{place}. {stage['name']} ({epoch_words(stage['epochs'])})"
+        f"{place}. {stage['name']} ({counted(stage['epochs'], 'epoch')})"
         for place, stage in enumerate(stages, start=1)
     ]
     st.markdown(

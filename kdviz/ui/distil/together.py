@@ -20,6 +20,7 @@ from kdviz.share.live import (
     progress_share,
     seconds_left,
 )
+from kdviz.text import counted
 from kdviz.ui.distil.words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
@@ -48,7 +49,7 @@ def group_head(group: Sequence[Row]) -> None:
     st.badge(STATE_WORDS[word], icon=STATE_ICONS[word], color=STATE_COLOURS[word])
     st.markdown(
         f"**{plain(task_title(first.task))}**, {len(group)} strategies on one teacher, "
-        f"{first.num_layers} layer{'s' * (first.num_layers != 1)}",
+        f"{counted(first.num_layers, 'layer')}",
         width="content",
     )
     if first.is_sample_data:

@@ -10,6 +10,7 @@ from kdviz.palette import named, words_of
 from kdviz.paths import runs_folder
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
 from kdviz.tasks import TASKS
+from kdviz.text import counted
 
 
 def store() -> Store:
@@ -69,7 +70,7 @@ def task_title(task: str) -> str:
 
 def short_name(run: Run) -> str:
     """What tells runs of one task apart, in words: stacked (sid), 3 layers, seed 0."""
-    return f"{named(run.strategy)}, {run.num_layers} layer{'s' * (run.num_layers != 1)}, seed {run.seed}"
+    return f"{named(run.strategy)}, {counted(run.num_layers, 'layer')}, seed {run.seed}"
 
 
 def long_name(run: Run) -> str:

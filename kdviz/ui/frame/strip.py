@@ -12,7 +12,7 @@ from kdviz.runs.parts import Moment, Probe
 from kdviz.runs.reader import Run, Unreadable
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import View, same_moment
-from kdviz.text import code, epoch_words, plain, plain_reason
+from kdviz.text import code, counted, plain, plain_reason
 from kdviz.ui.frame import state
 from kdviz.ui.frame.controls import choose, moment_slider, panels
 from kdviz.ui.frame.look import is_dark
@@ -282,9 +282,9 @@ def banner(run: Run) -> None:
         else "",
         plain(_skipped(data)),
         f"teacher {plain(shown_name(config.get('teacher')))} of "
-        f"{config.get('teacher_num_layers', '?')} layers",
-        f"student of {run.num_layers} layer{'s' * (run.num_layers != 1)}, {in_words(run.strategy)}",
-        epoch_words(config.get("epochs")),
+        f"{counted(config.get('teacher_num_layers'), 'layer')}",
+        f"student of {counted(run.num_layers, 'layer')}, {in_words(run.strategy)}",
+        counted(config.get("epochs"), "epoch"),
         f"seed {run.seed}, one run",
         "" if run.state == "finished" else f"**{run.state}**",
     ]
@@ -311,7 +311,7 @@ def banner(run: Run) -> None:
 def _skipped(data: dict) -> str:
     """Rows that were left out, beside the numbers of those that were used; "" where there are none."""
     parts = [
-        f"{count(number)} {kind} row{'s' * (number != 1)} of {split}"
+        f"{counted(number, f'{kind} row')} of {split}"
         for split, kinds in data.get("skipped", {}).items()
         for kind, number in kinds.items()
     ]

@@ -5,7 +5,7 @@ import streamlit as st
 from kdviz.figures import stage_film
 from kdviz.method.strategies import INTERNAL
 from kdviz.palette import words_of
-from kdviz.text import epoch_words, plain
+from kdviz.text import counted, plain
 from kdviz.ui.frame.look import chart
 from kdviz.ui.frame.others import natural_others
 from kdviz.ui.frame.remember import remembered
@@ -21,7 +21,7 @@ def stages(scene: Scene) -> None:
         raise KeyError("stages")
     alike = [run for run in natural_others(scene) if run.strategy in INTERNAL]
     words = "; ".join(
-        f"{place}. {plain(str(stage.get('name')))} ({epoch_words(stage.get('epochs'))})"
+        f"{place}. {plain(str(stage.get('name')))} ({counted(stage.get('epochs'), 'epoch')})"
         for place, stage in enumerate(planned, start=1)
     )
     st.markdown(f"Stages of this run, {in_words(scene.run.strategy)}: {words}.", help=WORDS["stages"])

@@ -17,7 +17,7 @@ from kdviz.runs.reader import RUN_ID, Run
 from kdviz.share.lecture import DEFAULT, NAME, Lecture, Step, shelf
 from kdviz.share.roles import SHOWN, Place, check_place, completed, fulfils, resolve
 from kdviz.share.view import LINK_NAMES, View
-from kdviz.text import code
+from kdviz.text import code, counted
 from kdviz.ui.frame import state
 from kdviz.ui.frame.store import default_run, store, watchable
 
@@ -123,7 +123,9 @@ def _not_there(frame: Frame) -> list[str]:
     """A notice for a step that the lecture does not have, and for a run that is not here."""
     notices, found = [], shelf().find(frame.lecture) if frame.mode in (LEARN, PRESENT) else None
     if found is not None and frame.at > len(found.steps):
-        notices.append(f"This lecture has {len(found.steps)} steps, not {frame.at}: its last one is shown.")
+        notices.append(
+            f"This lecture has {counted(len(found.steps), 'step')}, not {frame.at}: its last one is shown."
+        )
     if found is not None and frame.own is not None and own_run(all_runs()) is None:
         notices.append(f"There is no run {code(frame.own)} to take the figures of; the demo's are shown.")
     return notices

@@ -13,7 +13,7 @@ from kdviz.runs.reader import Run
 from kdviz.share.view import View
 from kdviz.studies import paper
 from kdviz.tasks import TASKS
-from kdviz.text import epoch_words, plain
+from kdviz.text import counted, plain
 from kdviz.ui.frame.words import count, decimals, in_words, metric_title, primary_metric
 
 MOST_WORDS = 5
@@ -130,7 +130,7 @@ def _by_pair(run: Run, view: View, name: str, title: str, *, digits: int) -> Non
 def _strategies(run: Run, view: View, runs: list[Run]) -> None:
     rows = ["| stage | in the loss | for |", "|--:|---|--:|"]
     rows += [
-        f"| {place} | {plain(str(stage.get('name')))} | {epoch_words(stage.get('epochs'))} |"
+        f"| {place} | {plain(str(stage.get('name')))} | {counted(stage.get('epochs'), 'epoch')} |"
         for place, stage in enumerate(run.config.get("stages", ()), start=1)
     ]
     st.markdown(f"The stages of this run, {in_words(run.strategy)}:\n\n" + "\n".join(rows))

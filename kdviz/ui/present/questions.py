@@ -5,7 +5,7 @@ import streamlit as st
 from kdviz.errors import RequestError
 from kdviz.jobs import following
 from kdviz.share.lecture import Lecture, Step, safe_markdown
-from kdviz.text import plain
+from kdviz.text import counted, plain
 from kdviz.ui.frame.identity import visitor
 from kdviz.ui.frame.turns import fragment
 from kdviz.ui.present.wire import wake_followers
@@ -55,7 +55,7 @@ def counts(step: Step, chosen: tuple[int, ...], mine: int | None = None) -> None
         own = " (your choice)" * (place == mine)
         rows.append(f"- {LETTERS[place]}. {plain(text)}{own}: **{number}** ({share:.0%})")
     st.markdown("\n".join(rows))
-    st.caption(f"{total} answer{'s' * (total != 1)}")
+    st.caption(counted(total, "answer"))
 
 
 def follower_question(found: Lecture, step: Step, at: int) -> None:

@@ -14,7 +14,7 @@ from kdviz.studies.folder import StudyFolder
 from kdviz.studies.queued import CHECKING, ENDED, READY, STOPPING, QueuedStudy, known_study, queued_study
 from kdviz.studies.rows import Table
 from kdviz.studies.spec import Study
-from kdviz.text import plain_reason
+from kdviz.text import counted, plain_reason
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.turns import fragment
@@ -118,7 +118,7 @@ def _ready(going: QueuedStudy) -> None:
 
 def _forecast_words(forecast: Forecast) -> str:
     teachers = len(forecast.teachers)
-    first = f", after fine-tuning {teachers} teacher{'s' * (teachers != 1)}" if teachers else ""
+    first = f", after fine-tuning {counted(teachers, 'teacher')}" if teachers else ""
     return (
         f"**About {duration_words(forecast.seconds)}** on this machine: {len(forecast.open)} of "
         f"{len(forecast.cells)} runs{first}; {size_words(forecast.disk_bytes)} of disk."
