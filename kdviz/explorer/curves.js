@@ -1,5 +1,5 @@
 // The KL of every pair over the training, with stage boundaries and a cursor, drawn with any pen.
-import { sameMoment } from "./format.js"
+import { equallyLong, sameMoment } from "./format.js"
 import { decimals } from "./words.js"
 
 /** The plot's frame: epoch to x, nats to y, and back from x to the nearest moment. */
@@ -96,9 +96,11 @@ export function drawCurves(pen, plot, { packs, state, look }) {
           dash: chosen ? [] : run ? [2, 3] : [],
         })
         if (!chosen) return
-        const here = pack.pairKl[sameMoment(packs[0], state.moment, pack)][pair]
+        const moment = sameMoment(packs[0], state.moment, pack)
+        const here = pack.pairKl[moment][pair]
+        const at = equallyLong(packs[0], pack) ? x(pack.epochs[moment]) : cursor
         if (Number.isFinite(here))
-          pen.rect(cursor - 4, y(here) - 4, 8, 8, {
+          pen.rect(at - 4, y(here) - 4, 8, 8, {
             fill: pack.about.colour || look.text,
             stroke: look.background,
           })

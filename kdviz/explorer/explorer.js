@@ -18,6 +18,7 @@ import {
   footText,
   leftOutText,
   momentName,
+  otherEpoch,
   untrainedText,
 } from "./words.js"
 
@@ -345,7 +346,9 @@ export class Explorer {
       [
         `Teacher: ${answerText(answerOf(first, null))}`,
         ...packs.map(
-          pack => `${pack.about.name}: ${answerText(answerOf(pack, sameMoment(first, state.moment, pack)))}`,
+          pack =>
+            `${pack.about.name}: ${answerText(answerOf(pack, sameMoment(first, state.moment, pack)))}` +
+            otherEpoch(first, state.moment, pack),
         ),
         right ? `right answer: ${right}` : "",
       ]

@@ -3,7 +3,7 @@ import { colourOf } from "./colour.js"
 import { answerOf, keptPlaces, klOf, limitsOf, rowKl, sameMoment, shownMap } from "./format.js"
 import { drawLines, linesLaidOut } from "./lines.js"
 import { clipped, fitting } from "./pen.js"
-import { answerText, decimals, headName, signed } from "./words.js"
+import { answerText, decimals, headName, otherEpoch, signed } from "./words.js"
 
 /** Where everything stands. `columns` of maps, rows of panels; sizes in css pixels. */
 export function laidOut({ packs, state, width, maxSide, size, differences }) {
@@ -127,6 +127,7 @@ function titles({ pen, layout, panel, packs, state, look, moments }) {
   const [student, teacher] = pack.pairs[state.pair]
   const two = packs.length > 1
   const kl = klOf(pack, moment, state.pair, state.head)
+  const at = otherEpoch(packs[0], state.moment, pack)
   const says = {
     teacher: [
       ["Teacher"],
@@ -136,19 +137,19 @@ function titles({ pen, layout, panel, packs, state, look, moments }) {
     student: [
       [`Student: ${pack.about.name}`, pack.about.name],
       layout.compact
-        ? [`KL ${decimals(klOf(pack, moment, state.pair, state.head))} nats`]
-        : layerName(student, pack.about.student_layers, state.head),
+        ? [`KL ${decimals(kl)} nats${at}`, `${decimals(kl)}${at}`]
+        : layerName(student, pack.about.student_layers, state.head).map(name => name + at),
       [answerText(answerOf(pack, moment))],
     ],
     difference: [
       [two ? "Teacher − this student" : "Teacher − student", "Teacher − student", "difference"],
-      [`KL ${decimals(kl)} nats`],
+      [`KL ${decimals(kl)} nats${at}`],
       [""],
     ],
     rows: [["KL by row"], [two ? "in nats" : `mean ${decimals(kl)} nats`], [""]],
     lines: [
       [two ? `Teacher · ${pack.about.name}` : "Teacher · student"],
-      [`layer ${teacher + 1} · layer ${student + 1}, ${headName(state.head)} · KL ${decimals(kl)} nats`],
+      [`layer ${teacher + 1} · layer ${student + 1}, ${headName(state.head)} · KL ${decimals(kl)} nats${at}`],
       [`${answerText(answerOf(pack, null))} · ${answerText(answerOf(pack, moment))}`],
     ],
   }[panel.kind]

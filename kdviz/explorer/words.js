@@ -1,5 +1,5 @@
 // What the picture says in words. Pure.
-import { answerOf, klOf, sameMoment, shownMap, keptPlaces, rowKl } from "./format.js"
+import { answerOf, equallyLong, klOf, sameMoment, shownMap, keptPlaces, rowKl } from "./format.js"
 
 /** A number with three decimals; a dash where there is none. */
 export const decimals = (value, digits = 3) =>
@@ -15,9 +15,17 @@ export const headName = head => (head === null ? "mean of heads" : `head ${head 
 
 export function momentName(pack, moment) {
   if (pack.steps[moment] === 0) return "before training"
-  const epoch = pack.epochs[moment]
   const step = pack.steps[moment].toLocaleString("en")
-  return `epoch ${Number.isInteger(epoch) ? epoch : epoch.toFixed(1)} · step ${step}`
+  return `${epochName(pack.epochs[moment])} · step ${step}`
+}
+
+const epochName = epoch => `epoch ${Number.isInteger(epoch) ? epoch : epoch.toFixed(1)}`
+
+/** " · epoch 4" where `pack` has no moment of the epoch that is looked at and shows that of epoch 4, else "". */
+export function otherEpoch(first, moment, pack) {
+  if (!equallyLong(first, pack)) return ""
+  const own = epochName(pack.epochs[sameMoment(first, moment, pack)])
+  return own === epochName(first.epochs[moment]) ? "" : ` · ${own}`
 }
 
 export function answerText(answer) {
@@ -32,7 +40,7 @@ export function described(packs, state) {
     const moment = sameMoment(first, state.moment, pack)
     return (
       `${pack.about.name}: ${answerText(answerOf(pack, moment))}, attention KL ` +
-      `${decimals(klOf(pack, moment, state.pair, state.head))} nats`
+      `${decimals(klOf(pack, moment, state.pair, state.head))} nats${otherEpoch(first, state.moment, pack)}`
     )
   })
   return (

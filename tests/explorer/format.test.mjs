@@ -15,7 +15,7 @@ import {
 } from "../../kdviz/explorer/format.js"
 import { ramp, stepOf } from "../../kdviz/explorer/colour.js"
 import { START, carried, changed, keyed, lookOf, withLook } from "../../kdviz/explorer/state.js"
-import { decimals, signed } from "../../kdviz/explorer/words.js"
+import { decimals, otherEpoch, signed } from "../../kdviz/explorer/words.js"
 
 const folder = process.env.KDVIZ_PACKS
 const expected = JSON.parse(readFileSync(`${folder}/expected.json`))
@@ -101,6 +101,11 @@ test("a run that was stopped early is compared at the epoch it reached", () => {
   const stopped = run([0, 1, 2], { epochs: 4 })
   assert.equal(sameMoment(whole, 2, stopped), 2)
   assert.equal(sameMoment(whole, 4, stopped), 2)
+  assert.deepEqual(
+    [2, 3, 4].map(moment => otherEpoch(whole, moment, stopped)),
+    ["", " · epoch 2", " · epoch 2"],
+  )
+  assert.equal(otherEpoch(whole, 4, run([0, 1], { epochs: 1 })), "") // compared by its share, not by epochs
 })
 
 test("numbers are written with three decimals, missing ones as a dash", () => {
