@@ -124,6 +124,31 @@ def score_intervals(
     }
 
 
+def paired_interval(
+    task: Task,
+    metric: str,
+    labels: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    level: float = 0.95,
+    num_resamples: int = 10_000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the metric of `first` minus that of `second`: (n,) class ids of two
+    models for the same examples, which are drawn together. As in `score_intervals` what is drawn is a table
+    of counts, here of label, first and second answer.
+    """
+    num = task.num_labels
+    counts = np.bincount((labels * num + first) * num + second, minlength=num**3)
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(labels), counts / counts.sum(), size=num_resamples).astype(float)
+    tables, of_tables = draws.reshape(num_resamples, num, num, num), METRICS[metric].of_tables
+    gaps = of_tables(tables.sum(axis=3)) - of_tables(tables.sum(axis=2))
+    low, high = np.quantile(gaps, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def majority_share(labels: np.ndarray) -> float:
     """Share of the most frequent class: what answering always the same reaches."""
     return float(np.bincount(labels).max() / len(labels))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from kdviz.analysis.apart import apart
 from kdviz.analysis.divergence import divergence
+from kdviz.analysis.gap import ScoreGap, score_gap
 from kdviz.method.strategies import STRATEGIES
 from kdviz.runs.reader import Run
-from kdviz.text import plain
+from kdviz.text import counted, plain
 from kdviz.ui.frame.words import in_words, mean_of, metric_title
 
 
@@ -92,6 +93,13 @@ def _outside(soft: StrategyScore, internal: StrategyScore, metric: str) -> str:
     if internal.score <= soft.score:
         return f"Outside, {name} **does not beat** soft labels here: {numbers}."
     seeds = min(internal.num_seeds, soft.num_seeds)
+    if seeds == 1 and (gap := _last_gap(internal.runs[0], soft.runs[0], metric)):
+        if gap.is_told_apart:
+            return f"Outside, {name} **scores higher**, as these examples can tell of one seed: {numbers}."
+        return (
+            f"Outside, there is **no clear win**: {numbers}; these examples cannot tell them apart, and this "
+            "is one seed."
+        )
     if internal.low is not None and soft.high is not None and internal.low > soft.high:
         where = f"in every one of {seeds} seeds" if seeds > 1 else "and the intervals do not overlap"
         small = (
@@ -102,6 +110,10 @@ def _outside(soft: StrategyScore, internal: StrategyScore, metric: str) -> str:
         return f"Outside, {name} scores higher {where}{small}: {numbers}."
     spread = "the seeds differ by more" if seeds > 1 else "the intervals overlap, and this is one seed"
     return f"Outside, there is **no clear win**: {numbers}; {spread}."
+
+
+def _last_gap(first: Run, second: Run, metric: str) -> ScoreGap | None:
+    return score_gap(first, first.evals[-1]["epoch"], second, second.evals[-1]["epoch"], metric)
 
 
 def score_text(row: StrategyScore) -> str:
@@ -142,12 +154,17 @@ def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str
     if value == other:
         return f"“{plain(names[first.id])}” and “{plain(names[second.id])}” score the same here."
     high, low = (first, second) if value > other else (second, first)
+    names_said = f"“{plain(names[high.id])}” scores higher than “{plain(names[low.id])}”"
+    if gap := score_gap(high, lines[high.id]["epoch"], low, lines[low.id]["epoch"], metric):
+        examples = f"{gap.words} over the same {counted(gap.num_examples, 'example')}"
+        if gap.is_told_apart:
+            return f"{names_said}: {examples}; this is one seed each."
+        return f"{names_said}, but **these examples cannot tell them apart**: {examples}."
     lower_end, upper_end = (
         (interval[0], other_interval[1]) if value > other else (other_interval[0], interval[1])
     )
     if lower_end is not None and upper_end is not None and lower_end <= upper_end:
         return (
-            f"“{plain(names[high.id])}” scores higher than “{plain(names[low.id])}”, but "
-            "**the intervals overlap**: these examples cannot tell them apart."
+            f"{names_said}, but **the intervals overlap**, and answers to the same examples are not stored."
         )
-    return f"“{plain(names[high.id])}” scores higher than “{plain(names[low.id])}”; this is one seed each."
+    return f"{names_said}; this is one seed each."

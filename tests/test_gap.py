@@ -1,0 +1,116 @@
+"""Whose score is higher: what two students answered is compared sentence by sentence."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from folders import make_run
+from scipy import stats
+
+from kdviz.analysis.gap import score_gap
+from kdviz.files import write_arrays
+from kdviz.metrics import METRICS, paired_interval, score_intervals, scores
+from kdviz.runs.reader import Run
+from kdviz.tasks import TASKS
+from kdviz.ui.frame.scores import by_strategy, verdict, verdict_of_pair
+
+RANDOM = np.random.default_rng(0)
+LABELS = RANDOM.integers(0, 2, 300)
+SOFT = np.where(RANDOM.random(300) < 0.6, LABELS, 1 - LABELS)
+BETTER = np.where(np.arange(300) % 20 == 0, LABELS, SOFT)
+"""Right wherever SOFT is, and some more: each interval alone holds the other's score."""
+OTHER = SOFT.copy()
+OTHER[np.flatnonzero(SOFT != LABELS)[:15]] ^= 1
+OTHER[np.flatnonzero(SOFT == LABELS)[:12]] ^= 1
+"""Right on 15 where SOFT is wrong, and wrong on 12 where it is right."""
+
+
+def _run(root: Path, strategy: str, answers: np.ndarray, *, turned: bool = False, **data: object) -> Run:
+    """A run that ends with these answers to LABELS; `turned`: its rows are stored the other way round."""
+    folder = make_run(root, strategy, strategy=strategy, num_eval=len(LABELS), epochs=1)
+    order = slice(None, None, -1) if turned else slice(None)
+    found = Run(folder).evaluation(1)
+    arrays = {**vars(found), "label": LABELS, "student_logits": np.eye(2)[answers]}
+    arrays = {
+        name: np.ascontiguousarray(np.asarray(each, dtype=np.float32 if each.ndim == 2 else np.int64)[order])
+        for name, each in arrays.items()
+    }
+    write_arrays(folder / "evaluations" / "epoch_0001.safetensors", arrays)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        if line["kind"] == "eval":
+            line["metrics"] = scores(TASKS["cola"], LABELS, answers)
+            line["intervals"] = score_intervals(TASKS["cola"], LABELS, answers)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    config = json.loads((folder / "config.json").read_text())
+    config["data"].update(data)
+    (folder / "config.json").write_text(json.dumps(config))
+    return Run(folder)
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"), [("rte", "accuracy"), ("cola", "matthews"), ("mnli", "accuracy")]
+)
+def test_the_paired_interval_is_scipys(task: str, metric: str):
+    """Tables of counts drawn along the wrong axis give the interval of two other models."""
+    num = TASKS[task].num_labels
+    draw = np.random.default_rng(1)
+    labels = draw.integers(0, num, 400)
+    first, second = (
+        np.where(draw.random(400) < right, labels, draw.integers(0, num, 400)) for right in (0.7, 0.5)
+    )
+    gap = lambda labels, first, second: (
+        METRICS[metric](labels, first, num) - METRICS[metric](labels, second, num)
+    )
+    found = stats.bootstrap(
+        (labels, first, second),
+        gap,
+        paired=True,
+        vectorized=False,
+        n_resamples=2000,
+        method="percentile",
+        rng=draw,
+    ).confidence_interval
+    ours = paired_interval(TASKS[task], metric, labels, first, second)
+    assert ours == pytest.approx((found.low, found.high), abs=0.012)
+    assert ours == paired_interval(TASKS[task], metric, labels, first, second)
+    assert paired_interval(TASKS[task], metric, labels, first, first) == (0, 0)
+
+
+def test_two_students_are_told_apart_by_the_sentences_that_both_answered(tmp_path: Path):
+    """Two intervals that overlap say nothing of a difference: a student that is right wherever the other is,
+    and more often, would be said to be no better.
+    """
+    soft, better = _run(tmp_path, "soft", SOFT), _run(tmp_path, "all", BETTER, turned=True)
+    low, high = better.evals[-1]["intervals"]["accuracy"][0], soft.evals[-1]["intervals"]["accuracy"][1]
+    assert low < high, "the intervals overlap"
+    gap = score_gap(better, 1, soft, 1, "accuracy")
+    assert gap.is_told_apart and gap.num_examples == 300 and gap.low > 0
+    assert gap.difference == pytest.approx((BETTER == LABELS).mean() - (SOFT == LABELS).mean())
+    assert score_gap(soft, 1, better, 1, "accuracy").difference == -gap.difference
+    assert not score_gap(_run(tmp_path, "sid", OTHER), 1, soft, 1, "accuracy").is_told_apart
+
+
+def test_what_is_not_the_same_examples_has_no_gap(tmp_path: Path):
+    """Row 7 of the sample data is another sentence than row 7 of GLUE."""
+    soft, other = _run(tmp_path, "soft", SOFT), _run(tmp_path, "all", BETTER, fingerprint="beef")
+    assert score_gap(other, 1, soft, 1, "accuracy") is None
+    assert score_gap(soft, 1, soft, 7, "accuracy") is None, "an epoch that is not stored"
+    assert score_gap(soft, 1, soft, 1, "f1") is None, "a metric that the task does not have"
+
+
+def test_first_screen_and_answers_say_what_the_examples_can_tell(tmp_path: Path):
+    """The Studies page would tell two students apart that the first screen cannot."""
+    runs = [_run(tmp_path, "soft", SOFT), _run(tmp_path, "all", BETTER), _run(tmp_path, "sid", OTHER)]
+    rows = by_strategy(runs, "matthews")
+    assert "**scores higher**" in verdict(rows, "matthews", "all")
+    assert "cannot tell them apart" in verdict(rows, "matthews", "sid")
+    lines, names = {run.id: run.evals[-1] for run in runs}, {run.id: run.id for run in runs}
+    soft, better, other = runs
+    for pair in ((soft, better), (better, soft)):
+        said = verdict_of_pair(pair, lines, names, "matthews")
+        assert said.startswith("“all” scores higher than “soft”: +") and said.endswith(
+            "; this is one seed each."
+        )
+    assert "cannot tell them apart" in verdict_of_pair((other, soft), lines, names, "matthews")
