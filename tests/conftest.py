@@ -19,7 +19,7 @@ from filelock import FileLock
 from glue_rows import write_glue
 from hypothesis import settings
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 settings.register_profile("no clock", deadline=None)  # a busy machine is no fault
 settings.load_profile("no clock")
 
