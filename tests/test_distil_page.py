@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 from distil_page import only_run, open_page, press, said
+from streamlit.testing.v1 import AppTest
 
 from kdviz.config import RunConfig
 
@@ -92,3 +93,24 @@ def test_a_bad_value_has_its_message_and_nothing_is_lost(trainer, tmp_path, sett
         app.button(key="distil.start").click().run()
     assert app.session_state["distil.seed"] == 17
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
+
+
+def test_what_a_button_has_set_is_not_undone_by_a_request_that_was_under_way():
+    """A researcher presses "Use it without fine-tuning" and then Start before the page is drawn: the browser
+    still says three epochs, and her teacher would be trained after all.
+    """
+
+    def page():
+        import streamlit as st
+
+        from kdviz.ui.distil.form import key_of, put
+
+        st.number_input("epochs", value=3, key=key_of("teacher_epochs"))
+        st.button("as it is", on_click=put, args=("teacher_epochs", 0))
+
+    app = AppTest.from_function(page).run()
+    under_way = app._tree.get_widget_states()  # no public way asks with what the browser said before
+    app.button[0].click().run()
+    assert app.number_input[0].value == 0
+    app._run(under_way)
+    assert app.number_input[0].value == 0 and not app.exception

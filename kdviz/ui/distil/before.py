@@ -27,7 +27,7 @@ from kdviz.training.measured import Forecast
 from kdviz.training.request import Request, resolve_request
 from kdviz.ui.distil.board import board, forget_board, watch
 from kdviz.ui.distil.bring import bring_box
-from kdviz.ui.distil.form import Asked, is_in_sight, key_of, read_controls, say_refused
+from kdviz.ui.distil.form import Asked, is_in_sight, put, read_controls, say_refused
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
@@ -236,7 +236,7 @@ def _offer_as_it_is(request: Request) -> None:
 
 
 def _no_fine_tuning() -> None:
-    st.session_state[key_of("teacher_epochs")] = 0
+    put("teacher_epochs", 0)
 
 
 def _estimate(config: RunConfig) -> None:

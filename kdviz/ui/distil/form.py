@@ -136,7 +136,20 @@ def more_controls(error: RequestError | None) -> None:
 
 def key_of(name: str) -> str:
     """The session's key of a setting's control."""
-    return f"distil.{name}"
+    times = st.session_state.get(_TIMES_SET.format(name), 0)
+    return f"distil.{name}.{times}" if times else f"distil.{name}"
+
+
+def put(name: str, value: object) -> None:
+    """Let the control of a setting say `value`. It becomes another control: a request of the browser that was
+    under way still tells what the old one said, and would undo this.
+    """
+    times = _TIMES_SET.format(name)
+    st.session_state[times] = st.session_state.get(times, 0) + 1
+    st.session_state[key_of(name)] = value
+
+
+_TIMES_SET = "distil.times_set.{}"
 
 
 def _value(name: str) -> object:

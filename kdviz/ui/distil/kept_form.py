@@ -22,14 +22,14 @@ def restore_form(owner: str) -> None:
     st.session_state[_RESTORED] = True
     with _lock:
         kept = dict(_kept.get(owner, {}))
-    for key, value in kept.items():
-        st.session_state.setdefault(key, value)
+    for name, value in kept.items():
+        st.session_state.setdefault(key_of(name), value)
 
 
 def keep_form(owner: str) -> None:
     """Remember what the controls say now, for this server's life and the browsers seen last."""
-    keys = [key_of(name) for name in (*RunConfig.__dataclass_fields__, CUSTOM_LAYERS)]
-    values = {key: st.session_state[key] for key in keys if key in st.session_state}
+    names = (*RunConfig.__dataclass_fields__, CUSTOM_LAYERS)
+    values = {name: st.session_state[key_of(name)] for name in names if key_of(name) in st.session_state}
     with _lock:
         _kept[owner] = values
 
