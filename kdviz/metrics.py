@@ -1,6 +1,6 @@
 """What tasks are judged by: metrics, each a function of the table of counts, and their intervals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,6 +91,7 @@ METRICS: dict[str, Metric] = {
         of_tables=_f1_weighted,
     ),
 }
+RESAMPLES_AT_ONCE = 500
 METRIC_TITLES = {name: metric.title for name, metric in METRICS.items()}
 
 
@@ -128,24 +129,28 @@ def paired_interval(
     task: Task,
     metric: str,
     labels: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
+    first: Sequence[np.ndarray],
+    second: Sequence[np.ndarray],
     *,
     level: float = 0.95,
     num_resamples: int = 10_000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the metric of `first` minus that of `second`: (n,) class ids of two
-    models for the same examples, which are drawn together. As in `score_intervals` what is drawn is a table
-    of counts, here of label, first and second answer.
+    """Percentile bootstrap interval of the metric of `first` minus that of `second`, each the mean over its
+    seeds: one array (n,) of class ids a seed, all for the same examples, which are drawn for all of them
+    together. The seeds are held fixed. As in `score_intervals` what is drawn is a table of counts, here of
+    every combination of label and answers that occurs.
     """
-    num = task.num_labels
-    counts = np.bincount((labels * num + first) * num + second, minlength=num**3)
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(labels), counts / counts.sum(), size=num_resamples).astype(float)
-    tables, of_tables = draws.reshape(num_resamples, num, num, num), METRICS[metric].of_tables
-    gaps = of_tables(tables.sum(axis=3)) - of_tables(tables.sum(axis=2))
-    low, high = np.quantile(gaps, [(1 - level) / 2, (1 + level) / 2])
+    seen, counts = np.unique(np.stack([labels, *first, *second]), axis=1, return_counts=True)
+    cells = np.eye(task.num_labels**2)[seen[0] * task.num_labels + seen[1:]]  # (models, combinations, cells)
+    rng, gaps = np.random.default_rng(seed), []
+    for done in range(0, num_resamples, RESAMPLES_AT_ONCE):
+        size = min(RESAMPLES_AT_ONCE, num_resamples - done)
+        draws = rng.multinomial(len(labels), counts / len(labels), size=size).astype(float)
+        tables = (draws @ cells).reshape(len(cells), size, task.num_labels, task.num_labels)
+        scored = np.stack([METRICS[metric].of_tables(each) for each in tables])
+        gaps.append(scored[: len(first)].mean(axis=0) - scored[len(first) :].mean(axis=0))
+    low, high = np.quantile(np.concatenate(gaps), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

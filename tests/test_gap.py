@@ -49,22 +49,28 @@ def _run(root: Path, strategy: str, answers: np.ndarray, *, turned: bool = False
     return Run(folder)
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
 @pytest.mark.parametrize(
     ("task", "metric"), [("rte", "accuracy"), ("cola", "matthews"), ("mnli", "accuracy")]
 )
-def test_the_paired_interval_is_scipys(task: str, metric: str):
-    """Tables of counts drawn along the wrong axis give the interval of two other models."""
+def test_the_paired_interval_is_scipys(task: str, metric: str, seeds: int):
+    """Tables of counts drawn along the wrong axis, or for each model by itself, give the interval of other
+    models.
+    """
     num = TASKS[task].num_labels
     draw = np.random.default_rng(1)
     labels = draw.integers(0, num, 400)
     first, second = (
-        np.where(draw.random(400) < right, labels, draw.integers(0, num, 400)) for right in (0.7, 0.5)
+        [np.where(draw.random(400) < right, labels, draw.integers(0, num, 400)) for _ in range(seeds)]
+        for right in (0.7, 0.5)
     )
-    gap = lambda labels, first, second: (
-        METRICS[metric](labels, first, num) - METRICS[metric](labels, second, num)
-    )
+
+    def gap(labels: np.ndarray, *answers: np.ndarray) -> float:
+        scored = [METRICS[metric](labels, each, num) for each in answers]
+        return np.mean(scored[:seeds]) - np.mean(scored[seeds:])
+
     found = stats.bootstrap(
-        (labels, first, second),
+        (labels, *first, *second),
         gap,
         paired=True,
         vectorized=False,

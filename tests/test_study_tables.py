@@ -23,6 +23,7 @@ from kdviz.cli import main
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.files import write_arrays, write_json
+from kdviz.metrics import paired_interval
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
 from kdviz.studies import paper
 from kdviz.studies.identity import is_run_of
@@ -91,33 +92,18 @@ def test_the_interval_is_scipys(values):
         assert found.low == found.high == found.mean
 
 
-def test_the_paired_bootstrap_is_scipys_over_the_same_examples():
+def test_a_difference_is_of_the_same_examples_and_of_every_seed():
     """Resampling the two students apart hides a small difference that every example shows."""
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 2, 120)
     first = [np.where(rng.random(120) < 0.9, labels, 1 - labels) for _ in range(2)]
     second = [np.where(rng.random(120) < 0.7, labels, 1 - labels) for _ in range(2)]
-    found = paired_difference(TASKS["cola"], "matthews", labels, first, second, [0, 1], num_resamples=300)
-
-    def gap(labels, *sides):
-        scores = [matthews_corrcoef(labels, side) for side in sides]
-        return np.mean(scores[:2]) - np.mean(scores[2:])
-
-    expected = stats.bootstrap(
-        (labels, *first, *second),
-        gap,
-        paired=True,
-        vectorized=False,
-        n_resamples=300,
-        batch=200,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-    assert found.difference == pytest.approx(gap(labels, *first, *second), abs=1e-9)
+    found = paired_difference(TASKS["cola"], "matthews", labels, first, second, [0, 1])
     scores = [[matthews_corrcoef(labels, each) for each in side] for side in (first, second)]
+    assert found.difference == pytest.approx(np.mean(scores[0]) - np.mean(scores[1]), abs=1e-9)
+    assert (found.low, found.high) == paired_interval(TASKS["cola"], "matthews", labels, first, second)
     assert found.p_seeds == pytest.approx(stats.ttest_rel(*scores).pvalue, abs=1e-9)
-    assert found.is_clear
+    assert found.num_examples == 120 and found.is_clear
 
 
 def test_a_student_compared_with_itself_differs_by_nothing():

@@ -67,5 +67,5 @@ def _answers(folder: Path, created: str, epoch: int) -> tuple[np.ndarray, np.nda
 
 def _gap(task: Task, metric: str, labels: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> ScoreGap:
     score = lambda answers: METRICS[metric](labels, answers, task.num_labels)
-    low, high = paired_interval(task, metric, labels, ours, theirs)
+    low, high = paired_interval(task, metric, labels, [ours], [theirs])
     return ScoreGap(difference=score(ours) - score(theirs), low=low, high=high, num_examples=len(labels))

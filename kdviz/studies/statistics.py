@@ -1,15 +1,14 @@
-"""Intervals and tests, by SciPy: how much a number would change with other seeds, or with other examples."""
+"""Intervals and tests: how much a number would change with other seeds, or with other examples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from kdviz.metrics import METRICS
+from kdviz.metrics import METRICS, paired_interval
 from kdviz.task import Task
 
 LEVEL = 0.95
-NUM_RESAMPLES = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,51 +76,19 @@ def paired_difference(
     first: Sequence[np.ndarray],
     second: Sequence[np.ndarray],
     seeds: Sequence[int],
-    *,
-    num_resamples: int = NUM_RESAMPLES,
 ) -> Difference:
-    """Score of `first` minus score of `second`, mean over seeds, with its paired bootstrap over the examples.
+    """Score of `first` minus score of `second`, mean over seeds, with its paired bootstrap over the examples
+    (`kdviz.metrics.paired_interval`).
 
-    `labels` (n,); `first` and `second` hold predicted class ids (n,) of one run a seed. A resample takes the
-    same examples for both and for every seed: they are the same sentences. scipy.stats.bootstrap, percentile,
-    seeded.
+    `labels` (n,); `first` and `second` hold predicted class ids (n,) of one run a seed.
     """
-    from scipy import stats
-
-    scored = METRICS[metric].of_tables
-
-    def gap(labels: np.ndarray, *predictions: np.ndarray, axis: int = -1) -> np.ndarray:
-        del axis  # always the last: the tables are counted over it
-        half = len(predictions) // 2
-        scores = [scored(_tables(labels, each, task.num_labels)) for each in predictions]
-        return np.mean(scores[:half], axis=0) - np.mean(scores[half:], axis=0)
-
-    data = [np.asarray(each, dtype=np.int64) for each in (labels, *first, *second)]
-    whole = gap(*(each[None] for each in data))[0]
-    if all(np.array_equal(one, other) for one, other in zip(first, second, strict=True)):
-        low = high = 0.0  # nothing to resample: every difference is 0
-    else:
-        found = stats.bootstrap(
-            data,
-            gap,
-            paired=True,
-            vectorized=True,
-            n_resamples=num_resamples,
-            batch=200,
-            confidence_level=LEVEL,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-        low, high = float(found.low), float(found.high)
-    scores = [
-        [float(scored(_tables(data[0][None], each[None], task.num_labels))[0]) for each in side]
-        for side in (data[1 : 1 + len(first)], data[1 + len(first) :])
-    ]
+    low, high = paired_interval(task, metric, labels, first, second)
+    scores = [[METRICS[metric](labels, each, task.num_labels) for each in side] for side in (first, second)]
     return Difference(
-        difference=float(whole),
+        difference=float(np.mean(scores[0]) - np.mean(scores[1])),
         low=low,
         high=high,
-        num_examples=len(data[0]),
+        num_examples=len(labels),
         seeds=tuple(seeds),
         p_seeds=_paired_t(*scores),
     )
@@ -134,10 +101,3 @@ def _paired_t(first: Sequence[float], second: Sequence[float]) -> float | None:
     if len(gaps) < 2 or np.ptp(gaps) == 0:
         return None
     return float(stats.ttest_rel(first, second).pvalue)
-
-
-def _tables(labels: np.ndarray, predictions: np.ndarray, num_labels: int) -> np.ndarray:
-    """Counts (..., label, prediction) over the last axis of class ids (..., n)."""
-    cells = labels * num_labels + predictions
-    counts = np.stack([(cells == cell).sum(axis=-1) for cell in range(num_labels**2)], axis=-1)
-    return counts.reshape(*cells.shape[:-1], num_labels, num_labels).astype(np.float64)
