@@ -65,6 +65,19 @@ def test_the_room_sees_every_step_as_the_wall_does(presenter: Visitor, visitor: 
         alone.until(lambda shown=shown: alone.figures() == shown, f"the figures of {path}")
 
 
+def test_the_room_is_counted_as_it_is(presenter: Visitor, browser, server: str):
+    """Windows ask seldom: by what they said last, a room that has gone home would be counted for minutes."""
+    phones = [Visitor(browser, server, **PHONE).open("/?follow=1") for _ in range(2)]
+    presenter.open("/?present=the-paper&at=1")
+    presenter.page.get_by_role("button", name="Room:").click()
+    presenter.page.get_by_text("2 follow.").wait_for()
+    phones.pop().page.context.close()
+    presenter.page.get_by_text("1 follows.").wait_for(timeout=10_000)
+    phones.pop().page.context.close()
+    presenter.page.get_by_text("0 follow.").wait_for(timeout=10_000)
+    presenter.page.keyboard.press("Escape")
+
+
 def test_a_question_goes_to_the_room_and_its_counts_come_back(presenter: Visitor, browser, server: str):
     """A count that is not the room's, or an answer seen before the vote, spoils the question."""
     at = next(place for place, step in enumerate(LECTURE.steps, start=1) if step.choices)

@@ -64,6 +64,14 @@ def can_wake() -> bool:
         return False
 
 
+def still_open(windows: Sequence[str]) -> list[str]:
+    """Those of these windows whose browser is there; all of them where that cannot be known."""
+    if not can_wake():
+        return list(windows)
+    sessions = get_instance()._session_mgr
+    return [name for name in windows if sessions.get_active_session_info(name) is not None]
+
+
 def wake(windows: Sequence[str], part: str = "") -> None:
     """Let these windows draw themselves anew, one after the other from now on. Nothing where none can be.
 

@@ -22,8 +22,10 @@ from kdviz.ui.present.parts import words
 from kdviz.ui.present.questions import follower_question
 from kdviz.ui.present.wire import FOLLOWED, drawn_once
 
-ASK_SECONDS, LISTEN_SECONDS = 1.0, 5.0
-"""How often a window asks at most whether the presenter has gone on: where nobody can wake it, and else."""
+ASK_SECONDS, LISTEN_SECONDS = 1.0, 30.0
+"""How often a window asks at most whether the presenter has gone on: where nobody can wake it, and else. What
+a large room asks in vain holds up what it is told: a third of the work, at every five seconds.
+"""
 WIDTHS = (1, 2.4)
 MOVING = ("distil", "studies")
 """Pages that are about what runs now, or take a form: every window draws them for itself."""

@@ -11,7 +11,7 @@ from kdviz.ui.frame.identity import code_form, room, visitor
 from kdviz.ui.frame.take_home import qr
 from kdviz.ui.frame.turns import fragment
 from kdviz.ui.present import frame
-from kdviz.ui.present.wire import wake_followers
+from kdviz.ui.present.wire import num_followers, wake_followers
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 POLL_SECONDS = 2.0
@@ -27,7 +27,7 @@ def lead_controls() -> None:
     """The button with what the room needs: the code where it is wanted, the link, the QR code, the switch."""
     shared, who = following.shared(), visitor()
     leads = shared.is_led_by(who)
-    label = f"Room: {len(shared.windows)}" if leads else "Room"
+    label = f"Room: {num_followers()}" if leads else "Room"
     with st.popover(
         label, icon=":material/groups:", help="Let the room follow this window", key="kdviz.room"
     ):
@@ -64,7 +64,7 @@ def _way_in() -> None:
 
 
 def _count() -> None:
-    number = len(following.shared().windows)
+    number = num_followers()
     st.markdown(f"{number} follow{'s' * (number == 1)}.")
 
 

@@ -13,7 +13,7 @@ import streamlit as st
 from cachetools import LRUCache
 
 from kdviz.jobs import following
-from kdviz.ui.frame.compat import can_note, holds_for_all, noted, send_again, wake, window_id
+from kdviz.ui.frame.compat import can_note, holds_for_all, noted, send_again, still_open, wake, window_id
 
 FOLLOWED = "kdviz.follow"
 """The key of the part of a follower's window that follows."""
@@ -21,6 +21,11 @@ _MOST = 12
 _drawn: LRUCache[Hashable, tuple[str, list[Any]]] = LRUCache(maxsize=_MOST)
 _drawing: LRUCache[Hashable, Lock] = LRUCache(maxsize=4 * _MOST)
 _lock = Lock()
+
+
+def num_followers() -> int:
+    """How many windows follow now: a closed one is not counted, though it would ask only later."""
+    return len(still_open(following.shared().windows))
 
 
 def wake_followers() -> None:
