@@ -55,7 +55,7 @@ def test_the_readmes_claim_is_what_they_say():
             outside = f"{difference.difference:.3f} [{difference.low:.3f}, {difference.high:.3f}]"
             known.add(outside)
             distinct.add((each.metric, difference.difference, difference.low, difference.high, each.inside))
-            if difference.is_clear:
+            if difference.is_told_apart:
                 clear.add(outside)
             if each.inside:
                 inside.setdefault(stored.table.rows[each.first].task, []).append(each.inside)

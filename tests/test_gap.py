@@ -13,7 +13,7 @@ from kdviz.files import write_arrays
 from kdviz.metrics import METRICS, paired_interval, score_intervals, scores
 from kdviz.runs.reader import Run
 from kdviz.tasks import TASKS
-from kdviz.ui.frame.scores import by_strategy, verdict, verdict_of_pair
+from kdviz.ui.frame.scores import by_strategy, spread_text, verdict, verdict_of_pair
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 2, 300)
@@ -26,9 +26,12 @@ OTHER[np.flatnonzero(SOFT == LABELS)[:12]] ^= 1
 """Right on 15 where SOFT is wrong, and wrong on 12 where it is right."""
 
 
-def _run(root: Path, strategy: str, answers: np.ndarray, *, turned: bool = False, **data: object) -> Run:
+def _run(
+    root: Path, strategy: str, answers: np.ndarray, *, turned: bool = False, seed: int = 0, **data: object
+) -> Run:
     """A run that ends with these answers to LABELS; `turned`: its rows are stored the other way round."""
-    folder = make_run(root, strategy, strategy=strategy, num_eval=len(LABELS), epochs=1)
+    name = f"{strategy}{seed or ''}"
+    folder = make_run(root, name, strategy=strategy, seed=seed, num_eval=len(LABELS), epochs=1)
     order = slice(None, None, -1) if turned else slice(None)
     found = Run(folder).evaluation(1)
     arrays = {**vars(found), "label": LABELS, "student_logits": np.eye(2)[answers]}
@@ -91,19 +94,19 @@ def test_two_students_are_told_apart_by_the_sentences_that_both_answered(tmp_pat
     soft, better = _run(tmp_path, "soft", SOFT), _run(tmp_path, "all", BETTER, turned=True)
     low, high = better.evals[-1]["intervals"]["accuracy"][0], soft.evals[-1]["intervals"]["accuracy"][1]
     assert low < high, "the intervals overlap"
-    gap = score_gap(better, 1, soft, 1, "accuracy")
+    gap = score_gap([(better, 1)], [(soft, 1)], "accuracy")
     assert gap.is_told_apart and gap.num_examples == 300 and gap.low > 0
     assert gap.difference == pytest.approx((BETTER == LABELS).mean() - (SOFT == LABELS).mean())
-    assert score_gap(soft, 1, better, 1, "accuracy").difference == -gap.difference
-    assert not score_gap(_run(tmp_path, "sid", OTHER), 1, soft, 1, "accuracy").is_told_apart
+    assert score_gap([(soft, 1)], [(better, 1)], "accuracy").difference == -gap.difference
+    assert not score_gap([(_run(tmp_path, "sid", OTHER), 1)], [(soft, 1)], "accuracy").is_told_apart
 
 
 def test_what_is_not_the_same_examples_has_no_gap(tmp_path: Path):
     """Row 7 of the sample data is another sentence than row 7 of GLUE."""
     soft, other = _run(tmp_path, "soft", SOFT), _run(tmp_path, "all", BETTER, fingerprint="beef")
-    assert score_gap(other, 1, soft, 1, "accuracy") is None
-    assert score_gap(soft, 1, soft, 7, "accuracy") is None, "an epoch that is not stored"
-    assert score_gap(soft, 1, soft, 1, "f1") is None, "a metric that the task does not have"
+    assert score_gap([(other, 1)], [(soft, 1)], "accuracy") is None
+    assert score_gap([(soft, 1)], [(soft, 7)], "accuracy") is None, "an epoch that is not stored"
+    assert score_gap([(soft, 1)], [(soft, 1)], "f1") is None, "a metric that the task does not have"
 
 
 def test_first_screen_and_answers_say_what_the_examples_can_tell(tmp_path: Path):
@@ -120,3 +123,34 @@ def test_first_screen_and_answers_say_what_the_examples_can_tell(tmp_path: Path)
             "; this is one seed each."
         )
     assert "cannot tell them apart" in verdict_of_pair((other, soft), lines, names, "matthews")
+
+
+def test_a_verdict_is_of_the_seeds_that_both_have(tmp_path: Path):
+    """Three seeds of one strategy beside one of another: the newest run of each, of two seeds, said "scores
+    higher" of the one that the same seed shows to be lower.
+    """
+    right = np.flatnonzero(SOFT == LABELS)
+    worse, far_worse = (np.where(np.isin(np.arange(300), right[:few]), 1 - SOFT, SOFT) for few in (20, 80))
+    softs = [
+        _run(tmp_path, "soft", each, seed=seed) for seed, each in enumerate((SOFT, far_worse, far_worse))
+    ]
+    mean = np.mean([run.evals[-1]["metrics"]["accuracy"] for run in softs])
+    one = _run(tmp_path, "all", worse)
+    assert one.evals[-1]["metrics"]["accuracy"] > mean
+    for runs in ([*softs, one], [one, *reversed(softs)]):
+        rows = by_strategy(runs, "accuracy")
+        assert "**scores lower**" in verdict(rows, "accuracy", "all")
+        assert spread_text(rows).endswith("range over the seeds, of one seed the 95 % interval")
+
+
+def test_several_seeds_are_compared_by_their_examples_too(tmp_path: Path):
+    """By the range of three seeds alone nothing is told that the Studies page tells of the same runs."""
+    wrong = np.flatnonzero(SOFT != LABELS)
+    answers = lambda seed, mended: np.where(
+        np.isin(np.arange(300), np.roll(wrong, seed)[:mended]), LABELS, SOFT
+    )
+    softs = [_run(tmp_path, "soft", answers(seed, 12 * seed), seed=seed) for seed in range(3)]
+    alls = [_run(tmp_path, "all", answers(seed, 12 * seed + 12), seed=seed) for seed in range(3)]
+    rows = by_strategy([*softs, *alls], "accuracy")
+    assert rows[1].low < rows[0].high, "the ranges overlap"
+    assert "**scores higher**, as these examples can tell of 3 seeds" in verdict(rows, "accuracy", "all")

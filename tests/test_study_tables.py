@@ -103,14 +103,14 @@ def test_a_difference_is_of_the_same_examples_and_of_every_seed():
     assert found.difference == pytest.approx(np.mean(scores[0]) - np.mean(scores[1]), abs=1e-9)
     assert (found.low, found.high) == paired_interval(TASKS["cola"], "matthews", labels, first, second)
     assert found.p_seeds == pytest.approx(stats.ttest_rel(*scores).pvalue, abs=1e-9)
-    assert found.num_examples == 120 and found.is_clear
+    assert found.num_examples == 120 and found.is_told_apart
 
 
 def test_a_student_compared_with_itself_differs_by_nothing():
     labels = np.array([0, 1, 1, 0, 1])
     found = paired_difference(TASKS["rte"], "accuracy", labels, [labels], [labels], [0])
     assert (found.difference, found.low, found.high, found.p_seeds) == (0.0, 0.0, 0.0, None)
-    assert not found.is_clear
+    assert not found.is_told_apart
 
 
 def test_internal_rows_are_compared_with_soft_labels_seed_by_seed(finished_study):

@@ -2,6 +2,7 @@
 their scores are compared sentence by sentence. Two intervals that overlap leave that open.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,13 +13,14 @@ from kdviz.analysis.comparable import same_examples
 from kdviz.metrics import METRICS, paired_interval
 from kdviz.runs.arrays import Damaged
 from kdviz.runs.reader import Run
-from kdviz.tasks import TASKS, Task
+from kdviz.task import Task
+from kdviz.tasks import TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreGap:
-    """The score of the first run minus that of the second, over the same `num_examples`; `low` and `high` are
-    its 95 % interval by the paired bootstrap over them.
+    """The score of the first side minus that of the second, each the mean over its seeds. `low` and `high`:
+    95 % interval by the paired bootstrap over the `num_examples` that both answered, seeds held fixed.
     """
 
     difference: float
@@ -28,6 +30,7 @@ class ScoreGap:
 
     @property
     def is_told_apart(self) -> bool:
+        """Whether the interval leaves no doubt about the sign."""
         return self.low > 0 or self.high < 0
 
     @property
@@ -35,26 +38,40 @@ class ScoreGap:
         return f"{self.difference:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 
-def score_gap(first: Run, first_epoch: int, second: Run, second_epoch: int, metric: str) -> ScoreGap | None:
-    """What tells the answers of two runs after these epochs apart; None where they are not stored, or are of
-    other examples.
+def score_gap(
+    first: Sequence[tuple[Run, int]], second: Sequence[tuple[Run, int]], metric: str
+) -> ScoreGap | None:
+    """What tells the answers of two sides apart, each of one run or more after these epochs; None where the
+    answers are not stored, or are of other examples.
     """
-    task = TASKS.get(first.task)
-    if task is None or metric not in task.metrics or not same_examples(first, second):
+    sides, runs = (*first, *second), [run for run, _ in (*first, *second)]
+    task = TASKS.get(runs[0].task)
+    if task is None or metric not in task.metrics:
+        return None
+    if not all(same_examples(runs[0], run) for run in runs):
         return None
     try:
-        sides = [
-            _answers(run.folder, str(run.config.get("created")), epoch)
-            for run, epoch in ((first, first_epoch), (second, second_epoch))
-        ]
+        found = [_answers(run.folder, str(run.config.get("created")), epoch) for run, epoch in sides]
     except (KeyError, Damaged):
         return None
-    (index, labels, ours), (other_index, other_labels, theirs) = sides
-    if not np.array_equal(index, other_index) or not np.array_equal(labels, other_labels):
+    index, labels, _ = found[0]
+    if not all(np.array_equal(index, each[0]) and np.array_equal(labels, each[1]) for each in found):
         return None
-    if max(array.max() for array in (labels, ours, theirs)) >= task.num_labels:
+    answers = [each[2] for each in found]
+    if max(array.max() for array in (labels, *answers)) >= task.num_labels:
         return None
-    return _gap(task, metric, labels, ours, theirs)
+    return paired_gap(task, metric, labels, answers[: len(first)], answers[len(first) :])
+
+
+def paired_gap(
+    task: Task, metric: str, labels: np.ndarray, first: Sequence[np.ndarray], second: Sequence[np.ndarray]
+) -> ScoreGap:
+    """`labels` (n,); `first` and `second` hold predicted class ids (n,) of one run a seed."""
+    scores = [
+        np.mean([METRICS[metric](labels, each, task.num_labels) for each in side]) for side in (first, second)
+    ]
+    low, high = paired_interval(task, metric, labels, first, second)
+    return ScoreGap(difference=float(scores[0] - scores[1]), low=low, high=high, num_examples=len(labels))
 
 
 @lru_cache(maxsize=64)
@@ -63,9 +80,3 @@ def _answers(folder: Path, created: str, epoch: int) -> tuple[np.ndarray, np.nda
     found = Run(folder).evaluation(epoch)
     order = np.argsort(found.index)
     return found.index[order], found.label[order], found.student_logits.argmax(axis=1)[order]
-
-
-def _gap(task: Task, metric: str, labels: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> ScoreGap:
-    score = lambda answers: METRICS[metric](labels, answers, task.num_labels)
-    low, high = paired_interval(task, metric, labels, [ours], [theirs])
-    return ScoreGap(difference=score(ours) - score(theirs), low=low, high=high, num_examples=len(labels))

@@ -61,7 +61,7 @@ def _outside(table: Table) -> str:
         return ""
     if table.x:
         return _trend(table)
-    clear = [each for each in table.comparisons if each.difference.is_clear]
+    clear = [each for each in table.comparisons if each.difference.is_told_apart]
     better = sum(each.difference.difference > 0 for each in clear)
     worse, unclear = len(clear) - better, len(table.comparisons) - len(clear)
     return (

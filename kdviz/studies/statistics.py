@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from kdviz.metrics import METRICS, paired_interval
+from kdviz.analysis.gap import ScoreGap, paired_gap
+from kdviz.metrics import METRICS
 from kdviz.task import Task
 
 LEVEL = 0.95
@@ -25,17 +26,11 @@ class Spread:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
-    """`first` minus `second` on the same examples and seeds.
-
-    `low` and `high`: 95 % percentile interval of the paired bootstrap over the `num_examples` examples, seeds
-    held fixed. `p_seeds`: the paired t-test's over the seeds, None for fewer than two.
+class Difference(ScoreGap):
+    """`first` minus `second` on the same examples and seeds. `p_seeds`: the paired t-test's over the seeds,
+    None for fewer than two.
     """
 
-    difference: float
-    low: float
-    high: float
-    num_examples: int
     seeds: tuple[int, ...]
     p_seeds: float | None
 
@@ -47,11 +42,6 @@ class Difference:
         """What `to_dict` wrote, among other keys."""
         own = {item.name: values[item.name] for item in fields(cls)}
         return cls(**{**own, "seeds": tuple(own["seeds"])})
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval leaves no doubt about the sign."""
-        return self.low > 0 or self.high < 0
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -82,16 +72,9 @@ def paired_difference(
 
     `labels` (n,); `first` and `second` hold predicted class ids (n,) of one run a seed.
     """
-    low, high = paired_interval(task, metric, labels, first, second)
     scores = [[METRICS[metric](labels, each, task.num_labels) for each in side] for side in (first, second)]
-    return Difference(
-        difference=float(np.mean(scores[0]) - np.mean(scores[1])),
-        low=low,
-        high=high,
-        num_examples=len(labels),
-        seeds=tuple(seeds),
-        p_seeds=_paired_t(*scores),
-    )
+    gap = paired_gap(task, metric, labels, first, second)
+    return Difference(**vars(gap), seeds=tuple(seeds), p_seeds=_paired_t(*scores))
 
 
 def _paired_t(first: Sequence[float], second: Sequence[float]) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kdviz.analysis.apart import apart
 from kdviz.analysis.divergence import divergence
-from kdviz.analysis.gap import ScoreGap, score_gap
+from kdviz.analysis.gap import score_gap
 from kdviz.method.strategies import STRATEGIES
 from kdviz.runs.reader import Run
 from kdviz.text import counted, plain
@@ -41,35 +41,41 @@ def by_strategy(runs: Sequence[Run], metric: str) -> list[StrategyScore]:
     for strategy in STRATEGIES:
         seeds = {run.seed: run for run in reversed(runs) if run.strategy == strategy and run.evals}
         kept = [run for run in seeds.values() if run.evals[-1]["metrics"].get(metric) is not None]
-        lines = [run.evals[-1] for run in kept]
-        if not lines:
-            continue
-        scores = [line["metrics"][metric] for line in lines]
-        interval = (lines[0].get("intervals") or {}).get(metric) or (None, None)
-        rows.append(
-            StrategyScore(
-                strategy=strategy,
-                runs=tuple(kept),
-                num_seeds=len(lines),
-                num_examples=int(lines[0].get("n", 0)),
-                score=mean_of(scores),
-                low=min(scores) if len(lines) > 1 else interval[0],
-                high=max(scores) if len(lines) > 1 else interval[1],
-                attention_kl=mean_of([mean_of(line["mismatch"]["attention_kl"]) for line in lines]),
-                agreement=mean_of([line["agreement"] for line in lines]),
-            )
-        )
+        if kept:
+            rows.append(_row(strategy, kept, metric))
     return rows
+
+
+def _row(strategy: str, runs: Sequence[Run], metric: str) -> StrategyScore:
+    lines = [run.evals[-1] for run in runs]
+    scores = [line["metrics"][metric] for line in lines]
+    interval = (lines[0].get("intervals") or {}).get(metric) or (None, None)
+    return StrategyScore(
+        strategy=strategy,
+        runs=tuple(runs),
+        num_seeds=len(lines),
+        num_examples=int(lines[0].get("n", 0)),
+        score=mean_of(scores),
+        low=min(scores) if len(lines) > 1 else interval[0],
+        high=max(scores) if len(lines) > 1 else interval[1],
+        attention_kl=mean_of([mean_of(line["mismatch"]["attention_kl"]) for line in lines]),
+        agreement=mean_of([line["agreement"] for line in lines]),
+    )
 
 
 def verdict(rows: Sequence[StrategyScore], metric: str, internal: str) -> str:
     """What these rows say of the strategy `internal` against soft labels, in plain words; "" where they
-    cannot say anything. Of one strategy, not of the best in each respect: that would flatter.
+    cannot say anything. Of one strategy, not of the best in each respect: that would flatter. Of the seeds
+    that both have, where there is one.
     """
     found = {row.strategy: row for row in rows if not math.isnan(row.attention_kl)}
     if "soft" not in found or internal not in found:
         return ""
     soft, other = found["soft"], found[internal]
+    if both := {run.seed for run in soft.runs} & {run.seed for run in other.runs}:
+        soft, other = (
+            _row(row.strategy, [run for run in row.runs if run.seed in both], metric) for row in (soft, other)
+        )
     return f"{_inside(soft, other)}  \n{_outside(soft, other, metric)}".strip()
 
 
@@ -88,32 +94,27 @@ def _inside(soft: StrategyScore, internal: StrategyScore) -> str:
 
 
 def _outside(soft: StrategyScore, internal: StrategyScore, metric: str) -> str:
-    name = in_words(internal.strategy)
+    """Whose score is higher, sentence by sentence where the answers are there, else by the rows' spread."""
+    name, seeds = in_words(internal.strategy), min(internal.num_seeds, soft.num_seeds)
     numbers = f"{metric_title(metric)} {internal.score:.2f} with {name}, {soft.score:.2f} with soft labels"
-    if internal.score <= soft.score:
-        return f"Outside, {name} **does not beat** soft labels here: {numbers}."
-    seeds = min(internal.num_seeds, soft.num_seeds)
-    if seeds == 1 and (gap := _last_gap(internal.runs[0], soft.runs[0], metric)):
-        if gap.is_told_apart:
-            return f"Outside, {name} **scores higher**, as these examples can tell of one seed: {numbers}."
-        return (
-            f"Outside, there is **no clear win**: {numbers}; these examples cannot tell them apart, and this "
-            "is one seed."
-        )
-    if internal.low is not None and soft.high is not None and internal.low > soft.high:
-        where = f"in every one of {seeds} seeds" if seeds > 1 else "and the intervals do not overlap"
-        small = (
-            ", by far less than the interval over the examples"
-            if internal.num_seeds > 1 and internal.score - soft.score < 0.03
-            else ""
-        )
-        return f"Outside, {name} scores higher {where}{small}: {numbers}."
-    spread = "the seeds differ by more" if seeds > 1 else "the intervals overlap, and this is one seed"
-    return f"Outside, there is **no clear win**: {numbers}; {spread}."
-
-
-def _last_gap(first: Run, second: Run, metric: str) -> ScoreGap | None:
-    return score_gap(first, first.evals[-1]["epoch"], second, second.evals[-1]["epoch"], metric)
+    sides = ([(run, run.evals[-1]["epoch"]) for run in row.runs] for row in (internal, soft))
+    gap = score_gap(*sides, metric)
+    is_higher = internal.score > soft.score
+    if gap is None:
+        is_told_apart = None not in (internal.low, soft.high) and internal.low > soft.high
+        by = "as their spread can tell of" if seeds > 1 else "by intervals that do not overlap, of"
+    else:
+        is_told_apart, by = gap.is_told_apart, "as these examples can tell of"
+    of_seeds = f"{by} {'one seed' if seeds == 1 else f'{seeds} seeds'}"
+    if is_higher and is_told_apart:
+        return f"Outside, {name} **scores higher**, {of_seeds}: {numbers}."
+    if is_higher:
+        cannot = "these examples cannot" if gap else "their spread does not"
+        one = ", and this is one seed" if seeds == 1 else ""
+        return f"Outside, there is **no clear win**: {numbers}; {cannot} tell them apart{one}."
+    if gap and is_told_apart:
+        return f"Outside, {name} **scores lower** than soft labels, {of_seeds}: {numbers}."
+    return f"Outside, {name} **does not beat** soft labels here: {numbers}."
 
 
 def score_text(row: StrategyScore) -> str:
@@ -123,14 +124,13 @@ def score_text(row: StrategyScore) -> str:
 
 def spread_text(rows: Sequence[StrategyScore]) -> str:
     """What the brackets mean."""
-    seeds = {row.num_seeds for row in rows}
+    seeds = sorted({row.num_seeds for row in rows})
     examples = f"n = {max((row.num_examples for row in rows), default=0):,}"
-    if max(seeds, default=1) > 1:
-        return (
-            "mean and range over "
-            f"{'–'.join(str(number) for number in sorted({min(seeds), max(seeds)}))} seeds, {examples}"
-        )
-    return f"brackets: 95 % interval, {examples}, one seed"
+    if max(seeds, default=1) == 1:
+        return f"brackets: 95 % interval, {examples}, one seed"
+    number = f"{seeds[0]}–{seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
+    of_one = ", of one seed the 95 % interval" if 1 in seeds else ""
+    return f"mean of {number} seeds, {examples}; brackets: range over the seeds{of_one}"
 
 
 def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str, str], metric: str) -> str:
@@ -155,7 +155,7 @@ def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str
         return f"“{plain(names[first.id])}” and “{plain(names[second.id])}” score the same here."
     high, low = (first, second) if value > other else (second, first)
     names_said = f"“{plain(names[high.id])}” scores higher than “{plain(names[low.id])}”"
-    if gap := score_gap(high, lines[high.id]["epoch"], low, lines[low.id]["epoch"], metric):
+    if gap := score_gap([(high, lines[high.id]["epoch"])], [(low, lines[low.id]["epoch"])], metric):
         examples = f"{gap.words} over the same {counted(gap.num_examples, 'example')}"
         if gap.is_told_apart:
             return f"{names_said}: {examples}; this is one seed each."

@@ -291,7 +291,7 @@ def comparisons(table: Table, task: str) -> None:
     lines, telling = [], telling_names([row for row in table.rows if row.task == task])
     for each in found:
         gap, row = each.difference, table.rows[each.first]
-        verdict = ("better" if gap.difference > 0 else "worse") if gap.is_clear else "cannot be told"
+        verdict = ("better" if gap.difference > 0 else "worse") if gap.is_told_apart else "cannot be told"
         told = [f"{name.replace('_', ' ')} {row.settings[name]}" for name in telling]
         lines.append(
             {
