@@ -1,8 +1,10 @@
 """The Learn page, presenter mode and followers, without a browser."""
 
+import json
 from pathlib import Path
 
 import pytest
+from folders import make_run
 from streamlit.testing.v1 import AppTest
 
 from kdviz.jobs import following
@@ -176,6 +178,45 @@ def test_losses_are_those_of_the_run():
     line = run.train_lines[-1]
     assert f"| **loss** | **{line['loss']:.3f}** |" in texts(app)
     assert f"| soft labels | {line['losses']['soft']:.3f} |" in texts(app)
+
+
+def assert_adds_up(said: str) -> list[str]:
+    """The parts of the loss that are drawn, after checking that times their weights they are the loss."""
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in said.split("\n") if "|" in row]
+    begin = rows.index(["term", "value"]) + 2
+    end = next(place for place, row in enumerate(rows) if row[0] == "**loss**")
+    parts = [(row[0].rpartition(" × "), float(row[1])) for row in rows[begin:end]]
+    loss = float(rows[end][1].strip("*"))
+    assert sum(float(weight or 1) * part for (weight, _, _), part in parts) == pytest.approx(loss, abs=0.005)
+    return [title for (_, _, title), _ in parts]
+
+
+@pytest.mark.parametrize("strategy", ["hard", "soft", "all", "pid", "sid"])
+def test_the_parts_of_a_loss_add_up_to_it(strategy: str):
+    """A sum that is none teaches a wrong formula: λ stood before labels that were alone."""
+    app = learn(at="2", page="attention", run=f"demo-cola-{strategy}-6of12-s0")
+    assert not app.exception and assert_adds_up(texts(app))
+
+
+def test_every_part_of_a_loss_has_its_row_weight_and_unit(tmp_path):
+    """A term that stands in the sum and not in the table, or an angle in nats, makes the table wrong."""
+    folder = make_run(tmp_path / "runs", "own")
+    weights = dict(soft_weight=2.0, hard_weight=0.25, kl_weight=3.0, value_relation_weight=0.5)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | weights))
+    losses = {"soft": 0.4, "hard": 0.8, "attention_kl": {"0": 1.0, "1": 2.0}}
+    losses |= {"cls_distance": {"0": 0.5}, "value_relation": {"1": 4.0}}
+    loss = 2 * 0.4 + 0.25 * 0.8 + 3 * (1.0 + 2.0) + 0.5 + 0.5 * 4.0
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().split("\n") if line]
+    for line in lines:
+        if line["kind"] == "train":
+            line |= {"loss": loss, "losses": losses}
+            line["stage"]["classification"] = "soft+hard"
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    app = learn(at="2", page="attention", run="own")
+    assert len(assert_adds_up(texts(app))) == 6 and "| 0.5 × Value relation, layer 2 | 4.000 |" in texts(app)
+    caption = next(each.value for each in app.caption if each.value.startswith("Mean over the steps"))
+    assert "CLS distance in 1 − cosine" in caption and "Attention KL and Value relation in nats" in caption
 
 
 @pytest.mark.parametrize(

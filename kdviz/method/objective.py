@@ -13,6 +13,7 @@ from kdviz.method.stages import Stage
 from kdviz.method.targets import Answers, Pairs, active_pairs
 from kdviz.method.term import CLS
 from kdviz.method.terms import TERMS
+from kdviz.method.weights import part_weights
 
 
 @dataclass(kw_only=True)
@@ -85,6 +86,7 @@ def form_terms(
     """
     internal: dict[str, dict[int, Tensor]] = {}
     newest, parts = None, []
+    weights = part_weights(settings, stage.classification)
     for student_layer, teacher_layer in active_pairs(stage, pairs):
         for term in TERMS.values():
             if term.name in settings.terms:
@@ -94,7 +96,7 @@ def form_terms(
                     mask,
                 ).mean()
                 internal.setdefault(term.key, {})[student_layer] = value
-                parts.append(settings.weight_of(term.name) * value)
+                parts.append(weights[term.key] * value)
         if student_layer == stage.newest_layer and teacher_layer in teacher.reading(CLS.name):
             newest = internal.get(TERMS["cos"].key, {}).get(student_layer)
             if newest is None:
@@ -106,10 +108,9 @@ def form_terms(
         classification["soft"] = losses.soft_label_loss(
             teacher.known_logits, student.known_logits, settings.temperature
         )
-        parts.append(settings.soft_weight * classification["soft"])
+        parts.append(weights["soft"] * classification["soft"])
     if "hard" in stage.classification:
         classification["hard"] = losses.hard_label_loss(student.known_logits, labels)
-        weight = settings.hard_weight if "soft" in stage.classification else 1.0
-        parts.append(weight * classification["hard"])
+        parts.append(weights["hard"] * classification["hard"])
     total = torch.stack([part.reshape(()) for part in parts]).sum()
     return Terms(total=total, classification=classification, internal=internal, newest_cls_distance=newest)

@@ -44,7 +44,8 @@ def run_curves(run: Run) -> None:
             )
     if num_losses > 1:
         st.markdown(
-            f"**Loss in training**, term by term; the sum is now {shown(run.train_lines[-1].get('loss'))}",
+            "**Loss in training**, term by term; their weighted sum is now "
+            f"{shown(run.train_lines[-1].get('loss'))}",
             help="What the student is trained to lower, on the training examples. A term that a stage does "
             "not use has no line in it.",
         )

@@ -7,7 +7,11 @@ import streamlit as st
 
 from kdviz.analysis import row_kl, row_terms
 from kdviz.analysis.comparable import comparable
+from kdviz.config import RunConfig
 from kdviz.method.strategies import place_of
+from kdviz.method.term import Term
+from kdviz.method.terms import TERMS
+from kdviz.method.weights import part_weights
 from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.share.view import View
@@ -17,18 +21,9 @@ from kdviz.text import counted, plain
 from kdviz.ui.frame.words import count, decimals, in_words, metric_title, primary_metric
 
 MOST_WORDS = 5
-TERMS = {
-    "soft": "soft labels",
-    "hard": "labels",
-    "attention_kl": "attention KL",
-    "cls_distance": "[CLS] distance",
-}
-WEIGHTS = {
-    "soft": "soft_weight",
-    "hard": "hard_weight",
-    "attention_kl": "kl_weight",
-    "cls_distance": "cos_weight",
-}
+_CLASSIFICATION = {"soft": ("soft labels", "nats"), "hard": ("labels", "nats")}
+_PARTS = _CLASSIFICATION | {term.key: (term.title, term.unit) for term in TERMS.values()}
+"""(title, unit) of every part of the loss, by its name in metrics.jsonl."""
 
 
 def numbers(kind: str, run: Run, view: View, runs: list[Run]) -> None:
@@ -42,12 +37,14 @@ def _losses(run: Run, view: View, runs: list[Run]) -> None:
     if not lines:
         raise KeyError("train lines")
     line = next((each for each in reversed(lines) if each["step"] <= (view.step or 0)), lines[0])
-    rows = ["| term | value |", "|---|--:|"]
-    for name, title in TERMS.items():
-        value = line["losses"].get(name)
-        if value is None:
-            continue
-        weight = run.config.get(WEIGHTS[name], 1.0)
+    settings = {name: value for name, value in run.config.items() if name.endswith("_weight")}
+    weights = part_weights(RunConfig.from_dict(settings), line["stage"]["classification"])
+    losses = {name: line["losses"][name] for name in (*_PARTS, *line["losses"]) if name in line["losses"]}
+    rows, units = ["| term | value |", "|---|--:|"], {}
+    for name, value in losses.items():
+        title, unit = _PARTS.get(name, (name, "a unit that this version does not know"))
+        units.setdefault(unit, []).append(plain(title))
+        weight = weights.get(name, 1.0)
         times = "" if weight == 1 else f"{weight:g} × "
         layers = (
             sorted(value.items(), key=lambda item: int(item[0]))
@@ -60,8 +57,9 @@ def _losses(run: Run, view: View, runs: list[Run]) -> None:
     rows.append(f"| **loss** | **{decimals(line['loss'])}** |")
     st.markdown(f"The loss of this run at **step {count(line['step'])}**:\n\n" + "\n".join(rows))
     st.caption(
-        "Mean over the steps since the line before, on training examples, in nats. A term that is not there "
-        "is not trained on."
+        "Mean over the steps since the line before, on training examples. "
+        + "; ".join(f"{' and '.join(titles)} in {unit}" for unit, titles in units.items())
+        + ". A term that is not there is not trained on."
     )
 
 
@@ -101,28 +99,28 @@ def _line(word: str, teacher: float, student: float, term: float) -> str:
 
 
 def _cls(run: Run, view: View, runs: list[Run]) -> None:
-    _by_pair(run, view, "cls_distance", "[CLS] distance", digits=4)
+    _by_pair(run, view, TERMS["cos"], digits=4)
 
 
 def _layers(run: Run, view: View, runs: list[Run]) -> None:
-    _by_pair(run, view, "attention_kl", "attention KL (nats)", digits=3)
+    _by_pair(run, view, TERMS["kl"], digits=3)
 
 
-def _by_pair(run: Run, view: View, name: str, title: str, *, digits: int) -> None:
+def _by_pair(run: Run, view: View, term: Term, *, digits: int) -> None:
     """A number of every matched pair before training and at the moment shown, over the evaluation set."""
     lines = run.evals
     if not lines:
         raise KeyError("evaluations")
     now = next((line for line in reversed(lines) if line["step"] <= (view.step or 0)), lines[0])
     rows = ["| student | teacher | before | now |", "|--:|--:|--:|--:|"]
-    for pair, before, value in zip(run.pairs, lines[0]["mismatch"][name], now["mismatch"][name]):
+    for pair, before, value in zip(run.pairs, lines[0]["mismatch"][term.key], now["mismatch"][term.key]):
         student, teacher = pair
         rows.append(
             f"| {student + 1} | {teacher + 1} | {decimals(before, digits)} | {decimals(value, digits)} |"
         )
     st.markdown(
-        f"Matched layers, and their {plain(title)} before training and after epoch {now['epoch']:g}:\n\n"
-        + "\n".join(rows)
+        f"Matched layers, and their {plain(term.title)} ({term.unit}) before training and after epoch "
+        f"{now['epoch']:g}:\n\n" + "\n".join(rows)
     )
     st.caption(f"Mean over {count(now.get('n', 0))} evaluation examples.")
 
