@@ -8,6 +8,7 @@ from folders import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kdviz.analysis.gap import score_gap
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
 from kdviz.share.lecture import (
     MAX_WORDS,
@@ -21,6 +22,7 @@ from kdviz.share.lecture import (
 )
 from kdviz.share.roles import Place, check_place, completed, find_runs, fulfils, resolve
 from kdviz.share.view import View
+from kdviz.ui.frame.words import WORDS
 
 GOOD = """
 title = "Mine"
@@ -79,6 +81,31 @@ def test_the_shipped_lecture_states_no_number_of_the_demo():
     text = " ".join(step.text for step in read_lecture(SHIPPED / "the-paper.toml").steps)
     numbers = {word.strip("*.,…:%()") for word in text.split() if any(letter.isdigit() for letter in word)}
     assert numbers <= {"12", "6", "85.6", "43.1", "87", "1", "0", "2", "4", "3"}
+
+
+def test_what_is_taught_about_intervals_is_what_the_app_finds(demo):
+    """The lecture said that overlapping intervals mean "These examples do not tell", beside two students
+    whose intervals overlap and whom the same sentences tell apart.
+    """
+    step = next(
+        step for step in read_lecture(SHIPPED / "the-paper.toml").steps if "intervals" in step.question
+    )
+    by_id = {run.id: run for run in demo}
+    place = resolve(step.place, demo)[0].params
+    first, *others = (by_id[name] for name in (place["run"], *place["with"].split(",")))
+    overlapping = [
+        score_gap(first, first.evals[-1]["epoch"], other, other.evals[-1]["epoch"], "matthews").is_told_apart
+        for other in others
+        if _interval(first)[0] <= _interval(other)[1] and _interval(other)[0] <= _interval(first)[1]
+    ]
+    assert set(overlapping) == {True, False}, "what overlapping intervals leave open"
+    for text in (step.text, step.answer, WORDS["interval"]):
+        assert "sentence by sentence" in text and "overlap" in text and "open" in text
+    assert "do not tell" not in f"{step.text}{step.choices}{step.answer}"
+
+
+def _interval(run: Run) -> tuple[float, float]:
+    return run.evals[-1]["intervals"]["matthews"]
 
 
 # ---- what is refused

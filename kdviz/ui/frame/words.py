@@ -67,7 +67,8 @@ WORDS = {
     "attention inside differs more. Soft labels alone make the answers alike and leave the inside "
     "free.",
     "interval": "95 % bootstrap interval over the evaluation examples: how much the number could change with "
-    "other examples. It says nothing about other seeds.",
+    "other examples. It says nothing about other seeds. Where the intervals of two students overlap, that "
+    "leaves open which is better: their answers are compared sentence by sentence.",
     "right_wrong": "Evaluation examples by whether teacher and student answer them rightly. A student that "
     "copies behaviour repeats the teacher's mistakes too.",
     "repeated": "Of the examples the teacher gets wrong, the share on which the student gives the same wrong "
