@@ -1,7 +1,10 @@
 """Reading back what a page or a report gives to the explorer, in Python: the check of the other side."""
 
+import base64
 import json
+import re
 import struct
+import zlib
 
 import numpy as np
 
@@ -47,3 +50,18 @@ def pictures(app) -> tuple[dict, list[Pack]]:
     [settings] = next(json.loads(part.json) for part in parts if '"packs"' in part.json)
     packs = [Pack(part.bytes) for part in parts if part.bytes]
     return settings, sorted(packs, key=lambda pack: settings["packs"].index(pack.header["id"]))
+
+
+def pictures_in(html: str) -> list[list[list[Pack]]]:
+    """The pictures of a file: of each its sentences, of each sentence its packs."""
+    packs = {
+        name: Pack(zlib.decompress(base64.b64decode(text)))
+        for name, text in re.findall(r'data-pack="(\w+)">([^<]*)<', html)
+    }
+    found = re.findall(
+        r'<div data-kdviz-explorer>.*?<script type="application/json">(.*?)</script>', html, re.DOTALL
+    )
+    return [
+        [[packs[name] for name in sentence["packs"]] for sentence in json.loads(text)["sentences"]]
+        for text in found
+    ]

@@ -106,3 +106,19 @@ def test_a_run_that_one_picture_cannot_hold_is_named(runs: Path):
     assert any("`mrpc-all`" in each.value and "one picture" in each.value for each in app.info)
     app = open_page("attention", run="cola-sid", **{"with": "cola-soft"})
     assert not any("one picture" in each.value for each in app.info)
+
+
+def test_two_seeds_are_told_apart_and_a_sentence_cut_otherwise_is_named(runs: Path):
+    """Two students of one name and colour, or one of the two gone without a word, are each taken for what
+    they are not.
+    """
+    make_run(runs, "seed-1", strategy="soft", seed=1)
+    _, packs = pictures(open_page("attention", run="cola-soft", **{"with": "seed-1"}))
+    about = [pack.header["about"] for pack in packs]
+    assert [each["name"] for each in about] == ["soft labels, seed 0", "soft labels, seed 1"]
+    assert len({each["colour"] for each in about}) == 2
+    probes = (("negation", "Negation", "r", "nobody has", None, 1),)
+    make_run(runs, "cut", strategy="soft", seed=2, probes=probes)
+    app = open_page("attention", run="cola-soft", preset="negation", **{"with": "cut"})
+    assert len(pictures(app)[1]) == 1
+    assert any("`cut` cut this sentence" in each.value for each in app.caption)

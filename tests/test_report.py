@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from folders import make_run
+from packs import pictures_in
 
 from kdviz.errors import RequestError
 from kdviz.runs.card import model_card
@@ -118,6 +119,42 @@ def test_runs_on_other_examples_are_refused_and_of_other_teachers_have_each_its_
     (second / "config.json").write_text(json.dumps(changed))
     with pytest.raises(RequestError, match="same examples"):
         report(Run(first), Run(second))
+
+
+def test_runs_matched_otherwise_or_cut_otherwise_have_each_its_own_picture(tmp_path):
+    """Layer 1 of a student of 2 stands against the teacher's layer 2, of a student of 1 against its layer 4:
+    in one picture the KL of one was shown under the layers of the other, or nothing was drawn at all. So were
+    maps of 13 tokens beside maps of 7.
+    """
+    long, short = (("p", "P", "r", text, None, 1) for text in ("the keys to the old door", "the keys"))
+    for place, (first, second) in enumerate(
+        [({"student_layers": 2}, {"student_layers": 1}), ({"probes": (long,)}, {"probes": (short,)})]
+    ):
+        runs = [
+            Run(make_run(tmp_path / str(place), f"run-{number}", **more))
+            for number, more in enumerate((first, second))
+        ]
+        for order in (runs, runs[::-1]):
+            pictures = pictures_in(report(*order))
+            assert len(pictures) == 2
+            for run, picture in zip(order, pictures, strict=True):
+                for (pack,) in picture:
+                    assert pack.header["about"]["run"] == run.id
+                    assert pack.header["pairs"] == [list(pair) for pair in run.pairs]
+
+
+def test_two_seeds_of_one_strategy_are_told_apart(tmp_path):
+    """Two students of one name and one colour: nobody can say whose number is which."""
+    runs = [Run(make_run(tmp_path, f"all-{seed}", seed=seed)) for seed in (0, 1)]
+    [picture] = pictures_in(report(*runs))
+    for packs in picture:
+        about = [pack.header["about"] for pack in packs]
+        assert [each["name"] for each in about] == [
+            "all layers at once, seed 0",
+            "all layers at once, seed 1",
+        ]
+        assert len({each["colour"] for each in about}) == 2
+    assert pictures_in(report(runs[0]))[0][0][0].header["about"]["name"] == "all layers at once"
 
 
 def test_it_tells_no_folder_and_no_owner(tmp_path):

@@ -73,6 +73,17 @@ def same_examples(first: Run, second: Run) -> bool:
     return None not in ours and ours == theirs
 
 
+def can_stand_beside(run: Run, other: Run) -> bool:
+    """Whether both learn from the same teacher, layer for layer, so that one picture can hold their maps.
+    That a sentence came to the same tokens in both is seen in its packs (`hold_the_same` of explorer.pack).
+    """
+    first, second = (
+        (each.task, each.pairs, each.num_heads, each.config.get("teacher_fingerprint"))
+        for each in (run, other)
+    )
+    return other.id != run.id and first == second
+
+
 def differences(first: Run, second: Run, *, apart_from: Collection[str] = ()) -> list[str]:
     """The settings in which two runs differ, those in `apart_from` left out, in the order of RunConfig."""
     ours, theirs = _settings(first), _settings(second)

@@ -120,6 +120,9 @@ const layerName = (layer, count, head) => [
   `layer ${layer + 1}${head === null ? " · mean" : ""}`,
 ]
 
+/** What is said last in a run's name: what tells it from the run beside it (see names.py). */
+const lastOf = name => name.split(", ").at(-1)
+
 function titles({ pen, layout, panel, packs, state, look, moments }) {
   const { size } = layout
   const pack = packs[panel.run ?? 0]
@@ -135,7 +138,7 @@ function titles({ pen, layout, panel, packs, state, look, moments }) {
       [answerText(answerOf(pack, null))],
     ],
     student: [
-      [`Student: ${pack.about.name}`, pack.about.name],
+      [`Student: ${pack.about.name}`, pack.about.name, lastOf(pack.about.name)],
       layout.compact
         ? [`KL ${decimals(kl)} nats${at}`, `${decimals(kl)}${at}`]
         : layerName(student, pack.about.student_layers, state.head).map(name => name + at),
@@ -148,7 +151,7 @@ function titles({ pen, layout, panel, packs, state, look, moments }) {
     ],
     rows: [["KL by row"], [two ? "in nats" : `mean ${decimals(kl)} nats`], [""]],
     lines: [
-      [two ? `Teacher · ${pack.about.name}` : "Teacher · student"],
+      two ? [`Teacher · ${pack.about.name}`, `Teacher · ${lastOf(pack.about.name)}`] : ["Teacher · student"],
       [`layer ${teacher + 1} · layer ${student + 1}, ${headName(state.head)} · KL ${decimals(kl)} nats${at}`],
       [`${answerText(answerOf(pack, null))} · ${answerText(answerOf(pack, moment))}`],
     ],

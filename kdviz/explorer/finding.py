@@ -30,8 +30,6 @@ def finding(headers: Sequence[Mapping], between: Apart | None, diverged: bool = 
 def _names(headers: Sequence[Mapping], place: int) -> tuple[str, str]:
     """Names of the farther and the nearer run."""
     names = [str(header["about"].get("name", "")) for header in headers]
-    if names[0] == names[1]:
-        names = ["the first student", "the second student"]
     return names[place], names[1 - place]
 
 

@@ -96,6 +96,16 @@ def what_fits(num_moments: int, num_pairs: int, num_heads: int, num_tokens: int)
     return sorted(set(np.linspace(0, num_moments - 1, most).round().astype(int).tolist())), with_heads
 
 
+def hold_the_same(packs: Sequence[bytes]) -> bool:
+    """Whether one picture can lay these packs over each other: the same tokens (two runs may have cut one
+    sentence at other lengths), matched pairs and single heads in all of them.
+    """
+    headers = [header_of(packed) for packed in packs]
+    return all(
+        header[name] == headers[0][name] for header in headers for name in ("tokens", "pairs", "num_heads")
+    )
+
+
 def header_of(packed: bytes) -> dict:
     """The header of a pack, read back."""
     if packed[:4] != MAGIC:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ from cachetools import LRUCache, cached
 from kdviz.analysis.cautions import untrained_until
 from kdviz.errors import RequestError
 from kdviz.explorer.pack import pack
-from kdviz.palette import strategy_style, words_of
+from kdviz.palette import run_styles
 from kdviz.runs.arrays import Damaged
+from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import Probe, thinned
 from kdviz.runs.reader import Run
 
@@ -23,8 +25,25 @@ if TYPE_CHECKING:
 NO_MAPS = "Maps were not stored for this run, only its numbers; choose a run with maps."
 
 
-def preset_pack(run: Run, probe: Probe, *, fine: bool = True, most_moments: int | None = None) -> bytes:
+@dataclass(frozen=True)
+class Sign:
+    """How a run is called in the picture, and its colour (`#RRGGBB`)."""
+
+    name: str
+    colour: str
+
+
+def signs_of(runs: Sequence[Run]) -> list[Sign]:
+    """The signs that tell the runs of one picture apart, in order; of a run alone its strategy's own."""
+    styles = run_styles([run.strategy for run in runs])
+    return [Sign(name, style.colour) for name, style in zip(distinct_names(runs), styles, strict=True)]
+
+
+def preset_pack(
+    run: Run, probe: Probe, sign: Sign | None = None, *, fine: bool = True, most_moments: int | None = None
+) -> bytes:
     """The pack of a preset of `run`: every recorded moment that has maps. RequestError where none has.
+    `sign`: that of the run where another one stands beside it (see `signs_of`).
 
     For a file that has to stay small: `fine` False leaves it at 8 bits, and of more than `most_moments` only
     as many are taken, evenly, the first and the last among them.
@@ -34,7 +53,7 @@ def preset_pack(run: Run, probe: Probe, *, fine: bool = True, most_moments: int 
         raise RequestError(NO_MAPS)
     if most_moments is not None:
         steps = tuple(thinned(steps, most_moments))
-    return _preset_pack(run, probe, steps, fine)
+    return _preset_pack(run, probe, sign or signs_of([run])[0], steps, fine)
 
 
 def _place(run: Run, *what: object) -> tuple[object, ...]:
@@ -43,7 +62,7 @@ def _place(run: Run, *what: object) -> tuple[object, ...]:
 
 
 @cached(LRUCache(maxsize=64), key=_place, lock=Lock(), info=True)
-def _preset_pack(run: Run, probe: Probe, steps: tuple[int, ...], fine: bool) -> bytes:
+def _preset_pack(run: Run, probe: Probe, sign: Sign, steps: tuple[int, ...], fine: bool) -> bytes:
     lines = {int(line["step"]): line for line in run.probe_lines}
     found, damaged = {}, None
     for step in steps:
@@ -66,6 +85,7 @@ def _preset_pack(run: Run, probe: Probe, steps: tuple[int, ...], fine: bool) -> 
         pair_kl=[_whole(each.get("attention_kl"), len(run.pairs)) for each in recorded],
         about=_about(
             run,
+            sign,
             text=_text(probe.text_a, probe.text_b),
             label=probe.label,
             teacher_logits=probe.teacher_logits,
@@ -79,6 +99,7 @@ def _preset_pack(run: Run, probe: Probe, steps: tuple[int, ...], fine: bool) -> 
 def answers_pack(
     run: Run,
     answers: Sequence[Answer],
+    sign: Sign,
     *,
     steps: Sequence[int],
     epochs: Sequence[float],
@@ -97,6 +118,7 @@ def answers_pack(
         epochs=epochs,
         about=_about(
             run,
+            sign,
             text=_text(text_a, text_b),
             label=label,
             teacher_logits=answers[-1].teacher_logits,
@@ -108,6 +130,7 @@ def answers_pack(
 
 def _about(
     run: Run,
+    sign: Sign,
     *,
     text: str,
     label: int | None,
@@ -119,14 +142,13 @@ def _about(
     """What the picture says in words: of the run, of the sentence, and both models' answers as
     probabilities.
     """
-    style = strategy_style(run.strategy)
     return {
         "run": run.id,
-        "name": words_of(run.strategy),
+        "name": sign.name,
         "strategy": run.strategy,
         "untrained_until": untrained_until(run),
         "epochs": run.config.get("epochs") if isinstance(run.config.get("epochs"), int) else None,
-        "colour": style.colour,
+        "colour": sign.colour,
         "teacher_layers": int(run.config.get("teacher_num_layers") or 1 + max(pair[1] for pair in run.pairs)),
         "student_layers": run.num_layers,
         "text": text,

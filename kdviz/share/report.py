@@ -7,14 +7,16 @@ from html import escape
 
 from kdviz import __version__
 from kdviz.analysis import differing_settings
-from kdviz.analysis.comparable import same_examples
+from kdviz.analysis.comparable import can_stand_beside, same_examples
 from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.explorer import embed, head, scripts
-from kdviz.explorer.source import preset_pack
+from kdviz.explorer.pack import hold_the_same
+from kdviz.explorer.source import preset_pack, signs_of
 from kdviz.metrics import METRIC_TITLES
 from kdviz.palette import named
 from kdviz.runs.command import FOLDERS, command_of, shown_name
+from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import Probe
 from kdviz.runs.reader import Run
 from kdviz.share.report_figures import (
@@ -24,7 +26,6 @@ from kdviz.share.report_figures import (
     have_one_teacher,
     inside_figure,
     interval,
-    names_of,
     score_curve_figure,
     score_figure,
     stages_figure,
@@ -165,14 +166,15 @@ def _banner(run: Run) -> str:
 
 
 def _pictures(runs: Sequence[Run]) -> str:
-    """The explorer with every preset: two runs of the same teacher and sentences are in one picture, others
-    have their own.
+    """The explorer with every preset: two runs of the same teacher, matched layers and sentences are in one
+    picture, others have their own.
     """
     note = (
         "<p>Colours are rounded to 8 bits; every number is the run's own, in full. Choose sentence, layers, "
         "head and moment; the keys work too.</p>"
     )
-    if len(runs) == 2 and have_one_teacher(runs) and (together := _embedded(runs, MOST_PICTURE_BYTES)):
+    in_one = len(runs) == 2 and can_stand_beside(*runs)
+    if in_one and (together := _embedded(runs, MOST_PICTURE_BYTES)):
         return together + note
     parts = []
     for run in runs:
@@ -201,13 +203,18 @@ def _embedded(runs: Sequence[Run], most_bytes: int) -> str:
 
 
 def _sentences(runs: Sequence[Run], **limits: object) -> list[tuple[str, list[bytes]]]:
-    """The presets whose maps all of these runs have, packed."""
+    """The presets whose maps all of these runs have, packed; none where one of them came to other tokens."""
     found = []
     for probe in runs[0].probes:
         try:
-            packs = [preset_pack(run, _same_probe(run, probe.id), **limits) for run in runs]
+            packs = [
+                preset_pack(run, _same_probe(run, probe.id), sign, **limits)
+                for run, sign in zip(runs, signs_of(runs), strict=True)
+            ]
         except (KeyError, RequestError):
             continue  # not every preset need have maps
+        if not hold_the_same(packs):
+            return []
         found.append((f"{probe.title}: {probe.text_a}", packs))
     return found
 
@@ -221,7 +228,7 @@ def _same_probe(run: Run, probe_id: str) -> Probe:
 
 def _scores(runs: Sequence[Run]) -> str:
     """Every number with its n and interval: a row a metric, the students side by side."""
-    names = names_of(runs)
+    names = distinct_names(runs)
     lasts = [run.evals[-1] for run in runs]
     is_one = have_one_teacher(runs)
     its_teacher = "" if is_one else "<th>its teacher</th>"
@@ -286,7 +293,7 @@ def _score_words(runs: Sequence[Run]) -> str:
         f"teacher {_number(run.evals[-1]['teacher_metrics'].get(metric))}"
         for run in (runs[:1] if have_one_teacher(runs) else runs)
     ]
-    for name, run in zip(names_of(runs), runs, strict=True):
+    for name, run in zip(distinct_names(runs), runs, strict=True):
         low, high = interval(run.evals[-1], metric)
         value = _number(run.evals[-1]["metrics"].get(metric))
         said.append(f"{name} {value}, 95 % interval {_number(low)} to {_number(high)}")

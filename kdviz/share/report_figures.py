@@ -25,7 +25,7 @@ from kdviz.figures import (
 )
 from kdviz.figures.curves import further_terms
 from kdviz.metrics import METRIC_TITLES
-from kdviz.palette import words_of
+from kdviz.runs.names import distinct_names
 from kdviz.runs.reader import Run
 from kdviz.tasks import TASKS
 
@@ -49,14 +49,6 @@ for (const place of document.querySelectorAll("[data-figure]")) {
 """
 
 
-def names_of(runs: Sequence[Run]) -> list[str]:
-    """The shortest names that tell the runs apart: the strategy where it does, else with the run id."""
-    strategies = [words_of(run.strategy) for run in runs]
-    if len(set(strategies)) == len(runs):
-        return strategies
-    return [f"{words_of(run.strategy)}, {run.id}" for run in runs]
-
-
 def have_one_teacher(runs: Sequence[Run]) -> bool:
     """Whether what is said of the teacher is said of that of each run."""
     return len({run.config.get("teacher_fingerprint") for run in runs}) == 1
@@ -77,7 +69,7 @@ def curves_figure(runs: Sequence[Run]) -> go.Figure:
             others=further_terms(run.evals, len(run.pairs)),
             stages=run.stage_starts,
         )
-        for name, run in zip(names_of(runs), runs, strict=True)
+        for name, run in zip(distinct_names(runs), runs, strict=True)
     ]
     return layer_curves(drawn, over=f"{runs[0].evals[-1]['n']:,} evaluation examples")
 
@@ -89,7 +81,7 @@ def score_figure(runs: Sequence[Run]) -> go.Figure:
     teacher = last["teacher_metrics"].get(metric)
     if have_one_teacher(runs) and teacher is not None:
         scores.append(Score(label="teacher", strategy="teacher", value=teacher))
-    for name, run in zip(names_of(runs), runs, strict=True):
+    for name, run in zip(distinct_names(runs), runs, strict=True):
         low, high = interval(run.evals[-1], metric)
         value = run.evals[-1]["metrics"][metric]
         if value is not None:  # of a run that diverged
@@ -109,7 +101,7 @@ def score_curve_figure(runs: Sequence[Run]) -> go.Figure:
             low=[interval(line, metric)[0] for line in run.evals],
             high=[interval(line, metric)[1] for line in run.evals],
         )
-        for name, run in zip(names_of(runs), runs, strict=True)
+        for name, run in zip(distinct_names(runs), runs, strict=True)
     ]
     last = runs[0].evals[-1]
     return score_curves(
@@ -125,7 +117,7 @@ def inside_figure(runs: Sequence[Run]) -> go.Figure:
     or none has finite numbers.
     """
     drawn = []
-    for name, run in zip(names_of(runs), runs, strict=True):
+    for name, run in zip(distinct_names(runs), runs, strict=True):
         if not run.evaluated_epochs:
             raise KeyError("evaluations")
         answers = run.evaluation(run.evaluated_epochs[-1])

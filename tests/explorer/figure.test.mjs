@@ -99,6 +99,27 @@ test("a title that does not fit takes its shorter words, and is never wider than
   }
 })
 
+test("two seeds of one strategy are told apart in their titles, however narrow the maps", () => {
+  const named = seed => ({
+    ...fine,
+    about: { ...fine.about, run: `s${seed}`, name: `all layers at once, seed ${seed}` },
+    remembered: new Map(),
+  })
+  const packs = [named(0), named(1)]
+  for (const mode of ["maps", "lines"])
+    for (const width of [390, 620, 1100]) {
+      const page = pen()
+      const state = { ...START, mode }
+      const layout = laidOut({ packs, state, width, maxSide: 300, size: 14, differences: true })
+      drawFigure(page, layout, { packs, state, look })
+      for (const seed of [0, 1])
+        assert.ok(
+          page.drawn.some(([kind, words]) => kind === "text" && words.endsWith(`seed ${seed}`)),
+          `${mode} ${width}`,
+        )
+    }
+})
+
 test("every word is written, and the one looked at always is", () => {
   const state = { ...START, focus: { query: 3, key: 1 } }
   const layout = laidOut({ packs: [fine], state, width: 900, maxSide: 20, size: 12, differences: true })

@@ -9,6 +9,7 @@ import streamlit as st
 from kdviz.analysis import Inside, inside, rank_inside
 from kdviz.errors import RequestError
 from kdviz.figures import inside_scatter
+from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import Evaluation
 from kdviz.runs.reader import Run
 from kdviz.share.view import same_moment
@@ -21,7 +22,6 @@ from kdviz.ui.frame.look import chart
 from kdviz.ui.frame.others import choose_other, other_runs, say
 from kdviz.ui.frame.remember import remembered
 from kdviz.ui.frame.state import change, go_to
-from kdviz.ui.frame.store import distinct_names
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import OVER, WORDS
 

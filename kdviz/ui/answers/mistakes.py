@@ -6,6 +6,7 @@ import streamlit as st
 
 from kdviz.analysis import right_wrong, right_wrong_by_phenomenon
 from kdviz.figures import phenomenon_dots, right_wrong_table
+from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import Evaluation
 from kdviz.runs.reader import Run
 from kdviz.text import plain
@@ -16,7 +17,6 @@ from kdviz.ui.frame.look import chart, heading
 from kdviz.ui.frame.others import choose_other, other_runs, say
 from kdviz.ui.frame.remember import remembered
 from kdviz.ui.frame.state import change
-from kdviz.ui.frame.store import distinct_names
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import CELLS, WORDS, label_name
 

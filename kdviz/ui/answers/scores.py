@@ -13,6 +13,7 @@ from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_cur
 from kdviz.files import size_words
 from kdviz.metrics import score_intervals, scores
 from kdviz.runs.command import shown_name
+from kdviz.runs.names import distinct_names
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS, epoch_at, same_moment
 from kdviz.tasks import TASKS
@@ -22,7 +23,6 @@ from kdviz.ui.frame.look import chart, heading
 from kdviz.ui.frame.others import choose_others, other_depths, other_runs, say
 from kdviz.ui.frame.remember import remembered
 from kdviz.ui.frame.scores import verdict_of_pair
-from kdviz.ui.frame.store import distinct_names
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import (
     WORDS,

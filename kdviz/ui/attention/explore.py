@@ -5,12 +5,14 @@ import time
 import streamlit as st
 
 from kdviz.analysis.apart import apart
+from kdviz.analysis.comparable import can_stand_beside
 from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.explorer.finding import finding
-from kdviz.explorer.pack import header_of
-from kdviz.explorer.source import answers_pack, preset_pack
+from kdviz.explorer.pack import header_of, hold_the_same
+from kdviz.explorer.source import Sign, answers_pack, preset_pack, signs_of
 from kdviz.explorer.telling import students_of
+from kdviz.runs.names import distinct_names
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import Answer, can_be_asked, epochs_with_weights
 from kdviz.text import code
@@ -19,7 +21,6 @@ from kdviz.ui.attention.sentence import nearest_epoch, texts_of_view
 from kdviz.ui.frame.controls import bound
 from kdviz.ui.frame.picture import changes_of, look_of, picture
 from kdviz.ui.frame.state import change, current
-from kdviz.ui.frame.store import distinct_names
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.turns import fragment
 from kdviz.ui.frame.words import WORDS
@@ -58,8 +59,8 @@ def packs_of(scene: Scene) -> tuple[list[bytes], bool]:
     RequestError where the maps of the run looked at cannot be had.
     """
     runs = [scene.run, *beside(scene)[:1]]
-    packs = [pack_of(scene, run) for run in runs]
-    if len(packs) > 1 and header_of(packs[0])["tokens"] != header_of(packs[1])["tokens"]:
+    packs = [pack_of(scene, run, sign) for run, sign in zip(runs, signs_of(runs), strict=True)]
+    if not hold_the_same(packs):
         packs = packs[:1]
     if not _is_asked(scene):
         return packs, scene.run.state != "running"
@@ -78,6 +79,11 @@ def _draw(scene: Scene, packs: list[bytes]) -> None:
         options={"finding": _finding(scene, packs) if len(packs) > 1 else None},
         on_look=lambda look: _moved(scene.run, look),
     )
+    if len(packs) == 1 and (other := beside(scene)[:1]):
+        st.caption(
+            f":material/info: {code(other[0].id)} cut this sentence at another length, so one picture cannot "
+            "hold both."
+        )
 
 
 def _finding(scene: Scene, packs: list[bytes]) -> dict[str, str]:
@@ -90,16 +96,6 @@ def _finding(scene: Scene, packs: list[bytes]) -> dict[str, str]:
 def _moved(run: Run, look: dict) -> None:
     change(**changes_of(look, run))
     st.session_state[_MOVED] = True
-
-
-def can_stand_beside(run: Run, other: Run) -> bool:
-    """Whether both learn from the same teacher, layer for layer, so that one picture holds both."""
-    same = (run.task, run.pairs, run.config.get("teacher_fingerprint"))
-    return other.id != run.id and same == (
-        other.task,
-        other.pairs,
-        other.config.get("teacher_fingerprint"),
-    )
 
 
 def beside(scene: Scene) -> list[Run]:
@@ -151,7 +147,7 @@ def _is_asked(scene: Scene) -> bool:
     return scene.is_own or scene.view.row is not None
 
 
-def pack_of(scene: Scene, run: Run) -> bytes:
+def pack_of(scene: Scene, run: Run, sign: Sign) -> bytes:
     """The sentence of the view in `run`. RequestError where its maps cannot be had."""
     if not _is_asked(scene):
         probe = next((probe for probe in run.probes if scene.probe and probe.id == scene.probe.id), None)
@@ -161,7 +157,7 @@ def pack_of(scene: Scene, run: Run) -> bytes:
                 if run.state == "finished"
                 else "No maps yet: they come with the first recorded moment, in a few seconds."
             )
-        return preset_pack(run, probe)
+        return preset_pack(run, probe, sign)
     text_a, text_b, label = texts_of_view(scene)
     if not can_be_asked(run):
         raise RequestError(
@@ -174,6 +170,7 @@ def pack_of(scene: Scene, run: Run) -> bytes:
     return answers_pack(
         run,
         list(answers.values()),
+        sign,
         steps=[int(lines[epoch]["step"]) for epoch in answers],
         epochs=[float(epoch) for epoch in answers],
         text_a=text_a,

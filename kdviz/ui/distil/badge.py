@@ -3,10 +3,11 @@
 import streamlit as st
 
 from kdviz.analysis.divergence import divergence
+from kdviz.runs.names import short_name
 from kdviz.share.live import Row
 from kdviz.ui.distil.words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
 from kdviz.ui.frame.look import plain
-from kdviz.ui.frame.store import short_name, task_title
+from kdviz.ui.frame.store import task_title
 
 
 def state_badge(row: Row) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from kdviz.figures.curves import RunCurves, layer_curves
 from kdviz.figures.diagram import matching_diagram
 from kdviz.figures.loss_curves import loss_curves
+from kdviz.runs.names import short_name
 from kdviz.runs.parts import thinned
 from kdviz.runs.reader import Run
 from kdviz.share.live import MOST_POINTS, mismatch_so_far
@@ -15,7 +16,6 @@ from kdviz.ui.distil.numbers import shown
 from kdviz.ui.frame.look import chart, is_dark
 from kdviz.ui.frame.narrow import for_phone, panels_of
 from kdviz.ui.frame.screen import is_narrow
-from kdviz.ui.frame.store import short_name
 
 LINES_PER_DRAWING = 10
 

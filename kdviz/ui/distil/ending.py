@@ -5,6 +5,7 @@ left behind has its Resume at the top of the page.
 import streamlit as st
 
 from kdviz.analysis.divergence import divergence
+from kdviz.runs.names import short_name
 from kdviz.share.live import Board, Row
 from kdviz.text import plain_reason
 from kdviz.ui.distil.badge import run_title
@@ -14,7 +15,7 @@ from kdviz.ui.distil.words import STATE_WORDS
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import plain
-from kdviz.ui.frame.store import short_name, task_title
+from kdviz.ui.frame.store import task_title
 
 MOST_RESUMES = 3
 

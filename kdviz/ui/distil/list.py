@@ -5,6 +5,7 @@ import streamlit as st
 from kdviz.analysis.divergence import divergence
 from kdviz.jobs.queue import CAN_BE_TAKEN_UP, shared
 from kdviz.paths import runs_folder
+from kdviz.runs.names import short_name
 from kdviz.share.live import Row
 from kdviz.text import plain_reason
 from kdviz.ui.distil.badge import state_badge
@@ -13,7 +14,7 @@ from kdviz.ui.distil.ending import left_over
 from kdviz.ui.frame import identity as room
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import heading, plain
-from kdviz.ui.frame.store import short_name, task_title
+from kdviz.ui.frame.store import task_title
 
 SHOWN_AT_FIRST = 8
 _ALL = "distil.all_runs"

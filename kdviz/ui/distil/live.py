@@ -9,6 +9,7 @@ from kdviz.jobs.permissions import owns
 from kdviz.jobs.queue import shared
 from kdviz.paths import runs_folder
 from kdviz.progress import duration_words, phase_words
+from kdviz.runs.names import short_name
 from kdviz.runs.reader import Run
 from kdviz.share.live import (
     Board,
@@ -29,7 +30,7 @@ from kdviz.ui.frame import identity as room
 from kdviz.ui.frame.compat import window_id
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import plain
-from kdviz.ui.frame.store import short_name, task_title
+from kdviz.ui.frame.store import task_title
 from kdviz.ui.frame.turns import fragment
 
 OWNER_SECONDS, VIEWER_SECONDS, IDLE_SECONDS = 1.0, 2.0, 5.0

@@ -6,11 +6,10 @@ from pathlib import Path
 from kdviz.analysis.comparable import comparable
 from kdviz.analysis.divergence import divergence
 from kdviz.method.strategies import place_of
-from kdviz.palette import named, words_of
 from kdviz.paths import runs_folder
+from kdviz.runs.names import short_name
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
 from kdviz.tasks import TASKS
-from kdviz.text import counted
 
 
 def store() -> Store:
@@ -68,26 +67,12 @@ def task_title(task: str) -> str:
     return TASKS[task].title if task in TASKS else task
 
 
-def short_name(run: Run) -> str:
-    """What tells runs of one task apart, in words: stacked (sid), 3 layers, seed 0."""
-    return f"{named(run.strategy)}, {counted(run.num_layers, 'layer')}, seed {run.seed}"
-
-
 def long_name(run: Run) -> str:
     """The run in a list of all runs: what differs comes first, because lists are narrow."""
     source = "sample data, not GLUE" if run.is_sample_data else ""
     place = "stored demo" if run.is_demo else run.id
     mark = "diverged" if divergence(run) else ""
     return " · ".join(part for part in (task_title(run.task), short_name(run), mark, source, place) if part)
-
-
-def distinct_names(runs: list[Run]) -> list[str]:
-    """The shortest names that tell these runs apart, in order."""
-    for name in (lambda run: words_of(run.strategy), short_name, lambda run: f"{short_name(run)}, {run.id}"):
-        names = [name(run) for run in runs]
-        if len(set(names)) == len(names):
-            return names
-    return [run.id for run in runs]
 
 
 def counterparts(run: Run, runs: list[Run]) -> list[Run]:

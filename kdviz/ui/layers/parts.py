@@ -10,6 +10,7 @@ from kdviz.analysis import HeadMatch, head_drift, head_kl_matrix, match_heads, p
 from kdviz.errors import RequestError
 from kdviz.figures import RunCurves, cka_film, head_drift_chart, head_matching, heads_overview, layer_curves
 from kdviz.figures.curves import further_terms
+from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import thinned
 from kdviz.runs.reader import Run
 from kdviz.share.view import epoch_at
@@ -19,7 +20,6 @@ from kdviz.ui.frame.look import chart, charts, heading
 from kdviz.ui.frame.others import choose_others, other_runs, say
 from kdviz.ui.frame.remember import remembered
 from kdviz.ui.frame.state import change, go_to
-from kdviz.ui.frame.store import distinct_names
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import AXES, OVER, count
 

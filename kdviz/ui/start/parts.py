@@ -7,6 +7,7 @@ from kdviz.analysis.comparable import comparable
 from kdviz.analysis.divergence import divergence
 from kdviz.explorer.finding import finding as finding_of
 from kdviz.explorer.pack import header_of
+from kdviz.explorer.source import signs_of
 from kdviz.explorer.telling import students_of, telling_pair
 from kdviz.palette import words_of
 from kdviz.runs.reader import Run
@@ -63,7 +64,7 @@ def doors(has_runs: bool) -> None:
 def finding(scene: Scene) -> None:
     """The picture: one sentence, teacher, soft and internal student on one scale, playing by itself."""
     runs = students_of(scene.run, scene.runs)
-    packs = [pack_of(scene, run) for run in runs]
+    packs = [pack_of(scene, run, sign) for run, sign in zip(runs, signs_of(runs), strict=True)]
     look = look_of(scene.view, scene.run)
     if scene.view.pair is None and scene.probe and not scene.is_own:
         pair = telling_pair(runs, scene.probe.id)
