@@ -314,6 +314,14 @@ def test_differing_settings():
     other_source = first | {"data": {"source": "folder", "fingerprint": "y"}}
     assert [row["setting"] for row in compare.differing_settings([first, other_source])] == ["data.source"]
     assert compare.differing_settings([first, first]) == []
+    # What explains another fingerprint takes its place; what decides on neither does not hide it.
+    by_data_seed = other_rows | {"data_seed": 1, "teacher_fingerprint": "t"}
+    by_seed = other_rows | {"seed": 1, "teacher_fingerprint": "t"}
+    named = lambda config: [row["setting"] for row in compare.differing_settings([first, config])]
+    assert named(by_data_seed) == ["data_seed"]
+    assert named(by_seed) == ["seed", "data.fingerprint"]
+    assert named(first | {"seed": 1, "teacher_fingerprint": "t"}) == ["seed", "teacher_fingerprint"]
+    assert named(first | {"batch_size": 8, "teacher_fingerprint": "t"}) == ["batch_size"]
     kept_by_others = {
         "owner": "c",
         "study": "grid",

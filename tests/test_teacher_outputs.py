@@ -109,9 +109,7 @@ def test_cached_outputs_equal_the_live_teachers(teacher, encoded, folder, memory
     """A row mixed up under shuffling gives every example another's targets: training still falls, towards
     noise.
     """
-    half = estimate_bytes(
-        encoded, num_heads=4, hidden_size=32, num_map_layers=2, num_cls_layers=2, bytes_per_number=2
-    )
+    half = estimate_bytes(encoded, NEEDS, num_heads=4, hidden_size=32, bytes_per_number=2)
     cached = outputs(teacher, encoded, folder, memory=memory, disk=half if disk == "half" else disk)
     assert cached.is_kept and where in cached.reason
     live = LiveOutputs(teacher, "live")
@@ -126,9 +124,7 @@ def test_cached_and_live_give_the_same_losses(teacher, encoded, folder, in_half,
     """What counts is what the student feels: padding of cached maps must not enter the loss, and keeping them
     in half precision, which lets a large set into the budget, must not show in it.
     """
-    half = estimate_bytes(
-        encoded, num_heads=4, hidden_size=32, num_map_layers=2, num_cls_layers=2, bytes_per_number=2
-    )
+    half = estimate_bytes(encoded, NEEDS, num_heads=4, hidden_size=32, bytes_per_number=2)
     room = dict(memory=0, disk=half) if in_half else {}
     cached, live = outputs(teacher, encoded, folder, **room), outputs(teacher, encoded, folder, mode="off")
     assert not live.is_kept and "switched off" in live.reason
@@ -384,9 +380,8 @@ def test_the_estimate_is_what_the_files_take(teacher, encoded, folder):
     """The app shows it before Start, and the budget is decided by it."""
     outputs(teacher, encoded, folder)
     taken = sum(path.stat().st_size for path in folder.rglob("*.npy"))
-    assert estimate_bytes(
-        encoded, num_heads=4, hidden_size=32, num_map_layers=2, num_cls_layers=2
-    ) == pytest.approx(taken, rel=0.02)
+    estimated = estimate_bytes(encoded, NEEDS, num_heads=4, hidden_size=32)
+    assert estimated == pytest.approx(taken, rel=0.02)
 
 
 def test_each_arithmetic_has_its_own_files(teacher, encoded, folder):

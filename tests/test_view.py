@@ -17,7 +17,6 @@ from kdviz.share.view import (
     PANELS,
     View,
     epoch_at,
-    progress_at,
     same_moment,
     step_of_epoch,
 )
@@ -143,7 +142,6 @@ def test_moments_and_epochs_of_one_run_fit_each_other(run: Run):
     assert [epoch_at(run, moment.step) for moment in run.moments] == [0, 0, 1, 1, 2, 2, 3]
     assert epoch_at(run, None) == 3
     assert step_of_epoch(run, 2) == 16
-    assert progress_at(run, 12) == pytest.approx(0.5)
 
 
 def test_the_same_moment_of_a_longer_run(run: Run, tmp_path: Path):
@@ -151,6 +149,11 @@ def test_the_same_moment_of_a_longer_run(run: Run, tmp_path: Path):
     longer = Run(make_run(tmp_path, "longer", epochs=6))
     assert same_moment(longer, run, 12) == 24
     assert same_moment(longer, run, None) is None
+    stopped = Run(make_run(tmp_path, "stopped", epochs=2))
+    as_long = Run(make_run(tmp_path, "as-long", epochs=3))
+    assert same_moment(as_long, run, 12) == 12
+    stopped.config["epochs"] = 3
+    assert same_moment(stopped, run, 8) == 8, "the same epoch, not as far through what there is"
 
 
 def test_a_second_sentence_alone_is_told_not_to_do(run: Run):

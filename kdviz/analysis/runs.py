@@ -39,16 +39,29 @@ def differing_settings(configs: Sequence[Mapping]) -> list[dict]:
     for key, telling in (
         (
             "data.fingerprint",
-            ("task", "data.source", "data.num_train", "data.num_eval", "train_size", "eval_size", "seed"),
+            (
+                "task",
+                "data.source",
+                "data.num_train",
+                "data.num_eval",
+                "train_size",
+                "eval_size",
+                "data_seed",
+            ),
         ),
         (
             "teacher_fingerprint",
-            ("task", "teacher", "teacher_epochs", "teacher_learning_rate", "seed", "train_size"),
+            (
+                *("task", "teacher", "teacher_epochs", "teacher_learning_rate", "data_seed", "train_size"),
+                *("max_length", "batch_size", "warmup_share", "weight_decay", "max_grad_norm", "dtype"),
+                *("data.source", "data.num_train", "data.fingerprint"),
+            ),
         ),
     ):
         values = [config.get(key) for config in flat]
         if any(value != values[0] for value in values[1:]) and not shown.intersection(telling):
             rows.append({"setting": key, "values": values})
+            shown.add(key)
     return rows
 
 

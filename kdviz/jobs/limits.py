@@ -11,14 +11,14 @@ KDVIZ_MAX_DOWNLOAD_BYTES      the largest model that is fetched from the hub.
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.files import MEBIBYTE, free_bytes
 from kdviz.machine import cores_allowed, memory_allowed
-from kdviz.method.strategies import STRATEGIES
+from kdviz.method.targets import Needs, training_needs
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.hub import MOST_DOWNLOAD_BYTES
 from kdviz.training.request import Request
@@ -61,11 +61,10 @@ def footprint(request: Request, *, num_students: int = 1) -> Footprint:
     tuned = config.teacher_epochs > 0
     num_examples = len(request.data.train) + sum(map(len, request.data.dev.values()))
     memory_budget, disk_budget = config.cache_memory_mb * MEBIBYTE, config.cache_disk_mb * MEBIBYTE
-    outputs = [_outputs_bytes(request, len(request.train), len(request.pairs))] * (
-        STRATEGIES[config.strategy].uses_teacher or num_students > 1
-    )
+    together = replace(config, strategy="all") if num_students > 1 else config
+    outputs = [_outputs_bytes(request, len(request.train), training_needs(together, request.pairs))]
     outputs += [
-        _outputs_bytes(request, len(examples), checkpoint.num_layers)
+        _outputs_bytes(request, len(examples), request.evaluation_needs)
         for examples in request.evaluations.values()
     ]
     if config.cache == "off":
@@ -109,11 +108,10 @@ def _step_bytes(request: Request, num_at_once: int) -> int:
     return max(student, tuned)
 
 
-def _outputs_bytes(request: Request, num_examples: int, num_layers: int) -> int:
-    """The teacher's kept maps, [CLS] vectors and logits of a set, every text as long as it may be."""
-    config, checkpoint = request.config, request.checkpoint
-    maps = checkpoint.num_heads * config.max_length**2 * min(num_layers, len(request.pairs))
-    return 4 * num_examples * (maps + num_layers * checkpoint.hidden_size + 4)
+def _outputs_bytes(request: Request, num_examples: int, needs: Needs) -> int:
+    """What is kept of the teacher's outputs on a set, every text as long as it may be."""
+    cells = num_examples * request.checkpoint.num_heads * request.config.max_length**2
+    return 4 * needs.num_values(num_examples, num_cells=cells, width=request.checkpoint.hidden_size)
 
 
 def checkpoint_bytes(num_parameters: int, config: RunConfig) -> int:

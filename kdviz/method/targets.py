@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from kdviz.method.settings import MethodSettings
 from kdviz.method.stages import Stage
 from kdviz.method.strategies import planned_stages
-from kdviz.method.term import CLS
-from kdviz.method.terms import TERMS
+from kdviz.method.term import CLS, Term
+from kdviz.method.terms import READINGS, TERMS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Pairs = tuple[tuple[int, int], ...]
 """Matched pairs: (student layer, teacher layer), 0-based."""
+MOST_LABELS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,14 @@ class Needs:
     def layers(self, reading: str) -> frozenset[int]:
         """The layers of which `reading` is wanted."""
         return frozenset(layer for name, layer in self.readings if name == reading)
+
+    def num_values(self, num_examples: int, *, num_cells: int, width: int) -> int:
+        """Numbers that all this comes to for so many examples, at most; `num_cells` of one layer's maps of
+        all of them together, `width` of one vector.
+        """
+        forms = [READINGS[name].form for name, _ in self.readings]
+        vectors = forms.count("vector") * width + MOST_LABELS * self.logits
+        return forms.count("map") * num_cells + num_examples * vectors
 
     @property
     def num_layers(self) -> int:
@@ -87,6 +96,12 @@ def student_needs(stage: Stage, settings: MethodSettings) -> Needs:
         logits=stage.classification != "none",
         readings=_readings(stage.layers, settings.terms) | {(CLS.name, layer) for layer in stage.layers},
     )
+
+
+def evaluation_needs(layers: Collection[int], cls_layers: Collection[int], terms: Collection[Term]) -> Needs:
+    """What an evaluation wants of a model: logits, what `terms` read of `layers`, [CLS] of `cls_layers`."""
+    read = _readings(layers, [term.name for term in terms])
+    return Needs(readings=read | {(CLS.name, layer) for layer in cls_layers})
 
 
 def compares_vectors(settings: MethodSettings) -> bool:

@@ -143,21 +143,19 @@ def step_of_epoch(run: Run, epoch: float) -> int | None:
     return min(moments, key=lambda moment: abs(moment.epoch - epoch)).step if moments else None
 
 
-def progress_at(run: Run, step: int | None) -> float:
-    """How far through its training the run is at `step` (None: its last moment), 0 to 1 of what was
-    recorded.
-    """
-    last = max((moment.step for moment in run.moments), default=0)
-    return 1.0 if step is None or not last else min(step / last, 1.0)
-
-
 def same_moment(other: Run, run: Run, step: int | None) -> int | None:
-    """The step of `other` that is as far through training as `step` is in `run`. None: its last moment."""
-    if step is None or not other.moments:
+    """The step of `other` that belongs to `step` of `run`: of the same epoch where both were to train equally
+    long, else as far through what was recorded. None: its last moment. The explorer's `sameMoment` is the
+    same rule.
+    """
+    if step is None or not other.moments or not run.moments:
         return None
-    last = other.moments[-1].step
-    goal = progress_at(run, step) * last
-    return min(other.moments, key=lambda moment: abs(moment.step - goal)).step
+    here = min(run.moments, key=lambda moment: abs(moment.step - step))
+    if run.config.get("epochs") and run.config["epochs"] == other.config.get("epochs"):
+        return min(other.moments, key=lambda moment: abs(moment.epoch - here.epoch)).step
+    share = here.step / (run.moments[-1].step or 1)
+    last = other.moments[-1].step or 1
+    return min(other.moments, key=lambda moment: abs(moment.step / last - share)).step
 
 
 def _rows_in_split(run: Run) -> int:

@@ -2,7 +2,7 @@
 other.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import nn
 from kdviz.analysis.cka import RunningCka
 from kdviz.data.encoded import EncodedSet
 from kdviz.method import losses
-from kdviz.method.targets import Answers, Needs, Pairs
+from kdviz.method.targets import Answers, Needs, Pairs, evaluation_needs
 from kdviz.method.term import CLS, Term
 from kdviz.method.terms import measured_terms
 from kdviz.metrics import score_intervals, scores
@@ -101,14 +101,6 @@ def _term_value(term: Term, teacher: torch.Tensor, student: torch.Tensor, mask: 
     if term.reads.form == "vector" and teacher.shape != student.shape:
         return torch.full((len(mask),), torch.nan, device=mask.device)
     return term.loss(teacher, student, mask)
-
-
-def evaluation_needs(layers: Collection[int], cls_layers: Collection[int], terms: Sequence[Term]) -> Needs:
-    """What an evaluation wants of a model: logits, what `terms` read of `layers`, [CLS] of `cls_layers`."""
-    wanted: dict[str, set[int]] = {CLS.name: set(cls_layers)}
-    for term in terms:
-        wanted.setdefault(term.reads.name, set()).update(layers)
-    return Needs(readings=frozenset((name, layer) for name, chosen in wanted.items() for layer in chosen))
 
 
 def evaluate(

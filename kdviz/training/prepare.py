@@ -17,8 +17,7 @@ from kdviz.config import RunConfig
 from kdviz.data.encoded import EncodedSet, RecentBatches, Tokenizer
 from kdviz.data.examples import Example, fingerprint
 from kdviz.files import MEBIBYTE
-from kdviz.method.targets import Needs, training_needs
-from kdviz.method.terms import measured_terms
+from kdviz.method.targets import Needs
 from kdviz.models.answer import RunIn
 from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import Checkpoint
@@ -28,7 +27,6 @@ from kdviz.runs.writer import RunWriter
 from kdviz.task import Task
 from kdviz.training.continuation import continuation
 from kdviz.training.device import arithmetic, choose_device
-from kdviz.training.evaluate import evaluation_needs
 from kdviz.training.export_check import sample_rows
 from kdviz.training.optimise import derived_seed
 from kdviz.training.probes import Probes, make_probes
@@ -161,20 +159,15 @@ def prepare(
             lambda: teacher_outputs(teacher, encoded, needs, tick=tick("teacher_outputs"), **budget, **how),
         )
 
-    wanted = evaluation_needs(
-        [layer for _, layer in request.pairs],
-        range(checkpoint.num_layers),
-        measured_terms(config.terms if config.uses_internal_terms else ()),
-    )
     # One budget of memory for all sets of a run. Whatever the arithmetic of training, what is measured is
     # measured in float32: a stranger can recompute it.
     memory_left, evaluation_outputs = config.cache_memory_mb * MEBIBYTE, {}
     for name, encoded in evaluations.items():
-        evaluation_outputs[name] = outputs(encoded, wanted, memory_left)
+        evaluation_outputs[name] = outputs(encoded, request.evaluation_needs, memory_left)
         memory_left -= evaluation_outputs[name].memory_bytes
     train_outputs = outputs(
         train,
-        training_needs(config, request.pairs),
+        request.training_needs,
         memory_left,
         arithmetic=request.arithmetic.dtype,
         run_in=run_in,

@@ -11,13 +11,13 @@ from torch import nn
 from kdviz.data.encoded import Batch, EncodedSet, Tokenizer
 from kdviz.data.examples import Example
 from kdviz.data.tokens import are_special
-from kdviz.method.targets import Answers, Pairs
+from kdviz.method.targets import Answers, Pairs, evaluation_needs
 from kdviz.method.term import MAPS, Term
 from kdviz.method.terms import TERMS, measured_terms
 from kdviz.models.answer import answer
 from kdviz.models.families import as_classifier
 from kdviz.tasks import task_named
-from kdviz.training.evaluate import evaluation_needs, mismatch_of, term_values
+from kdviz.training.evaluate import mismatch_of, term_values
 
 
 @dataclass(kw_only=True)

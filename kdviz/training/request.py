@@ -20,6 +20,8 @@ from kdviz.data.sources import Loaded
 from kdviz.errors import RequestError
 from kdviz.method.stages import Stage
 from kdviz.method.strategies import planned_stages
+from kdviz.method.targets import Needs, evaluation_needs, training_needs
+from kdviz.method.terms import measured_terms
 from kdviz.models.check import check_models
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.hub import Downloads
@@ -95,6 +97,18 @@ class Request:
     def student_parameters(self) -> int:
         """Parameters of the student with embeddings and pooler, from the shape of its checkpoint."""
         return _parameters(self.student_checkpoint or self.checkpoint, self.config.student_layers)
+
+    @property
+    def training_needs(self) -> Needs:
+        """What all stages together want of the teacher on the training set."""
+        return training_needs(self.config, self.pairs)
+
+    @property
+    def evaluation_needs(self) -> Needs:
+        """What an evaluation wants of the teacher."""
+        asked = self.config.terms if self.config.uses_internal_terms else ()
+        layers = [layer for _, layer in self.pairs]
+        return evaluation_needs(layers, range(self.checkpoint.num_layers), measured_terms(asked))
 
     @cached_property
     def arithmetic(self) -> Arithmetic:

@@ -132,17 +132,11 @@ class KeptOutputs:
 
 
 def estimate_bytes(
-    encoded: EncodedSet,
-    *,
-    num_heads: int,
-    hidden_size: int,
-    num_map_layers: int,
-    num_cls_layers: int,
-    bytes_per_number: int = 4,
+    encoded: EncodedSet, needs: Needs, *, num_heads: int, hidden_size: int, bytes_per_number: int = 4
 ) -> int:
     """Bytes that the outputs of a set take."""
-    maps = num_map_layers * int(_map_offsets(encoded, num_heads)[-1])
-    return bytes_per_number * (maps + len(encoded) * (num_cls_layers * hidden_size + 4))
+    num_cells = int(_map_offsets(encoded, num_heads)[-1])
+    return bytes_per_number * needs.num_values(len(encoded), num_cells=num_cells, width=hidden_size)
 
 
 def teacher_outputs(
@@ -170,13 +164,8 @@ def teacher_outputs(
     if not needs.logits and not needs.readings:
         return LiveOutputs(teacher, "none: this strategy asks the teacher nothing", run_in)
     config = as_classifier(teacher).config
-    shape: dict[str, int] = dict(
-        num_heads=config.num_attention_heads,
-        hidden_size=config.hidden_size,
-        num_map_layers=sum(READINGS[name].form == "map" for name, _ in needs.readings),
-        num_cls_layers=sum(READINGS[name].form == "vector" for name, _ in needs.readings),
-    )
-    full, half = estimate_bytes(encoded, **shape), estimate_bytes(encoded, **shape, bytes_per_number=2)
+    shape = {"num_heads": config.num_attention_heads, "hidden_size": config.hidden_size}
+    full, half = (estimate_bytes(encoded, needs, **shape, bytes_per_number=size) for size in (4, 2))
     asked = _Asked(teacher, encoded, needs, folder, arithmetic, run_in, tick)
     if full <= memory_bytes:
         return asked.in_memory(disk_bytes)

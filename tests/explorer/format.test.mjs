@@ -95,6 +95,14 @@ test("two runs are compared as far through training as each other", () => {
   fine.steps.forEach((_, moment) => assert.equal(sameMoment(fine, moment, slow), moment))
 })
 
+test("the picture and the numbers of the page beside it are of the same moment of the other run", () => {
+  assert.ok(expected.sameMoments.length > 50)
+  for (const { first, moment, other, step } of expected.sameMoments) {
+    const found = other.steps[sameMoment(first, moment, { ...other })]
+    assert.equal(found, step, `${JSON.stringify([first, moment, other])}`)
+  }
+})
+
 test("a run that was stopped early is compared at the epoch it reached", () => {
   const run = (epochs, about) => ({ ...fine, epochs, steps: epochs.map(epoch => 10 * epoch), about })
   const whole = run([0, 1, 2, 3, 4], { epochs: 4 })
