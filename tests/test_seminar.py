@@ -9,7 +9,9 @@ from streamlit.testing.v1 import AppTest
 
 from kdviz.jobs import following
 from kdviz.jobs.permissions import Visitor
+from kdviz.runs.reader import DEMO_RUNS, Run
 from kdviz.share.lecture import SHIPPED, read_lecture
+from kdviz.text import plain
 
 ROOT = Path(__file__).parents[1]
 LECTURER = Visitor(owner="a" * 32, is_presenter=True)
@@ -171,8 +173,6 @@ def test_a_task_is_ticked_off_by_doing_it():
 
 def test_losses_are_those_of_the_run():
     """Numbers beside a formula that are not the run's teach a wrong formula."""
-    from kdviz.runs.reader import DEMO_RUNS, Run
-
     app = learn(at="2")
     run = Run(DEMO_RUNS / params(app)["run"])
     line = run.train_lines[-1]
@@ -217,6 +217,18 @@ def test_every_part_of_a_loss_has_its_row_weight_and_unit(tmp_path):
     assert len(assert_adds_up(texts(app))) == 6 and "| 0.5 × Value relation, layer 2 | 4.000 |" in texts(app)
     caption = next(each.value for each in app.caption if each.value.startswith("Mean over the steps"))
     assert "CLS distance in 1 − cosine" in caption and "Attention KL and Value relation in nats" in caption
+
+
+@pytest.mark.parametrize("other", [{"text": "The cat sat on the mat."}, {"row": "5"}])
+def test_the_worked_row_is_of_the_sentence_that_is_shown(other: dict[str, str]):
+    """Numbers of the first preset stood beside another sentence, as if they were its own."""
+    at = next(place for place, step in enumerate(LECTURE.steps, start=1) if step.numbers == "row")
+    shown = {"page": "attention", "run": "demo-cola-all-6of12-s0"}
+    for probe in Run(DEMO_RUNS / shown["run"]).probes[:2]:
+        said = texts(learn(at=str(at), **shown, preset=probe.id))
+        assert f"in the preset *{plain(probe.title)}*" in said and "**sum**" in said
+    said = texts(learn(at=str(at), **shown, **other))
+    assert "**sum**" not in said and "presets alone" in said
 
 
 @pytest.mark.parametrize(

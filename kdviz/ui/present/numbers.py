@@ -67,6 +67,13 @@ def _row(run: Run, view: View, runs: list[Run]) -> None:
     """One row of one head's map: the row that was farthest off at the first moment, so that it stays the same
     while the moment moves.
     """
+    if view.text_a is not None or view.row is not None:
+        st.info(
+            "A row is worked out for presets alone: of other sentences no maps are stored. Choose a preset "
+            "under *Sentence*.",
+            icon=":material/info:",
+        )
+        return
     probe = next((probe for probe in run.probes if probe.id == view.probe), run.probes[0])
     pair = len(run.pairs) - 1 if view.pair is None else view.pair
     head, (student_layer, teacher_layer) = view.head or 0, run.pairs[pair]
@@ -87,8 +94,8 @@ def _row(run: Run, view: View, runs: list[Run]) -> None:
         f"| **sum** | **{parts[0].sum():.2f}** | **{parts[1].sum():.2f}** | **{parts[2].sum():.3f}** |"
     )
     st.markdown(
-        f"The row of **{plain(probe.tokens[row])}**, layer {student_layer + 1}, head {head + 1}, step "
-        f"{count(step)}:\n\n" + "\n".join(lines)
+        f"The row of **{plain(probe.tokens[row])}** in the preset *{plain(probe.title)}*, layer "
+        f"{student_layer + 1}, head {head + 1}, step {count(step)}:\n\n" + "\n".join(lines)
     )
     kl = float(row_kl(teacher, shown).mean())
     st.caption(f"In nats, from the stored maps. Mean of the {len(probe.tokens)} rows of this head: {kl:.3f}.")
@@ -154,8 +161,8 @@ def _scores(run: Run, view: View, runs: list[Run]) -> None:
         )
     st.markdown("\n".join(rows).replace("[", "\\["))
     st.caption(
-        f"n = {count(last.get('n', 0))} evaluation examples, one seed; brackets: 95 % bootstrap interval; "
-        "KL in nats."
+        f"After the last epoch, n = {count(last.get('n', 0))} evaluation examples, one seed; brackets: "
+        "95 % bootstrap interval; KL in nats."
     )
     with st.expander("The paper's own numbers"):
         _paper()
