@@ -94,7 +94,7 @@ def test_what_is_taught_about_intervals_is_what_the_app_finds(demo):
     place = resolve(step.place, demo)[0].params
     first, *others = (by_id[name] for name in (place["run"], *place["with"].split(",")))
     overlapping = [
-        score_gap(first, first.evals[-1]["epoch"], other, other.evals[-1]["epoch"], "matthews").is_told_apart
+        score_gap([_last(first)], [_last(other)], "matthews").is_told_apart
         for other in others
         if _interval(first)[0] <= _interval(other)[1] and _interval(other)[0] <= _interval(first)[1]
     ]
@@ -102,6 +102,10 @@ def test_what_is_taught_about_intervals_is_what_the_app_finds(demo):
     for text in (step.text, step.answer, WORDS["interval"]):
         assert "sentence by sentence" in text and "overlap" in text and "open" in text
     assert "do not tell" not in f"{step.text}{step.choices}{step.answer}"
+
+
+def _last(run: Run) -> tuple[Run, int]:
+    return run, run.evals[-1]["epoch"]
 
 
 def _interval(run: Run) -> tuple[float, float]:
@@ -138,6 +142,9 @@ def test_a_good_file_is_read(tmp_path):
         ('view = "layers"', 'view = "layers?step=-1"', 2, "view"),
         ('view = "layers"', 'view = "layers?run=../../etc"', 2, "view"),
         ('view = "layers"', 'view = "layers?run=@gentle"', 2, "view"),
+        ('view = "layers"', 'view = "layers?run=@soft,@hard"', 2, "view"),
+        ('view = "layers"', 'view = "layers?with=@hard,@soft,@pid,@sid,@all,@mrpc-all"', 2, "view"),
+        ('view = "layers"', 'view = "attention?text2=second"', 2, "view"),
         ('view = "layers"', 'view = "layers?layer=@middle"', 2, "view"),
         ('view = "layers"', 'view = "layers?head=@top"', 2, "view"),
         ('view = "layers"', 'view = "layers?layer=1&layer=2"', 2, "view"),
@@ -298,6 +305,19 @@ def test_a_role_that_nothing_fills_is_said():
     assert place.params == {} and "@soft" in notices[0]
 
 
+def test_a_run_that_is_not_there_is_not_replaced_in_a_comparison(demo):
+    """A page that may choose by itself would lay other students over the one that the step compares."""
+    place, notices = resolve(check_place("answers?run=@soft&with=@sst2-pid"), demo)
+    assert place.params["with"] == "none" and "layer by layer, SST-2" in notices[0] and len(notices) == 1
+
+
+def test_moments_and_layers_of_a_step_that_names_no_run_are_those_of_the_run_that_is_shown(demo):
+    """ "Before training" in the text stood beside the end of it."""
+    shown = find_runs(demo, "cola", ("internal",))[0]
+    for link in ("attention?step=@first&layer=@bottom", "attention?run=@sst2-soft&step=@first&layer=@bottom"):
+        assert resolve(check_place(link), demo, natural=shown)[0].params == {"step": "0", "layer": "1"}
+
+
 def test_a_completed_view_pins_what_was_left_open(demo):
     """A link sent today must not show another moment when the run has gone on."""
     run = find_runs(demo, "cola", ("internal",))[0]
@@ -319,6 +339,31 @@ def test_conditions(demo):
     assert met("head=*", "attention", head=2) and not met("head=*", "attention")
     assert met("layers?layer=@top", "layers") and not met("layers?layer=@top", "attention")
     assert met("run=@internal", "start") and not met("run=@soft", "start")
+
+
+@pytest.mark.parametrize(
+    ("condition", "met_by", "not_by"),
+    [
+        ("as=maps", {}, {"drawn": "lines"}),
+        ("hide=0", {}, {"hide_special": True}),
+        ("renormalise=0", {}, {"renormalise": True}),
+        ("over=examples", {}, {"over": "presets"}),
+        ("axis=epoch", {}, {"axis": "step"}),
+        ("cell=all", {}, {"cell": "both-right"}),
+        ("weak=0", {}, {"threshold": 0.1}),
+        ("weak=0.10", {"threshold": 0.1}, {}),
+        ("layer=02", {"pair": 1}, {"pair": 2}),
+        ("with=none", {"others": ()}, {}),
+        ("with=a,b", {"others": ("b", "a")}, {"others": ("a",)}),
+        ("text2=two", {"text_a": "one", "text_b": "two"}, {"text_a": "two"}),
+    ],
+)
+def test_a_condition_that_is_accepted_can_be_met(demo, condition, met_by, not_by):
+    """ "Go back to maps" could never be ticked off: a link leaves out what is the default."""
+    run = find_runs(demo, "cola", ("internal",))[0]
+    place = resolve(check_place(condition, is_condition=True), demo, seen=run)[0]
+    assert fulfils(place, "attention", completed(View(**met_by), run))
+    assert not fulfils(place, "attention", completed(View(**not_by), run))
 
 
 def test_lectures_that_no_path_leads_to_are_refused_and_the_shipped_one_stays():

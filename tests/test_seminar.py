@@ -219,6 +219,33 @@ def test_every_part_of_a_loss_has_its_row_weight_and_unit(tmp_path):
     assert "CLS distance in 1 − cosine" in caption and "Attention KL and Value relation in nats" in caption
 
 
+def test_a_run_that_a_step_speaks_of_and_that_is_not_here_is_said(tmp_path, monkeypatch):
+    """ "On the right: layer by layer on question pairs" stood beside all layers on CoLA, without a word."""
+    step = 'title = "One"\ntext = "On the right."\nview = "layers?run=@pid"\ntry = "Look."\n'
+    lecture = f'title = "Mine"\ntask = "qqp"\n[[steps]]\n{step}done_when = "layers?run=@pid"\n'
+    (tmp_path / "mine.toml").write_text(lecture)
+    monkeypatch.setenv("KDVIZ_LECTURES", str(tmp_path))
+    following.shared().lead(LECTURER, "layers", {"present": "mine", "at": "1"})
+    for app in (learn(lecture="mine"), open_app(present="mine"), open_app(follow="1")):
+        for _ in range(2):
+            assert not app.exception
+            assert "no run here for `@pid` (layer by layer, QQP): another one is shown" in texts(app)
+            assert "follow" in params(app) or "cannot be done here" in texts(app)
+            app.run()
+
+
+def test_numbers_and_first_screen_are_of_one_run(tmp_path):
+    """Where no run is named, Start shows the demo: an own run's numbers stood beside it."""
+    make_run(tmp_path / "runs", "own")
+    (tmp_path / "mine.toml").write_text(
+        'title = "Mine"\n[[steps]]\ntitle = "One"\ntext = "x"\nview = "start"\nnumbers = "losses"\n'
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDVIZ_LECTURES", str(tmp_path))
+        app = learn(lecture="mine")
+    assert not app.exception and "(stored demo)" in texts(app) and "demo" in params(app)["run"]
+
+
 @pytest.mark.parametrize("other", [{"text": "The cat sat on the mat."}, {"row": "5"}])
 def test_the_worked_row_is_of_the_sentence_that_is_shown(other: dict[str, str]):
     """Numbers of the first preset stood beside another sentence, as if they were its own."""

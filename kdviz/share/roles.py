@@ -15,12 +15,15 @@ from kdviz.analysis.comparable import comparable
 from kdviz.method.strategies import INTERNAL, STRATEGIES
 from kdviz.pages import PAGES
 from kdviz.runs.reader import Run
-from kdviz.share.view import LINK_NAMES, View, step_of_epoch
+from kdviz.share.view import LINK_NAMES, MAX_OTHERS, View, step_of_epoch
 from kdviz.tasks import TASKS
+from kdviz.text import counted
 
 SHOWN = tuple(page for page in PAGES if page != "learn")  # learn shows lectures itself
 STEPS, LAYERS = ("@first", "@half", "@last"), ("@bottom", "@top")
 ANY = "*"
+FIRST = {"text": "-"}
+"""A first sentence: a second one is read beside one alone."""
 _RUN_ROLE = re.compile(r"@(?:([a-z0-9]+)-)?([a-z]+)")
 
 
@@ -51,6 +54,8 @@ def check_place(link: str, *, is_condition: bool = False) -> Place:
         params[name] = value
     if query and not params:
         raise ValueError(f"expected name=value&name=value after the page, got {query[:60]!r}")
+    if "text2" in params and not ("text" in params or is_condition):
+        raise ValueError("expected a first sentence, `text`, beside `text2`, got none")
     return Place(page=page, params=params)
 
 
@@ -58,13 +63,16 @@ def _check_value(name: str, value: str, is_condition: bool) -> None:
     if is_condition and value == ANY:
         return
     if not value.startswith("@"):
-        _, notices = View.from_params({name: value})
-        if notices and not (name == "text2"):
+        _, notices = View.from_params(FIRST | {name: value})
+        if notices:
             raise ValueError(notices[0].replace("The link's ", "").replace(" was ignored", ""))
         return
     if name in ("run", "with"):
-        for role in value.split(","):
+        roles, most = dict.fromkeys(value.split(",")), {"run": 1, "with": MAX_OTHERS}[name]
+        for role in roles:
             _run_role(role)
+        if len(roles) > most:
+            raise ValueError(f"`{name}`: expected at most {counted(most, 'run')}, got {len(roles)}")
     elif value not in {"step": STEPS, "layer": LAYERS}.get(name, ()):
         raise ValueError(f"`{name}`: no role {value[:40]!r}; roles are @STRATEGY for run and with, "
                          f"{', '.join(STEPS)} for step, {', '.join(LAYERS)} for layer")  # fmt: skip
@@ -82,6 +90,13 @@ def _run_role(role: str) -> tuple[str | None, str]:
     return task, strategy
 
 
+def _in_words(role: str, task: str) -> str:
+    """`@pid` (layer by layer, CoLA)."""
+    wanted, strategy = _run_role(role)
+    words = "a strategy that copies the inside" if strategy == "internal" else STRATEGIES[strategy].title
+    return f"`{role}` ({words}, {TASKS[wanted or task].title})"
+
+
 def resolve(
     place: Place,
     runs: Sequence[Run],
@@ -89,11 +104,12 @@ def resolve(
     task: str = "cola",
     own: Run | None = None,
     seen: Run | None = None,
+    natural: Run | None = None,
 ) -> tuple[Place, list[str]]:
     """`place` with every role replaced by what there is, and a notice for each role that nothing fills.
 
     Runs are looked for by `find_runs`: all of one place at once. Moments and layers are those of the place's
-    run; where it names none, those of `seen`.
+    run; where there is none, those of `seen`, else of `natural`, the run that will be shown instead.
     """
     params, notices = dict(place.params), []
     roles = {role: _run_role(role) for role in _asked_roles(place)}
@@ -104,17 +120,19 @@ def resolve(
         ]
         runs_found = find_runs(runs, about, [strategy for _, strategy in of_task], own=own, seen=seen)
         filled |= {role: run for (role, _), run in zip(of_task, runs_found, strict=True)}
-    for role in (role for role, run in filled.items() if run is None):
-        notices.append(f"There is no run here for {role}; another one is shown.")
-    for name in ("run", "with"):
+    for name, instead in (("run", "another one is shown"), ("with", "nothing is laid over for it")):
         asked = params.pop(name, "").split(",")
+        missing = [role for role in dict.fromkeys(asked) if role in filled and filled[role] is None]
+        notices += [f"There is no run here for {_in_words(role, task)}: {instead}." for role in missing]
         ids = [filled[role].id if filled.get(role) else role for role in asked if role]
         ids = [each for each in dict.fromkeys(ids) if not each.startswith("@")]
         if name == "with":
             ids = [each for each in ids if each != params.get("run")]
         if ids:
             params[name] = ",".join(ids)
-    run = next((run for run in runs if run.id == params.get("run")), seen)
+        elif name == "with" and any(asked):  # left out, the page would choose other runs by itself
+            params[name] = "none"
+    run = next((run for run in runs if run.id == params.get("run")), seen or natural)
     for name in ("step", "layer"):
         if params.get(name, "").startswith("@"):
             value = _value(run, params.pop(name))
@@ -205,9 +223,19 @@ def completed(view: View, run: Run) -> View:
 
 
 def fulfils(place: Place, page: str, view: View) -> bool:
-    """Whether what is looked at (`view` completed) meets the condition `place`, its roles resolved."""
-    params = view.to_params()
+    """Whether what is looked at (`view` completed) meets the condition `place`, its roles resolved. Values
+    are compared as they are read: a link leaves out those that are the default, and `02` is layer 2.
+    """
+    shown = view.to_params()
     return (not place.page or place.page == page) and all(
-        name in params if wanted == ANY else params.get(name) == wanted
+        name in shown if wanted == ANY else _as_read(name, shown.get(name)) == _as_read(name, wanted)
         for name, wanted in place.params.items()
     )
+
+
+def _as_read(name: str, value: str | None) -> str | set[str] | None:
+    """A link's value in its one way of writing; None for the default. Runs laid over have no order."""
+    if value is None:
+        return None
+    written = View.from_params(FIRST | {name: value})[0].to_params().get(name)
+    return set(written.split(",")) if written and name == "with" else written

@@ -70,7 +70,7 @@ def _follow() -> None:
         text, view = st.columns(WIDTHS, gap="medium")
         at, step = frame.step_of(found)
         with text:
-            _once(("words", at, page, version), lambda: _words(step), is_free)
+            _once(("words", at, page, version), lambda: _words(found, step), is_free)
             follower_question(found, step, at)
     with view:
         _once(("view", found is None, page, version), lambda: draw_page(page), is_free or page in MOVING)
@@ -85,9 +85,9 @@ def _once(key: tuple, draw: Callable[[], None], is_own: bool) -> None:
         drawn_once((*key, st.context.theme.type, is_narrow()), draw)
 
 
-def _words(step: Step) -> None:
+def _words(found: Lecture, step: Step) -> None:
     runs = frame.all_runs()
-    words(step, frame.seen(runs), runs)
+    words(found, step, frame.seen(runs), runs)
 
 
 def _lecture() -> Lecture | None:

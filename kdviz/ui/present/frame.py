@@ -24,7 +24,7 @@ from kdviz.ui.frame.store import default_run, store, watchable
 LEARN, PRESENT, FOLLOW = "learn", "present", "follow"
 THIS = "this"
 """The name that stands for no lecture: an ordinary view is presented."""
-_FRAME, _DONE = "kdviz.frame", "kdviz.lecture.done"
+_FRAME, _DONE, _UNFILLED = "kdviz.frame", "kdviz.lecture.done", "kdviz.lecture.unfilled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,10 +171,34 @@ def show_step(at: int) -> None:
     if found is None:
         return
     at, step = step_of(found)
-    runs = all_runs()
-    place, _ = resolve(step.place, runs, task=found.task, own=own_run(runs))
     keep(replace(frame, at=at))
-    show(place)
+    show(_resolve(found, step, all_runs())[0])
+
+
+def _resolve(found: Lecture, step: Step, runs: Sequence[Run]) -> tuple[Place, list[str]]:
+    """A step's view with the runs there are, and a notice for each role that nothing fills."""
+    natural = _natural(runs, step.place.page)
+    resolved = resolve(step.place, runs, task=found.task, own=own_run(runs), natural=natural)
+    st.session_state[_UNFILLED] = (_asked(found, step, runs), resolved[1])
+    return resolved
+
+
+def _asked(found: Lecture, step: Step, runs: Sequence[Run]) -> tuple:
+    """What decides on which roles are filled."""
+    return step.view, found.task, current().own, tuple(run.id for run in runs)
+
+
+def unfilled(found: Lecture, step: Step, runs: Sequence[Run]) -> list[str]:
+    """A notice for each run of the step's view that is not here. The step's words may speak of it, so this
+    stands beside them for as long as they do.
+    """
+    asked, notices = st.session_state.get(_UNFILLED, (None, []))
+    return notices if asked == _asked(found, step, runs) else _resolve(found, step, runs)[1]
+
+
+def _natural(runs: Sequence[Run], page: str) -> Run | None:
+    """The run that a page shows where none was asked for."""
+    return default_run(list(runs), prefer_demo=page == "start") if runs else None
 
 
 def show(place: Place) -> None:
@@ -194,20 +218,23 @@ def take_page() -> str:
 def seen(runs: Sequence[Run]) -> tuple[Run, View] | None:
     """What the page in the frame will show: its run and its completed view. None where there is no run."""
     asked = state.current()
-    if not runs:
-        return None
-    run = next((run for run in runs if run.id == asked.run), None) if asked.run else default_run(runs)
+    natural = _natural(runs, current().page or "start")
+    run = next((run for run in runs if run.id == asked.run), None) if asked.run else natural
     return (run, completed(asked.but(run=run.id).fit(run)[0], run)) if run else None
 
 
-def is_done(found: Lecture, step: Step, at: int, page: str, shown: tuple[Run, View] | None) -> bool:
-    """Whether the task of the step was done in this session; remembered once it was."""
+def is_done(found: Lecture, step: Step, at: int, page: str, shown: tuple[Run, View] | None) -> bool | None:
+    """Whether the task of the step was done in this session; remembered once it was. None where it cannot be:
+    a run that it asks for is not here.
+    """
     done = st.session_state.setdefault(_DONE, set())
     if shown and step.done_when and (found.name, at) not in done:
         run, view = shown
         runs = all_runs()
         wanted = check_place(step.done_when, is_condition=True)
         wish, notices = resolve(wanted, runs, task=found.task, own=own_run(runs), seen=run)
-        if not notices and fulfils(wish, page, view):
+        if notices:
+            return None
+        if fulfils(wish, page, view):
             done.add((found.name, at))
     return (found.name, at) in done

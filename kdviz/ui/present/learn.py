@@ -37,7 +37,7 @@ def learn() -> None:
     text, view = st.columns(WIDTHS, gap="medium")
     with text:
         _progress(found, at)
-        words(step, shown, runs)
+        words(found, step, shown, runs)
         task(found, step, at, page, shown)
         chosen_answer(step)
         whose(shown)

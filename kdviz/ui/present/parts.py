@@ -15,10 +15,12 @@ from kdviz.ui.present.numbers import numbers
 Shown = tuple[Run, View] | None
 
 
-def words(step: Step, shown: Shown, runs: list[Run]) -> None:
-    """Title, text and the numbers worked out."""
+def words(found: Lecture, step: Step, shown: Shown, runs: list[Run]) -> None:
+    """Title, text, what of it is not here, and the numbers worked out."""
     st.subheader(plain(step.title), anchor=False)
     st.markdown(safe_markdown(step.text))
+    for notice in frame.unfilled(found, step, runs):
+        st.info(notice, icon=":material/info:")
     if step.numbers and shown:
         with guarded("The numbers of this step"):
             numbers(step.numbers, *shown, runs)
@@ -31,6 +33,8 @@ def task(found: Lecture, step: Step, at: int, page: str, shown: Shown) -> None:
     done = frame.is_done(found, step, at, page, shown)
     mark = ":material/check_box: **Done:**" if done else ":material/check_box_outline_blank: **Try this:**"
     st.markdown(f"{mark} {safe_markdown(step.try_this)}")
+    if done is None:
+        st.caption("It cannot be done here: there is no run of the kind that it asks for.")
 
 
 def whose(shown: Shown) -> None:

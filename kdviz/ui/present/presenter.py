@@ -48,7 +48,7 @@ def present() -> None:
     st.progress(at / len(found.steps))
     text, view = st.columns(WIDTHS, gap="medium")
     with text:
-        words(step, shown, runs)
+        words(found, step, shown, runs)
         task_of(found, step, at, page, shown)
         _question(found, step, at)
         _bar(found, at)
