@@ -384,7 +384,7 @@ export class Explorer {
         : ""
     write(
       this.note,
-      long + leftOutText(first) + untrainedText(packs, state.moment) + (first.about.note || ""),
+      long + leftOutText(packs) + untrainedText(packs, state.moment) + (first.about.note || ""),
     )
     write(this.foot, footText(packs))
     mark(this.figure, "aria-label", described(packs, state))

@@ -35,13 +35,15 @@ def pack(
     pair_kl: Sequence[Sequence[float] | None] | None = None,
     about: Mapping[str, object] | None = None,
     fine: bool = True,
+    num_left_out: int = 0,
 ) -> bytes:
     """The bytes that the explorer draws from. `fine`: refined where there is room.
 
     `teacher_maps` (teacher layers, heads, query, key) and one (student layers, heads, query, key) a moment,
     probabilities; `pairs` (student layer, teacher layer), 0-based. `pair_kl` (moments, pairs) in nats as the
     run recorded it; computed from the maps where it is not given (None). `about`: words for the picture,
-    JSON. ValueError where the shapes do not fit each other.
+    JSON. `num_left_out`: recorded moments that are not even given. ValueError where the
+    shapes do not fit each other.
     """
     special, tokens = are_special(tokens), [str(token) for token in tokens]
     students, teachers = ([pair[side] for pair in pairs] for side in (0, 1))
@@ -77,7 +79,7 @@ def pack(
         "epochs": [float(epochs[moment]) for moment in kept],
         "pair_kl": [[value if np.isfinite(value) else None for value in line.tolist()] for line in numbers],
         "refined": refined,
-        "num_left_out": len(steps) - len(kept),
+        "num_left_out": num_left_out + len(steps) - len(kept),
         "about": dict(about or {}),
     }
     return _written(header, sections)

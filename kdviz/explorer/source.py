@@ -51,9 +51,8 @@ def preset_pack(
     steps = tuple(moment.step for moment in run.moments if moment.has_maps)
     if not steps:
         raise RequestError(NO_MAPS)
-    if most_moments is not None:
-        steps = tuple(thinned(steps, most_moments))
-    return _preset_pack(run, probe, sign or signs_of([run])[0], steps, fine)
+    kept = steps if most_moments is None else tuple(thinned(steps, most_moments))
+    return _preset_pack(run, probe, sign or signs_of([run])[0], kept, fine, len(steps) - len(kept))
 
 
 def _place(run: Run, *what: object) -> tuple[object, ...]:
@@ -62,7 +61,9 @@ def _place(run: Run, *what: object) -> tuple[object, ...]:
 
 
 @cached(LRUCache(maxsize=64), key=_place, lock=Lock(), info=True)
-def _preset_pack(run: Run, probe: Probe, sign: Sign, steps: tuple[int, ...], fine: bool) -> bytes:
+def _preset_pack(
+    run: Run, probe: Probe, sign: Sign, steps: tuple[int, ...], fine: bool, num_left_out: int
+) -> bytes:
     lines = {int(line["step"]): line for line in run.probe_lines}
     found, damaged = {}, None
     for step in steps:
@@ -93,6 +94,7 @@ def _preset_pack(run: Run, probe: Probe, sign: Sign, steps: tuple[int, ...], fin
             title=probe.title,
         ),
         fine=fine,
+        num_left_out=num_left_out,
     )
 
 

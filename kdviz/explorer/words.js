@@ -98,11 +98,19 @@ export function untrainedText(packs, moment) {
     .join("")
 }
 
-/** What a pack had no room for. */
-export function leftOutText({ numLeftOut, numHeads, steps }) {
-  if (!numLeftOut) return ""
-  const heads = numHeads ? "" : ", and single heads,"
-  return `${numLeftOut} of ${numLeftOut + steps.length} moments are left out${heads} to keep it fluid. `
+/** What the packs had no room for, each by its run's name where there are several. */
+export function leftOutText(packs) {
+  return packs
+    .map(({ about, numLeftOut, numHeads, steps }) => {
+      const lacks = [
+        numLeftOut ? `${numLeftOut} of ${numLeftOut + steps.length} moments` : "",
+        numHeads ? "" : "single heads",
+      ].filter(Boolean)
+      if (!lacks.length) return ""
+      const whose = packs.length > 1 ? ` of “${about.name}”` : ""
+      return `Left out${whose}, to keep the picture small: ${lacks.join(" and ")}. `
+    })
+    .join("")
 }
 
 export function footText(packs) {

@@ -15,7 +15,7 @@ import {
 } from "../../kdviz/explorer/format.js"
 import { ramp, stepOf } from "../../kdviz/explorer/colour.js"
 import { START, carried, changed, keyed, lookOf, withLook } from "../../kdviz/explorer/state.js"
-import { decimals, otherEpoch, signed } from "../../kdviz/explorer/words.js"
+import { decimals, leftOutText, otherEpoch, signed } from "../../kdviz/explorer/words.js"
 
 const folder = process.env.KDVIZ_PACKS
 const expected = JSON.parse(readFileSync(`${folder}/expected.json`))
@@ -114,6 +114,15 @@ test("a run that was stopped early is compared at the epoch it reached", () => {
     ["", " · epoch 2", " · epoch 2"],
   )
   assert.equal(otherEpoch(whole, 4, run([0, 1], { epochs: 1 })), "") // compared by its share, not by epochs
+})
+
+test("whatever had no room is said: moments, single heads, and in which of two runs", () => {
+  const lacking = more => ({ ...fine, ...more })
+  assert.equal(leftOutText([fine, fine]), "")
+  assert.match(leftOutText([lacking({ numHeads: 0 })]), /Left out, .*: single heads\. $/)
+  assert.match(leftOutText([lacking({ numHeads: 0, numLeftOut: 2 })]), /2 of 5 moments and single heads/)
+  const other = lacking({ numLeftOut: 1, about: { name: "soft labels" } })
+  assert.match(leftOutText([fine, other]), /^Left out of “soft labels”, .*: 1 of 4 moments\. $/)
 })
 
 test("numbers are written with three decimals, missing ones as a dash", () => {
