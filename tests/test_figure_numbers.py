@@ -7,6 +7,8 @@ import pytest
 from drawings import CKA, PAIRS, STAGES, TRAIN_LINES, head_figure, insides, run_curves, tables
 
 from kdviz import figures, palette
+from kdviz.analysis import Inside
+from kdviz.figures.answers import MOST_DOTS
 from kdviz.figures.base import safe
 
 
@@ -77,6 +79,40 @@ def test_the_inside_figure_states_its_own_claim():
     points = [trace for trace in figures.inside_scatter(runs).data if trace.customdata is not None]
     assert [len(trace.x) for trace in points] == [30, 30] and min(points[0].y) > 0
     assert list(points[1].customdata[4]) == [1, 4]
+
+
+def test_of_many_examples_a_sample_is_drawn_and_said_and_every_number_is_over_all():
+    """40,430 dots a run made a report of 17 MB that no mail server takes; a median over the dots alone would
+    be another number under the same name.
+    """
+    draw, n = np.random.default_rng(0), 40_430
+    runs = [
+        (
+            name,
+            name,
+            Inside(
+                index=3 * np.arange(n),
+                output_kl=draw.gamma(1, 0.1, n),
+                attention_kl=draw.gamma(3, scale, n),
+                agrees=draw.random(n) < 0.8,
+            ),
+        )
+        for name, scale in (("soft", 0.3), ("all", 0.1))
+    ]
+    figure = figures.inside_scatter(runs)
+    dots = [trace for trace in figure.data if trace.customdata is not None]
+    drawn = [[index for _, index in trace.customdata] for trace in dots]
+    assert drawn[0] == drawn[1] and len(set(drawn[0])) == MOST_DOTS
+    for trace, (_, _, run) in zip(dots, runs, strict=True):
+        places = np.searchsorted(run.index, drawn[0])
+        assert np.allclose(trace.y, run.attention_kl[places], rtol=1e-5) and trace.text is None
+        assert [symbol.endswith("-open") for symbol in trace.marker.symbol] == (~run.agrees[places]).tolist()
+    text = " ".join(note.text or "" for note in figure.layout.annotations)
+    both = runs[0][2].agrees & runs[1][2].agrees
+    assert f"{both.sum():,} of 40,430 examples" in text and f"a random {MOST_DOTS:,} of all" in text
+    assert all(f"{np.median(run.attention_kl[both]):.3f} nats" in text for _, _, run in runs)
+    assert len(figure.to_json()) < 1_000_000
+    assert figure.to_json() == figures.inside_scatter(runs).to_json()
 
 
 def test_the_table_shows_counts_and_shares():

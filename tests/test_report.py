@@ -11,6 +11,7 @@ from packs import pictures_in
 from kdviz.errors import RequestError
 from kdviz.runs.card import model_card
 from kdviz.runs.reader import Run
+from kdviz.share import report as report_module
 from kdviz.share.report import report
 from kdviz.text import counted
 
@@ -141,6 +142,58 @@ def test_runs_matched_otherwise_or_cut_otherwise_have_each_its_own_picture(tmp_p
                 for (pack,) in picture:
                     assert pack.header["about"]["run"] == run.id
                     assert pack.header["pairs"] == [list(pair) for pair in run.pairs]
+
+
+def words_of_pictures(html: str) -> str:
+    """What stands below the pictures, and where a run has none."""
+    part = html.split('<h2 id="maps">')[1].split('<h2 id="scores">')[0]
+    return " ".join(re.sub(r"<script.*?</script>", "", part, flags=re.DOTALL).split())
+
+
+def test_it_says_how_exact_its_cells_are_and_what_it_left_out(tmp_path, monkeypatch):
+    """Cells of 8 bits under "every number in full", or 7 of 17 moments under no word, are taken for the run's
+    own.
+    """
+    run = Run(make_run(tmp_path, "one", student_layers=4, num_heads=12, epochs=8))
+    whole = report(run)
+    assert "exact to four decimals" in words_of_pictures(whole) and "moments" not in words_of_pictures(whole)
+    assert all(pack.header["refined"] for [pack] in pictures_in(whole)[0])
+    maps = sum(map(len, re.findall(r'data-pack="\w+">([^<]*)<', whole)))
+    for share, wanted in ((0.75, "in 8 bits"), (0.3, "moments"), (0.06, "sentences"), (0, "too large")):
+        most = int(len(whole.encode()) - (1 - share) * maps)
+        monkeypatch.setattr(report_module, "MOST_BYTES", most)
+        html = report(run)
+        assert len(html.encode()) <= most or not share
+        words = words_of_pictures(html)
+        assert wanted in words
+        for sentence in pictures_in(html)[:1]:
+            header = sentence[0][0].header
+            assert not header["refined"] and "four decimals" not in words
+            recorded = len(header["steps"]) + header["num_left_out"]
+            assert recorded == len(run.moments)
+            assert (f"{len(header['steps'])} of {recorded} moments" in words) == bool(header["num_left_out"])
+            kept = len(sentence)
+            assert (f"{kept} of {len(run.probes)} sentences" in words) == (kept < len(run.probes))
+
+
+def test_a_run_without_maps_is_not_told_how_exact_they_are(tmp_path):
+    """Words about cells under "No maps are stored" speak of what is not there."""
+    folder = make_run(tmp_path, "one")
+    shutil.rmtree(folder / "snapshots")
+    words = words_of_pictures(report(Run(folder)))
+    assert "No maps are stored" in words and "cells" not in words and "8 bits" not in words
+
+
+def test_every_run_stands_beside_the_first_inside(tmp_path):
+    """Of three runs two were drawn, and the third was missing without a word."""
+    runs = [Run(make_run(tmp_path, name, strategy=name)) for name in ("soft", "all", "sid")]
+    inside = report(*runs).split('<h2 id="inside">')[1].split('<h2 id="curves">')[0]
+    captions = re.findall("<figcaption>(.*?)</figcaption>", inside)
+    assert [caption.split(": ")[1] for caption in captions] == [
+        "soft labels and all layers at once",
+        "soft labels and stacked",
+    ]
+    assert report(runs[0]).split('<h2 id="inside">')[1].count("<figcaption>Output KL") == 1
 
 
 def test_two_seeds_of_one_strategy_are_told_apart(tmp_path):

@@ -14,6 +14,11 @@ from kdviz.palette import Style, run_styles, theme, transparent
 SMALLEST = 1e-6
 """What a KL of 0 is drawn at on the logarithmic axes, in nats; hovering shows the true value."""
 
+MOST_DOTS = 3_000
+"""Of more examples than this a sample is drawn: more dots hide each other, and a file of them is too large to
+mail. Every number and every spread is over all examples.
+"""
+
 
 def inside_scatter(
     runs: Sequence[tuple[str, str, Inside]],
@@ -28,7 +33,7 @@ def inside_scatter(
     teacher's answer; hollow: does not. Thin lines join an example's two points; large crosses are the medians
     over the examples on which every run gives the teacher's answer; the strip on the right shows how each
     cloud spreads in attention KL. `chosen` (example index) is ringed. A click returns customdata [run number,
-    example index].
+    example index]. Of more than MOST_DOTS examples a sample is drawn, the same in both runs.
     """
     look, styles = theme(dark), run_styles([strategy for _, strategy, _ in runs])
     panels = Panels(side_by_side([0.87, 0.13], spacing=0.01), shared_y=True, dark=dark)
@@ -36,10 +41,12 @@ def inside_scatter(
     points = [
         (np.maximum(run.output_kl, SMALLEST), np.maximum(run.attention_kl, SMALLEST)) for _, _, run in runs
     ]
+    sample = _sample([run for _, _, run in runs])
+    places = [np.flatnonzero(np.isin(run.index, sample)) for _, _, run in runs]
     if len(runs) == 2:
-        panels.add(_falls(runs[0][2], runs[1][2], points, shared, look.muted))
-    for place, ((label, _, run), style, (x, y)) in enumerate(zip(runs, styles, points, strict=True)):
-        panels.add(_cloud(place, safe(label, 40), run, style, x, y))
+        panels.add(_falls(runs[0][2], runs[1][2], points, np.intersect1d(shared, sample), look.muted))
+    for number, ((label, _, run), style, (x, y)) in enumerate(zip(runs, styles, points, strict=True)):
+        panels.add(_cloud(number, safe(label, 40), run, style, x, y, places[number]))
         panels.add(_spread(y, style, label), 2)
     medians = []
     for (label, _, run), (x, y) in zip(runs, points, strict=True):
@@ -78,7 +85,7 @@ def inside_scatter(
     panels.y_axis(2, **log_axis(every_y) | {"showline": False, "showticklabels": False})
     if len(medians) == 2:
         _arrow(panels, medians, look.text)
-    for text, shift, size in zip(_story(runs, shared), (44, 4), (16, SMALL + 1), strict=True):
+    for text, shift, size in zip(_story(runs, shared, len(sample)), (44, 4), (16, SMALL + 1), strict=True):
         panels.heading(text, shift=shift, size=size)
     legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
     return panels.figure(height=560, margin={"t": 92, "b": 96, "r": 12}, legend=legend)
@@ -91,21 +98,31 @@ def _agreed_by_all(runs: Sequence[Inside]) -> np.ndarray:
     return shared
 
 
-def _story(runs: Sequence[tuple[str, str, Inside]], shared: np.ndarray) -> tuple[str, str]:
+def _sample(runs: Sequence[Inside]) -> np.ndarray:
+    """The examples (by index, sorted) that are drawn: all, or MOST_DOTS of them, always the same ones."""
+    every = np.unique(np.concatenate([run.index for run in runs]))
+    if len(every) <= MOST_DOTS:
+        return every
+    return np.sort(np.random.default_rng(0).choice(every, MOST_DOTS, replace=False))
+
+
+def _story(runs: Sequence[tuple[str, str, Inside]], shared: np.ndarray, num_drawn: int) -> tuple[str, str]:
     """The claim in one sentence, with the numbers it rests on."""
     total = len(runs[0][2].index)
     values = [
         float(np.median(run.attention_kl[np.isin(run.index, shared)])) if len(shared) else math.nan
         for _, _, run in runs
     ]
+    drawn = f" (dots: a random {num_drawn:,} of all)" if total > num_drawn else ""
     base = (
-        f"median attention KL over the {len(shared):,} of {total:,} examples with the teacher's answer:<br>"
+        f"median attention KL over the {len(shared):,} of {total:,} examples with the teacher's answer"
+        f"{drawn}:<br>"
     )
     base += ", ".join(
         f"“{safe(label, 30)}” {value:.3f} nats" for (label, _, _), value in zip(runs, values, strict=True)
     )
     if not len(shared):
-        return "<b>No example on which all give the teacher's answer</b>", f"n = {total:,} examples"
+        return "<b>No example on which all give the teacher's answer</b>", f"n = {total:,} examples{drawn}"
     found = farther(runs[0][2], runs[1][2]) if len(runs) == 2 else None
     if found is None:
         return "<b>Outside and inside, example by example</b>", base
@@ -119,44 +136,53 @@ def _story(runs: Sequence[tuple[str, str, Inside]], shared: np.ndarray) -> tuple
     return "<b>Same answer, and inside these examples do not tell the two apart.</b>", base
 
 
-def _cloud(place: int, label: str, run: Inside, style: Style, x: np.ndarray, y: np.ndarray) -> dict:
+def _cloud(
+    number: int, label: str, run: Inside, style: Style, x: np.ndarray, y: np.ndarray, places: np.ndarray
+) -> dict:
+    """The dots of one run at `places` of its arrays; of a sample they hover their numbers alone."""
     hollow = style.symbol + "-open" if style.symbol != "x" else "x-open"
+    if len(places) == len(run.index):
+        texts = {
+            "text": [
+                f"example {index}<br>output KL {out:.4f}, attention KL {within:.4f} "
+                f"nats<br>{'same answer as the teacher' if agrees else 'another answer than the teacher'}"
+                for index, out, within, agrees in zip(
+                    run.index, run.output_kl, run.attention_kl, run.agrees, strict=True
+                )
+            ],
+            "hovertemplate": f"{label}<br>%{{text}}<extra></extra>",
+        }
+    else:
+        said = "example %{customdata[1]}<br>output KL %{x:.4f}, attention KL %{y:.4f} nats"
+        texts = {"hovertemplate": f"{label}<br>{said}<extra></extra>"}
     return scatter(
-        x=numbers(x, 7),
-        y=numbers(y, 7),
+        x=numbers(x[places], 7),
+        y=numbers(y[places], 7),
         mode="markers",
         name=label,
-        customdata=[[place, int(index)] for index in run.index],
+        customdata=[[number, int(index)] for index in run.index[places]],
         marker={
-            "symbol": [style.symbol if agrees else hollow for agrees in run.agrees],
+            "symbol": [style.symbol if agrees else hollow for agrees in run.agrees[places]],
             "size": 8,
             "color": style.colour,
             "opacity": 0.8,
         },
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 0.8}},
-        text=[
-            f"example {index}<br>output KL {out:.4f}, attention KL {within:.4f} "
-            f"nats<br>{'same answer as the teacher' if agrees else 'another answer than the teacher'}"
-            for index, out, within, agrees in zip(
-                run.index, run.output_kl, run.attention_kl, run.agrees, strict=True
-            )
-        ],
-        hovertemplate=f"{label}<br>%{{text}}<extra></extra>",
+        **texts,
     )
 
 
-def _falls(first: Inside, second: Inside, points, shared: np.ndarray, colour: str) -> dict:
-    """One thin line an example, from its point in the first run to the one in the second; only where both
-    give the teacher's answer.
+def _falls(first: Inside, second: Inside, points, drawn: np.ndarray, colour: str) -> dict:
+    """One thin line an example, from its point in the first run to the one in the second; `drawn`: those on
+    which both give the teacher's answer, by index.
     """
-    where = {int(index): place for place, index in enumerate(second.index)}
+    places = [{int(index): place for place, index in enumerate(run.index)} for run in (first, second)]
     x, y = [], []
-    for place, index in enumerate(first.index):
-        if index in shared and int(index) in where:
-            other = where[int(index)]
-            x += [round(float(points[0][0][place]), 7), round(float(points[1][0][other]), 7), None]
-            y += [round(float(points[0][1][place]), 7), round(float(points[1][1][other]), 7), None]
+    for index in drawn.tolist():
+        for values, axis in ((x, 0), (y, 1)):
+            ends = [float(points[run][axis][places[run][index]]) for run in (0, 1)]
+            values += [*(round(end, 7) for end in ends), None]
     return scatter(
         x=x,
         y=y,

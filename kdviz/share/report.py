@@ -2,8 +2,10 @@
 it is escaped; nothing in it asks another host for anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+
+import numpy as np
 
 from kdviz import __version__
 from kdviz.analysis import differing_settings
@@ -11,7 +13,7 @@ from kdviz.analysis.comparable import can_stand_beside, same_examples
 from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.explorer import embed, head, scripts
-from kdviz.explorer.pack import hold_the_same
+from kdviz.explorer.pack import header_of, hold_the_same
 from kdviz.explorer.source import preset_pack, signs_of
 from kdviz.metrics import METRIC_TITLES
 from kdviz.palette import named
@@ -35,8 +37,8 @@ from kdviz.tasks import TASKS
 from kdviz.text import counted, short_places
 
 MOST_RUNS = MAX_OTHERS + 1
-MOST_PICTURE_BYTES = 7_300_000
-"""Of the ten megabytes that a mail server takes, what the pictures may have."""
+MOST_BYTES = 9_900_000
+"""A mail server takes ten megabytes. The pictures get what all else leaves them."""
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1B1F24; background: #FFFFFF; max-width: 1180px;
   margin: 2rem auto; padding: 0 1rem; }
@@ -91,7 +93,6 @@ def report(*runs: Run) -> str:
     """
     check_runs(runs)
     sections = {
-        "maps": _pictures(runs),
         "scores": _scores(runs) + figure_html(score_figure(runs), _score_words(runs)),
         "inside": _inside(runs),
         "curves": _curves(runs),
@@ -101,9 +102,15 @@ def report(*runs: Run) -> str:
         "cite": f"<p>The method: {escape(PAPER)}</p><p>The program: kdviz {escape(__version__)}, "
         f"{_plural(runs, 'run')} {escape(', '.join(run.id for run in runs))}.</p>",
     }
+    room = MOST_BYTES - len(_written(runs, sections | {"maps": ""}).encode())
+    return _written(runs, sections | {"maps": _pictures(runs, room)})
+
+
+def _written(runs: Sequence[Run], sections: Mapping[str, str]) -> str:
+    """The file; `sections` are HTML by their name in PARTS."""
     contents = "".join(f'<a href="#{key}">{title}</a>' for key, title in PARTS.items())
     title = f"{TASKS[runs[0].task].title}: {_who(runs)}"
-    body = "".join(f'<h2 id="{key}">{PARTS[key]}</h2>{content}' for key, content in sections.items())
+    body = "".join(f'<h2 id="{key}">{title}</h2>{sections[key]}' for key, title in PARTS.items())
     return (
         f'{BEGINNING}<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>kdviz: {escape(title)}</title>"
@@ -165,41 +172,75 @@ def _banner(run: Run) -> str:
     )
 
 
-def _pictures(runs: Sequence[Run]) -> str:
+def _pictures(runs: Sequence[Run], most_bytes: int) -> str:
     """The explorer with every preset: two runs of the same teacher, matched layers and sentences are in one
     picture, others have their own.
     """
-    note = (
-        "<p>Colours are rounded to 8 bits; every number is the run's own, in full. Choose sentence, layers, "
-        "head and moment; the keys work too.</p>"
-    )
     in_one = len(runs) == 2 and can_stand_beside(*runs)
-    if in_one and (together := _embedded(runs, MOST_PICTURE_BYTES)):
-        return together + note
+    if in_one and (together := _picture(runs, most_bytes)):
+        return together
     parts = []
     for run in runs:
         parts.append(f"<h3>{escape(run.id)}</h3>" * (len(runs) > 1))
-        picture = _embedded([run], MOST_PICTURE_BYTES // len(runs))
+        picture = _picture([run], most_bytes // len(runs))
         parts.append(picture or "<p>No maps are stored for this run.</p>")
-    return "".join(parts) + note
+    return "".join(parts)
 
 
-def _embedded(runs: Sequence[Run], most_bytes: int) -> str:
-    """The picture of these runs in at most `most_bytes`: where the whole is more, first at 8 bits, then with
-    fewer moments. "" where they have no preset with maps in common.
+def _picture(runs: Sequence[Run], most_bytes: int) -> str:
+    """The picture of these runs in at most `most_bytes`, and below it what of them it holds: where the whole
+    is more, first at 8 bits, then with fewer moments, then with fewer sentences. "" where they have no preset
+    with maps in common.
     """
-    most_moments = None
-    for fine in (True, False, False, False):
-        sentences = _sentences(runs, fine=fine, most_moments=most_moments)
-        if not sentences:
-            return ""
+    every = sentences = _sentences(runs)
+    if not every:
+        return ""
+    picture = embed(sentences)
+    if len(picture) > most_bytes and any(header["refined"] for header in _headers(sentences)):
+        sentences = _sentences(runs, fine=False)
         picture = embed(sentences)
-        if len(picture) <= most_bytes:
-            break
-        if not fine:
-            moments = most_moments or max(len(run.moments) for run in runs)
-            most_moments = max(2, int(0.95 * moments * most_bytes / len(picture)))
-    return picture
+    if len(picture) > most_bytes:
+        maps = 1 + max(len(header["steps"]) for header in _headers(sentences))  # the teacher's are one more
+        most_moments = int(0.97 * maps * most_bytes / len(picture)) - 1
+        sentences = _sentences(runs, fine=False, most_moments=max(2, most_moments))
+        picture = embed(sentences)
+    if len(picture) > most_bytes:
+        sizes = np.cumsum([len(embed([sentence])) for sentence in sentences])
+        sentences = sentences[: int((sizes <= most_bytes).sum())]
+        picture = embed(sentences)
+    if not sentences:
+        return "<p>The maps are too large for this file; a report of fewer runs has more room for them.</p>"
+    return picture + _picture_words(runs, sentences, len(every))
+
+
+def _headers(sentences: Sequence[tuple[str, list[bytes]]]) -> list[dict]:
+    return [header_of(packed) for _, packs in sentences for packed in packs]
+
+
+def _picture_words(
+    runs: Sequence[Run], sentences: Sequence[tuple[str, list[bytes]]], num_sentences: int
+) -> str:
+    """How to use a picture, how exact it is, and what of its runs is not in it."""
+    refined = {header["refined"] for header in _headers(sentences)}
+    exact, rounded = "exact to four decimals", "in 8 bits, within 1/255 of the largest of their row"
+    cells = f"{exact} or {rounded}, as is said below them" if len(refined) > 1 else exact
+    kept = []
+    for place, run in enumerate(runs):
+        headers = [header_of(packs[place]) for _, packs in sentences]
+        fewest = min(headers, key=lambda header: len(header["steps"]))
+        if fewest["num_left_out"]:
+            at_least = "at least " * (len({len(header["steps"]) for header in headers}) > 1)
+            num_moments = len(fewest["steps"]) + fewest["num_left_out"]
+            whose = f" of {run.id}" if len(runs) > 1 else ""
+            kept.append(f"{at_least}{len(fewest['steps'])} of {num_moments} moments{whose}")
+    if len(sentences) < num_sentences:
+        kept.append(f"{len(sentences)} of {num_sentences} sentences")
+    return (
+        "<p>Choose sentence, layers, head and moment; the keys work too. KL is the run's own, in full; cells "
+        f"of maps are {cells if refined != {False} else rounded}."
+        + (escape(f" To keep this file small it holds {' and '.join(kept)}.") if kept else "")
+        + "</p>"
+    )
 
 
 def _sentences(runs: Sequence[Run], **limits: object) -> list[tuple[str, list[bytes]]]:
@@ -301,14 +342,26 @@ def _score_words(runs: Sequence[Run]) -> str:
 
 
 def _inside(runs: Sequence[Run]) -> str:
-    try:
-        figure = inside_figure(runs[:2])
-    except KeyError:
-        return "<p>Of the last evaluation no answers with finite numbers are stored for every run shown.</p>"
-    return (
+    """The first run beside each of the others: a picture holds two."""
+    parts = [
         "<p>Each dot is one evaluation example. To the right: the answers differ more. Upwards: the "
         "attention inside differs more.</p>"
-    ) + figure_html(figure, "Output KL against attention KL of every evaluation example")
+    ]
+    names = distinct_names(runs)
+    for other in range(min(1, len(runs) - 1), len(runs)):
+        places = sorted({0, other})
+        try:
+            figure = inside_figure([runs[place] for place in places], [names[place] for place in places])
+        except KeyError:
+            who = " and ".join(escape(runs[place].id) for place in places)
+            both = " for both" if len(places) > 1 else ""
+            parts.append(
+                f"<p>{who}: of the last evaluation no answers with finite numbers are stored{both}.</p>"
+            )
+            continue
+        who = " and ".join(names[place] for place in places)
+        parts.append(figure_html(figure, f"Output KL against attention KL of the evaluation examples: {who}"))
+    return "".join(parts)
 
 
 def _curves(runs: Sequence[Run]) -> str:

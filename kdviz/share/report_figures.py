@@ -112,12 +112,12 @@ def score_curve_figure(runs: Sequence[Run]) -> go.Figure:
     )
 
 
-def inside_figure(runs: Sequence[Run]) -> go.Figure:
-    """Output KL against attention KL of every example of the last evaluation. KeyError where none is kept,
-    or none has finite numbers.
+def inside_figure(runs: Sequence[Run], names: Sequence[str]) -> go.Figure:
+    """Output KL against attention KL of the examples of the last evaluation, of one run or two. KeyError
+    where none is kept, or none has finite numbers.
     """
     drawn = []
-    for name, run in zip(distinct_names(runs), runs, strict=True):
+    for name, run in zip(names, runs, strict=True):
         if not run.evaluated_epochs:
             raise KeyError("evaluations")
         answers = run.evaluation(run.evaluated_epochs[-1])
