@@ -5,37 +5,33 @@ from collections.abc import Sequence
 import numpy as np
 
 from kdviz.data.tokens import are_special
-
-COARSEST_STEP = 1 / 255
-"""The largest step at which maps are stored (uint8); a stored zero may stand for anything up to half of it.
-"""
+from kdviz.runs.arrays import ROOT_STEPS
 
 
-def row_kl(teacher_maps: np.ndarray, student_maps: np.ndarray, *, epsilon: float | None = None) -> np.ndarray:
+def row_kl(teacher_maps: np.ndarray, student_maps: np.ndarray) -> np.ndarray:
     """KL(teacher row ‖ student row) in nats for maps of shape (..., query, key); returns (..., query), never
     below 0.
 
     Equation 2 of the paper, one row at a time. A map that went through a softmax has no zeros and is taken as
-    it is. A stored one can have: float16 drops what is below about 3e-8, uint8 what is below half of 1/255.
-    An exact zero would make the KL infinite, so when either side has one, every probability is lifted to at
-    least `epsilon` and the rows are scaled back to sum to 1. By default `epsilon` is half the smallest
-    probability that was stored, and at most half a uint8 step (1/510).
+    it is. A stored one can have: float16 drops what is below about 3e-8, the stored demo's bytes what is
+    below 1.6e-5. An exact zero would make the KL infinite, so when either side has one, every probability is
+    lifted to at least half the smallest that was stored (or that those bytes can hold, where that is less),
+    and the rows are scaled back to sum to 1.
 
     Both sides are treated alike, so a map against itself is exactly 0.
     """
-    return np.maximum(row_terms(teacher_maps, student_maps, epsilon=epsilon)[2].sum(axis=-1), 0.0)
+    return np.maximum(row_terms(teacher_maps, student_maps)[2].sum(axis=-1), 0.0)
 
 
 def row_terms(
-    teacher_maps: np.ndarray, student_maps: np.ndarray, *, epsilon: float | None = None
+    teacher_maps: np.ndarray, student_maps: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What `row_kl` adds up, key by key: the teacher's probabilities, the student's, and teacher ×
     log(teacher / student) in nats, each of shape (..., query, key). A term may be negative, a row's sum never
     is.
     """
     teacher, student = _same_shape(teacher_maps, student_maps)
-    if epsilon is None:
-        epsilon = _floor(teacher, student)
+    epsilon = _floor(teacher, student)
     teacher, student = _lift(teacher, epsilon), _lift(student, epsilon)
     return teacher, student, teacher * (np.log(teacher) - np.log(student))
 
@@ -109,7 +105,7 @@ def _same_shape(teacher_maps: np.ndarray, student_maps: np.ndarray) -> tuple[np.
 
 def _floor(teacher: np.ndarray, student: np.ndarray) -> float:
     smallest = [side[side > 0].min() for side in (teacher, student) if (side == 0).any() and (side > 0).any()]
-    return min(COARSEST_STEP / 2, min(smallest) / 2) if smallest else 0.0
+    return min(ROOT_STEPS**-2, *smallest) / 2 if smallest else 0.0
 
 
 def _lift(maps: np.ndarray, epsilon: float) -> np.ndarray:

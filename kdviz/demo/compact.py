@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kdviz.files import finite, read_json, write_bytes, write_json
+from kdviz.runs.arrays import ROOT_STEPS
 from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import Run
 
@@ -128,18 +129,15 @@ def _store_predictions(run: Run, path: Path) -> None:
 
 
 def _store_maps(maps: dict[str, np.ndarray], path: Path) -> None:
-    """Square roots of the probabilities in 127 steps; reading squares them and makes the rows sum to 1 again.
+    """Square roots of the probabilities in `ROOT_STEPS`; reading squares them and makes the rows sum to 1
+    again.
 
     Measured on a run's probes: a layer's KL from these maps is within 0.7 % of that from the full ones.
     """
     from safetensors.numpy import save
 
-    write_bytes(
-        path,
-        lzma.compress(
-            save({name: np.round(np.sqrt(array) * 127).astype(np.uint8) for name, array in maps.items()})
-        ),
-    )
+    roots = {name: np.round(np.sqrt(array) * ROOT_STEPS).astype(np.uint8) for name, array in maps.items()}
+    write_bytes(path, lzma.compress(save(roots)))
 
 
 def _short(value: object, digits: int = DIGITS) -> object:

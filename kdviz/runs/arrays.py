@@ -13,6 +13,10 @@ from kdviz.files import MEBIBYTE, is_regular
 from kdviz.runs.bounded import ENDINGS, compressed_form, inflate_safetensors
 
 LARGEST_ARRAYS_BYTES = 256 * MEBIBYTE
+ROOT_STEPS = 127
+"""The stored demo keeps square roots of probabilities in so many steps, a byte each: small ones keep their
+digits, and so does the KL. What is below half a step of 0, 1.6e-5, is 0.
+"""
 _unpacked: LRUCache = LRUCache(maxsize=LARGEST_ARRAYS_BYTES, getsizeof=len)
 _lock = threading.Lock()
 
@@ -52,8 +56,6 @@ def read_maps(path: Path, probe_id: str, shape: tuple[int, int, int]) -> np.ndar
         raise Damaged(f"{path.name}: maps of shape {wanted} were expected, got {maps.dtype} {maps.shape}")
     if maps.dtype != np.uint8:
         return maps.astype(np.float32)
-    # The stored demo keeps square roots in 127 steps: small probabilities keep their digits, and so does the
-    # KL.
     maps = np.square(maps.astype(np.float32))
     return maps / np.maximum(maps.sum(axis=-1, keepdims=True), 1.0)
 
