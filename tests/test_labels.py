@@ -13,6 +13,7 @@ from kdviz.errors import RequestError
 from kdviz.models.check import check_models
 from kdviz.models.labels import label_names, measured_order, rows_by_name
 from kdviz.tasks import TASKS
+from kdviz.training.request import resolve_request
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,27 @@ def test_a_reversed_teacher_without_names_is_measured_and_said(tiny, tmp_path, t
     assert order["message"].startswith("The checkpoint does not name its classes")
 
 
+def test_a_measured_order_is_measured_anew_on_other_examples(tiny, tmp_path, tuned):
+    """A first run on too few examples to tell kept the order as stored, and every later one in the folder
+    took that teacher: right in none of 200 answers, with a message about another set.
+    """
+    shared = as_shared(tuned, tmp_path / "shared", None, reverse=True)
+    used = dict(teacher=str(shared), teacher_epochs=0, epochs=1, strategy="soft", student_layers=1)
+    runs = [tiny.run(**used, eval_size=size, runs_dir=tmp_path / "runs") for size in (2, None)]
+    for run in runs:
+        message = run.config["teacher_labels"]["message"]
+        assert f"measured on {run.config['data']['num_eval']} evaluation examples" in message
+    named = as_shared(tuned, tmp_path / "named", ("acceptable", "unacceptable"), reverse=True)
+    requests = [
+        resolve_request(tiny.config(**settings, eval_size=size))
+        for settings in (used, used | dict(teacher=str(named)), used | dict(teacher_epochs=1))
+        for size in (2, None)
+    ]
+    prints = [request.teacher_fingerprint for request in requests]
+    assert prints[0] != prints[1], "measured: the set decides"
+    assert prints[2] == prints[3] and prints[4] == prints[5], "by name, or fine-tuned: the same teacher"
+
+
 def test_names_of_another_task_are_refused_or_replaced(tiny, tmp_path, tuned):
     """A sentiment teacher asked about acceptability answers, and every answer is about something else."""
     stale = as_shared(tuned, tmp_path / "stale", ("NEGATIVE", "POSITIVE"), reverse=False)
@@ -240,8 +262,6 @@ def test_one_output_is_a_regressions(tiny, tmp_path, tuned):
 
 def test_a_checkpoint_that_answers_the_task_is_recognised(tiny, tmp_path, tuned):
     """The app offers to use it as it is: fine-tuning what is fine-tuned wastes minutes and spoils it."""
-    from kdviz.training.request import resolve_request
-
     request = resolve_request(tiny.config(teacher=str(tuned)))
     assert "already answers CoLA (its classes are unacceptable, acceptable)" in request.already_answers
     assert resolve_request(tiny.config(teacher=str(tuned), teacher_epochs=0)).already_answers is None

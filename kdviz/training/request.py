@@ -130,8 +130,13 @@ class Request:
     @cached_property
     def teacher_fingerprint(self) -> str:
         """The name of the fine-tuned teacher under teachers/. Asks for `arithmetic`."""
+        is_measured = self.config.teacher_epochs == 0 and self.label_rows is None
         return self.recorded.get("teacher_fingerprint") or teacher_fingerprint(
-            self.config, self.checkpoint, fingerprint(self.train), dtype=self.arithmetic.dtype
+            self.config,
+            self.checkpoint,
+            fingerprint(self.train),
+            dtype=self.arithmetic.dtype,
+            measured_on=fingerprint(self.evaluation) if is_measured else None,
         )
 
     def with_strategy(self, strategy: str) -> Request:

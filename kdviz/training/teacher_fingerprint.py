@@ -12,10 +12,16 @@ RECIPE = 5  # raise it when the fine-tuning changes, so that older teachers are 
 
 
 def teacher_fingerprint(
-    config: RunConfig, checkpoint: Checkpoint, train_fingerprint: str, *, dtype: str
+    config: RunConfig,
+    checkpoint: Checkpoint,
+    train_fingerprint: str,
+    *,
+    dtype: str,
+    measured_on: str | None = None,
 ) -> str:
     """16 hex digits: the weights, the checkpoint's other files (config, tokenizer), the training examples,
     how it is fine-tuned, and in which arithmetic: half precision gives other weights than float32.
+    `measured_on`: the fingerprint of the examples on which the order of its classes is measured, where it is.
     """
     recipe = {
         "recipe": RECIPE,
@@ -32,6 +38,7 @@ def teacher_fingerprint(
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
         "dtype": dtype,
+        **({} if measured_on is None else {"measured_on": measured_on}),
     }
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
