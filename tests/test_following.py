@@ -56,12 +56,23 @@ def test_a_second_holder_takes_over_only_when_asked():
 
 
 def test_the_end_is_told():
-    """Followers who wait for a presenter who has left would look at a page that never moves."""
+    """Followers who wait for a presenter who has left would look at a page that never moves; and what they
+    were looking at, counts included, would be gone in the middle of a sentence.
+    """
     room = Following()
-    room.lead(LECTURER, "start", {})
+    room.lead(LECTURER, "start", {"run": "one"})
+    for name in ("shown", "open"):
+        room.put(LECTURER, name, 2)
+        room.answer(guest(), name, 1)
+    room.reveal(LECTURER, "shown")
     before = room.version
     room.end(LECTURER)
-    assert room.now[0] is None and not room.is_led and room.version > before
+    shown, version = room.now
+    assert not room.is_led and shown.version == version > before
+    assert shown.is_last and (shown.page, dict(shown.params)) == ("start", {"run": "one"})
+    assert room.counts("shown") == (0, 1) and not room.is_put("open")
+    room.lead(COLLEAGUE, "start", {"run": "one"})
+    assert not room.now[0].is_last and room.version > version and room.counts("shown") == ()
 
 
 def test_a_question_counts_each_browser_once_and_closes_with_the_answer():

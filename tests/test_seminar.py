@@ -1,6 +1,7 @@
 """The Learn page, presenter mode and followers, without a browser."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from streamlit.testing.v1 import AppTest
 from kdviz.jobs import following
 from kdviz.jobs.permissions import Visitor
 from kdviz.runs.reader import DEMO_RUNS, Run
-from kdviz.share.lecture import SHIPPED, read_lecture
+from kdviz.share.lecture import SHIPPED, Lecture, read_lecture
 from kdviz.text import plain
+from kdviz.ui.present.questions import question_key
 
 ROOT = Path(__file__).parents[1]
 LECTURER = Visitor(owner="a" * 32, is_presenter=True)
@@ -356,13 +358,100 @@ def test_a_question_is_answered_and_then_revealed():
     """Choice, counts and answer have to arrive in this order."""
     room = following.shared()
     room.lead(LECTURER, "attention", {"present": "the-paper", "at": "2"})
-    room.put(LECTURER, "the-paper/2", len(LECTURE.steps[1].choices))
+    asked = question_key(LECTURE, LECTURE.steps[1])
+    room.put(LECTURER, asked, len(LECTURE.steps[1].choices))
     app = open_app(follow="1")
     app.radio[0].set_value(1).run()
-    assert not app.exception and room.counts("the-paper/2") == (0, 1)
-    room.reveal(LECTURER, "the-paper/2")
+    assert not app.exception and room.counts(asked) == (0, 1)
+    room.reveal(LECTURER, asked)
     app.run()
     assert LECTURE.steps[1].answer in texts(app) and "(your choice): **1** (100%)" in texts(app)
+
+
+def write_questions(path: Path, *questions: tuple[str, list[str], str]) -> Lecture:
+    """Write a lecture of these questions, choices and answers, as an editor saves it anew."""
+    steps = (
+        f'[[steps]]\ntitle="{asked}"\ntext="About {asked}"\nview="start"\nquestion="{asked}"\n'
+        f'choices={json.dumps(choices)}\nanswer="{answer}"\n'
+        for asked, choices, answer in questions
+    )
+    before = path.stat().st_mtime_ns if path.exists() else 0
+    path.write_text('title="Talk"\n' + "".join(steps))
+    os.utime(path, ns=(1, max(path.stat().st_mtime_ns, before + 1_000_000)))
+    return read_lecture(path)
+
+
+@pytest.fixture
+def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KDVIZ_LECTURES", str(tmp_path / "lectures"))
+    (tmp_path / "lectures").mkdir()
+    return tmp_path / "lectures" / "talk.toml"
+
+
+FIRST = ("First?", ["a", "b", "c"], "The first answer")
+
+
+def test_a_question_that_is_edited_while_it_is_open_is_another_one(talk: Path):
+    """One choice fewer, and every phone that had chosen it showed an error instead of the lecture."""
+    room, found = following.shared(), write_questions(talk, FIRST)
+    room.lead(LECTURER, "start", {"present": "talk", "at": "1"})
+    room.put(LECTURER, question_key(found, found.steps[0]), 3)
+    app = open_app(follow="1")
+    app.radio[0].set_value(2).run()
+    found = write_questions(talk, ("First?", ["a", "b"], "The first answer"))
+    app.run()
+    assert not app.exception and not app.radio and "First?" in texts(app)
+    room.put(LECTURER, question_key(found, found.steps[0]), 2)
+    app.run()
+    assert not app.exception and app.radio[0].value is None
+    app.radio[0].set_value(1).run()
+    assert room.counts(question_key(found, found.steps[0])) == (0, 1)
+
+
+def test_answers_stay_with_their_question_when_a_step_is_put_before_it(talk: Path):
+    """The counts and the answer of one question stood, revealed, under another."""
+    room, found = following.shared(), write_questions(talk, FIRST)
+    room.lead(LECTURER, "start", {"present": "talk", "at": "1"})
+    key = question_key(found, found.steps[0])
+    room.put(LECTURER, key, 3)
+    app = open_app(follow="1")
+    app.radio[0].set_value(2).run()
+    room.reveal(LECTURER, key)
+    wall = open_app(present="talk", at="1")
+    wall.button(key="kdviz.bar.answer").click().run()
+    assert FIRST[2] in texts(wall)
+    write_questions(talk, ("Which colour?", ["red", "green"], "Red"), FIRST)
+    for window in (app, wall):
+        window.run()
+        said = texts(window)
+        assert "Which colour?" in said and "About Which colour?" in said and "Red" not in said
+        assert FIRST[2] not in said and "(100%)" not in said
+    room.lead(LECTURER, "start", {"present": "talk", "at": "2"})
+    app.run()
+    assert "(your choice): **1** (100%)" in texts(app) and FIRST[2] in texts(app)
+
+
+def test_a_question_asked_again_later_is_counted_anew(talk: Path):
+    """Asked before and after an explanation, both counts would be one."""
+    found = write_questions(talk, FIRST, ("Other?", ["yes", "no"], "Yes"), FIRST)
+    assert len({question_key(found, step) for step in found.steps}) == 3
+
+
+def test_followers_keep_the_last_view_when_the_presenter_stops():
+    """The phones of the whole room fell back to "The presenter has not begun", their view gone."""
+    room = following.shared()
+    room.lead(LECTURER, "layers", {"present": "the-paper", "at": "7", "run": "demo-cola-pid-6of12-s0"})
+    app = open_app(follow="1")
+    room.end(LECTURER)
+    for window in (app.run(), open_app(follow="1")):
+        assert not window.exception and LECTURE.steps[6].text.strip() in texts(window)
+        assert "has stopped" in texts(window) and "has not begun" not in texts(window)
+    next(button for button in app.button if button.label == "Let go").click().run()
+    assert next(button for button in app.button if button.label == "Follow the presenter").disabled
+    room.lead(LECTURER, "layers", {"present": "the-paper", "at": "7", "run": "demo-cola-pid-6of12-s0"})
+    app.run()
+    next(button for button in app.button if button.label == "Follow the presenter").click().run()
+    assert "You see what the presenter shows" in texts(app)
 
 
 def test_leading_is_offered_to_the_holder_of_the_code_alone():

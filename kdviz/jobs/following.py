@@ -13,7 +13,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from kdviz.errors import RequestError
@@ -28,11 +28,14 @@ MAX_PARAMS, MAX_PARAM_CHARACTERS = 40, 6000
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What the presenter shows: a page and a link's parameters. `version` grows with every change."""
+    """What the presenter shows: a page and a link's parameters. `version` grows with every change. `is_last`:
+    the presenter has stopped, and it is what they showed last.
+    """
 
     version: int
     page: str
     params: Mapping[str, str]
+    is_last: bool = False
 
 
 @dataclass
@@ -71,8 +74,10 @@ class Following:
         with self._lock:
             if self._leader not in (None, visitor.owner) and not take_over:
                 raise RequestError("another presenter leads the room; take over, or wait until they end")
-            self._leader = visitor.owner
-            if self._shown and (self._shown.page, dict(self._shown.params)) == (page, dict(kept)):
+            if self._leader is None:
+                self._questions.clear()
+            self._leader, before = visitor.owner, self._shown
+            if before and not before.is_last and (before.page, before.params) == (page, kept):
                 return
             self.version += 1
             self._shown = Shown(version=self.version, page=page, params=kept)
@@ -86,14 +91,18 @@ class Following:
         return self._leader is not None
 
     def end(self, visitor: Visitor) -> None:
-        """Stop leading: followers keep the last view and are told. RequestError for who does not lead."""
+        """Stop leading: followers keep the last view, the counts that were shown with it too, and are told; a
+        question that is open is closed. RequestError for who does not hold the presenter's code.
+        """
         _require_presenter(visitor)
         with self._lock:
-            if self._leader is None:
+            if self._leader is None or self._shown is None:
                 return
-            self._leader, self._shown = None, None
-            self._questions.clear()
+            self._leader = None
             self.version += 1
+            self._shown = replace(self._shown, version=self.version, is_last=True)
+            for name in [name for name, asked in self._questions.items() if not asked.is_revealed]:
+                del self._questions[name]
 
     def reveal(self, visitor: Visitor, question: str) -> None:
         """Show the room the answer and the counts of a question."""
@@ -119,7 +128,7 @@ class Following:
 
     @property
     def now(self) -> tuple[Shown | None, int]:
-        """(what is shown to the room, None where nobody leads; the version of that and of its questions)"""
+        """(what is shown to the room, None where nobody has led; the version of that and of its questions)"""
         with self._lock:
             return self._shown, self.version
 

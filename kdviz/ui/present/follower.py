@@ -70,8 +70,8 @@ def _follow() -> None:
         text, view = st.columns(WIDTHS, gap="medium")
         at, step = frame.step_of(found)
         with text:
-            _once(("words", at, page, version), lambda: _words(found, step), is_free)
-            follower_question(found, step, at)
+            _once(("words", found, at, page, version), lambda: _words(found, step), is_free)
+            follower_question(found, step)
     with view:
         _once(("view", found is None, page, version), lambda: draw_page(page), is_free or page in MOVING)
     state.settle(state.current())
@@ -114,11 +114,16 @@ def _head(shown: Shown | None, is_free: bool) -> None:
                 "Follow the presenter",
                 icon=":material/podium:",
                 type="primary",
-                disabled=shown is None,
+                disabled=shown is None or shown.is_last,
                 on_click=_hold,
             )
         elif shown:
-            st.markdown(":material/podium: You see what the presenter shows.")
+            st.markdown(
+                ":material/podium: The presenter has stopped. You keep the last view; this page moves by "
+                "itself when somebody leads again."
+                if shown.is_last
+                else ":material/podium: You see what the presenter shows."
+            )
             st.button("Let go", icon=":material/explore:", on_click=_let_go)
         else:
             st.info("The presenter has not begun. This page moves by itself when they do.")

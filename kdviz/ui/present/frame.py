@@ -227,8 +227,8 @@ def is_done(found: Lecture, step: Step, at: int, page: str, shown: tuple[Run, Vi
     """Whether the task of the step was done in this session; remembered once it was. None where it cannot be:
     a run that it asks for is not here.
     """
-    done = st.session_state.setdefault(_DONE, set())
-    if shown and step.done_when and (found.name, at) not in done:
+    done, asked = st.session_state.setdefault(_DONE, set()), (found.name, at, step.try_this, step.done_when)
+    if shown and step.done_when and asked not in done:
         run, view = shown
         runs = all_runs()
         wanted = check_place(step.done_when, is_condition=True)
@@ -236,5 +236,5 @@ def is_done(found: Lecture, step: Step, at: int, page: str, shown: tuple[Run, Vi
         if notices:
             return None
         if fulfils(wish, page, view):
-            done.add((found.name, at))
-    return (found.name, at) in done
+            done.add(asked)
+    return asked in done

@@ -15,12 +15,12 @@ from kdviz.ui.present import frame
 from kdviz.ui.present.large import enlarge
 from kdviz.ui.present.parts import task as task_of
 from kdviz.ui.present.parts import whose, words
-from kdviz.ui.present.questions import presenter_question
+from kdviz.ui.present.questions import ANSWER, presenter_question, question_key
 from kdviz.ui.present.room import lead_controls
 from kdviz.ui.present.wire import wake_followers
 
 WIDTHS = (1, 2.1)
-_NOTES, _ANSWER, _LEAVE = "kdviz.notes", "kdviz.answer", "kdviz.leave"
+_NOTES, _LEAVE = "kdviz.notes", "kdviz.leave"
 
 
 def present() -> None:
@@ -50,7 +50,7 @@ def present() -> None:
     with text:
         words(found, step, shown, runs)
         task_of(found, step, at, page, shown)
-        _question(found, step, at)
+        _question(found, step)
         _bar(found, at)
         if st.session_state.get(_NOTES) and step.notes:
             st.info(safe_markdown(step.notes), icon=":material/speaker_notes:")
@@ -106,7 +106,7 @@ def _bar(found: Lecture | None, at: int) -> None:
 
 
 def _move(at: int) -> None:
-    st.session_state[_ANSWER] = False
+    st.session_state.pop(ANSWER, None)
     frame.show_step(at)
 
 
@@ -114,23 +114,28 @@ def _toggle(key: str) -> None:
     st.session_state[key] = not st.session_state.get(key, False)
 
 
+def _show_answer(key: str | None) -> None:
+    st.session_state[ANSWER] = key
+
+
 def _leave() -> None:
     st.session_state[_LEAVE] = True
 
 
-def _question(found: Lecture, step: Step, at: int) -> None:
+def _question(found: Lecture, step: Step) -> None:
     """The question with its hidden answer, and what the room answers."""
     if not step.question:
         return
     st.markdown(f"**{safe_markdown(step.question)}**")
-    is_shown = st.session_state.get(_ANSWER, False)
-    presenter_question(found, step, at)
+    key = question_key(found, step)
+    is_shown = st.session_state.get(ANSWER) == key
+    presenter_question(found, step)
     st.button(
         "Hide the answer" if is_shown else "Answer",
         key="kdviz.bar.answer",
         shortcut="A",
-        on_click=_toggle,
-        args=(_ANSWER,),
+        on_click=_show_answer,
+        args=(None if is_shown else key,),
         help="Show or hide the answer (A)",
     )
     if is_shown:

@@ -1,5 +1,7 @@
 """A step's question put to the room: the presenter's counts, and the followers' choice."""
 
+import hashlib
+
 import streamlit as st
 
 from kdviz.errors import RequestError
@@ -12,16 +14,23 @@ from kdviz.ui.present.wire import wake_followers
 
 POLL_SECONDS = 1.0
 LETTERS = "ABCDEF"
+ANSWER = "kdviz.answer"
+"""Where a presenter's window keeps the name of the question whose answer it shows."""
 
 
-def question_key(found: Lecture, at: int) -> str:
-    """The room's name of a step's question."""
-    return f"{found.name}/{at}"
+def question_key(found: Lecture, step: Step) -> str:
+    """The room's name of a step's question: of its words and choices, so that answers to it never stand under
+    another one, though the lecture was edited meanwhile. One that is put again in a later step is another.
+    """
+    asked = (step.question, *step.choices)
+    alike = [each for each in found.steps if (each.question, *each.choices) == asked]
+    place = next(place for place, each in enumerate(alike) if each is step)
+    return f"{found.name}/{hashlib.blake2b(repr((asked, place)).encode(), digest_size=12).hexdigest()}"
 
 
-def presenter_question(found: Lecture, step: Step, at: int) -> None:
+def presenter_question(found: Lecture, step: Step) -> None:
     """The choices, and for who leads: put it, watch the counts, reveal."""
-    room, key = following.shared(), question_key(found, at)
+    room, key = following.shared(), question_key(found, step)
     if not step.choices:
         return
     leads = room.is_led_by(visitor())
@@ -58,9 +67,9 @@ def counts(step: Step, chosen: tuple[int, ...], mine: int | None = None) -> None
     st.caption(counted(total, "answer"))
 
 
-def follower_question(found: Lecture, step: Step, at: int) -> None:
+def follower_question(found: Lecture, step: Step) -> None:
     """The question of the step, the choice while it is open, counts and answer when they are shown."""
-    room, key, who = following.shared(), question_key(found, at), visitor()
+    room, key, who = following.shared(), question_key(found, step), visitor()
     if not step.question:
         return
     st.markdown(f"**{safe_markdown(step.question)}**")
@@ -101,7 +110,7 @@ def _put(key: str, num_choices: int) -> None:
 
 
 def _reveal(key: str) -> None:
-    st.session_state["kdviz.answer"] = True
+    st.session_state[ANSWER] = key
     try:
         following.shared().reveal(visitor(), key)
         wake_followers()
