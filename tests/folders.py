@@ -6,6 +6,7 @@ how near they get at the end (0 not at all, 1 identical). Nothing here is a resu
 folder, for tests.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,14 @@ def make_run(
             "created": created,
         },
     )
+    return folder
+
+
+def cut_off(folder: Path, step: int) -> Path:
+    """Make the run of `folder` one that ended after `step`, and return its folder."""
+    path = folder / "metrics.jsonl"
+    kept = [line for line in path.read_text().splitlines() if json.loads(line).get("step", 0) <= step]
+    path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
     return folder
 
 

@@ -19,7 +19,7 @@ RUN = """
 from pathlib import Path
 from kdviz.figures.loss_curves import loss_curves
 from kdviz.palette import SPARE_STYLES, strategy_style, words_of
-from kdviz.runs.card import model_card
+from kdviz.training.card import model_card
 from kdviz.runs.reader import Run
 from kdviz.share.live import mismatch_so_far
 

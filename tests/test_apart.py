@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import make_run
+from folders import cut_off, make_run
 from streamlit.testing.v1 import AppTest
 
 from kdviz.analysis.answers import farther, inside
 from kdviz.analysis.apart import apart
 from kdviz.analysis.cautions import cautions, constant_answer, is_untrained, untrained_until
+from kdviz.cli import main
 from kdviz.data import Example
 from kdviz.explorer.finding import finding
 from kdviz.files import write_arrays
@@ -160,3 +161,13 @@ def test_a_row_of_answers_takes_both_runs_to_its_maps(
     other = "cola-soft" if looked_at == "cola-all" else "cola-all"
     assert (app.query_params["run"], app.query_params["with"]) == (looked_at, other)
     assert app.query_params["row"] == "3"
+
+
+def test_the_terminal_says_what_an_untrained_classifier_answers(tmp_path: Path, capsys):
+    """Its accuracy was printed like that of any student."""
+    cut_off(make_run(tmp_path, "early", strategy="pid", state="stopped"), step=8)
+    main(["show", "early", "--runs-dir", str(tmp_path)])
+    assert "its classifier is not trained yet" in capsys.readouterr().out
+    make_run(tmp_path, "whole", strategy="pid")
+    main(["show", "whole", "--runs-dir", str(tmp_path)])
+    assert "not trained" not in capsys.readouterr().out

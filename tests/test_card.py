@@ -4,7 +4,8 @@ import json
 import shlex
 
 import pytest
-from folders import make_run
+from folders import cut_off, make_run
+from hostile import lines
 from huggingface_hub import ModelCard
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 from kdviz.cli.parser import make_parser
 from kdviz.cli.settings import config_of
 from kdviz.config import RunConfig
-from kdviz.runs.card import model_card
 from kdviz.runs.command import command_of, is_path
 from kdviz.runs.reader import DEMO_RUNS, Run, Store
+from kdviz.training.card import model_card
 
 HOSTILE = "</code><script>alert(1)</script> | x\n# heading ![a](http://evil.example/a.png) `"
 
@@ -67,6 +68,37 @@ def test_a_run_without_an_evaluation_has_a_card(tmp_path):
     folder = make_run(tmp_path, "one")
     (folder / "metrics.jsonl").write_text("")
     assert "has not been evaluated" in model_card(Run(folder))
+
+
+def test_only_a_student_of_a_teacher_is_said_to_copy_it(tmp_path):
+    """The baseline without a teacher was said to copy the teacher's mistakes."""
+    for strategy, has_teacher in (("hard", False), ("soft", True), ("sid", True)):
+        card = ModelCard(model_card(Run(make_run(tmp_path, strategy, strategy=strategy))))
+        assert ("It copies its teacher" in card.text) == has_teacher
+        assert ("Distilled with" in card.text) == ("knowledge-distillation" in card.data.tags) == has_teacher
+
+
+def test_what_is_no_result_is_called_none(tmp_path):
+    """An attention KL of 2,000 nats, or the score of a classifier that nothing trained, stood in the card
+    like any other number, and in its head for the hub to list.
+    """
+    broken = make_run(tmp_path, "broken")
+    lines(
+        lambda line: (
+            line["kind"] == "eval" and line["step"] > 0 and line["mismatch"].update(attention_kl=[2000.0, 1])
+        )
+    )(broken)
+    card = ModelCard(model_card(Run(broken)))
+    assert "This training diverged: its attention KL ended at 1,000 nats" in card.text.replace("\\", "")
+    assert not card.data.eval_results
+    early = cut_off(make_run(tmp_path, "early", strategy="pid", state="stopped"), step=8)
+    card = ModelCard(model_card(Run(early)))
+    for part in ("Scores", "How alike it is to its teacher"):
+        said = card.text.split(f"## {part}\n")[1].split("\n## ")[0]
+        assert "After epoch 1: its classifier is not trained yet" in said
+    assert not card.data.eval_results
+    whole = ModelCard(model_card(Run(make_run(tmp_path, "whole", strategy="pid"))))
+    assert "diverged" not in whole.text and "not trained" not in whole.text and whole.data.eval_results
 
 
 # ---- the command

@@ -105,3 +105,15 @@ def test_it_is_marked_in_lists_pages_and_the_report(runs: Path, capsys: pytest.C
     assert rows["broken"] and rows["whole"] is None
     main(["show", "broken", "--runs-dir", str(runs)])
     assert "diverged: its attention KL ended at" in capsys.readouterr().out
+
+
+def test_the_terminal_says_two_widths_only_where_there_are_two(tmp_path: Path, capsys):
+    """A diverged run of one width was said to have two, and its missing distance to come from that."""
+    diverged, apart = make_run(tmp_path, "diverged"), make_run(tmp_path, "apart", strategy="soft")
+    missing = {"cls_distance": [None, None]}
+    at_the_end(lambda line: line["mismatch"].update(missing))(diverged)
+    lines(lambda line: line["kind"] in ("eval", "probe") and line["mismatch"].update(missing))(apart)
+    for name, number in (("diverged", 0), ("apart", 2)):
+        main(["show", name, "--runs-dir", str(tmp_path)])
+        said = capsys.readouterr().out
+        assert said.count("CLS distance –") == 2 and said.count("two widths") == number

@@ -5,15 +5,15 @@ import re
 import shutil
 
 import pytest
-from folders import make_run
+from folders import cut_off, make_run
 from packs import pictures_in
 
 from kdviz.errors import RequestError
-from kdviz.runs.card import model_card
 from kdviz.runs.reader import Run
 from kdviz.share import report as report_module
 from kdviz.share.report import report
 from kdviz.text import counted
+from kdviz.training.card import model_card
 
 HOSTILE = (
     "hostile",
@@ -194,6 +194,15 @@ def test_every_run_stands_beside_the_first_inside(tmp_path):
         "soft labels and stacked",
     ]
     assert report(runs[0]).split('<h2 id="inside">')[1].count("<figcaption>Output KL") == 1
+
+
+def test_a_classifier_that_nothing_trained_is_named_beside_its_answers(tmp_path):
+    """The score of a run stopped before its labels stage was read as what its strategy comes to."""
+    early = cut_off(make_run(tmp_path, "early", strategy="pid", state="stopped"), step=8)
+    html = report(Run(early), Run(make_run(tmp_path, "soft", strategy="soft")))
+    for part, after in (("scores", "inside"), ("inside", "curves")):
+        said = html.split(f'<h2 id="{part}">')[1].split(f'<h2 id="{after}">')[0]
+        assert said.count("after epoch 1: its classifier is not trained yet") == 1
 
 
 def test_two_seeds_of_one_strategy_are_told_apart(tmp_path):

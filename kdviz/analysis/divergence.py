@@ -41,6 +41,12 @@ def divergence(run: Run) -> str | None:
     return None
 
 
+def divergence_words(run: Run) -> str:
+    """That in a sentence, for what is read without its pages; "" where the run did not diverge."""
+    reason = divergence(run)
+    return f"This training diverged: {reason}. Its numbers are no result." if reason else ""
+
+
 def _mean_kl(line: dict) -> float | None:
     values: Sequence[float | None] = line["mismatch"]["attention_kl"]
     return None if None in values else sum(values) / len(values)

@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from kdviz.analysis.cautions import cautions
 from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.files import size_words
@@ -89,11 +90,15 @@ def print_scores(run: Run) -> None:
         print(printable(f"  {message}"))
     agreement, logit_kl = _number(last["agreement"]), _number(last["logit_kl"])
     print(f"  agreement with the teacher {agreement}, logit KL {logit_kl} nats")
+    for caution in cautions(run, last["epoch"]):
+        print(printable(f"  {caution}"))
     for number, ((student, teacher), kl, distance) in enumerate(
         zip(run.pairs, last["mismatch"]["attention_kl"], last["mismatch"]["cls_distance"])
     ):
         before = first["mismatch"]["attention_kl"][number]
-        vectors = "– (two widths)" if distance is None else f"{distance:.5f}"
+        vectors = "–" if distance is None else f"{distance:.5f}"
+        if distance is None and first["mismatch"]["cls_distance"][number] is None:
+            vectors += " (two widths)"  # else it was finite before training: this one diverged
         print(
             f"  layer {student + 1} against teacher layer {teacher + 1}: attention KL {_number(kl)} nats "
             f"(before training {_number(before)}), CLS distance {vectors}"

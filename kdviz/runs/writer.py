@@ -227,12 +227,9 @@ class RunWriter:
             shutil.copyfile(weights, temporary)
         os.replace(temporary, folder / SAFETENSORS)
 
-    def card(self) -> None:
-        """Write student/README.md, the model card, from the run's files as they are now."""
-        from kdviz.runs.card import model_card
-        from kdviz.runs.reader import Run
-
-        write_bytes(self.files.student / "README.md", model_card(Run(self.folder)).encode())
+    def card(self, text: str) -> None:
+        """Write student/README.md, the model card."""
+        write_bytes(self.files.student / "README.md", text.encode())
 
     def probes(self, rows: list[dict], teacher_maps: dict[str, np.ndarray]) -> None:
         """Store the probes with the teacher's answers, and the teacher's maps of them."""

@@ -9,12 +9,14 @@ import numpy as np
 
 from kdviz import __version__
 from kdviz.analysis import differing_settings
+from kdviz.analysis.cautions import cautions
 from kdviz.analysis.comparable import can_stand_beside, same_examples
-from kdviz.analysis.divergence import divergence
+from kdviz.analysis.divergence import divergence_words
 from kdviz.errors import RequestError
 from kdviz.explorer import embed, head, scripts
 from kdviz.explorer.pack import header_of, hold_the_same
 from kdviz.explorer.source import preset_pack, signs_of
+from kdviz.method import CITATION
 from kdviz.metrics import METRIC_TITLES
 from kdviz.palette import named
 from kdviz.runs.command import FOLDERS, command_of, shown_name
@@ -57,10 +59,6 @@ figure { margin: 1rem 0; } figcaption { color: #4A5159; font-size: .9rem; }
   h2 { break-after: avoid; } figure, tr, pre { break-inside: avoid; } .banner, pre { border: 1px solid #999; }
 }
 """
-PAPER = (
-    "G. Aguilar, Y. Ling, Y. Zhang, B. Yao, X. Fan, C. Guo: Knowledge Distillation from Internal "
-    "Representations. AAAI 2020, pp. 7350-7357 (arXiv 1910.03723)."
-)
 BEGINNING = '<!doctype html><html lang="en"><head><meta charset="utf-8">'
 PRIVATE = {"data_dir", "owner"}
 FIRST = (
@@ -99,7 +97,7 @@ def report(*runs: Run) -> str:
         "stages": _stages(runs),
         "settings": _settings(runs),
         "again": _again(runs),
-        "cite": f"<p>The method: {escape(PAPER)}</p><p>The program: kdviz {escape(__version__)}, "
+        "cite": f"<p>The method: {escape(CITATION)}</p><p>The program: kdviz {escape(__version__)}, "
         f"{_plural(runs, 'run')} {escape(', '.join(run.id for run in runs))}.</p>",
     }
     room = MOST_BYTES - len(_written(runs, sections | {"maps": ""}).encode())
@@ -164,11 +162,10 @@ def _banner(run: Run) -> str:
         f"one seed ({run.seed}), run {run.state}, begun {run.config.get('created')}. Intervals are 95 % "
         "bootstrap intervals over the evaluation examples; they say nothing about other seeds."
     )
-    reason = divergence(run)
-    warning = f"This training diverged: {reason}. Its numbers are no result." if reason else ""
+    warning = divergence_words(run)
     return (
         f'<p class="banner"><strong>{escape(run.id)}</strong>: {escape(text)}</p>'
-        + f'<p class="banner"><strong>{escape(warning)}</strong></p>' * bool(reason)
+        + f'<p class="banner"><strong>{escape(warning)}</strong></p>' * bool(warning)
     )
 
 
@@ -305,7 +302,17 @@ def _scores(runs: Sequence[Run]) -> str:
     examples = " and ".join(sorted({f"{last['n']:,}" for last in lasts}))
     return (
         f'<div class="wide"><table><caption>n = {examples} evaluation examples</caption>{"".join(rows)}'
-        "</table></div>"
+        "</table></div>" + _cautions(runs)
+    )
+
+
+def _cautions(runs: Sequence[Run]) -> str:
+    """What has to be known before the answers of the last evaluation are believed."""
+    return "".join(
+        f"<p><strong>{escape(f'{name}, after epoch {epoch}: {caution}.')}</strong></p>"
+        for name, run in zip(distinct_names(runs), runs, strict=True)
+        for epoch in [run.evals[-1]["epoch"]]
+        for caution in cautions(run, epoch)
     )
 
 
@@ -347,6 +354,7 @@ def _inside(runs: Sequence[Run]) -> str:
         "<p>Each dot is one evaluation example. To the right: the answers differ more. Upwards: the "
         "attention inside differs more.</p>"
     ]
+    parts.append(_cautions(runs))
     names = distinct_names(runs)
     for other in range(min(1, len(runs) - 1), len(runs)):
         places = sorted({0, other})

@@ -21,7 +21,9 @@ from kdviz.models.trace import seed_dropout
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.runs.epoch_weights import keep_weights
+from kdviz.runs.reader import Run
 from kdviz.runs.writer import RunWriter
+from kdviz.training.card import model_card
 from kdviz.training.continuation import State, continuation, lasting_settings
 from kdviz.training.cost import measure_cost
 from kdviz.training.epoch import Recipe, train_epoch_of
@@ -317,7 +319,7 @@ class Distillation:
         if record:
             self.writer.line(record)
         self.writer.summary(self.prepared.task.primary_metric, {"seconds": self.seconds})
-        self.writer.card()
+        self.writer.card(model_card(Run(self.writer.folder)))
         drop_older(self.checkpoints, self.epoch)
         self._tell("distilling", force=True)
 

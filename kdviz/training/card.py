@@ -1,7 +1,11 @@
-"""The model card of a run's student: README.md in the hub's format, written from the run's files alone."""
+"""The model card of a run's student: README.md in the hub's format, made from the run's files alone."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from kdviz.analysis.cautions import cautions, is_untrained
+from kdviz.analysis.divergence import divergence_words
+from kdviz.method import CITATION
 from kdviz.method.strategies import STRATEGIES
 from kdviz.metrics import METRIC_TITLES, METRICS
 from kdviz.models.registry import TEACHERS
@@ -16,10 +20,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 model = AutoModelForSequenceClassification.from_pretrained("FOLDER")
 tokenizer = AutoTokenizer.from_pretrained("FOLDER")
 ```"""
-PAPER = (
-    "Aguilar, Ling, Zhang, Yao, Fan, Guo: *Knowledge Distillation from Internal Representations*, AAAI "
-    "2020 (arXiv 1910.03723)"
-)
 
 
 def model_card(run: Run) -> str:
@@ -27,7 +27,9 @@ def model_card(run: Run) -> str:
     parts = [
         f"---\n{_head(run)}\n---",
         f"# {run.num_layers}-layer student for {plain(_title(run))}",
-        f"Distilled with kdviz by `{run.strategy}`: {STRATEGIES[run.strategy].trained_on}.",
+        f"{'Distilled' if _uses_teacher(run) else 'Trained'} with kdviz by `{run.strategy}`: "
+        f"{STRATEGIES[run.strategy].trained_on}.",
+        *([f"**{plain(diverged)}**"] if (diverged := divergence_words(run)) else []),
         "## Data\n\n" + _data(run),
         "## Teacher\n\n" + _teacher(run),
         "## Training\n\n" + _training(run),
@@ -37,7 +39,7 @@ def model_card(run: Run) -> str:
         "## Licence\n\n" + LICENCE,
         "## Use\n\n" + USE,
         "## Make it again\n\n" + _command(run),
-        "## Cite\n\n" + f"The method: {PAPER}.",
+        "## Cite\n\n" + f"The method: {CITATION}",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -49,6 +51,10 @@ LICENCE = (
 )
 
 
+def _uses_teacher(run: Run) -> bool:
+    return STRATEGIES[run.strategy].uses_teacher
+
+
 def _title(run: Run) -> str:
     return TASKS[run.task].title if run.task in TASKS else run.task
 
@@ -58,6 +64,7 @@ def _head(run: Run) -> str:
 
     glue = {} if run.is_sample_data else {"datasets": ["nyu-mll/glue"]}
     last = _last(run)
+    is_result = not divergence_words(run) and not is_untrained(run, last.get("epoch", 0))
     results = [
         EvalResult(
             task_type="text-classification",
@@ -72,7 +79,7 @@ def _head(run: Run) -> str:
             metric_value=value,
         )
         for name, value in last.get("metrics", {}).items()
-        if name in METRICS and METRICS[name].hub_name and value is not None
+        if is_result and name in METRICS and METRICS[name].hub_name and value is not None
     ]
     base = str(run.config.get("student_checkpoint") or run.config.get("teacher") or "")
     base = (TEACHERS[base].location or "") if base in TEACHERS else base
@@ -82,16 +89,21 @@ def _head(run: Run) -> str:
         license_name="see-licence-section",
         library_name="transformers",
         pipeline_tag="text-classification",
-        tags=["kdviz", "knowledge-distillation", f"strategy-{run.strategy}"],
+        tags=[
+            "kdviz",
+            *(["knowledge-distillation"] if _uses_teacher(run) else []),
+            f"strategy-{run.strategy}",
+        ],
         base_model=base if base.count("/") == 1 and not is_path(base) else None,
         model_name=run.id if results else None,
         eval_results=results or None,
         **glue,
     )
-    return data.to_yaml()
+    text: str = data.to_yaml()
+    return text
 
 
-def _last(run: Run) -> Mapping:
+def _last(run: Run) -> Mapping[str, Any]:
     """The evaluation whose weights lie beside the card: the last one."""
     return run.evals[-1] if run.evals else {}
 
@@ -154,7 +166,13 @@ def _scores(run: Run) -> str:
         f"n = {_whole(last.get('n'))} evaluation examples, epoch {last.get('epoch')}. The interval is a "
         "bootstrap over these examples; it says nothing about other seeds."
     )
-    return "\n".join(rows) + f"\n\n{note}"
+    return "\n\n".join(["\n".join(rows), note, *_cautions(run)])
+
+
+def _cautions(run: Run) -> list[str]:
+    """What has to be known before the student's answers are believed, a paragraph each."""
+    epoch = _last(run).get("epoch", 0)
+    return [f"**After epoch {epoch}: {plain(caution)}.**" for caution in cautions(run, epoch)]
 
 
 def _likeness(run: Run) -> str:
@@ -168,11 +186,12 @@ def _likeness(run: Run) -> str:
         f"| {student + 1} | {teacher + 1} | {_number(kl)} | {_number(distance, 5)} |"
         for (student, teacher), kl, distance in values
     ]
-    return (
+    said = (
         f"Agreement: it gives the teacher's answer on {_number(last.get('agreement'))} of the evaluation "
         f"examples (1 is all). The KL between their probabilities is {_number(last.get('logit_kl'))} nats. "
         "Inside (0 is identical):\n\n" + "\n".join(rows)
     )
+    return "\n\n".join([said, *_cautions(run)])
 
 
 def _limits(run: Run) -> str:
@@ -181,11 +200,12 @@ def _limits(run: Run) -> str:
         "- The scores are those of the development set: nothing was tuned on it automatically, but choices "
         "may have been made by looking at it.",
         f"- English, at most {run.config.get('max_length')} tokens; a longer text is cut.",
-        "- It copies its teacher, also in what the teacher gets wrong.",
     ]
+    if _uses_teacher(run):
+        lines.append("- It copies its teacher, also in what the teacher gets wrong.")
     if run.is_sample_data:
         lines.insert(0, "- Trained and scored on sentences made by kdviz. **These are no GLUE scores.**")
-    warnings: Sequence[dict] = run.lines("teacher_score")
+    warnings: Sequence[dict[str, Any]] = run.lines("teacher_score")
     if warnings and warnings[-1].get("warning"):
         lines.append(f"- {plain_reason(str(warnings[-1]['warning']))}")
     if run.state == "failed":
