@@ -1,3 +1,3 @@
 """kdviz: see what knowledge distillation does inside a model."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

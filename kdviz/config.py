@@ -105,7 +105,7 @@ class _OwnSettings:
     eval_size: int | None = _setting(
         400, "Evaluation examples, a seeded, label-stratified subset (none: all).", low=1
     )
-    seed: int = _setting(0, "Seed of everything random.", low=0, high=2**31 - 1)
+    seed: int = _setting(0, "Seed of everything random in the student's training.", low=0, high=2**31 - 1)
     data_seed: int = _setting(
         0,
         "Seed of the subsets and of the teacher's fine-tuning, so that runs of several seeds share both.",

@@ -1,5 +1,6 @@
 """What tasks are judged by: metrics, each a function of the table of counts, and their intervals."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -152,6 +153,11 @@ def paired_interval(
         gaps.append(scored[: len(first)].mean(axis=0) - scored[len(first) :].mean(axis=0))
     low, high = np.quantile(np.concatenate(gaps), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def beats_constant_answer(accuracy: float, majority: float, num_examples: int) -> bool:
+    """Whether it is right more often than the most frequent class alone, by two standard errors of that."""
+    return accuracy >= majority + 2 * math.sqrt(majority * (1 - majority) / num_examples)
 
 
 def majority_share(labels: np.ndarray) -> float:

@@ -31,11 +31,11 @@ def test_a_setting_known_to_flop_is_named_with_its_number_and_a_way_out():
     """Without it a room would wait a minute for a teacher that answers worse than a constant."""
     config = RunConfig(task="cola")
     known = forecast(config, source="folder", num_train=2000)
-    assert known.flops
+    assert known.is_too_weak
     assert f"{known.row.accuracy:.1%}" in known.words and f"{known.row.majority:.1%}" in known.words
     assert "Choose" in known.words
     less = forecast(replace(config, teacher_epochs=1), source="hub", num_train=500)
-    assert less.flops  # less training than what flopped
+    assert less.is_too_weak  # less training than what flopped
     assert forecast(replace(config, teacher_epochs=50), source="folder", num_train=8551) is None
     assert forecast(config, source="sample", num_train=2000) is None
     assert forecast(replace(config, teacher_epochs=0), source="folder", num_train=2000) is None
@@ -47,7 +47,7 @@ def test_the_recommended_task_beats_its_constant_answer_within_the_defaults():
     """Without it the default would flop again (item 19)."""
     task = recommended_task(TASKS, train_size=DEFAULT_SIZE, epochs=DEFAULT_EPOCHS)
     known = forecast(RunConfig(task=task), source="folder", num_train=DEFAULT_SIZE)
-    assert known is not None and not known.flops
+    assert known is not None and not known.is_too_weak
     assert known.row.accuracy - known.row.majority > 0.1
     assert recommended_task(["wnli"], train_size=DEFAULT_SIZE, epochs=DEFAULT_EPOCHS) is None
 

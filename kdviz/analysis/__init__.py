@@ -1,5 +1,5 @@
-"""Numbers that compare a teacher with its student, from plain numpy arrays. Layers, heads and tokens are
-0-based here.
+"""Numbers that compare a teacher with its student, and runs with each other. Layers, heads and tokens are
+0-based here. The first four take plain numpy arrays, the others runs.
 
 maps.py     row_kl (..., q) · row_terms (what it adds up) · pair_kl (pairs,) · pair_kl_heads (pairs, heads) ·
             kept_tokens · filter_maps (hide [CLS]/[SEP], renormalise, threshold)
@@ -8,6 +8,9 @@ cka.py      RunningCka -> matrix (student layers, teacher layers)
 answers.py  predictions · output_kl · inside -> Inside · rank_inside · right_wrong -> RightWrong ·
             right_wrong_by_phenomenon
 runs.py     differing_settings
+comparable.py  which runs may be compared · divergence.py  whether one is a result at all
+cautions.py what is to be said beside a run's numbers
+apart.py    whose inside is farther from the teacher, with its interval · gap.py  whose score is higher
 """
 
 from kdviz.analysis.answers import (

@@ -134,7 +134,7 @@ def plan(asked: argparse.Namespace) -> None:
     )
     print(f"about {made.seconds:.0f} s; {teacher}")
     if made.teacher:
-        print(f"{'warning' if made.teacher.flops else 'teacher'}: {made.teacher.words}")
+        print(f"{'warning' if made.teacher.is_too_weak else 'teacher'}: {made.teacher.words}")
     print(f"at most {in_words(made.memory_bytes)} of memory and {in_words(made.disk_bytes)} of disk")
     for warning in made.warnings:
         print(f"warning: {warning}")

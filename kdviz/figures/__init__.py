@@ -23,6 +23,7 @@ diagram.py   matching_diagram(num_teacher_layers, num_student_layers, pairs, *, 
              stage_film(num_teacher_layers, num_student_layers, pairs, stages, *, strategy)   frames, one a
              stage
 cka.py       cka_film(matrices, epochs, pairs, *, over)   frames
+studies.py   a study's curves · together.py  curves of students trained together
 panels.py    Panels: how all of them are put together · base.py   what they share
 """
 

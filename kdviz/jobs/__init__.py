@@ -1,1 +1,3 @@
-"""Carrying out runs: launching, the queue, studies, plans, and who may do what."""
+"""Carrying out runs: launching, the queue, several students together, plans, limits, who may do what; and
+what a process has one of: its audience, the room that follows.
+"""

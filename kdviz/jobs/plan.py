@@ -44,7 +44,7 @@ class Plan:
             "seconds": self.seconds,
             "teacher_seconds": self.teacher_seconds,
             "warnings": list(self.warnings),
-            "teacher_flops": None if self.teacher is None else self.teacher.flops,
+            "teacher_is_too_weak": None if self.teacher is None else self.teacher.is_too_weak,
             "teacher_measured": None if self.teacher is None else self.teacher.words,
         }
 

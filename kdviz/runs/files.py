@@ -1,4 +1,4 @@
-"""Where everything of a run lies: each name is spelled here, and nowhere else."""
+"""Where everything that others read of a run lies; what one module alone keeps there, it names itself."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Writing a run folder: the only code that does. Everything appears whole or not at all."""
+"""Writing what training records into a run folder. Everything appears whole or not at all."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from kdviz.training.events import Event, StageBegun, StepDone
 
 class LossLines:
     """Writes a line with the mean of the terms every few steps, and at an epoch's end; the only place where
-    numbers leave the device in training.
+    losses leave the device in training.
 
     `write(last step, means by name, number of steps)`. RunFailed where the mean loss is no number: `advice`
     says what to do, `what` what diverged.

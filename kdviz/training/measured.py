@@ -3,11 +3,11 @@
 What is known to flop is said before Start, and the page opens with a task whose teacher is worth copying.
 """
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from kdviz.config import RunConfig
+from kdviz.metrics import beats_constant_answer
 from kdviz.tasks import TASKS
 from kdviz.text import counted
 
@@ -34,9 +34,8 @@ class MeasuredTeacher:
 
     @property
     def beats_majority(self) -> bool:
-        """By more than two standard errors of the constant answer: the rule of a run's own warning."""
-        margin = 2 * math.sqrt(self.majority * (1 - self.majority) / self.n)
-        return self.accuracy >= self.majority + margin
+        """By the rule of a run's own warning."""
+        return beats_constant_answer(self.accuracy, self.majority, self.n)
 
 
 def _row(
@@ -74,10 +73,10 @@ MEASURED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a measured setting near the one asked for came to; `flops` where no student can learn from it."""
+    """What a measured setting near the one asked for came to; `is_too_weak`: no student can learn from it."""
 
     row: MeasuredTeacher
-    flops: bool
+    is_too_weak: bool
 
     @property
     def words(self) -> str:
@@ -88,7 +87,7 @@ class Forecast:
             f"{counted(row.epochs, 'epoch')}) was measured at {row.accuracy:.1%} right; always the "
             f"most frequent answer is {row.majority:.1%} right"
         )
-        return f"{said}: too little to copy. {_instead(row)}" if self.flops else f"{said}."
+        return f"{said}: too little to copy. {_instead(row)}" if self.is_too_weak else f"{said}."
 
 
 def forecast(config: RunConfig, *, source: str, num_train: int) -> Forecast | None:
@@ -107,13 +106,13 @@ def forecast(config: RunConfig, *, source: str, num_train: int) -> Forecast | No
     ]
     good = [row for row in alike if row.beats_majority and _is_within(row, num_train, config.teacher_epochs)]
     if good:
-        return Forecast(row=max(good, key=_training), flops=False)
+        return Forecast(row=max(good, key=_training), is_too_weak=False)
     poor = [
         row
         for row in alike
         if not row.beats_majority and row.train_size >= num_train and row.epochs >= config.teacher_epochs
     ]
-    return Forecast(row=min(poor, key=_training), flops=True) if poor else None
+    return Forecast(row=min(poor, key=_training), is_too_weak=True) if poor else None
 
 
 def recommended_task(tasks: Collection[str], *, train_size: int, epochs: int) -> str | None:

@@ -21,7 +21,7 @@ from kdviz.locks import exclusive
 from kdviz.method import losses
 from kdviz.method.objective import Terms
 from kdviz.method.targets import Needs
-from kdviz.metrics import majority_share, score_intervals, scores
+from kdviz.metrics import beats_constant_answer, majority_share, score_intervals, scores
 from kdviz.models.answer import RunIn, answer
 from kdviz.models.build import load_classifier, reorder_classes, save_model
 from kdviz.models.checkpoint import Checkpoint
@@ -49,7 +49,7 @@ class TeacherState(Saved):
 @dataclass(frozen=True, kw_only=True)
 class TeacherHooks:
     """What the fine-tuning tells: `begin` the step it starts at, `line` records for metrics.jsonl, `tick` the
-    share done (may raise).
+    share done (may raise), `phase` what is done now, in words.
     """
 
     begin: Callable[[int], None] = lambda step: None
@@ -293,7 +293,6 @@ def teacher_score(
     logits = predict(teacher, evaluation, tick=tick) if logits is None else logits
     labels, predictions = evaluation.labels.astype(np.int64), logits.argmax(-1)
     accuracy, majority = float((labels == predictions).mean()), majority_share(labels)
-    margin = 2 * float(np.sqrt(majority * (1 - majority) / len(labels)))
     score = {
         "metrics": scores(task, labels, predictions),
         "intervals": score_intervals(task, labels, predictions),
@@ -301,7 +300,7 @@ def teacher_score(
         "accuracy": accuracy,
         "majority": majority,
     }
-    if accuracy < majority + margin:
+    if not beats_constant_answer(accuracy, majority, len(labels)):
         score["warning"] = (
             f"The teacher answers {accuracy:.1%} right; always answering the most frequent class gives "
             f"{majority:.1%}. "

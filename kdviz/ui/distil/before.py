@@ -140,7 +140,7 @@ def _say_teacher(known: Forecast | None) -> None:
     """Whether the teacher will be worth copying, where that was measured, before anybody waits for it."""
     if known is None:
         return
-    st.caption(f":material/{'thumb_down' if known.flops else 'school'}: {plain(known.words)}")
+    st.caption(f":material/{'thumb_down' if known.is_too_weak else 'school'}: {plain(known.words)}")
 
 
 def _wish(strategies: tuple[str, ...]) -> None:
