@@ -5,8 +5,10 @@ On a real small disk (a tmpfs), because every way of writing has to meet it: Pyt
 appended lines.
 """
 
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,9 @@ from stopped import assert_same_run
 from kdviz.errors import RunFailed
 from kdviz.jobs.launch import execute
 from kdviz.jobs.queue import Queue
+from kdviz.runs.epoch_weights import checkpoint_bytes
 from kdviz.runs.reader import Run, Store, Unreadable
+from kdviz.training.request import resolve_request
 
 SETTINGS = dict(strategy="sid", epochs=4)
 
@@ -79,7 +83,7 @@ def test_a_full_disk_is_one_line_and_no_damage(tiny, straight, small_disk, monke
     """Found out in a seminar: what the run had done must still be there, and must be right."""
     monkeypatch.setattr("kdviz.runs.writer.STATUS_INTERVAL_SECONDS", 0.0)
     folder = tiny.create("run", runs_dir=small_disk, **SETTINGS)
-    with pytest.raises(RunFailed, match="No space left on device") as caught:
+    with pytest.raises(RunFailed, match=r"^a file could not be .*No space left on device") as caught:
         execute(folder, num_threads=1, progress=FillsTheDisk(small_disk, phase, nth))
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
     [entry] = Store(small_disk).list()
@@ -124,3 +128,79 @@ def end_of(queue: Queue, run_id: str) -> None:
     while queue.current == run_id or queue.place(run_id):
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+KEEP_OUTPUTS = """
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import kdviz.training.outputs_room
+from kdviz.data.encoded import Tokenizer
+from kdviz.data.examples import Example
+from kdviz.models.build import load_classifier
+from test_full_disk import fill
+from test_teacher_outputs import NEEDS, WORDS, outputs
+
+checkpoint, disk, when = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+kdviz.training.outputs_room.free_bytes = lambda folder: float("inf")
+words = " ".join(WORDS)
+rows = [Example(index=number, text_a=words, text_b=None, label=0) for number in range(3000)]
+encoded, teacher = Tokenizer(checkpoint, 32).encode_set(rows), load_classifier(checkpoint, 2, None)
+filled = []
+
+def fill_once(share):
+    if not filled:
+        filled.append(fill(disk))
+
+folder = disk / "teachers" / "0123456789abcdef"
+how = {"tick": fill_once} if when == "meanwhile" else {}
+folder.mkdir(parents=True)
+if when == "before":
+    fill(disk)
+    os.truncate(disk / "filler", os.path.getsize(disk / "filler") - (1 << 20))
+kept = outputs(teacher, encoded, folder, memory=int(sys.argv[4]), **how)
+batch = encoded.batch(np.arange(2900, 2910))
+assert kept.gather(batch, NEEDS).logits.isfinite().all()
+print(kept.reason)
+"""
+"""Keeps a teacher's outputs on a disk that has 1 MiB left `before`, or becomes full `meanwhile`."""
+
+
+@pytest.mark.parametrize(
+    ("when", "memory", "reason"),
+    [
+        ("before", 1 << 30, "in memory, not stored (No space left on device)"),
+        ("before", 0, "could not be stored (No space left on device)"),
+        ("meanwhile", 1 << 30, "in memory:"),
+        ("meanwhile", 0, "mapped from disk"),
+    ],
+)
+def test_a_disk_that_becomes_full_while_outputs_are_kept_kills_nothing(
+    tiny_checkpoint, small_disk, when, memory, reason
+):
+    """They are written through a map of the file, and where the disk has no place for a page of it the system
+    kills the process: no state, no reason. In a process of its own, because it would be pytest's.
+    """
+    told = subprocess.run(
+        [sys.executable, "-c", KEEP_OUTPUTS, str(tiny_checkpoint), str(small_disk), when, str(memory)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, (told.returncode, told.stderr[-500:])
+    assert reason in told.stdout
+
+
+def test_kept_outputs_leave_the_disk_what_the_checkpoints_take(tiny, tmp_path, monkeypatch):
+    """Outputs only save time; a run whose first checkpoint has no room is lost."""
+    request = resolve_request(tiny.config())
+    needed = checkpoint_bytes(request.student_parameters, request.config)
+    for name, free in (("little", needed), ("much", 10 * needed)):
+        monkeypatch.setattr("kdviz.training.outputs_room.free_bytes", lambda folder, free=free: free)
+        folder = tiny.create(name, runs_dir=tmp_path / name)
+        execute(folder, num_threads=1)
+        assert ("not stored" in Run(folder).status["teacher_outputs"]) == (name == "little")
+        assert bool(list((tmp_path / name).glob("teachers/*/outputs/*/*.npy"))) == (name == "much")

@@ -11,7 +11,8 @@ from kdviz.cli import main
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.jobs.launch import create_run
-from kdviz.jobs.limits import GIBIBYTE, Limits, checkpoint_bytes, footprint
+from kdviz.jobs.limits import GIBIBYTE, Limits, footprint
+from kdviz.runs.epoch_weights import checkpoint_bytes
 from kdviz.training.request import resolve_request
 
 ROOM = Limits(memory_bytes=8 * GIBIBYTE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 FREE_BYTES_LEFT = 64_000_000
 """What the disk must have free for a run to begin."""
+_OS_ERROR = re.compile(r"\(os error (\d{1,9})\)")
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors")
 
 
@@ -267,6 +269,7 @@ def _settle(writer: RunWriter, state: str, error: str | None) -> None:
 
 
 def _reason(error: Exception) -> str:
+    error = _of_system(error)
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return "there is not enough memory for this run; choose a smaller batch_size, max_length or teacher"
     if isinstance(error, OSError):
@@ -280,6 +283,12 @@ def _reason(error: Exception) -> str:
             ": "
         )
     )
+
+
+def _of_system(error: Exception) -> Exception:
+    """An error of the system as Python's own, where a library tells it in its words: "(os error 28)"."""
+    found = _OS_ERROR.search(str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else error
 
 
 @contextlib.contextmanager

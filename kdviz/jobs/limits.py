@@ -21,6 +21,7 @@ from kdviz.machine import cores_allowed, memory_allowed
 from kdviz.method.targets import Needs, training_needs
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.hub import MOST_DOWNLOAD_BYTES
+from kdviz.runs.epoch_weights import checkpoint_bytes
 from kdviz.training.request import Request
 
 log = logging.getLogger(__name__)
@@ -112,15 +113,6 @@ def _outputs_bytes(request: Request, num_examples: int, needs: Needs) -> int:
     """What is kept of the teacher's outputs on a set, every text as long as it may be."""
     cells = num_examples * request.checkpoint.num_heads * request.config.max_length**2
     return 4 * needs.num_values(num_examples, num_cells=cells, width=request.checkpoint.hidden_size)
-
-
-def checkpoint_bytes(num_parameters: int, config: RunConfig) -> int:
-    """Bytes that a run's checkpoints take at most: float32 weights and two AdamW moments, twice while one
-    replaces the other, and the weights of earlier epochs as far as they are kept.
-    """
-    weights = 4 * num_parameters
-    kept = min(weights * config.epochs, config.checkpoints_mb << 20) if config.keep_checkpoints else 0
-    return weights * (3 * 2 + 1) + kept
 
 
 def _most_memory() -> int:

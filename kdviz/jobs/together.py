@@ -79,7 +79,7 @@ def execute_together(
     """
     num_cores, stops = num_cores or cores_allowed(), stops or {}
     own_threads = num_threads or max(1, num_cores // len(folders))
-    shared = _shared(num_threads or num_cores)
+    shared = _shared(num_threads or num_cores, len(folders))
     with contextlib.ExitStack() as held:
         students = []
         for folder in map(Path, folders):
@@ -99,10 +99,10 @@ def execute_together(
     return {student.folder.name: student.error for student in students}
 
 
-def _shared(num_threads: int) -> Shared:
+def _shared(num_threads: int, num_students: int) -> Shared:
     from kdviz.training.prepare import Shared
 
-    return Shared(num_threads)
+    return Shared(num_threads, num_students=num_students)
 
 
 def _train_some(students: list[_Student], num_threads: int, num_workers: int, shared: Shared) -> None:

@@ -19,6 +19,15 @@ def kept_epochs(num_epochs: int, bytes_per_epoch: int, limit_bytes: int) -> list
     return sorted({*range(0, num_epochs, stride), num_epochs})
 
 
+def checkpoint_bytes(num_parameters: int, config: RunConfig) -> int:
+    """Bytes that a run's checkpoints take at most: float32 weights and two AdamW moments, twice while one
+    replaces the other, and the weights of earlier epochs as far as they are kept.
+    """
+    weights = 4 * num_parameters
+    kept = min(weights * config.epochs, config.checkpoints_mb << 20) if config.keep_checkpoints else 0
+    return weights * (3 * 2 + 1) + kept
+
+
 def keep_weights(run_folder: Path, weights: Path, epoch: int, config: RunConfig) -> None:
     """Store the weights of `epoch` in float16 under checkpoints/, where the run's limit has room for that
     epoch.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kdviz.files import free_bytes
 from kdviz.locks import exclusive, is_locked
 
 _in_use = weakref.WeakValueDictionary[Path, object]()
@@ -29,13 +30,15 @@ def now_in_use(place: Path, user: object) -> None:
     _in_use[place] = user
 
 
-def make_room(teachers: Path, place: Path, *, new_bytes: int, budget_bytes: int) -> bool:
-    """Whether `new_bytes` more in `place` fit into the budget of all outputs under `teachers`. The places
-    unused for longest go, but only as many as are needed, none that somebody fills or uses, and none at all
-    where that would not be enough.
+def make_room(
+    teachers: Path, place: Path, *, new_bytes: int, budget_bytes: int, leave_bytes: int = 0
+) -> bool:
+    """Whether `new_bytes` more in `place` fit into the budget of all outputs under `teachers`, and leave
+    `leave_bytes` of the disk free. The places unused for longest go, but only as many as are needed, none
+    that somebody fills or uses, and none at all where that would not be enough.
     """
     sizes = {path: _size(path) for path in teachers.glob("*/outputs/*") if path.is_dir()}
-    excess = sum(sizes.values()) + new_bytes - budget_bytes
+    excess = max(sum(sizes.values()) - budget_bytes, leave_bytes - free_bytes(teachers)) + new_bytes
     leaving = []
     for path in sorted(sizes, key=_used_last):
         if excess <= 0:

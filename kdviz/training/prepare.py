@@ -22,6 +22,7 @@ from kdviz.models.answer import RunIn
 from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.families import as_classifier
+from kdviz.runs.epoch_weights import checkpoint_bytes
 from kdviz.runs.files import teachers_of
 from kdviz.runs.writer import RunWriter
 from kdviz.task import Task
@@ -41,12 +42,15 @@ T = TypeVar("T")
 class Shared:
     """What students have in common that are trained together or one after the other, each thing made once:
     for the first that needs it, with `num_threads` torch threads (default: the student's own).
+    `num_students` train at the same time.
 
     Of teachers and their outputs at most `kept_bytes` are kept, those last used.
     """
 
-    def __init__(self, num_threads: int | None = None, *, kept_bytes: float = math.inf) -> None:
-        self.num_threads = num_threads
+    def __init__(
+        self, num_threads: int | None = None, *, kept_bytes: float = math.inf, num_students: int = 1
+    ) -> None:
+        self.num_threads, self.num_students = num_threads, num_students
         self._made: LRUCache[Hashable, Any] = LRUCache(kept_bytes, getsizeof=_bytes_of)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -154,9 +158,18 @@ def prepare(
             disk_bytes=config.cache_disk_mb * MEBIBYTE,
             mode=config.cache,
         )
+        leave_bytes = shared.num_students * checkpoint_bytes(request.student_parameters, config)
         return shared.once(
             (origin, "outputs", encoded.fingerprint, needs, *budget.values(), *how),
-            lambda: teacher_outputs(teacher, encoded, needs, tick=tick("teacher_outputs"), **budget, **how),
+            lambda: teacher_outputs(
+                teacher,
+                encoded,
+                needs,
+                tick=tick("teacher_outputs"),
+                leave_bytes=leave_bytes,
+                **budget,
+                **how,
+            ),
         )
 
     # One budget of memory for all sets of a run. Whatever the arithmetic of training, what is measured is

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from kdviz.data.encoded import Batch, EncodedSet
-from kdviz.files import MEBIBYTE
+from kdviz.files import MEBIBYTE, take_place
 from kdviz.method.targets import Answers, Needs
 from kdviz.method.terms import READINGS
 from kdviz.models.answer import RunIn, answer
@@ -147,6 +147,7 @@ def teacher_outputs(
     folder: Path,
     memory_bytes: int,
     disk_bytes: int,
+    leave_bytes: int = 0,
     mode: str = "auto",
     arithmetic: str = "float32",
     run_in: RunIn = nullcontext,
@@ -156,8 +157,8 @@ def teacher_outputs(
 
     `folder` holds the outputs of this teacher; the set's part is named by its fingerprint, so whoever has the
     same teacher and the same set shares it. A file that is damaged, or of another shape than wanted, is
-    computed again. The teacher runs in `run_in`, a factory of contexts; `arithmetic` is its name. `tick` is
-    called with the share done and may raise.
+    computed again. `leave_bytes` of the disk stay free. The teacher runs in `run_in`, a factory of contexts;
+    `arithmetic` is its name. `tick` is called with the share done and may raise.
     """
     if mode == "off":
         return LiveOutputs(teacher, "live: the cache is switched off", run_in)
@@ -166,7 +167,7 @@ def teacher_outputs(
     config = as_classifier(teacher).config
     shape = {"num_heads": config.num_attention_heads, "hidden_size": config.hidden_size}
     full, half = (estimate_bytes(encoded, needs, **shape, bytes_per_number=size) for size in (4, 2))
-    asked = _Asked(teacher, encoded, needs, folder, arithmetic, run_in, tick)
+    asked = _Asked(teacher, encoded, needs, folder, leave_bytes, arithmetic, run_in, tick)
     if full <= memory_bytes:
         return asked.in_memory(disk_bytes)
     for dtype, size in ((np.float32, full), (np.float16, half)):
@@ -175,7 +176,7 @@ def teacher_outputs(
     return LiveOutputs(
         teacher,
         f"live: {half / MEBIBYTE:,.0f} MiB of outputs exceed the disk budget of "
-        f"{disk_bytes / MEBIBYTE:,.0f} MiB, or what runs that go on leave of it",
+        f"{disk_bytes / MEBIBYTE:,.0f} MiB, or what runs that go on, and the disk, leave of it",
         run_in,
     )
 
@@ -188,6 +189,7 @@ class _Asked:
     encoded: EncodedSet
     needs: Needs
     folder: Path
+    leave_bytes: int
     arithmetic: str
     run_in: RunIn
     tick: Callable[[float], None]
@@ -201,9 +203,10 @@ class _Asked:
             try:
                 self._fill(place, forms, disk_bytes, in_memory=True)
                 arrays = self._stored(place, forms, in_memory=True)
+                missing = [name for name in forms if name not in arrays]
+                why = ", not stored (no room on the disk)" if missing else ""
             except OSError as error:
                 why = f", not stored ({error.strerror})"
-            missing = [name for name in forms if name not in arrays]
         if missing:
             fresh: dict[str, np.ndarray] = {name: np.empty(*forms[name]) for name in missing}
             self._compute(fresh)
@@ -243,7 +246,8 @@ class _Asked:
             missing = [name for name in forms if name not in there]
             new_bytes = _bytes_of(forms, missing)
             teachers = self.folder.parent.parent
-            if not missing or not make_room(teachers, place, new_bytes=new_bytes, budget_bytes=disk_bytes):
+            room = {"budget_bytes": disk_bytes, "leave_bytes": self.leave_bytes}
+            if not missing or not make_room(teachers, place, new_bytes=new_bytes, **room):
                 return
             place.mkdir(parents=True, exist_ok=True)
             temporary = {name: place / f".{name}.{os.getpid()}.{id(missing)}.tmp" for name in missing}
@@ -254,6 +258,8 @@ class _Asked:
                     )
                     for name, path in temporary.items()
                 }
+                for path in temporary.values():
+                    take_place(path)
                 self._compute(arrays)
                 for name, array in arrays.items():
                     array.flush()
