@@ -92,7 +92,9 @@ METRICS: dict[str, Metric] = {
         of_tables=_f1_weighted,
     ),
 }
-RESAMPLES_AT_ONCE = 500
+LEVEL = 0.95
+EDGES = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+NUM_PAIRED_RESAMPLES, RESAMPLES_AT_ONCE = 10_000, 500
 METRIC_TITLES = {name: metric.title for name, metric in METRICS.items()}
 
 
@@ -106,22 +108,19 @@ def score_intervals(
     labels: np.ndarray,
     predictions: np.ndarray,
     *,
-    level: float = 0.95,
     num_resamples: int = 1000,
-    seed: int = 0,
 ) -> dict[str, list[float]]:
     """Percentile bootstrap interval [low, high] of each of the task's metrics over examples.
 
     Every metric here is a function of the table of counts, so resampling the examples is drawing that table
-    from a multinomial: the same distribution, at a thousandth of the work. Deterministic for a seed.
+    from a multinomial: the same distribution, at a thousandth of the work. The same draws each time.
     """
     counts = confusion(labels, predictions, task.num_labels)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     draws = rng.multinomial(len(labels), counts.ravel() / counts.sum(), size=num_resamples)
     tables = draws.reshape(num_resamples, task.num_labels, task.num_labels).astype(float)
-    edges = [(1 - level) / 2, (1 + level) / 2]
     return {
-        name: [float(edge) for edge in np.quantile(METRICS[name].of_tables(tables), edges)]
+        name: [float(edge) for edge in np.quantile(METRICS[name].of_tables(tables), EDGES)]
         for name in task.metrics
     }
 
@@ -132,10 +131,6 @@ def paired_interval(
     labels: np.ndarray,
     first: Sequence[np.ndarray],
     second: Sequence[np.ndarray],
-    *,
-    level: float = 0.95,
-    num_resamples: int = 10_000,
-    seed: int = 0,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the metric of `first` minus that of `second`, each the mean over its
     seeds: one array (n,) of class ids a seed, all for the same examples, which are drawn for all of them
@@ -144,14 +139,14 @@ def paired_interval(
     """
     seen, counts = np.unique(np.stack([labels, *first, *second]), axis=1, return_counts=True)
     cells = np.eye(task.num_labels**2)[seen[0] * task.num_labels + seen[1:]]  # (models, combinations, cells)
-    rng, gaps = np.random.default_rng(seed), []
-    for done in range(0, num_resamples, RESAMPLES_AT_ONCE):
-        size = min(RESAMPLES_AT_ONCE, num_resamples - done)
+    rng, gaps = np.random.default_rng(0), []
+    for done in range(0, NUM_PAIRED_RESAMPLES, RESAMPLES_AT_ONCE):
+        size = min(RESAMPLES_AT_ONCE, NUM_PAIRED_RESAMPLES - done)
         draws = rng.multinomial(len(labels), counts / len(labels), size=size).astype(float)
         tables = (draws @ cells).reshape(len(cells), size, task.num_labels, task.num_labels)
         scored = np.stack([METRICS[metric].of_tables(each) for each in tables])
         gaps.append(scored[: len(first)].mean(axis=0) - scored[len(first) :].mean(axis=0))
-    low, high = np.quantile(np.concatenate(gaps), [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(np.concatenate(gaps), EDGES)
     return float(low), float(high)
 
 

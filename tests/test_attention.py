@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from needs import needs_of
 from transformers import BertForSequenceClassification
 
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.data.examples import Example
-from kdviz.method.targets import Needs
 from kdviz.models.answer import answer
 from kdviz.models.build import load_classifier
 from kdviz.models.trace import (
@@ -305,10 +305,10 @@ def test_no_more_layers_are_run_than_are_asked_for(model, encoded):
         for number, layer in enumerate(model.bert.encoder.layer)
     ]
     for needs, num_layers, expected in (
-        (Needs.of(logits=False, cls=[1]), None, 2),
-        (Needs.of(cls=[1]), None, 4),
-        (Needs.of(logits=False, cls=[0]), 3, 3),
-        (Needs.of(cls=[0]), 3, 3),
+        (needs_of(logits=False, cls=[1]), None, 2),
+        (needs_of(cls=[1]), None, 4),
+        (needs_of(logits=False, cls=[0]), 3, 3),
+        (needs_of(cls=[0]), 3, 3),
     ):
         ran.clear()
         with torch.no_grad():

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 import torch
+from needs import needs_of
 
 from kdviz.config import RunConfig
 from kdviz.method import losses
@@ -186,10 +187,10 @@ def test_needs_are_what_the_terms_read_and_no_more(strategy):
 
 def test_needs_by_reading_and_layer():
     """A layer too few, and what is read of it is not there."""
-    needs = Needs.of(cls=[1], maps=range(3))
-    assert needs.logits and Needs().logits and not Needs.of(logits=False).logits
+    needs = needs_of(cls=[1], maps=range(3))
+    assert needs.logits and Needs().logits and not needs_of(logits=False).logits
     assert needs.layers("maps") == {0, 1, 2} and needs.layers("cls") == {1} and needs.layers("x") == set()
-    assert needs.num_layers == 3 and Needs.of(maps=[4]).num_layers == 5 and Needs().num_layers == 0
+    assert needs.num_layers == 3 and needs_of(maps=[4]).num_layers == 5 and Needs().num_layers == 0
     with pytest.raises(ValueError, match="expected logits, got none"):
         _ = Answers().known_logits
     assert Answers(logits=LABELS).known_logits is LABELS and Answers().reading("maps") == {}

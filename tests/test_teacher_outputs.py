@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from needs import needs_of
 
 from kdviz.data.encoded import EncodedSet, Tokenizer
 from kdviz.data.examples import Example
@@ -42,7 +43,7 @@ WORDS = [
     "teacher",
     "sleeps",
 ]
-NEEDS = Needs.of(cls={1, 3}, maps={0, 3})
+NEEDS = needs_of(cls={1, 3}, maps={0, 3})
 LARGE, NOTHING = 1 << 30, 0
 ROUNDING = 5e-6  # float32 over four layers of vectors of size 1 to 3, in batches of other shapes
 
@@ -154,7 +155,7 @@ def test_a_live_teacher_runs_no_further_than_asked(teacher, encoded):
     ]
     try:
         live, batch = LiveOutputs(teacher, "live"), encoded.batch(np.arange(3))
-        live.gather(batch, Needs.of(logits=False, maps={1}))
+        live.gather(batch, needs_of(logits=False, maps={1}))
         assert ran == [0, 1]
         nothing = live.gather(batch, Needs(logits=False))
         assert ran == [0, 1] and nothing.logits is None and not nothing.readings
@@ -184,7 +185,7 @@ def test_without_room_on_disk_nothing_is_written_and_nobodys_outputs_go(teacher,
     batch = encoded.batch(np.arange(9))
     live = LiveOutputs(teacher, "live").gather(batch, NEEDS)
     assert differences(kept.gather(batch, NEEDS), live, batch) < ROUNDING
-    more = Needs.of(cls={0, 1, 3}, maps={0, 3})
+    more = needs_of(cls={0, 1, 3}, maps={0, 3})
     first = outputs(teacher, encoded, folder.with_name("fedcba9876543210"), needs=more, disk=disk)
     assert files_of(folder) == before and set(first.gather(batch, more).readings["cls"]) == {0, 1, 3}, (
         "what is stored is used, and the rest computed"
@@ -234,7 +235,7 @@ def test_what_another_process_fills_is_not_removed_nor_waited_for_in_vain(teache
             def tick(share: float) -> None:
                 raise Stop
 
-            more = Needs.of(cls={0, 1, 3}, maps={0, 3})
+            more = needs_of(cls={0, 1, 3}, maps={0, 3})
             with pytest.raises(Stop):
                 outputs(teacher, encoded, other, needs=more, tick=tick)
         finally:
@@ -258,7 +259,7 @@ def test_files_are_used_again_and_only_what_is_missing_is_computed(teacher, enco
     calls = []
     outputs(teacher, encoded, folder, tick=calls.append)
     assert not calls
-    more = Needs.of(cls={0, 1, 3}, maps={0, 3})
+    more = needs_of(cls={0, 1, 3}, maps={0, 3})
     outputs(teacher, encoded, folder, needs=more, tick=calls.append)
     after = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
     assert (
@@ -294,7 +295,7 @@ def test_what_is_stored_does_not_depend_on_who_came_first(teacher, encoded, fold
     """A run after another strategy's run would start from other last digits, and end with other numbers than
     alone.
     """
-    for number, first in enumerate((Needs(logits=True), Needs.of(logits=False, cls={0, 1}), NEEDS)):
+    for number, first in enumerate((Needs(logits=True), needs_of(logits=False, cls={0, 1}), NEEDS)):
         outputs(teacher, encoded, folder.with_name(f"{number}"), needs=first)
         outputs(teacher, encoded, folder.with_name(f"{number}"))
     contents = [

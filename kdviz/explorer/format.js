@@ -69,7 +69,7 @@ export function klOf(pack, moment, pair, head) {
   return meanOf(rowKl(pack, moment, pair, head))
 }
 
-export const meanOf = values => values.reduce((sum, value) => sum + value, 0) / values.length
+const meanOf = values => values.reduce((sum, value) => sum + value, 0) / values.length
 
 /** Places of the tokens that are shown. If nothing but special tokens is there, all are. */
 export function keptPlaces(pack, hide) {

@@ -118,14 +118,14 @@ function poster(pen, scene) {
   pen.text(footText(packs), 8, lower + size * 12.4, { ...style, colour: look.muted })
 }
 
-export function svgOf(scene) {
+function svgOf(scene) {
   const [width, height] = posterSize(scene)
   const pen = new SvgPen(width, height, scene.look.background)
   poster(pen, scene)
   return pen.source()
 }
 
-export function pngOf(scene, then) {
+function pngOf(scene, then) {
   const [width, height] = posterSize(scene)
   const canvas = el("canvas", { width: 2 * width, height: 2 * height })
   const context = canvas.getContext("2d")

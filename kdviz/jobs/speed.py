@@ -17,6 +17,7 @@ from kdviz.models.families import FAMILIES
 from kdviz.training.request import Request
 
 SAMPLE_SIZE = 500
+REPEATS = 6
 TOKENS_PER_WORD = 1.15
 _WORD = re.compile(r"\w+|[^\w\s]")
 _measured: dict[tuple[str, int, int], threading.Event] = {}
@@ -187,9 +188,9 @@ def layer_speed(
     )
 
 
-def _second_fastest(action: Callable[[], None], repeats: int = 6) -> float:
+def _second_fastest(action: Callable[[], None]) -> float:
     times = []
-    for _ in range(repeats):
+    for _ in range(REPEATS):
         begin = time.perf_counter()
         action()
         times.append(time.perf_counter() - begin)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,14 +26,6 @@ class Needs:
 
     logits: bool = True
     readings: frozenset[tuple[str, int]] = frozenset()
-
-    @staticmethod
-    def of(*, logits: bool = True, **layers: Iterable[int]) -> Needs:
-        """Needs by reading: `Needs.of(cls=[1], maps=range(3))`."""
-        return Needs(
-            logits=logits,
-            readings=frozenset((name, layer) for name, chosen in layers.items() for layer in chosen),
-        )
 
     def layers(self, reading: str) -> frozenset[int]:
         """The layers of which `reading` is wanted."""

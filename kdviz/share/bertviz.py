@@ -56,11 +56,10 @@ def head_view_html(
     tokens: Sequence[str],
     *,
     layer: int = 0,
-    heads: Sequence[int] | None = None,
     dark: bool = False,
 ) -> str:
     """Head view of one layer (0-based) of one model as an HTML page. `maps` (layers, heads, query, key);
-    opens with `heads` (0-based; default all).
+    opens with all heads.
 
     One layer alone: with all of six, a sentence of 64 tokens is 2 MB a model.
 
@@ -78,7 +77,6 @@ def head_view_html(
         prettify_tokens=False,
         include_layers=[shown],
         layer=shown,
-        heads=None if heads is None else list(heads),
         html_action="return",
     )
     return _document(page.data, tokens, title="BertViz head view", longest=LONGEST_IN_HEAD_VIEW, dark=dark)

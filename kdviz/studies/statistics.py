@@ -6,10 +6,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from kdviz.analysis.gap import ScoreGap, paired_gap
-from kdviz.metrics import METRICS
+from kdviz.metrics import LEVEL, METRICS
 from kdviz.task import Task
-
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)

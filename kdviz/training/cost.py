@@ -14,6 +14,8 @@ from kdviz.models.build import num_parameters
 from kdviz.models.trace import classify, trace
 from kdviz.models.weights_files import SAFETENSORS
 
+REPEATS = 15
+
 
 def measure_cost(
     teacher: nn.Module,
@@ -43,7 +45,6 @@ def milliseconds_per_sentence(
     model: nn.Module,
     encoded: EncodedSet,
     positions: np.ndarray,
-    repeats: int = 15,
     *,
     tick: Callable[[], None] = lambda: None,
 ) -> float:
@@ -54,7 +55,7 @@ def milliseconds_per_sentence(
     was_training, times = model.training, []
     model.eval()
     with torch.no_grad():
-        for _ in range(repeats + 2):
+        for _ in range(REPEATS + 2):
             tick()
             begin = time.perf_counter()
             classify(model, trace(model, *batch.inputs).last).argmax(-1).tolist()

@@ -117,7 +117,12 @@ class Distillation:
             return False
         state = load_epoch(found, State, model=self.student, optimizer=self.optimizer)
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
-        self.schedule.index, self.schedule.epochs_in_stage = state["stage_index"], state["epochs_in_stage"]
+        self.schedule = StageSchedule(
+            self.schedule.stages,
+            self.schedule.threshold,
+            index=state["stage_index"],
+            epochs_in_stage=state["epochs_in_stage"],
+        )
         self.writer.cut_metrics(state["metrics_bytes"], then=state["eval"])
         self._mend(state.get("evaluation_sha256"))
         self._publish(None)
