@@ -181,6 +181,9 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "heads-wrong": lines(
         lambda line: "mismatch" in line and line["mismatch"].update(attention_kl_heads=[[1.0], "x"])
     ),
+    "term-wrong": lines(
+        lambda line: "mismatch" in line and line["mismatch"].update(value_relation=["x", {}])
+    ),
     "cka-wrong": lines(lambda line: line.update(cka=[[1.0]])),
     "intervals-wrong": lines(lambda line: line.update(intervals={"matthews": [0.1]})),
     "probes-text": lines(lambda line: line.update(probes="none")),

@@ -7,9 +7,13 @@ import json
 import numpy as np
 import pytest
 from folders import make_run
+from hostile import lines
 
+from kdviz.cli import main
 from kdviz.runs.reader import Run
+from kdviz.share.report import report
 from kdviz.share.tables import curves_csv, predictions_csv
+from kdviz.training.card import model_card
 
 
 def rows(text: str) -> list[dict]:
@@ -36,6 +40,46 @@ def test_curves_are_the_files(tmp_path):
     assert [int(row["step"]) for row in found if row["over"] == "presets"] == [
         line["step"] for line in run.probe_lines
     ]
+
+
+def with_a_further_term(folder):
+    """A run that measured a term beside the paper's two."""
+
+    def add(line):
+        if "mismatch" in line:
+            step = line["step"]
+            line["mismatch"]["value_relation"] = [2 + step / 1000, 1 + step / 1000]
+
+    lines(add)(folder)
+    return Run(folder)
+
+
+def test_a_further_term_is_wherever_the_papers_are(tmp_path, capsys):
+    """The value relation was drawn, and no table held the numbers it was drawn from."""
+    run = with_a_further_term(make_run(tmp_path, "one", epochs=3))
+    named = [
+        f"value_relation_nats_student_{student + 1}_teacher_{teacher + 1}" for student, teacher in run.pairs
+    ]
+    found = rows(curves_csv(run))
+    for row, line in zip(found, (*run.evals, *run.probe_lines), strict=True):
+        assert [float(row[name]) for name in named] == line["mismatch"]["value_relation"]
+        assert float(row["matthews"] or 0) == line.get("metrics", {}).get("matthews", 0)
+    first, last = run.evals[-1]["mismatch"]["value_relation"]
+    card = model_card(run)
+    assert "| Value relation (nats) |" in card
+    assert [line.split(" | ")[-1] for line in card.splitlines() if line.startswith(("| 1 | ", "| 2 | "))] == [
+        f"{first:.3f} |",
+        f"{last:.3f} |",
+    ]
+    html = report(run)
+    assert f"Value relation, mean of the layers (nats)</th><td></td><td>{(first + last) / 2:.3f}" in html
+    assert "Attention KL, CLS distance and Value relation of every matched pair" in html
+    main(["show", "one", "--runs-dir", str(tmp_path)])
+    assert f"Value relation {first:.4f} (nats)" in capsys.readouterr().out
+    plain = Run(make_run(tmp_path, "plain"))
+    assert all(
+        "elation (" not in text and "value_rel" not in text for text in (curves_csv(plain), model_card(plain))
+    )
 
 
 def test_predictions_are_the_files(tmp_path):

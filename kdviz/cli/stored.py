@@ -8,6 +8,7 @@ from kdviz.analysis.cautions import cautions
 from kdviz.analysis.divergence import divergence
 from kdviz.errors import RequestError
 from kdviz.files import size_words
+from kdviz.method.terms import recorded_terms
 from kdviz.metrics import METRIC_TITLES
 from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
 from kdviz.share.live import label_message
@@ -92,6 +93,7 @@ def print_scores(run: Run) -> None:
     print(f"  agreement with the teacher {agreement}, logit KL {logit_kl} nats")
     for caution in cautions(run, last["epoch"]):
         print(printable(f"  {caution}"))
+    further = recorded_terms([last])
     for number, ((student, teacher), kl, distance) in enumerate(
         zip(run.pairs, last["mismatch"]["attention_kl"], last["mismatch"]["cls_distance"])
     ):
@@ -99,9 +101,12 @@ def print_scores(run: Run) -> None:
         vectors = "–" if distance is None else f"{distance:.5f}"
         if distance is None and first["mismatch"]["cls_distance"][number] is None:
             vectors += " (two widths)"  # else it was finite before training: this one diverged
+        said = "".join(
+            f", {term.title} {_number(last['mismatch'][term.key][number])} ({term.unit})" for term in further
+        )
         print(
             f"  layer {student + 1} against teacher layer {teacher + 1}: attention KL {_number(kl)} nats "
-            f"(before training {_number(before)}), CLS distance {vectors}"
+            f"(before training {_number(before)}), CLS distance {vectors}{said}"
         )
 
 

@@ -13,6 +13,7 @@ from types import NoneType, UnionType
 from typing import NewType, NotRequired, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 from kdviz.method.strategies import STRATEGIES
+from kdviz.method.terms import TERMS
 from kdviz.tasks import TASKS
 
 LARGEST_WHOLE = 2**53
@@ -360,7 +361,11 @@ def check_classes(logits: Sequence[Number], config: dict) -> None:
 
 
 def _check_mismatch(mismatch: dict, config: dict) -> None:
-    for name in ("attention_kl", "cls_distance", "attention_kl_heads"):
+    further = [term.key for term in TERMS.values() if not term.is_default]
+    for name in further:
+        if mismatch.get(name) is not None:
+            mismatch[name] = _as(list[Number], mismatch[name], None)
+    for name in ("attention_kl", "cls_distance", "attention_kl_heads", *further):
         values = mismatch.get(name)
         if values is not None and len(values) != len(config["pairs"]):
             raise Malformed(f"{name}: {len(config['pairs'])} matched pairs were expected, got {len(values)}")

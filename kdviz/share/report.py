@@ -17,6 +17,7 @@ from kdviz.explorer import embed, head, scripts
 from kdviz.explorer.pack import header_of, hold_the_same
 from kdviz.explorer.source import preset_pack, signs_of
 from kdviz.method import CITATION
+from kdviz.method.terms import recorded_terms
 from kdviz.metrics import METRIC_TITLES
 from kdviz.palette import named
 from kdviz.runs.command import FOLDERS, command_of, shown_name
@@ -291,6 +292,13 @@ def _scores(runs: Sequence[Run]) -> str:
         ("Agreement with the teacher", lambda line: line.get("agreement")),
         ("KL of the answers (nats)", lambda line: line.get("logit_kl")),
         ("Attention KL, mean of the layers (nats)", lambda line: _mean(line["mismatch"]["attention_kl"])),
+        *(
+            (
+                f"{term.title}, mean of the layers ({term.unit})",
+                lambda line, key=term.key: _mean(line["mismatch"].get(key) or ()),
+            )
+            for term in recorded_terms(lasts)
+        ),
     ):
         cells = "".join(
             "<td></td>" * (run is runs[0] or not is_one)
@@ -374,9 +382,12 @@ def _inside(runs: Sequence[Run]) -> str:
 
 def _curves(runs: Sequence[Run]) -> str:
     metric = METRIC_TITLES[TASKS[runs[0].task].primary_metric]
-    return figure_html(
-        curves_figure(runs), "Attention KL and CLS distance of every matched pair over the epochs"
-    ) + figure_html(score_curve_figure(runs), f"{metric} over the epochs, with 95 % intervals")
+    further = recorded_terms(line for run in runs for line in run.evals)
+    drawn = ["Attention KL", "CLS distance", *(term.title for term in further)]
+    shown = f"{', '.join(drawn[:-1])} and {drawn[-1]} of every matched pair over the epochs"
+    return figure_html(curves_figure(runs), shown) + figure_html(
+        score_curve_figure(runs), f"{metric} over the epochs, with 95 % intervals"
+    )
 
 
 def _stages(runs: Sequence[Run]) -> str:

@@ -4,6 +4,8 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from kdviz.method.term import Term
+from kdviz.method.terms import recorded_terms
 from kdviz.runs.reader import Run
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -12,13 +14,16 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def curves_csv(run: Run) -> str:
     """One row a recorded moment: where ("evaluation" over the examples, "presets" over those), step, epoch,
-    attention KL in nats and CLS distance of every matched pair (layers from 1), metrics, agreement.
+    attention KL in nats, CLS distance and whatever further term was measured of every matched pair (layers
+    from 1), metrics, agreement.
     """
+    further = recorded_terms((*run.evals, *run.probe_lines))
     metrics = sorted({name for line in run.evals for name in line.get("metrics", {})})
     pairs = [f"student_{student + 1}_teacher_{teacher + 1}" for student, teacher in run.pairs]
     head = [
         "over", "step", "epoch",
         *(f"attention_kl_nats_{pair}" for pair in pairs), *(f"cls_distance_{pair}" for pair in pairs),
+        *(f"{_column(term)}_{pair}" for term in further for pair in pairs),
         *metrics, *(f"teacher_{name}" for name in metrics), "n", "agreement", "logit_kl_nats",
     ]  # fmt: skip
 
@@ -29,6 +34,7 @@ def curves_csv(run: Run) -> str:
             over, line.get("step"), line.get("epoch"),
             *_as_long(mismatch.get("attention_kl", ()), pairs),
             *_as_long(mismatch.get("cls_distance", ()), pairs),
+            *(value for term in further for value in _as_long(mismatch.get(term.key) or (), pairs)),
             *(scores.get(name) for name in metrics), *(teacher.get(name) for name in metrics),
             line.get("n"), line.get("agreement"), line.get("logit_kl"),
         ]  # fmt: skip
@@ -67,6 +73,10 @@ def predictions_csv(run: Run) -> str:
         for place, label in enumerate(stored.label)
     ]  # fmt: skip
     return _csv(head, rows)
+
+
+def _column(term: Term) -> str:
+    return f"{term.key}_nats" if term.unit == "nats" else term.key
 
 
 def _as_long(values: Sequence, wanted: Sequence) -> list:

@@ -7,6 +7,7 @@ from kdviz.analysis.cautions import cautions, is_untrained
 from kdviz.analysis.divergence import divergence_words
 from kdviz.method import CITATION
 from kdviz.method.strategies import STRATEGIES
+from kdviz.method.terms import recorded_terms
 from kdviz.metrics import METRIC_TITLES, METRICS
 from kdviz.models.registry import TEACHERS
 from kdviz.runs.command import command_of, is_path, shown_name
@@ -180,12 +181,14 @@ def _likeness(run: Run) -> str:
     if not last:
         return "The run has not been evaluated."
     mismatch = last.get("mismatch", {})
-    rows = ["| student layer | teacher layer | attention KL (nats) | CLS distance |", "|---|---|---|---|"]
-    values = zip(run.pairs, mismatch.get("attention_kl", ()), mismatch.get("cls_distance", ()))
-    rows += [
-        f"| {student + 1} | {teacher + 1} | {_number(kl)} | {_number(distance, 5)} |"
-        for (student, teacher), kl, distance in values
-    ]
+    further = recorded_terms([last])
+    head = ["student layer", "teacher layer", "attention KL (nats)", "CLS distance"]
+    head += [f"{term.title} ({term.unit})" for term in further]
+    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for place, (student, teacher) in enumerate(run.pairs):
+        numbers = [_number(mismatch["attention_kl"][place]), _number(mismatch["cls_distance"][place], 5)]
+        numbers += [_number(mismatch[term.key][place]) for term in further]
+        rows.append(f"| {student + 1} | {teacher + 1} | {' | '.join(numbers)} |")
     said = (
         f"Agreement: it gives the teacher's answer on {_number(last.get('agreement'))} of the evaluation "
         f"examples (1 is all). The KL between their probabilities is {_number(last.get('logit_kl'))} nats. "

@@ -4,8 +4,10 @@ Settings (`--terms`, a weight each), the teacher's kept outputs, the objective, 
 follow from it. What it needs is in `kdviz.method.term`.
 """
 
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 from kdviz.method.term import Reading, Term
 
@@ -22,3 +24,13 @@ def measured_terms(asked: tuple[str, ...] = ()) -> list[Term]:
     asked for.
     """
     return [term for term in TERMS.values() if term.is_default or term.name in asked]
+
+
+def recorded_terms(lines: Iterable[Mapping[str, Any]]) -> list[Term]:
+    """The terms beside the default ones of which any of these lines of metrics.jsonl has numbers."""
+    lines = list(lines)
+    return [
+        term
+        for term in TERMS.values()
+        if not term.is_default and any((line.get("mismatch") or {}).get(term.key) for line in lines)
+    ]
