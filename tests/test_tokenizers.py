@@ -7,13 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import write_tiny_checkpoint
+from families import byte_level_bpe, write_family_checkpoint
+from tokenizers import Tokenizer as Written
 from transformers import AutoTokenizer
 
 from kdviz.data.encoded import Tokenizer
 from kdviz.data.examples import Example
+from kdviz.data.tokens import are_special
 from kdviz.errors import RequestError, RunFailed
 from kdviz.models.check import check_models
+from kdviz.training import teacher_fingerprint as fingerprints
 from kdviz.training.export_check import check_export, sample_rows
+from kdviz.training.request import resolve_request
 
 
 @pytest.fixture
@@ -32,12 +37,99 @@ def with_another_pad(folder: Path) -> int:
     return AutoTokenizer.from_pretrained(folder).pad_token_id
 
 
+def keep_tokenizer_json_alone(folder: Path) -> None:
+    for name in ("tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def write_cased(folder: Path, minilm_folder: Path) -> None:
+    """BERT whose tokenizer.json keeps capitals and accents, as a hub's cache has it: without settings."""
+    write_tiny_checkpoint(folder, minilm_folder)
+    keep_tokenizer_json_alone(folder)
+    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    content["normalizer"] |= {"lowercase": False, "strip_accents": False}
+    vocabulary = content["model"]["vocab"]
+    for word, number in (("The", "[unused5]"), ("Zoë", "[unused6]")):
+        vocabulary[word] = vocabulary.pop(number)
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def write_bert_with_bpe(folder: Path, minilm_folder: Path, **settings: object) -> None:
+    """BERT with a byte-level BPE and a class that says WordPiece, as people save what they have trained."""
+    tokenizer = byte_level_bpe()
+    write_tiny_checkpoint(folder, minilm_folder, vocab_size=tokenizer.get_vocab_size(), pad_token_id=1)
+    keep_tokenizer_json_alone(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "BertTokenizerFast", "unk_token": "<unk>", **settings}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def write_lowercasing_roberta(folder: Path, minilm_folder: Path) -> None:
+    write_family_checkpoint(folder, "roberta", minilm_folder)
+    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    content["normalizer"] = {"type": "Lowercase"}
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+
+
 def same_ids(run, *texts: str) -> None:
     """The run's tokenizer, the teacher's and the student's make the same numbers of a text."""
     teacher = run.folder.parent / "teachers" / run.config["teacher_fingerprint"]
     own = Tokenizer(Path(run.config["teacher"]), 32).encode(*texts)[0]
     for folder in (teacher, run.folder / "student"):
         assert AutoTokenizer.from_pretrained(folder)(*texts)["input_ids"] == own
+
+
+@pytest.mark.parametrize("write", [write_cased, write_bert_with_bpe, write_lowercasing_roberta])
+def test_a_tokenizer_json_is_read_as_it_stands(tiny, minilm_folder, tmp_path, write):
+    """transformers takes lower case, accents and the splitting into words from the class: cased models were
+    given lower-case words, and one with a byte-level BPE mostly <unk>, without a word.
+    """
+    folder = tmp_path / "own"
+    write(folder, minilm_folder)
+    texts = "The dog sees Zoë.", "A  cat, (it SEEMS)"
+    written = Written.from_file(str(folder / "tokenizer.json"))
+    written.no_padding()
+    tokenizer = Tokenizer(folder, 32)
+    assert tokenizer.encode(*texts)[0] == written.encode(*texts).ids
+    assert AutoTokenizer.from_pretrained(folder)(*texts)["input_ids"] != written.encode(*texts).ids
+    ends = written.encode("").tokens
+    shown = tokenizer.tokens(written.encode("The").ids)
+    assert [shown[0], shown[-1]] == ends and are_special(shown) == [True, *[False] * (len(shown) - 2), True]
+    run = tiny.run(teacher=str(folder), task="rte", epochs=1, teacher_epochs=1)
+    assert run.state == "finished"
+    same_ids(run, *texts)
+    same_ids(run, texts[0])
+    AutoTokenizer.from_pretrained(run.folder / "student")(list(texts), padding=True)
+
+
+def test_settings_hold_against_a_tokenizer_json(copy):
+    """do_lower_case and its like are obeyed by every version of transformers, also against tokenizer.json."""
+    change_json(copy / "tokenizer_config.json", do_lower_case=False, tokenizer_class="BertTokenizer")
+    ids = Tokenizer(copy, 32).encode("The dog")[0]
+    assert ids == AutoTokenizer.from_pretrained(copy)("The dog")["input_ids"]
+    assert ids != Tokenizer(copy, 32).encode("the dog")[0]
+
+
+def test_settings_that_nobody_obeys_are_refused(tiny, minilm_folder, tmp_path):
+    """Neither file says what would be read."""
+    write_bert_with_bpe(tmp_path / "own", minilm_folder, add_prefix_space=True)
+    with pytest.raises(
+        RequestError, match="says add_prefix_space: true, tokenizer.json the contrary"
+    ) as caught:
+        check_models(tiny.config(teacher=str(tmp_path / "own")))
+    assert caught.value.field == "teacher" and "\n" not in str(caught.value)
+
+
+def test_a_teacher_of_another_reading_is_another_teacher(tiny, copy, minilm_folder, tmp_path):
+    """One that was trained on other words of the same files must not be taken for it; all others stay."""
+    write_cased(tmp_path / "cased", minilm_folder)
+    for folder, is_told in ((tmp_path / "cased", True), (copy, False)):
+        request = resolve_request(tiny.config(teacher=str(folder)))
+        now = request.teacher_fingerprint
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fingerprints, "settings_to_read_as_is", lambda folder: None)
+            before = resolve_request(tiny.config(teacher=str(folder))).teacher_fingerprint
+        assert (now != before) is is_told
 
 
 def test_batches_are_padded_with_the_tokenizers_own_token(tiny, copy):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kdviz.data.examples import Example
 from kdviz.data.tokenizer_files import tokenizer_files
+from kdviz.data.tokenizer_json import Contradiction, settings_to_read_as_is
 from kdviz.data.tokens import marked, readable
 from kdviz.errors import RequestError
 from kdviz.files import read_json, write_arrays
@@ -311,13 +312,21 @@ def _sum_of(arrays: dict[str, np.ndarray]) -> str:
 
 
 def _built(folder: Path, field: str):
-    """The tokenizer as transformers builds it from `folder`, without code that lies there."""
-    from transformers import AutoTokenizer
+    """The tokenizer as transformers builds it from `folder`, or from its tokenizer.json alone where it would
+    read that otherwise; without code that lies there.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    known = {"local_files_only": True, "trust_remote_code": False}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, use_fast=True, trust_remote_code=False
-        )
+        settings = settings_to_read_as_is(folder)
+        if settings is None:
+            tokenizer = AutoTokenizer.from_pretrained(folder, **known)
+        else:
+            names = {name: token for name, token in settings.items() if name != "tokenizer_class"}
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, **known, **names)
+    except Contradiction as error:
+        raise RequestError(f"{field}: the tokenizer in {folder}: {error}", field=field) from None
     except Exception as error:  # a file of any kind may be wrong, or a package missing
         missing = getattr(error, "name", None) if isinstance(error, ImportError) else None
         why = f"it needs the package {missing}" if missing else " ".join(str(error).split())[:160]

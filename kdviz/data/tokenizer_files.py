@@ -12,17 +12,18 @@ from pathlib import Path
 
 from kdviz.files import is_regular, json_bytes, write_bytes
 
+TOKENIZER_JSON = "tokenizer.json"
 TOKENIZERS = (
-    "tokenizer.json",
+    TOKENIZER_JSON,
     "vocab.txt",
     "vocab.json",
     "sentencepiece.bpe.model",
     "spiece.model",
     "tokenizer.model",
 )
-_SETTINGS = "tokenizer_config.json"
+TOKENIZER_SETTINGS = "tokenizer_config.json"
 _OTHERS = (
-    _SETTINGS,
+    TOKENIZER_SETTINGS,
     "special_tokens_map.json",
     "added_tokens.json",
     "merges.txt",
@@ -56,16 +57,20 @@ def tokenizer_files(folder: Path) -> list[Path]:
 
 def copy_tokenizer(origin: Path, folder: Path, *, token_types: bool = True) -> None:
     """Copy the tokenizer's files, each whole or not at all, over what a kill may have left of them; their
-    settings without what names the code or the disk of another machine. Without `token_types` the copy is
-    told to make none: the model it lies beside would not take them, or fail on a second one.
+    settings without what names the code or the disk of another machine, and with what makes transformers read
+    tokenizer.json as it was read here. Without `token_types` the copy is told to make none: the model it lies
+    beside would not take them, or fail on a second one.
     """
+    from kdviz.data.tokenizer_json import settings_to_read_as_is
+
     contents = {path.name: path.read_bytes() for path in tokenizer_files(origin)}
-    value = json.loads(contents.get(_SETTINGS, b"{}"))
+    value = json.loads(contents.get(TOKENIZER_SETTINGS, b"{}"))
     kept = {key: item for key, item in value.items() if key not in _NOT_COPIED}
+    kept |= settings_to_read_as_is(origin) or {}
     if not token_types:
         kept["model_input_names"] = ["input_ids", "attention_mask"]
     if kept != value:
-        contents[_SETTINGS] = json_bytes(kept)
+        contents[TOKENIZER_SETTINGS] = json_bytes(kept)
     for name, content in contents.items():
         if not is_regular(folder / name) or (folder / name).read_bytes() != content:
             write_bytes(folder / name, content)

@@ -5,6 +5,7 @@ import json
 
 from kdviz.config import RunConfig
 from kdviz.data.tokenizer_files import tokenizer_files
+from kdviz.data.tokenizer_json import settings_to_read_as_is
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.weights_files import file_sha256
 
@@ -23,6 +24,7 @@ def teacher_fingerprint(
     how it is fine-tuned, and in which arithmetic: half precision gives other weights than float32.
     `measured_on`: the fingerprint of the examples on which the order of its classes is measured, where it is.
     """
+    read_as_is = settings_to_read_as_is(checkpoint.folder)
     recipe = {
         "recipe": RECIPE,
         "weights": checkpoint.weights_sha256,
@@ -38,6 +40,7 @@ def teacher_fingerprint(
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
         "dtype": dtype,
+        **({} if read_as_is is None else {"tokenizer": dict(read_as_is)}),
         **({} if measured_on is None else {"measured_on": measured_on}),
     }
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
