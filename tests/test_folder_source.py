@@ -369,7 +369,7 @@ def test_cells_as_pandas_writes_them_give_a_warning(tmp_path):
     ("train", "dev", "said"),
     [
         ([("caf\ufffd", 0), ("tea", 1)], [("milk", 0), ("salt", 1)], "train: 1 text with the sign \ufffd"),
-        ([("", 0), (" ", 1), ("tea", 1)], [("milk", 0), ("salt", 1)], "train: 2 of 3 texts are empty"),
+        ([("", 0), (" \u200b", 1), ("tea", 1)], [("milk", 0), ("salt", 1)], "train: 2 of 3 texts are empty"),
         ([("tea", 1), ("jam", 1)], [("milk", 0), ("salt", 1)], "train: every row has the label 1"),
         ([('"tea"', 0), ('"jam"', 1), ("x", 1)], [("milk", 0), ("salt", 1)], "train: 2 cells look quoted"),
         ([("tea", 0), ("jam", 1)], [("milk", 0), ("salt", 0)], "dev: every row has the label 0"),

@@ -132,6 +132,8 @@ def test_a_good_file_is_read(tmp_path):
         ('title = "Mine"', 'title = "Mine"\nauthor = "me"', None, "author"),
         ('title = "One"', "", 1, "title"),
         ('title = "Two"', 'title = "   "', 2, "title"),
+        ('title = "Two"', 'title = "\u200b"', 2, "title"),
+        ('choices = ["this", "that"]', 'choices = ["this", "\u3164"]', 1, "choices"),
         ('text = "More words."', "", 2, "text"),
         ('text = "More words."', f'text = "{"word " * 61}"', 2, "text"),
         ('text = "More words."', "text = ['a']", 2, "text"),

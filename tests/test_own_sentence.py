@@ -1,9 +1,14 @@
 """One's own sentence is answered by the weights that the page names."""
 
 import numpy as np
+import pytest
 
 from kdviz.data.sources import examples_of
-from kdviz.share.own_sentence import ask, epochs_with_weights
+from kdviz.errors import RequestError
+from kdviz.runs.reader import DEMO_RUNS, Run
+from kdviz.share.own_sentence import Answer, ask, epochs_with_weights
+from kdviz.ui.attention import ask as asking
+from kdviz.visible import has_visible
 
 
 def answers(run, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,6 +31,45 @@ def test_the_last_epoch_is_answered_by_its_exact_weights(tiny):
     assert np.abs(asked - evaluated).max() < 5e-6
     asked, evaluated = answers(run, 1)
     assert 5e-6 < np.abs(asked - evaluated).max() < 2e-2, "earlier epochs are kept in half precision"
+
+
+INVISIBLE = ["", " \n\t", "\u00a0", "\u200b", "\ufeff\u200d", "\u3164", "\ufe0f", "\u2800", "\x00"]
+
+
+@pytest.mark.parametrize("text", INVISIBLE)
+def test_a_text_of_which_nothing_can_be_seen_is_no_sentence(text: str):
+    """A zero-width space was answered "85 %", with no word in it."""
+    assert not has_visible(text)
+    with pytest.raises(RequestError, match="visible character"):
+        ask(Run(DEMO_RUNS / "demo-qqp-all-3of6-s0"), text, text)
+
+
+@pytest.mark.parametrize("text", ["a", "?", "\u200b.", "😀", "🇩🇪", "שלום", "e\u0301", "\ufffd"])
+def test_whatever_can_be_seen_may_be_asked(text: str):
+    """Too strict a rule would refuse a script or a sign that somebody wants to try."""
+    assert has_visible(text)
+
+
+def test_answers_are_remembered_up_to_so_many_bytes(monkeypatch):
+    """Counted instead, answers of the longest texts would be ten gigabytes of a server."""
+    largest = np.broadcast_to(np.float32(0), (12, 12, 512, 512))  # takes no memory itself
+    answer = Answer(
+        tokens=(),
+        teacher_maps=largest,
+        student_maps=largest[:6],
+        teacher_logits=np.zeros(2),
+        student_logits=np.zeros(2),
+        truncated=False,
+    )
+    asked = []
+    monkeypatch.setattr(asking, "ask", lambda run, text, *rest: asked.append(text) or answer)
+    run = Run(DEMO_RUNS / "demo-qqp-all-3of6-s0")
+    for number in (*range(9), 8):
+        asking.ask_models(run, f"sentence {number}", None, 1)
+    assert asked == [f"sentence {number}" for number in range(9)], "the last is remembered"
+    kept = asking._ask.cache_info()
+    assert 2 <= kept.currsize / (largest.nbytes * 1.5) <= asking.MOST_BYTES / (largest.nbytes * 1.5)
+    asking._ask.cache_clear()
 
 
 def test_a_foreign_folder_among_the_kept_weights_is_nobodys_epoch(tiny):

@@ -172,6 +172,34 @@ def test_a_row_without_maps_leads_to_the_presets(runs: Path):
     assert "preset" in texts(app)
 
 
+@pytest.mark.parametrize("over", ["examples", "presets"])
+def test_of_one_student_the_page_does_not_say_both(over: str, runs: Path):
+    """ "Both students give the teacher's answer", of one."""
+    for others, said in (("none", "the student gives"), ("cola-soft", "both students give")):
+        app = open_page("answers", run="cola-all", show="inside", over=over, **{"with": others})
+        assert not app.exception and f"on which {said} the teacher's answer" in texts(app)
+
+
+def test_a_run_without_weights_leads_to_one_that_answers(tmp_path, monkeypatch):
+    """The page said that the stored demo has results only, and some of its runs answer."""
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    app = open_page("attention", run="demo-cola-all-6of12-s0", text="The cat sat on the mat.")
+    assert not app.exception and "results only" not in texts(app)
+    button = next(each for each in app.button if each.label == "Ask the QQP models instead")
+    app = button.click().run()
+    assert not app.exception and "qqp" in str(app.query_params["run"])
+    assert "The cat sat on the mat." in [box.value for box in app.text_input]
+
+
+def test_a_link_with_nothing_to_see_in_its_text_asks_for_a_sentence(tmp_path, monkeypatch):
+    """Models answer a zero-width space as readily as a sentence."""
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    app = open_page("attention", run="demo-qqp-all-3of6-s0", text="\u200b", text2="\u3164")
+    assert not app.exception and "Write both sentences" in texts(app)
+
+
 @pytest.mark.parametrize("is_open", [False, True])
 def test_the_qr_code_of_a_link_is_drawn_for_who_opens_it(is_open: bool, runs: Path):
     """A box that opened empty would be noticed by the room that holds up its phones."""

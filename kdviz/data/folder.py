@@ -22,6 +22,7 @@ from kdviz.errors import RequestError
 from kdviz.task import Task
 from kdviz.tasks import task_named
 from kdviz.text import counted
+from kdviz.visible import has_visible
 
 MOST_LISTED = 20
 """How many faulty rows an answer names with their lines; the others it counts."""
@@ -290,7 +291,7 @@ def _oddities(examples: list[Example], task: Task) -> Iterator[str]:
             f"{counted(marks, 'text')} with the sign \ufffd, which stands for letters lost in a "
             "wrong encoding; get the file again"
         )
-    blank = sum(not text.strip() for text in texts)
+    blank = sum(not has_visible(text) for text in texts)
     if blank > MOST_BLANK_SHARE * len(texts):
         yield f"{blank:,} of {len(texts):,} texts are empty"
     labels = {example.label for example in examples}

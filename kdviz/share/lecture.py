@@ -32,6 +32,7 @@ from kdviz.files import open_regular
 from kdviz.paths import user_path
 from kdviz.share.roles import Place, check_place
 from kdviz.tasks import TASKS
+from kdviz.visible import has_visible
 
 SHIPPED = Path(__file__).parent / "lectures"
 DEFAULT = "the-paper"
@@ -184,7 +185,7 @@ def _choices(step: dict, file: str, number: int) -> tuple[str, ...]:
     choices = step.get("choices", [])
     fits = (
         isinstance(choices, list)
-        and all(isinstance(each, str) and 0 < len(each.strip()) <= 80 for each in choices)
+        and all(isinstance(each, str) and has_visible(each) and len(each.strip()) <= 80 for each in choices)
         and len(choices) in (0, *range(2, MAX_CHOICES + 1))
         and len(set(choices)) == len(choices)
     )
@@ -205,7 +206,7 @@ def _text(table: dict, field: str, file: str, step: int | None, *, most: int, op
         raise LectureError(file, "expected a text, got none; write it", step=step, field=field)
     if not isinstance(value, str):
         raise LectureError(file, f"expected a text, got {_kind(value)}", step=step, field=field)
-    value = value.strip()
+    value = value.strip() if has_visible(value) else ""
     if not value and not optional:
         raise LectureError(file, "expected a text, got an empty one; write it", step=step, field=field)
     if len(value) > most:

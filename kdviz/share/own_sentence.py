@@ -14,6 +14,7 @@ from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.reader import Run
 from kdviz.share.stored_models import are_stored, open_stored, student_weights, teacher_weights
 from kdviz.share.view import MAX_TEXT_CHARACTERS
+from kdviz.visible import has_visible
 
 STORED_ON = "minilm-l6"  # the checkpoint that every installation has, on which the demo's models are stored
 _models: LRUCache[Hashable, Any] = LRUCache(maxsize=4)
@@ -58,9 +59,10 @@ def ask(run: Run, text_a: str, text_b: str | None = None, epoch: int | None = No
     RequestError where the text is empty or the weights are not stored. Longer texts than the run's max_length
     are cut.
     """
-    if not f"{text_a}{text_b or ''}".strip():  # one empty half of a pair has maps: data hold such rows
+    if not has_visible(f"{text_a}{text_b or ''}"):  # one empty half of a pair has maps: data hold such rows
         raise RequestError(
-            "text: expected a sentence with at least one word, got only spaces; type one", field="text_a"
+            "text: expected a sentence with at least one visible character, got none; type one",
+            field="text_a",
         )
     if not can_be_asked(run):
         raise RequestError(

@@ -12,6 +12,7 @@ from kdviz.figures import inside_scatter
 from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import Evaluation
 from kdviz.runs.reader import Run
+from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import same_moment
 from kdviz.ui.answers.scores import line_at
 from kdviz.ui.distil.partner import offer_partner
@@ -75,12 +76,17 @@ def _examples(scene: Scene, runs: list[Run]) -> None:
     texts = texts_of(scene.run)
     table = _table([each for _, _, each in drawn], names, lambda row: text_of(texts.get(row), row))
     table = table if texts else table.drop(columns="text")
+    has_maps = texts and any(can_be_asked(run) for run in runs)
     st.markdown(
-        "Examples on which both students give the teacher's answer, the most different inside first. "
-        f"Choose a row to see its answers{' and maps' if texts else ''}."
+        f"Examples on which {_who(runs)} the teacher's answer, the most different inside first. "
+        f"Choose a row to see its answers{' and maps' if has_maps else ''}."
     )
     pick(table, "answers.inside.list")
     say_missing_texts(scene.run)
+
+
+def _who(runs: list[Run]) -> str:
+    return "both students give" if len(runs) > 1 else "the student gives"
 
 
 def _say(words: str) -> None:
@@ -127,8 +133,8 @@ def _presets(scene: Scene, runs: list[Run]) -> None:
         [each for _, _, each in drawn], names, lambda row: f"{probes[row].title}: {probes[row].text_a}"
     )
     st.markdown(
-        "Presets on which both students give the teacher's answer, the most different inside first. Choose "
-        "a row, or click a dot, to open its maps."
+        f"Presets on which {_who(runs)} the teacher's answer, the most different inside first. Choose a "
+        "row, or click a dot, to open its maps."
     )
     if table.empty:
         st.info("There is no such preset at this moment.", icon=":material/info:")

@@ -10,15 +10,18 @@ from kdviz.errors import RequestError
 from kdviz.runs.parts import Moment
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import can_be_asked, epochs_with_weights
-from kdviz.share.view import MAX_TEXT_CHARACTERS, clean_text
+from kdviz.share.view import MAX_TEXT_CHARACTERS, View, clean_text
 from kdviz.tasks import TASKS
 from kdviz.ui.attention.ask import ask_models
+from kdviz.ui.frame import state
 from kdviz.ui.frame.controls import bound, choose
 from kdviz.ui.frame.examples import text_of, texts_of
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.shell import has_page, page_path
+from kdviz.ui.frame.store import task_title
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS
+from kdviz.visible import has_visible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +68,12 @@ def texts_of_view(scene: Scene) -> tuple[str, str | None, int | None]:
         if row not in examples:
             raise RequestError(f"row {row} is not among this run's evaluation examples; choose another row")
         example = examples[row]
-        if not f"{example.text_a}{example.text_b or ''}".strip():
+        if not has_visible(f"{example.text_a}{example.text_b or ''}"):
             raise RequestError(f"The text of row {row} is empty, so it has no maps; choose another row.")
         return example.text_a, example.text_b, example.label
     text_a, text_b = scene.view.text_a.strip(), (scene.view.text_b or "").strip()
     is_pair = is_pair_task(scene)
-    if not text_a or (is_pair and not text_b):
+    if not has_visible(text_a) or (is_pair and not has_visible(text_b)):
         raise RequestError(
             "Write both sentences, then press Enter." if is_pair else "Write a sentence, then press Enter."
         )
@@ -144,13 +147,29 @@ def _has_weights(scene: Scene) -> bool:
     if can_be_asked(scene.run):
         return True
     st.info(
-        "A new sentence needs the weights of both models, and this run keeps none (the stored demo has "
-        "results only). The presets have stored maps; a run of your own takes about a minute.",
+        "A new sentence needs the weights of both models, and this run does not keep them. The presets have "
+        "stored maps; a run of your own takes about a minute.",
         icon=":material/info:",
     )
+    askable = sorted(
+        (run for run in scene.runs if can_be_asked(run)), key=lambda run: run.task != scene.run.task
+    )
+    if askable and not state.is_following():
+        st.button(
+            f"Ask the {task_title(askable[0].task)} models instead",
+            help="Of that run the weights of both models are kept.",
+            icon=":material/edit:",
+            on_click=_ask_another,
+            args=(askable[0].id,),
+        )
     if has_page("distil"):
         st.page_link(page_path("distil"), label="Start a run of your own", icon=":material/play_arrow:")
     return False
+
+
+def _ask_another(run_id: str) -> None:
+    text = state.current().text_a or ""
+    state.replace_view(View(run=run_id, text_a=text, text_b=state.current().text_b))
 
 
 def describe(scene: Scene) -> None:

@@ -92,8 +92,8 @@ def example_box(row: int, runs: list[tuple[str, Run, Evaluation]], looked_at: st
             )
         if not askable:
             st.caption(
-                "Its maps need its text and the weights of both models, and these runs do not have both "
-                "(the stored demo has neither). The presets have stored maps."
+                f"Its maps need its text and the weights of both models: {_missing(runs, row)}. The presets "
+                "have stored maps."
             )
             st.button(
                 "Look at the presets",
@@ -101,6 +101,14 @@ def example_box(row: int, runs: list[tuple[str, Run, Evaluation]], looked_at: st
                 icon=":material/grid_on:",
                 on_click=_to_presets,
             )
+
+
+def _missing(runs: list[tuple[str, Run, Evaluation]], row: int) -> str:
+    """What of text and weights is not there."""
+    texts = any(row in texts_of(run) for _, run, _ in runs)
+    weights = any(can_be_asked(run) for _, run, _ in runs)
+    missing = ["its text is not here"] * (not texts) + ["these runs keep no weights"] * (not weights)
+    return " and ".join(missing) or "no run here has both"
 
 
 def _to_maps(run_ids: list[str], looked_at: str, row: int) -> None:

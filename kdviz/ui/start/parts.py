@@ -25,6 +25,7 @@ from kdviz.ui.frame.state import change, go_to, mode, replace_view
 from kdviz.ui.frame.store import task_title
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS, decimals, metric_title, metric_words, primary_metric
+from kdviz.visible import has_visible
 
 UNBROKEN = "\u00a0"
 
@@ -138,7 +139,7 @@ def _to_one_that_answers(scene: Scene) -> None:
 
 def _asked(scene: Scene, field: str, text: str) -> dict:
     texts = {"text_a": scene.view.text_a, "text_b": scene.view.text_b} | {field: text}
-    if not any(texts.values()):
+    if not any(map(has_visible, texts.values())):
         return {"text_a": None, "text_b": None}
     return {name: value or ("" if name == "text_a" else None) for name, value in texts.items()} | {
         "row": None
