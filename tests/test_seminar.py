@@ -261,7 +261,16 @@ def test_the_worked_row_is_of_the_sentence_that_is_shown(other: dict[str, str]):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"at": "0"}, {"at": "x"}, {"at": "9" * 30}, {"page": "../x"}, {"lecture": "NO"}, {"mine": "../"}]
+    "bad",
+    [
+        {"at": "0"},
+        {"at": "x"},
+        {"at": "9" * 30},
+        {"page": "../x"},
+        {"lecture": "NO"},
+        {"lecture": "this"},
+        {"mine": "../"},
+    ],
 )
 def test_bad_values_in_the_link_fall_back(bad):
     """A mistyped link must open something, and say what it could not use."""

@@ -1,9 +1,9 @@
 """A place in the app as a lecture writes it: a page and a link's parameters, where `@…` names a role instead
 of a value.
 
-`run` and `with` take a strategy of the demo (`@soft`, `@internal`, `@mrpc-sid`) instead of a run id;
-`step` takes `@first`, `@half`, `@last`; `layer` takes `@bottom`, `@top`. So a lecture is written once and
-holds for whatever demo the installed version has, and for the reader's own run.
+`run` takes a strategy of the demo (`@soft`, `@internal`, `@mrpc-sid`) instead of a run id, and `with` up to
+five; `step` takes `@first`, `@half`, `@last`; `layer` takes `@bottom`, `@top`. So a lecture is written once
+and holds for whatever demo the installed version has, and for the reader's own run.
 """
 
 import re

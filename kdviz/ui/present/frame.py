@@ -46,7 +46,8 @@ class Frame:
         notices, frame = [], cls(mode=mode)
         if mode != FOLLOW:
             name = params.get("present" if mode == PRESENT else "lecture", DEFAULT)
-            frame = replace(frame, lecture=name if NAME.fullmatch(name) else DEFAULT)
+            is_one = NAME.fullmatch(name) and (mode == PRESENT or name != THIS)
+            frame = replace(frame, lecture=name if is_one else DEFAULT)
             if frame.lecture != name:
                 notices.append("The link's lecture was ignored: expected the name of a lecture.")
         at = params.get("at", "1")

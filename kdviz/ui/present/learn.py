@@ -22,12 +22,15 @@ def learn() -> None:
     notices = frame.read(is_learn=True)
     for notice in notices:
         st.info(notice, icon=":material/info:")
-    for error in shelf().refused:
-        st.warning(plain(str(error)), icon=":material/menu_book:")
+    said = dict.fromkeys(str(error) for error in shelf().refused)
+    found = None
     try:
         found = frame.lecture()
     except RequestError as error:
-        st.warning(plain(str(error)), icon=":material/menu_book:")
+        said[str(error)] = None
+    for reason in said:
+        st.warning(plain(reason), icon=":material/menu_book:")
+    if found is None:
         st.button("Take the tour instead", type="primary", on_click=_choose_lecture, args=("the-paper",))
         return
     page = frame.take_page()
