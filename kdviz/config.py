@@ -272,6 +272,10 @@ class Kind:
     may_be_none: bool
 
     @property
+    def is_number(self) -> bool:
+        return self.base in (int, float)
+
+    @property
     def words(self) -> str:
         """What a value has to be, in words."""
         if self.base is tuple:

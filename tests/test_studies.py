@@ -97,6 +97,9 @@ def test_names_stay_readable(tmp_path):
         ("[show]\nx = 'moon'", "moon"),
         ("[show]\ncolumns = ['moon']", "columns"),
         ("[show]\nx = ['seed']", "got ['seed']"),
+        ("[grid]\ninit = ['pretrained', 'random']\n[show]\nx = 'init'", "(parameters alone), got 'init'"),
+        ("[grid]\nepochs = [4, 5]\n[show]\nx = 'train_size'", "(parameters, epochs), got 'train_size'"),
+        ("[grid]\nseed = [4, 5]\n[show]\nx = 'seed'", "(parameters alone), got 'seed'"),
         ("[show]\ncolums = ['agreement']", "got colums"),
         ("[[rows]]\npaper = 'nope'", "expected paper of a row to be one of teacher"),
         ("[[rows]]\nlabel = 'a'\n[[rows]]\nlabel = 'b'", "rows 'a' and 'b' ask for the same runs"),
@@ -134,6 +137,15 @@ def test_a_pipe_in_a_studys_folder_holds_nobody_up(finished_study, tmp_path, nam
     assert StudyFolder(copy, "small").failed == {}
     assert len(started_studies(copy)) == (name == "state.json")
     assert open_study(file, None, copy).id == "small"
+
+
+def test_a_started_study_of_an_older_version_keeps_its_table(finished_study, tmp_path):
+    """Its file may name an x that is refused today; the numbers are there, and only the curves are not."""
+    copy = shutil.copytree(finished_study[1], tmp_path / "runs")
+    path = copy / "studies" / "small" / "study.toml"
+    path.write_text(path.read_text() + '\n[show]\nx = "init"')
+    [study] = started_studies(copy)
+    assert study.id == "small" and study.x is None and len(make_table(study, copy).rows) == 2
 
 
 def test_shipped_studies_hold_at_every_size():

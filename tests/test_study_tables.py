@@ -147,6 +147,60 @@ def test_how_much_farther_inside_is_said_by_the_one_rule(finished_study, tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("varied", "said"),
+    [
+        (
+            {"train_size": [500, "none"], "strategy": ["all"]},
+            "+0.100 [+0.050, +0.150] at 500 and +0.200 [+0.150, +0.250] at all training examples.",
+        ),
+        ({"learning_rate": [1e-4, 3e-4], "strategy": ["all"]}, "at 0.0001 and .* at 0.0003 learning rate."),
+        ({"task": ["cola", "rte"], "student_layers": [1, 2], "strategy": ["all"]}, "of 4 comparisons"),
+        ({"student_layers": [1, 2], "strategy": ["all", "sid"]}, "of 4 comparisons"),
+    ],
+)
+def test_a_trend_is_that_of_one_line(finished_study, tmp_path, varied, said):
+    """Its two ends would else be two tasks, or two strategies, in one sentence under one metric's name, and
+    a small number would be 0.
+    """
+    x = next(name for name in varied if name not in ("task", "strategy"))
+    grid = "\n".join(f"{name} = {json.dumps(values)}" for name, values in varied.items())
+    (tmp_path / "line.toml").write_text(f"[settings]\nsource = 'sample'\n[grid]\n{grid}\n[show]\nx = '{x}'")
+    table = make_table(read_study(tmp_path / "line.toml"), tmp_path)
+    [each] = make_table(read_study(finished_study[0]), finished_study[1]).comparisons
+    leads = [
+        replace(
+            each,
+            first=place,
+            metric=TASKS[row.task].primary_metric,
+            difference=replace(
+                each.difference, difference=(place + 1) / 10, low=place / 10 + 0.05, high=place / 10 + 0.15
+            ),
+        )
+        for place, row in enumerate(table.rows)
+    ]
+    table = replace(table, comparisons=tuple(leads))
+    assert said in says(table)[-1] or re.search(said, says(table)[-1])
+    kept = Table.from_dict(json.loads(json.dumps(table.to_dict())))
+    assert says(kept) == says(table)
+
+
+def test_a_curve_joins_rows_that_differ_in_what_is_varied_alone(tmp_path):
+    """Rows without a label of their own are named by all that varies: a line for each name had one point."""
+    (tmp_path / "lines.toml").write_text(
+        "[settings]\nsource = 'sample'\n[grid]\nstudent_layers = [1, 2]\nstrategy = ['soft', 'all']\n"
+        "hard_labels = [false, true]\n[show]\nx = 'student_layers'"
+    )
+    table = make_table(read_study(tmp_path / "lines.toml"), tmp_path)
+    lines = table.lines(table.rows)
+    assert [(label, [table.x_of(row) for row in rows]) for label, rows in lines] == [
+        ("soft labels, hard labels False", [1, 2]),
+        ("soft labels, hard labels True", [1, 2]),
+        ("all layers at once, hard labels False", [1, 2]),
+        ("all layers at once, hard labels True", [1, 2]),
+    ]
+
+
+@pytest.mark.parametrize(
     ("found", "said"),
     [
         ([(1, 8.0, 7.5, 8.6), (1, 9.0, 8.4, 9.7)], "8.0 to 9.0 times as far .* 7.5 to 9.7"),

@@ -5,9 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kdviz.analysis.answers import Farther
+from kdviz.palette import words_of
 from kdviz.studies import paper
 from kdviz.studies.statistics import Difference, Spread
 from kdviz.tasks import TASKS
+
+_DEPTHS = ("student_layers", "teacher", "student_checkpoint")
+"""What decides on a student's number of parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +94,18 @@ class Row:
         )
 
 
+def in_words(settings: Mapping, strategy: str) -> str:
+    """The settings that a study varies, as a row's name; the task is told elsewhere."""
+    words = []
+    for name, value in settings.items():
+        if name == "strategy":
+            words.append(words_of(value))
+        elif name != "task":
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            words.append(f"{name.replace('_', ' ')} {text}")
+    return ", ".join(words) or words_of(strategy)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """An internal row against the soft-label row with which it shares everything else.
@@ -152,6 +168,39 @@ class Table:
     @property
     def num_cells(self) -> int:
         return sum(row.num_cells for row in self.rows)
+
+    def x_of(self, row: Row) -> float | None:
+        """Where a row stands on the curves' axis: infinite where the setting is left open ("all"), None where
+        it was not measured.
+        """
+        if self.x == "parameters":
+            return row.values["parameters"].mean if "parameters" in row.values else None
+        value = row.settings[self.x]
+        return math.inf if value is None else float(value)
+
+    def lines(self, rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+        """`rows` as the curves join them, each line with its name: those of one task that differ in `x`
+        alone, in its order. What was not measured is in none.
+        """
+        found: dict[tuple, list[Row]] = {}
+        for row in rows:
+            if self.x_of(row) is not None:
+                key = (row.task, row.strategy, *((name, repr(row.settings[name])) for name in self._beside_x))
+                found.setdefault(key, []).append(row)
+        return [(self._name_of(line), sorted(line, key=self.x_of)) for line in found.values()]
+
+    @property
+    def _beside_x(self) -> list[str]:
+        along = _DEPTHS if self.x == "parameters" else (self.x,)
+        return [name for name in self.names if name not in along]
+
+    def _name_of(self, line: list[Row]) -> str:
+        """The label that a line's rows were given, where it is one; else what they have in common."""
+        first = line[0]
+        given = {row.label for row in line} - {in_words(row.settings, row.strategy) for row in line}
+        if len(given) == 1:
+            return given.pop()
+        return in_words({name: first.settings[name] for name in self._beside_x}, first.strategy)
 
     def has_teacher_row(self, task: str) -> bool:
         """Whether the table of a task begins with the teacher: where its runs had one, and beside the paper's

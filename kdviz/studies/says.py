@@ -2,10 +2,12 @@
 paper's.
 """
 
+import math
+
 from kdviz.method.strategies import INTERNAL
 from kdviz.metrics import METRIC_TITLES
 from kdviz.studies import paper
-from kdviz.studies.rows import Row, Table
+from kdviz.studies.rows import Comparison, Table
 from kdviz.tasks import TASKS
 from kdviz.text import counted
 
@@ -59,8 +61,11 @@ def _outside(table: Table) -> str:
         return _mistakes(table)
     if not table.comparisons:
         return ""
-    if table.x:
-        return _trend(table)
+    first = {id(table.rows[each.first]): each for each in table.comparisons}
+    lines = table.lines([table.rows[each.first] for each in table.comparisons]) if table.x else []
+    if len(lines) == 1:
+        [(_, line)] = lines
+        return _trend(table, [first[id(row)] for row in line])
     clear = [each for each in table.comparisons if each.difference.is_told_apart]
     better = sum(each.difference.difference > 0 for each in clear)
     worse, unclear = len(clear) - better, len(table.comparisons) - len(clear)
@@ -71,15 +76,13 @@ def _outside(table: Table) -> str:
     )
 
 
-def _trend(table: Table) -> str:
+def _trend(table: Table, line: list[Comparison]) -> str:
     """The lead over soft labels at both ends of what is varied."""
-    place = (lambda row: row.values["parameters"].mean) if table.x == "parameters" else _setting(table.x)
-    ordered = sorted(table.comparisons, key=lambda each: place(table.rows[each.first]))
-    ends = [ordered[0], ordered[-1]] if len(ordered) > 1 else ordered
+    ends = [line[0], line[-1]] if len(line) > 1 else line
     metric = METRIC_TITLES[ends[0].metric]
     parts = [
         f"{each.difference.difference:+.3f} [{each.difference.low:+.3f}, {each.difference.high:+.3f}] at "
-        f"{place(table.rows[each.first]):,.0f}"
+        f"{_number(table.x_of(table.rows[each.first]))}"
         for each in ends
     ]
     return (
@@ -122,12 +125,10 @@ def why_not_the_papers(table: Table) -> list[str]:
     return lines
 
 
-def _setting(name: str):
-    def value(row: Row) -> float:
-        found = row.settings[name]
-        return float("inf") if found is None else float(found)
-
-    return value
+def _number(x: float) -> str:
+    if math.isinf(x):
+        return "all"
+    return f"{x:,.0f}" if x.is_integer() else f"{x:g}"
 
 
 def _range(values: list) -> str:

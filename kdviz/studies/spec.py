@@ -132,7 +132,8 @@ def read_study(
     """The study in a file, or the shipped one of that name, at `size` (default: the first the file has).
 
     `paths` are those of an earlier reading: a study goes on from another working directory. `stem` stands for
-    the file's name where a copy is read. RequestError where the file is malformed or any of its runs cannot
+    the file's name where a copy is read; one of an older version may name an `x` that gives no curves, and
+    has none then. RequestError where the file is malformed or any of its runs cannot
     be asked for.
     """
     file = find_file(name)
@@ -146,7 +147,7 @@ def read_study(
     _check_shape(content, file)
     size = _size(content, size, file)
     here = content.get("sizes", {}).get(size, {}) if size else {}
-    stem = stem or file.stem
+    is_copy, stem = stem is not None, stem or file.stem
     name = str(content.get("name", stem))
     study_id = check_run_id(_id_of(name, size))
     settings = {**content.get("settings", {}), **here.get("settings", {})}
@@ -174,6 +175,15 @@ def read_study(
             )
     ids = distinct_ids(study_id, [change for change, _ in found.values()])
     show = content.get("show", {})
+    x = show.get("x")
+    if x is not None and x not in (along := _along(varied)):
+        if not is_copy:
+            among = ", ".join(along) if len(along) > 1 else f"{along[0]} alone"
+            raise RequestError(
+                "study: expected [show] x to be a setting with numbers that the study varies, or parameters "
+                f"({among}), got {repr(x)[:80]} in {file}"
+            )
+        x = None
     return Study(
         id=study_id,
         title=str(content.get("title", name)),
@@ -191,7 +201,7 @@ def read_study(
             for run_id, (config, (_, row)) in zip(ids, found.items(), strict=True)
         ),
         columns=tuple(show.get("columns", Study.columns)),
-        x=show.get("x"),
+        x=x,
         resources=_resources({**content.get("resources", {}), **here.get("resources", {})}, file),
         stem=stem,
         text=text,
@@ -301,11 +311,11 @@ def _check_shape(content: dict, file: Path) -> None:
     columns = show.get("columns", [])
     if not isinstance(columns, list) or set(map(str, columns)) - set(COLUMNS) - set(METRIC_TITLES):
         raise RequestError(f"study: expected [show] columns among {', '.join(COLUMNS)} in {file}")
-    names = [*(item.name for item in fields(RunConfig)), "parameters"]
-    if show.get("x") is not None and show["x"] not in names:
-        raise RequestError(
-            f"study: expected [show] x to be a setting or parameters, got {show['x']!r} in {file}"
-        )
+
+
+def _along(varied: list[str]) -> list[str]:
+    """What curves can be drawn over: numbers, and several of them. Seeds are what means are taken over."""
+    return ["parameters", *(name for name in varied if name != "seed" and RunConfig.kind(name).is_number)]
 
 
 def _check_part(part: dict, file: Path) -> None:

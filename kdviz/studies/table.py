@@ -12,12 +12,11 @@ from kdviz.analysis.answers import Farther
 from kdviz.analysis.apart import apart
 from kdviz.config import has_effect
 from kdviz.method.strategies import INTERNAL
-from kdviz.palette import words_of
 from kdviz.runs.files import RunFiles
 from kdviz.runs.reader import Run, Store
 from kdviz.studies.identity import is_run_of, settings_digest
 from kdviz.studies.measures import Measured, measured, measured_as, why_left_out
-from kdviz.studies.rows import Comparison, Row, Table
+from kdviz.studies.rows import Comparison, Row, Table, in_words
 from kdviz.studies.spec import COLUMNS, Cell, Study
 from kdviz.studies.statistics import Difference, paired_difference, spread
 from kdviz.tasks import TASKS
@@ -99,15 +98,7 @@ def row_label(cell: Cell, names: Sequence[str]) -> str:
     """A row's name: its own, or its settings in words; the task is told elsewhere."""
     if cell.label:
         return cell.label
-    words = []
-    for name in names:
-        value = cell.varied[name]
-        if name == "strategy":
-            words.append(words_of(value))
-        elif name != "task":
-            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            words.append(f"{name.replace('_', ' ')} {text}")
-    return ", ".join(words) or words_of(cell.config.strategy)
+    return in_words({name: cell.varied[name] for name in names}, cell.config.strategy)
 
 
 def telling_names(rows: Sequence[Row]) -> list[str]:

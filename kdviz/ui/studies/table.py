@@ -1,5 +1,7 @@
 """A study's table on the page: what it says, the numbers by task, the runs behind a row, to take away."""
 
+import math
+
 import pandas as pd
 import streamlit as st
 
@@ -252,35 +254,36 @@ def curves(table: Table, task: str) -> None:
 
 
 def _teacher_band(table: Table, rows: list[Row], metric: str) -> Band:
-    scores = {float(row.settings[table.x]): row.teacher[metric] for row in rows if row.settings[table.x]}
-    places = sorted(scores)
+    scores = {table.x_of(row): row.teacher[metric] for row in rows}
+    places = sorted(filter(_is_placed, scores))
     none = [None] * len(places)
     means = [scores[place] for place in places]
     return Band(label="the teacher", strategy="teacher", x=places, means=means, low=none, high=none)
 
 
 def _bands(table: Table, rows: list[Row], name: str) -> list[Band]:
-    """One line for each label: rows that differ in x alone."""
-    groups: dict[tuple, list[tuple[float, Row, Spread]]] = {}
-    for row in rows:
-        value = row.metrics.get(name) or row.values.get(name)
-        x = row.values.get("parameters", _NO).mean if table.x == "parameters" else row.settings[table.x]
-        if value is not None and x is not None:
-            groups.setdefault((row.label, row.strategy), []).append((float(x), row, value))
+    """One band for each line of the table, of the rows that have a place and that number."""
     bands = []
-    for (label, strategy), points in groups.items():
-        points = sorted(points, key=lambda point: point[0])
-        bands.append(
-            Band(
-                label=label,
-                strategy=strategy,
-                x=[x for x, _, _ in points],
-                means=[value.mean for _, _, value in points],
-                low=[value.low for _, _, value in points],
-                high=[value.high for _, _, value in points],
+    for label, line in table.lines(rows):
+        found = [(table.x_of(row), row.metrics.get(name) or row.values.get(name)) for row in line]
+        points = [(x, value) for x, value in found if value is not None and _is_placed(x)]
+        if points:
+            bands.append(
+                Band(
+                    label=label,
+                    strategy=line[0].strategy,
+                    x=[x for x, _ in points],
+                    means=[value.mean for _, value in points],
+                    low=[value.low for _, value in points],
+                    high=[value.high for _, value in points],
+                )
             )
-        )
     return bands
+
+
+def _is_placed(x: float | None) -> bool:
+    """Whether there is a place for it on an axis: none for what was not measured, nor for "all"."""
+    return x is not None and math.isfinite(x)
 
 
 def comparisons(table: Table, task: str) -> None:
