@@ -155,6 +155,11 @@ def beats_constant_answer(accuracy: float, majority: float, num_examples: int) -
     return accuracy >= majority + 2 * math.sqrt(majority * (1 - majority) / num_examples)
 
 
+def mean_of(values: Sequence[float | None]) -> float:
+    """The mean, of matched pairs say; not a number where one is missing."""
+    return sum(math.nan if value is None else value for value in values) / len(values) if values else math.nan
+
+
 def majority_share(labels: np.ndarray) -> float:
     """Share of the most frequent class: what answering always the same reaches."""
     return float(np.bincount(labels).max() / len(labels))

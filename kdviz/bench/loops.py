@@ -28,9 +28,9 @@ from kdviz.runs.files import RunFiles, teachers_of
 from kdviz.runs.writer import RunWriter
 from kdviz.tasks import TASKS
 from kdviz.training.distill import Distillation
-from kdviz.training.optimise import derived_seed
 from kdviz.training.prepare import Shared, prepare
 from kdviz.training.request import recorded_request
+from kdviz.training.seeds import derived_seed
 from kdviz.training.teacher import FineTuning
 from kdviz.training.teacher_outputs import TeacherOutputs
 

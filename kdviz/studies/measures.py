@@ -9,6 +9,7 @@ import numpy as np
 
 from kdviz.analysis import right_wrong
 from kdviz.analysis.divergence import divergence
+from kdviz.metrics import mean_of
 from kdviz.runs.reader import Run
 from kdviz.tasks import TASKS
 
@@ -62,8 +63,8 @@ def measured_as(key: tuple[Path, int, int]) -> Measured:
     run = Run(key[0])
     last, cost = run.evals[-1], run.summary.get("cost", {})
     values = {
-        "attention_kl": mean(last["mismatch"]["attention_kl"]),
-        "cls_distance": mean(last["mismatch"]["cls_distance"]),
+        "attention_kl": mean_of(last["mismatch"]["attention_kl"]),
+        "cls_distance": mean_of(last["mismatch"]["cls_distance"]),
         "agreement": last["agreement"],
         "logit_kl": last["logit_kl"],
         "parameters": cost.get("student_parameters"),
@@ -99,11 +100,6 @@ def measured_as(key: tuple[Path, int, int]) -> Measured:
 def seconds_of(run: Run) -> float:
     """How long it took in all, as far as that was written down."""
     return sum(filter(_is_number, run.summary.get("seconds", {}).values()))
-
-
-def mean(values: list) -> float:
-    """The mean over matched pairs; not a number where one is missing."""
-    return sum(math.nan if value is None else value for value in values) / len(values) if values else math.nan
 
 
 def _is_number(value: object) -> bool:

@@ -32,8 +32,9 @@ from kdviz.training.evaluate import Evaluated, evaluate
 from kdviz.training.events import Event, Listener, MomentDue, StageBegun, StepDone
 from kdviz.training.export_check import check_export
 from kdviz.training.listeners import LossLines, NewestDistance
-from kdviz.training.optimise import derived_seed, make_optimizer
+from kdviz.training.optimise import make_optimizer
 from kdviz.training.prepare import Prepared, make_student
+from kdviz.training.seeds import derived_seed
 from kdviz.training.step import set_trainable, step_terms
 from kdviz.training.teacher import teacher_score
 from kdviz.training.used_rows import train_all_rows, train_used_rows

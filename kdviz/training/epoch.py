@@ -10,7 +10,8 @@ from torch import nn
 from kdviz.data.encoded import Batch
 from kdviz.method.objective import Terms
 from kdviz.training.events import EpochDone, Event, MomentDue, StepDone
-from kdviz.training.optimise import derived_seed, learning_rate_at, optimizer_step
+from kdviz.training.optimise import learning_rate_at, optimizer_step
+from kdviz.training.seeds import derived_seed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,5 @@
-"""One optimiser for teacher and student: AdamW, linear warm-up and decay, clipped gradients, seeds for
-everything.
-"""
+"""One optimiser for teacher and student: AdamW, linear warm-up and decay, clipped gradients."""
 
-import hashlib
 from collections.abc import Iterable
 
 import torch
@@ -62,8 +59,3 @@ def optimizer_step(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return norm
-
-
-def derived_seed(*parts: object) -> int:
-    """A seed of 63 bits for one purpose, the same on every machine."""
-    return int.from_bytes(hashlib.sha256("|".join(map(str, parts)).encode()).digest()[:8], "big") >> 1

@@ -29,9 +29,9 @@ from kdviz.task import Task
 from kdviz.training.continuation import continuation
 from kdviz.training.device import arithmetic, choose_device
 from kdviz.training.export_check import sample_rows
-from kdviz.training.optimise import derived_seed
 from kdviz.training.probes import Probes, make_probes
 from kdviz.training.request import Request
+from kdviz.training.seeds import derived_seed
 from kdviz.training.teacher import TeacherHooks, finetuned_teacher, label_order
 from kdviz.training.teacher_outputs import TeacherOutputs, teacher_outputs
 

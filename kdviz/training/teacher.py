@@ -34,7 +34,8 @@ from kdviz.training.epoch import Recipe, train_epoch_of
 from kdviz.training.evaluate import predict
 from kdviz.training.events import Event, StepDone
 from kdviz.training.listeners import LossLines
-from kdviz.training.optimise import derived_seed, make_optimizer
+from kdviz.training.optimise import make_optimizer
+from kdviz.training.seeds import derived_seed
 from kdviz.training.used_rows import train_used_rows
 
 TEACHER_LINES = 60

@@ -11,7 +11,7 @@ from kdviz.analysis import differing_settings
 from kdviz.analysis.cautions import cautions
 from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_curves, scores_with_intervals
 from kdviz.files import size_words
-from kdviz.metrics import score_intervals, scores
+from kdviz.metrics import mean_of, score_intervals, scores
 from kdviz.runs.command import shown_name
 from kdviz.runs.names import distinct_names
 from kdviz.runs.reader import Run
@@ -29,7 +29,6 @@ from kdviz.ui.frame.words import (
     count,
     decimals,
     in_words,
-    mean_of,
     metric_title,
     metric_words,
     primary_metric,

@@ -10,9 +10,10 @@ from kdviz.analysis.apart import apart
 from kdviz.analysis.divergence import divergence
 from kdviz.analysis.gap import score_gap
 from kdviz.method.strategies import STRATEGIES
+from kdviz.metrics import mean_of
 from kdviz.runs.reader import Run
 from kdviz.text import counted, plain
-from kdviz.ui.frame.words import in_words, mean_of, metric_title
+from kdviz.ui.frame.words import in_words, metric_title
 
 
 @dataclass(frozen=True, kw_only=True)

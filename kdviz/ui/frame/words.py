@@ -1,8 +1,8 @@
 """Every term that a page uses, explained in a sentence or two: what the hover shows."""
 
 import math
-from collections.abc import Sequence
 
+from kdviz.method.strategies import STAGED, STRATEGIES
 from kdviz.method.terms import TERMS
 from kdviz.metrics import METRIC_TITLES, METRICS
 from kdviz.palette import words_of
@@ -48,12 +48,12 @@ WORDS = {
     "renormalise": "Scales what is left of each row to sum to 1 again. Off: rows sum to less than 1, and the "
     "missing part went to the special tokens.",
     "threshold": "Weaker links are left blank. The KL is always computed on all of them.",
-    "stages": "Stretches of training with other active layers: *layer by layer* (`pid`) matches one layer "
-    "after the other, *stacked* (`sid`) adds one layer after the other, and both end with the labels alone. "
-    "Lines mark where a stage begins.",
-    "strategy": "*Labels only* (`hard`): no teacher. *Soft labels* (`soft`): the teacher's probabilities. "
-    "*All layers at once* (`all`): soft labels and all matched layers. *Layer by layer* (`pid`): one layer "
-    "after the other, then soft labels. *Stacked* (`sid`): one more layer at a time, then soft labels.",
+    "stages": "Stretches of training with other active layers: "
+    + " ".join(f"*{STRATEGIES[name].title}* (`{name}`): {STRATEGIES[name].words}" for name in STAGED)
+    + " Lines mark where a stage begins.",
+    "strategy": " ".join(
+        f"*{each.title.capitalize()}* (`{name}`): {each.words}" for name, each in STRATEGIES.items()
+    ),
     "head_matching": "Heads have no order: a student head may do the work of another head of the teacher. "
     "The best one-to-one assignment is the one with the lowest total KL.",
     "drift": "How many teacher heads changed their best partner since the moment before.",
@@ -128,8 +128,3 @@ def count(number: float) -> str:
 def decimals(number: float | None, digits: int = 3) -> str:
     """A number with a fixed count of decimals; a dash where there is none (a diverged run has gaps)."""
     return "–" if number is None or math.isnan(number) else f"{number:.{digits}f}"
-
-
-def mean_of(values: Sequence[float | None]) -> float:
-    """The mean; not a number where one is missing."""
-    return sum(math.nan if value is None else value for value in values) / len(values) if values else math.nan
