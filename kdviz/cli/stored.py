@@ -10,6 +10,7 @@ from kdviz.errors import RequestError
 from kdviz.files import size_words
 from kdviz.method.terms import recorded_terms
 from kdviz.metrics import METRIC_TITLES
+from kdviz.runs.parts import interval_of
 from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
 from kdviz.share.live import label_message
 from kdviz.terminal import complain
@@ -80,9 +81,9 @@ def print_scores(run: Run) -> None:
     """The last evaluation of a run, with what was before training."""
     first, last = run.evals[0], run.evals[-1]
     print(f"{run.id}: epoch {last['epoch']}, n = {last.get('n', 'unknown')}")
-    teacher, intervals = last.get("teacher_metrics", {}), last.get("intervals", {})
+    teacher = last.get("teacher_metrics", {})
     for name, value in last["metrics"].items():
-        low, high = intervals.get(name) or (None, None)
+        low, high = interval_of(last, name)
         print(
             f"  {METRIC_TITLES.get(name, name)}: student {_number(value)} [{_number(low)}, {_number(high)}], "
             f"before training {_number(first['metrics'].get(name))}, teacher {_number(teacher.get(name))}"

@@ -1,6 +1,6 @@
 """Parts of a run as a reader meets them: a probe, a moment of training, an evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -78,3 +78,9 @@ def thinned(items: Sequence[T], most: int) -> list[T]:
         return list(items)
     places = np.unique(np.linspace(0, len(items) - 1, most).round().astype(int))
     return [items[place] for place in places]
+
+
+def interval_of(line: Mapping, metric: str) -> tuple[float | None, float | None]:
+    """The 95 % interval of a metric in an evaluation line; (None, None) where none was recorded."""
+    low, high = (line.get("intervals") or {}).get(metric) or (None, None)
+    return low, high

@@ -22,7 +22,7 @@ from kdviz.metrics import METRIC_TITLES
 from kdviz.palette import named
 from kdviz.runs.command import FOLDERS, command_of, shown_name
 from kdviz.runs.names import distinct_names
-from kdviz.runs.parts import Probe
+from kdviz.runs.parts import Probe, interval_of
 from kdviz.runs.reader import Run
 from kdviz.share.report_figures import (
     curves_figure,
@@ -30,7 +30,6 @@ from kdviz.share.report_figures import (
     figure_html,
     have_one_teacher,
     inside_figure,
-    interval,
     score_curve_figure,
     score_figure,
     stages_figure,
@@ -280,7 +279,7 @@ def _scores(runs: Sequence[Run]) -> str:
     for metric in lasts[0]["metrics"]:
         cells = ""
         for run, last in zip(runs, lasts, strict=True):
-            low, high = interval(last, metric)
+            low, high = interval_of(last, metric)
             if run is runs[0] or not is_one:
                 cells += f"<td>{_number(last['teacher_metrics'].get(metric))}</td>"
             cells += (
@@ -350,7 +349,7 @@ def _score_words(runs: Sequence[Run]) -> str:
         for run in (runs[:1] if have_one_teacher(runs) else runs)
     ]
     for name, run in zip(distinct_names(runs), runs, strict=True):
-        low, high = interval(run.evals[-1], metric)
+        low, high = interval_of(run.evals[-1], metric)
         value = _number(run.evals[-1]["metrics"].get(metric))
         said.append(f"{name} {value}, 95 % interval {_number(low)} to {_number(high)}")
     return f"{METRIC_TITLES[metric]}: {'; '.join(said)}"

@@ -26,6 +26,7 @@ from kdviz.figures import (
 from kdviz.figures.curves import further_terms
 from kdviz.metrics import METRIC_TITLES
 from kdviz.runs.names import distinct_names
+from kdviz.runs.parts import interval_of
 from kdviz.runs.reader import Run
 from kdviz.tasks import TASKS
 
@@ -82,7 +83,7 @@ def score_figure(runs: Sequence[Run]) -> go.Figure:
     if have_one_teacher(runs) and teacher is not None:
         scores.append(Score(label="teacher", strategy="teacher", value=teacher))
     for name, run in zip(distinct_names(runs), runs, strict=True):
-        low, high = interval(run.evals[-1], metric)
+        low, high = interval_of(run.evals[-1], metric)
         value = run.evals[-1]["metrics"][metric]
         if value is not None:  # of a run that diverged
             scores.append(Score(label=name, strategy=run.strategy, value=value, low=low, high=high))
@@ -98,8 +99,8 @@ def score_curve_figure(runs: Sequence[Run]) -> go.Figure:
             strategy=run.strategy,
             epochs=[line["epoch"] for line in run.evals],
             values=[line["metrics"][metric] for line in run.evals],
-            low=[interval(line, metric)[0] for line in run.evals],
-            high=[interval(line, metric)[1] for line in run.evals],
+            low=[interval_of(line, metric)[0] for line in run.evals],
+            high=[interval_of(line, metric)[1] for line in run.evals],
         )
         for name, run in zip(distinct_names(runs), runs, strict=True)
     ]
@@ -143,12 +144,6 @@ def stages_figure(run: Run) -> go.Figure:
         classification=stage["classification"],
         strategy=run.strategy,
     )
-
-
-def interval(line: dict, metric: str) -> tuple[float | None, float | None]:
-    """The 95 % interval of an evaluation line; (None, None) where none was recorded."""
-    found = (line.get("intervals") or {}).get(metric)
-    return (found[0], found[1]) if found else (None, None)
 
 
 # ---- how they travel

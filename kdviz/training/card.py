@@ -11,6 +11,7 @@ from kdviz.method.terms import recorded_terms
 from kdviz.metrics import METRIC_TITLES, METRICS
 from kdviz.models.registry import TEACHERS
 from kdviz.runs.command import command_of, is_path, shown_name
+from kdviz.runs.parts import interval_of
 from kdviz.runs.reader import Run
 from kdviz.tasks import TASKS
 from kdviz.text import counted, plain, plain_reason
@@ -159,7 +160,7 @@ def _scores(run: Run) -> str:
     rows = ["| metric | teacher | student | 95 % interval |", "|---|---|---|---|"]
     for name, value in last.get("metrics", {}).items():
         teacher = last.get("teacher_metrics", {}).get(name)
-        low, high = (last.get("intervals", {}).get(name) or (None, None))[:2]
+        low, high = interval_of(last, name)
         rows.append(
             f"| {_metric(name)} | {_number(teacher)} | {_number(value)} | {_number(low)} to {_number(high)} |"
         )

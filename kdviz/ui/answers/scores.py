@@ -14,6 +14,7 @@ from kdviz.files import size_words
 from kdviz.metrics import mean_of, score_intervals, scores
 from kdviz.runs.command import shown_name
 from kdviz.runs.names import distinct_names
+from kdviz.runs.parts import interval_of
 from kdviz.runs.reader import Run
 from kdviz.share.view import MAX_OTHERS, epoch_at, same_moment
 from kdviz.tasks import TASKS
@@ -112,7 +113,7 @@ def _models(scene: Scene, runs: list[Run], lines: dict, names: dict, metric: str
     for run in runs:
         if lines[run.id]["metrics"].get(metric) is None:  # a diverged run may have none
             continue
-        low, high = (lines[run.id].get("intervals") or {}).get(metric) or (None, None)
+        low, high = interval_of(lines[run.id], metric)
         parameters = run.summary.get("cost", {}).get("student_parameters")
         found.append(
             Score(
@@ -287,8 +288,8 @@ def _score_curves(scene: Scene, runs: list[Run], names: list[str], metric: str) 
         lines = [line for line in run.evals if line["metrics"].get(metric) is not None]
         if not lines:
             continue
-        intervals = [(line.get("intervals") or {}).get(metric) for line in lines]
-        known = all(intervals)
+        intervals = [interval_of(line, metric) for line in lines]
+        known = all(None not in interval for interval in intervals)
         curves.append(
             ScoreCurve(
                 label=name,
