@@ -49,5 +49,6 @@ def test_a_slow_window_is_not_taken_for_gone() -> None:
 
 
 def test_the_page_is_drawn_anew_for_another_pace_alone() -> None:
+    """Without it a visitor who comes or goes would have every window drawn anew."""
     assert is_another(4.0, 2.0) and is_another(2.0, 13.0)
     assert not is_another(2.2, 2.0) and not is_another(13.0, 12.0)

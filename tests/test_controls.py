@@ -86,12 +86,14 @@ VIEWS = (
 
 @pytest.mark.parametrize(("page", "params"), VIEWS, ids=lambda value: str(value))
 def test_what_a_link_sets_is_each_controls_default(app: AppTest, page: str, params: dict):
+    """A control that opens on something else than its link undoes the link with the first click beside it."""
     for key, value in params.items():
         app.query_params[key] = value
     assert check(app.switch_page(f"pages/{page}.py").run()) > 0
 
 
 def test_what_was_chosen_is_the_default_from_then_on(app: AppTest):
+    """A control drawn anew with its old default jumps back under the hand."""
     app.query_params["show"] = "scores"
     app.switch_page("pages/answers.py").run()
     [slider] = app.select_slider

@@ -66,6 +66,7 @@ def test_what_the_origin_lacks_or_has_in_another_shape_is_kept_whole(tmp_path: P
 
 @pytest.mark.parametrize("damage", ["cut", "other", "empty", "missing", "origin"])
 def test_damage_is_one_line(tmp_path: Path, damage: str):
+    """Damaged weights of the demo would be a traceback on the first page, or answers of other weights."""
     path, origin = tmp_path / "weights.xz", weights(0, range(4))
     save_delta(path, weights(1, range(2)), origin, LAYERS)
     content = path.read_bytes()

@@ -69,6 +69,7 @@ def test_whole_numbers_are_told_whole(tmp_path):
 
 
 def test_a_run_without_evaluation_is_refused(tmp_path):
+    """A report without a number would say nothing of why."""
     folder = make_run(tmp_path, "one")
     (folder / "metrics.jsonl").write_text("")
     with pytest.raises(ValueError, match="at least one evaluation"):

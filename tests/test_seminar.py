@@ -280,6 +280,7 @@ def test_bad_values_in_the_link_fall_back(bad):
 
 
 def test_an_unknown_lecture_says_which_there_are():
+    """A mistyped link would open an empty page in front of the room."""
     for app in (open_app(present="physics"), learn(lecture="physics")):
         assert not app.exception and "the\\-paper" in texts(app)
 

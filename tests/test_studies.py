@@ -77,6 +77,7 @@ def test_studies_in_any_script_have_names_of_their_own(tmp_path):
 
 
 def test_names_stay_readable(tmp_path):
+    """A run's name is what one finds it by; a hash for every setting says nothing."""
     (tmp_path / "grid.toml").write_text('[grid]\nstrategy = ["soft", "all"]\nseed = [0, 1]')
     ids = [cell.run_id for cell in read_study(tmp_path / "grid.toml").cells]
     assert ids == ["grid-soft-s0", "grid-soft-s1", "grid-all-s0", "grid-all-s1"]
@@ -119,6 +120,7 @@ def test_names_stay_readable(tmp_path):
     ],
 )
 def test_a_study_that_cannot_be_is_refused_in_one_line(tmp_path, capsys, text, match):
+    """Found out at its last run, a faulty file costs the hours before it."""
     (tmp_path / "bad.toml").write_text(text)
     assert main(["study", str(tmp_path / "bad.toml"), "--runs-dir", str(tmp_path / "runs")]) == 2
     said = capsys.readouterr().err
@@ -181,6 +183,7 @@ def test_a_study_whose_cell_cannot_run_runs_nothing(tiny, tmp_path, capsys):
 
 
 def test_a_dry_run_says_what_it_costs_and_writes_nothing(tiny, tmp_path, capsys):
+    """One looks before one spends a night of the machine; a look that leaves files is a start."""
     file = write_study(tmp_path / "s.toml", tiny)
     assert main(["study", str(file), "--runs-dir", str(tmp_path / "runs"), "--dry-run", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -221,6 +224,7 @@ def test_a_size_keeps_what_tells_it_from_another(num_bytes, words):
 
 
 def test_a_finished_study_is_not_run_again(finished_study, capsys):
+    """Asking for a table again would cost the hours of the study again."""
     file, runs_dir = finished_study
     stamps = {path: os.stat(path).st_mtime_ns for path in runs_dir.glob("*/metrics.jsonl")}
     assert len(stamps) == 6
@@ -279,6 +283,7 @@ def test_a_failed_cell_is_told_and_the_others_go_on(tiny, tmp_path, capsys, monk
 
 
 def test_a_teacher_that_cannot_be_made_costs_its_own_runs_alone(tiny, tmp_path, capsys):
+    """One diverged teacher would end a study of a night at its beginning."""
     file = write_study(
         tmp_path / "s.toml",
         tiny,
@@ -352,6 +357,7 @@ def test_after_kill_9_a_study_goes_on_and_ends_with_the_same_table(finished_stud
 
 
 def test_the_estimate_counts_only_what_is_left(finished_study, tmp_path):
+    """A study that is nearly done would be said to take its whole time."""
     file, runs_dir = finished_study
     forecast = check_study(read_study(file), runs_dir)
     assert forecast.open == () and forecast.seconds == 0 and forecast.teachers == {}
@@ -399,6 +405,7 @@ def test_a_study_goes_through_the_queue_and_can_be_stopped(tiny, tmp_path):
 
 
 def test_a_study_that_cannot_run_says_so_before_start(tiny, tmp_path):
+    """The page would offer a start that ends in an error for every run."""
     from kdviz.jobs.queue import Queue
     from kdviz.studies.queued import ENDED, QueuedStudy
 

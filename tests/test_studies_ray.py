@@ -49,6 +49,7 @@ def write_study(path: Path, checkpoint: Path, data: Path, *, epochs: int) -> Pat
 
 
 def test_a_folder_travels_whole(tmp_path):
+    """A teacher that loses a file on the way is another teacher on the other machine."""
     source = tmp_path / "from"
     (source / "deep").mkdir(parents=True)
     (source / "a.txt").write_text("a")
@@ -96,6 +97,7 @@ def test_what_arrives_cannot_leave_its_folder(tmp_path, name):
 
 
 def test_without_ray_the_study_is_refused_in_one_line(tiny, tmp_path, capsys, monkeypatch):
+    """An import error in the midst of a study names a package, and not what to install."""
     monkeypatch.setitem(sys.modules, "ray", None)
     file = write_study(tmp_path / "s.toml", tiny.checkpoint, tiny.glue, epochs=1)
     assert main(["study", str(file), "--runs-dir", str(tmp_path / "runs"), "--on", "ray"]) == 2

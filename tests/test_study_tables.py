@@ -82,6 +82,7 @@ def test_one_seed_has_no_interval_and_no_run_no_number(finished_study, tiny, tmp
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9))
 def test_the_interval_is_scipys(values):
+    """An interval by the normal distribution is half as wide as it should be for three seeds."""
     found = spread(values)
     assert found.mean == pytest.approx(np.mean(values), abs=1e-9)
     error = stats.sem(values)
@@ -107,6 +108,7 @@ def test_a_difference_is_of_the_same_examples_and_of_every_seed():
 
 
 def test_a_student_compared_with_itself_differs_by_nothing():
+    """Where nothing differs every resample is 0: no division by it, and no verdict."""
     labels = np.array([0, 1, 1, 0, 1])
     found = paired_difference(TASKS["rte"], "accuracy", labels, [labels], [labels], [0])
     assert (found.difference, found.low, found.high, found.p_seeds) == (0.0, 0.0, 0.0, None)
@@ -114,6 +116,7 @@ def test_a_student_compared_with_itself_differs_by_nothing():
 
 
 def test_internal_rows_are_compared_with_soft_labels_seed_by_seed(finished_study):
+    """Compared with another row, or across seeds, the difference is not of the method."""
     file, runs_dir = finished_study
     table = make_table(read_study(file), runs_dir)
     [comparison] = table.comparisons
@@ -250,6 +253,7 @@ def test_runs_on_other_data_are_left_out_and_said(finished_study, tmp_path):
 
 
 def test_the_best_is_marked_only_where_intervals_part(finished_study):
+    """A bold number that other seeds would take away is a claim that was not measured."""
     file, runs_dir = finished_study
     row = make_table(read_study(file), runs_dir).rows[0]
     apart = [replace(row, metrics={"accuracy": spread(values)}) for values in ([0.9, 0.91], [0.1, 0.11])]
@@ -262,6 +266,7 @@ def test_the_best_is_marked_only_where_intervals_part(finished_study):
 
 
 def test_csv_and_markdown_hold_the_same_table(finished_study):
+    """Who takes the file home would have other numbers than who copies the page."""
     file, runs_dir = finished_study
     table = make_table(read_study(file), runs_dir)
     lines = list(csv.DictReader(io.StringIO(as_csv(table))))
@@ -273,6 +278,7 @@ def test_csv_and_markdown_hold_the_same_table(finished_study):
 
 
 def test_the_papers_numbers_stand_beside_with_mark_and_difference(finished_study):
+    """Without its mark a number read from a figure would pass for the paper's table."""
     file, runs_dir = finished_study
     table = make_table(read_study(file), runs_dir)
     rows = [replace(row, paper_row="stacked", task="cola") for row in table.rows]
@@ -322,6 +328,7 @@ def test_kept_results_show_without_any_run(finished_study, tmp_path, capsys):
 
 
 def test_there_is_nothing_to_keep_before_anything_is_finished(finished_study, tmp_path):
+    """An empty table would be committed as a result."""
     file, _ = finished_study
     with pytest.raises(RequestError, match="finished runs"):
         store_results(read_study(file), tmp_path / "none", tmp_path / "kept.json")

@@ -123,6 +123,7 @@ def test_as_many_runs_at_once_as_there_is_room_for(tiny, tmp_path, monkeypatch, 
 
 
 def test_without_a_word_on_cores_one_run_takes_them_all(tiny, tmp_path, monkeypatch):
+    """Eight runs at once on eight cores would take the memory of eight without being asked."""
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     file = write_study(tmp_path / "s.toml", tiny)
     file.write_text(file.read_text().replace("cpus = 1", ""))
@@ -133,6 +134,7 @@ def test_without_a_word_on_cores_one_run_takes_them_all(tiny, tmp_path, monkeypa
     ("flags", "match"), [(["--at-once", "0"], "got 0"), (["--at-once", "2", "--on", "ray"], "cluster")]
 )
 def test_a_number_of_runs_that_cannot_be_is_refused(tiny, tmp_path, capsys, flags, match):
+    """A pool of no or of a thousand workers hangs, or takes the machine."""
     file = write_study(tmp_path / "s.toml", tiny)
     assert main(["study", str(file), "--runs-dir", str(tmp_path / "runs"), *flags]) == 2
     assert match in capsys.readouterr().err and not (tmp_path / "runs").exists()

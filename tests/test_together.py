@@ -64,6 +64,7 @@ def test_one_is_stopped_and_resumed_and_the_others_go_on(tiny, straight):
 
 
 def test_all_are_stopped_and_go_on_together(tiny, straight):
+    """A student that goes on by itself after a stop would be another than one trained without it."""
     folders = create(tiny, tiny.runs_dir, ("all", "pid"), "both-stop")
     stops = {folder.name: StopAfter(14) for folder in folders}
     assert all(
@@ -122,12 +123,14 @@ def test_a_waiting_one_stops_while_the_first_makes_the_teacher(tiny, tmp_path, m
     ],
 )
 def test_a_request_that_cannot_be_done_leaves_no_folder(tiny, tmp_path, strategies, settings, message):
+    """Half of the folders would stand in the list for ever, and take their names."""
     with pytest.raises(RequestError, match=message):
         create(tiny, tmp_path, strategies, **settings)
     assert not tmp_path.exists() or not [path for path in tmp_path.iterdir() if path.name != "teachers"]
 
 
 def test_a_name_that_is_taken_leaves_no_folder_beside_it(tiny, tmp_path):
+    """The other strategies would be made, and wait for one that never comes."""
     tiny.create("five-pid", runs_dir=tmp_path)
     with pytest.raises(RequestError, match="exists already"):
         create(tiny, tmp_path)
@@ -137,6 +140,7 @@ def test_a_name_that_is_taken_leaves_no_folder_beside_it(tiny, tmp_path):
 
 
 def test_the_command_line_trains_a_list_of_strategies(tiny, tmp_path, capsys):
+    """What the button of the page does would not be had without it."""
     settings = tiny.config(epochs=1)
     flags = [
         f"--runs-dir={tmp_path}",
