@@ -209,7 +209,9 @@ def test_a_classifier_that_nothing_trained_is_named_beside_its_answers(tmp_path)
 def test_two_seeds_of_one_strategy_are_told_apart(tmp_path):
     """Two students of one name and one colour: nobody can say whose number is which."""
     runs = [Run(make_run(tmp_path, f"all-{seed}", seed=seed)) for seed in (0, 1)]
-    [picture] = pictures_in(report(*runs))
+    html = report(*runs)
+    assert "<h1>CoLA: all layers at once, seed 0 and all layers at once, seed 1</h1>" in html
+    [picture] = pictures_in(html)
     for packs in picture:
         about = [pack.header["about"] for pack in packs]
         assert [each["name"] for each in about] == [

@@ -64,7 +64,7 @@ export function cellText(packs, state) {
     const student = shownMap(pack, moment, state.pair, state.head, state)[at]
     const kl = rowKl(pack, moment, state.pair, state.head)[query]
     return (
-      `${packs.length > 1 ? pack.about.name : "student"} ${decimals(student)}, difference ` +
+      `${packs.length > 1 ? `“${pack.about.name}”` : "student"} ${decimals(student)}, difference ` +
       `${signed(teacher - student)}, KL of the row ${decimals(kl)} nats`
     )
   })

@@ -144,9 +144,8 @@ def check_runs(runs: Sequence[Run]) -> None:
 
 
 def _who(runs: Sequence[Run]) -> str:
-    return " and ".join(
-        f"a student of {counted(run.num_layers, 'layer')} by {named(run.strategy)}" for run in runs
-    )
+    said = [f"a student of {counted(run.num_layers, 'layer')} by {named(run.strategy)}" for run in runs]
+    return " and ".join(said if len(set(said)) == len(said) else distinct_names(runs))
 
 
 def _plural(runs: Sequence[Run], word: str) -> str:

@@ -15,7 +15,7 @@ import {
 } from "../../kdviz/explorer/format.js"
 import { ramp, stepOf } from "../../kdviz/explorer/colour.js"
 import { START, carried, changed, keyed, lookOf, withLook } from "../../kdviz/explorer/state.js"
-import { decimals, leftOutText, otherEpoch, signed } from "../../kdviz/explorer/words.js"
+import { cellText, decimals, leftOutText, otherEpoch, signed } from "../../kdviz/explorer/words.js"
 
 const folder = process.env.KDVIZ_PACKS
 const expected = JSON.parse(readFileSync(`${folder}/expected.json`))
@@ -114,6 +114,13 @@ test("a run that was stopped early is compared at the epoch it reached", () => {
     ["", " · epoch 2", " · epoch 2"],
   )
   assert.equal(otherEpoch(whole, 4, run([0, 1], { epochs: 1 })), "") // compared by its share, not by epochs
+})
+
+test("of two runs beside each other a cell's numbers stand behind the name they belong to", () => {
+  const other = { ...fine, about: { ...fine.about, name: "all, seed 1" }, remembered: new Map() }
+  const said = cellText([fine, other], { ...START, focus: { query: 1, key: 2 } })
+  const share = decimals(mapOf(fine, 0, 0, null)[1 * fine.tokens.length + 2])
+  assert.ok(said.includes(`; “all, seed 1” ${share}, difference`), said)
 })
 
 test("whatever had no room is said: moments, single heads, and in which of two runs", () => {
