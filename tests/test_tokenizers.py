@@ -1,6 +1,7 @@
 """Tokenizers as people have them, and that what is exported answers exactly as what ran."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from kdviz.data.encoded import Tokenizer
 from kdviz.data.examples import Example
 from kdviz.data.tokens import are_special
 from kdviz.errors import RequestError, RunFailed
+from kdviz.jobs.plan import plan
 from kdviz.models.check import check_models
 from kdviz.training import teacher_fingerprint as fingerprints
 from kdviz.training.export_check import check_export, sample_rows
@@ -108,6 +110,28 @@ def test_settings_hold_against_a_tokenizer_json(copy):
     ids = Tokenizer(copy, 32).encode("The dog")[0]
     assert ids == AutoTokenizer.from_pretrained(copy)("The dog")["input_ids"]
     assert ids != Tokenizer(copy, 32).encode("the dog")[0]
+
+
+def warned(tiny, folder: Path) -> tuple[str, ...]:
+    return plan(resolve_request(tiny.config(teacher=str(folder), task="rte")), with_seconds=False).warnings
+
+
+def test_a_vocabulary_that_the_texts_are_not_of_is_warned_of(tiny, copy, minilm_folder, tmp_path):
+    """Words that become [UNK], and capitals that are made small, train a model on other texts, unsaid."""
+    assert warned(tiny, copy) == ()
+    change_json(copy / "tokenizer_config.json", do_lower_case=False, tokenizer_class="BertTokenizer")
+    (warning,) = warned(tiny, copy)
+    assert re.match(r"\d+% of the tokens of the training examples are unknown", warning)
+    cased = write_tiny_checkpoint(tmp_path / "cased", minilm_folder)
+    words = (cased / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    words[20000:25000] = [word.title() for word in words[20000:25000]]
+    (cased / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (cased / name).unlink()
+    (warning,) = warned(tiny, cased)
+    assert "The tokenizer puts texts in lower case" in warning and "do_lower_case to false" in warning
+    (cased / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    assert not any("lower case" in warning for warning in warned(tiny, cased))
 
 
 def test_settings_that_nobody_obeys_are_refused(tiny, minilm_folder, tmp_path):

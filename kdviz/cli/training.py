@@ -36,6 +36,8 @@ def run(asked: argparse.Namespace) -> int:
     request = resolve_request(config, downloads=downloads())
     if request.already_answers:
         print(f"note: {request.already_answers}; --teacher-epochs 0 uses it as it is", file=sys.stderr)
+    for warning in request.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if len(strategies) > 1:
         return _run_together(request, strategies, asked)
     folder = create_run(request, asked.runs_dir, asked.run_id)

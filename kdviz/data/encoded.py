@@ -178,6 +178,11 @@ class Tokenizer:
         """Every token with its id, added ones too."""
         return self._tokenizer.get_vocab()
 
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of what is in no vocabulary; None where everything is (bytes)."""
+        return self._tokenizer.unk_token_id
+
     def encode(self, text_a: str, text_b: str | None = None) -> tuple[list[int], list[int], bool]:
         """Token ids, token types, and whether the text was cut to `max_length`."""
         encoded = self._encoded(text_a, text_b)

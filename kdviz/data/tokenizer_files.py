@@ -42,6 +42,8 @@ _NOT_COPIED = (
 """Keys of the settings: code that is never run (whoever loads the folder would be asked to), and
 where things lay on the machine that made it.
 """
+Stamps = tuple[tuple[str, int, int], ...]
+"""(name, time in ns, size) of files: what was read of them holds while these stay."""
 _VERSIONED = re.compile(r"tokenizer\.[0-9][0-9.]*\.json")
 
 
@@ -53,6 +55,12 @@ def is_tokenizer_file(name: str) -> bool:
 def tokenizer_files(folder: Path) -> list[Path]:
     """The tokenizer's files in `folder`, by name."""
     return [path for path in sorted(folder.iterdir()) if is_tokenizer_file(path.name) and path.is_file()]
+
+
+def stamps_of(folder: Path) -> Stamps:
+    """Those of the tokenizer's files in `folder` and of config.json, on which its kind depends."""
+    files = [*tokenizer_files(folder), *folder.glob("config.json")]
+    return tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
 
 
 def copy_tokenizer(origin: Path, folder: Path, *, token_types: bool = True) -> None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdviz.data.tokenizer_files import TOKENIZER_JSON, TOKENIZER_SETTINGS, tokenizer_files
+from kdviz.data.tokenizer_files import TOKENIZER_JSON, TOKENIZER_SETTINGS, Stamps, stamps_of
 from kdviz.files import read_json
 
 if TYPE_CHECKING:
@@ -53,15 +53,11 @@ def settings_to_read_as_is(folder: Path) -> Mapping[str, str] | None:
     tokenizer.json, in every version of transformers. Contradiction where it says something that transformers
     does not make of it either.
     """
-    stamps = tuple(
-        (path.name, path.stat().st_mtime_ns, path.stat().st_size)
-        for path in (*tokenizer_files(folder), *folder.glob("config.json"))
-    )
-    return _settings(folder, stamps)
+    return _settings(folder, stamps_of(folder))
 
 
 @lru_cache(maxsize=64)
-def _settings(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Mapping[str, str] | None:
+def _settings(folder: Path, stamps: Stamps) -> Mapping[str, str] | None:
     if not (folder / TOKENIZER_JSON).is_file():
         return None
     from tokenizers import Tokenizer

@@ -22,6 +22,7 @@ NAMES = (
     "AutoConfig",
     "AutoModelForSequenceClassification",
     "AutoTokenizer",
+    "PreTrainedTokenizerFast",
 )
 _lock = threading.Lock()
 _done = threading.Event()

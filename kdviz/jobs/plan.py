@@ -64,7 +64,7 @@ def plan(request: Request, *, num_threads: int | None = None, with_seconds: bool
         num_eval=len(request.evaluation),
         steps_per_epoch=request.steps_per_epoch,
         total_steps=request.total_steps,
-        warnings=tuple(_warnings(request.config, request.stages)),
+        warnings=(*request.warnings, *_warnings(request.config, request.stages)),
         teacher=forecast(request.config, source=request.data.source, num_train=len(request.train)),
         memory_bytes=most.memory_bytes,
         disk_bytes=most.disk_bytes,

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from kdviz.config import RunConfig
-from kdviz.data.tokenizer_files import tokenizer_files
+from kdviz.data.tokenizer_files import Stamps, stamps_of
 from kdviz.errors import RequestError
 from kdviz.method.targets import compares_vectors
 from kdviz.models.checkpoint import Checkpoint, check_fit, resolve
@@ -31,9 +31,6 @@ _TEXTS = ("The dog sees the cat.", "A cat is seen by the dog \ua66e.")
 
 MOST_SPARE_ROWS, MOST_SPARE_SHARE = 1024, 0.05
 """Rows of a table that no word has: tables are rounded up, and leave room for a few words more."""
-
-Stamps = tuple[tuple[str, int, int], ...]
-"""(name, time, size) of files: what was read of them holds while these stay."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +118,7 @@ def _check_loads(checkpoint: Checkpoint, task: Task, field: str) -> tuple[str, t
     """A digest of the vocabulary, and what of pooler and classifier would have to be drawn. RequestError
     where tokenizer or parameters cannot be used.
     """
-    stamps = tuple(
-        (path.name, path.stat().st_mtime_ns, path.stat().st_size)
-        for path in (*tokenizer_files(checkpoint.folder), checkpoint.folder / "config.json")
-    )
+    stamps = stamps_of(checkpoint.folder)
     try:
         # In this order: transformers reads config.json for a tokenizer too, and would blame that.
         missing = _check_parameters(checkpoint.folder, checkpoint.weights_sha256, stamps)

@@ -108,6 +108,8 @@ def prepare(
     other students that are trained with this one have made, and takes what this one makes.
     """
     config, checkpoint, runs_dir = request.config, request.checkpoint, writer.folder.parent
+    for warning in request.warnings:
+        writer.log.warning("%s", warning)
     is_alone, shared = shared is None, shared or Shared()
     # What all that is shared is made from: students of another teacher or other data share nothing.
     origin = (request.teacher_fingerprint, request.arithmetic.dtype, fingerprint(request.evaluation))

@@ -15,6 +15,7 @@ from typing import Any
 
 from kdviz.config import RunConfig
 from kdviz.data import load_examples, subset
+from kdviz.data.doubtful_words import doubts
 from kdviz.data.examples import Example, fingerprint
 from kdviz.data.sources import Loaded
 from kdviz.errors import RequestError
@@ -53,6 +54,7 @@ class Request:
     `student_checkpoint` is None where the student starts from the teacher's. `pairs` are (student layer,
     teacher layer), 0-based. `train` and `evaluations` (by name, the main set first) are the subsets that the
     run uses. `recorded` is the config.json of a run that exists already: what was settled then holds.
+    `warnings`: see `kdviz.data.doubtful_words`.
     """
 
     config: RunConfig
@@ -66,6 +68,7 @@ class Request:
     train: tuple[Example, ...]
     evaluations: dict[str, tuple[Example, ...]]
     recorded: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def evaluation(self) -> tuple[Example, ...]:
@@ -190,6 +193,7 @@ def resolve_request(
     if student:
         match_layers("uniform", config.student_layers, student.num_layers)
     data = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
+    train = subset(data.train, config.train_size, seed=config.data_seed)
     return Request(
         config=replace(
             config,
@@ -204,11 +208,12 @@ def resolve_request(
         pairs=pairs,
         stages=tuple(planned_stages(config)),
         data=data,
-        train=subset(data.train, config.train_size, seed=config.data_seed),
+        train=train,
         evaluations={
             name: subset(examples, config.eval_size, seed=config.data_seed)
             for name, examples in data.dev.items()
         },
+        warnings=doubts(checkpoint.folder, train) if thorough else (),
     )
 
 

@@ -89,7 +89,7 @@ def preview_of(config: RunConfig) -> Preview:
     return Preview(
         request=request,
         plan=plan(request, num_threads=APP_THREADS, with_seconds=is_known),
-        has_teacher=request.kept_teacher(runs_folder()) is not None if is_known or is_imported() else None,
+        has_teacher=request.kept_teacher(runs_folder()) is not None if is_imported() else None,
     )
 
 
