@@ -56,10 +56,10 @@ def _losses(run: Run, view: View, runs: list[Run]) -> None:
             rows.append(f"| {times}{plain(title)}{where} | {decimals(part)} |")
     rows.append(f"| **loss** | **{decimals(line['loss'])}** |")
     st.markdown(f"The loss of this run at **step {count(line['step'])}**:\n\n" + "\n".join(rows))
+    measured = "; ".join(f"{' and '.join(titles)} in {unit}" for unit, titles in units.items())
     st.caption(
-        "Mean over the steps since the line before, on training examples. "
-        + "; ".join(f"{' and '.join(titles)} in {unit}" for unit, titles in units.items())
-        + ". A term that is not there is not trained on."
+        "Mean over the steps since the line before, on training examples: "
+        f"{measured}. A term that is not there is not trained on."
     )
 
 
