@@ -93,6 +93,43 @@ def test_a_run_goes_on_with_its_settings_or_not_at_all(tiny, straight):
     assert_same_run(folder, straight(**SID).folder)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('"teacher_epochs": 2', '"teacher_epochs": 1'),
+        ('"train_size": 36', '"train_size": 30'),
+        ('"dtype": "float32"', '"dtype": "bfloat16"'),
+        ('"student_layers": 2', '"student_layers": 3'),
+        ('"data_seed": 0', '"data_seed": 1'),
+    ],
+)
+def test_a_run_that_has_not_begun_has_the_settings_it_was_made_with(tiny, tmp_path, change):
+    """A weaker teacher was kept under the name of the one asked for, and every later run learned from it."""
+    folder = tiny.create(runs_dir=tmp_path, **SID)
+    made = (folder / "config.json").read_text()
+    assert made.count(change[0]) == 1
+    (folder / "config.json").write_text(made.replace(*change))
+    with pytest.raises(RequestError, match=r"in (its|this run's) config\.json (changed|are not those)"):
+        execute(folder, num_threads=1)
+    assert not list(tmp_path.glob("teachers/*/model.safetensors")) and not Run(folder).evals
+    (folder / "config.json").write_text(made.replace('"cache": "auto"', '"cache": "off"'))
+    stop_in(folder, "train_epoch", 1)
+
+
+@pytest.mark.parametrize("change", [{"student_layers": 3}, {"matching": "first"}, {"epochs_per_layer": 2}])
+def test_an_older_run_goes_on_and_its_layers_and_stages_are_those_recorded(tiny, change):
+    """It has no sum of its settings; of other layers than its config.json names no evaluation can be read."""
+    folder = tiny.create(strategy="sid", epochs=5)
+    older = json.loads((folder / "config.json").read_text())
+    older.pop("settled_sha256")
+    older["stages"] = [{**stage, "name": "as it was called then"} for stage in older["stages"]]
+    (folder / "config.json").write_text(json.dumps({**older, "teacher_fingerprint": "0" * 16} | change))
+    with pytest.raises(RequestError, match="layers and stages in this run's config"):
+        execute(folder, num_threads=1)
+    (folder / "config.json").write_text(json.dumps(older))
+    stop_in(folder, "train_epoch", 1)
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format_version": 1, "task": "cola"'])
 def test_a_run_whose_settings_cannot_be_read_says_so(tiny, content):
     """It was an "unexpected AttributeError"."""

@@ -10,12 +10,7 @@ from kdviz.files import read_json
 from kdviz.runs.checkpoint import Damaged, Saved, latest, read_state
 from kdviz.runs.records import EvalLine
 from kdviz.runs.writer import RunWriter
-
-_ELSEWHERE = ("source", "data_dir", "teacher", "student_checkpoint")
-_ROOM = ("cache", "cache_memory_mb", "cache_disk_mb", "keep_checkpoints", "checkpoints_mb")
-"""Settings that may be others when a run goes on: where things lie (what lies there is held against its
-sums), and how much room is taken.
-"""
+from kdviz.training import settled
 
 
 class State(Saved):
@@ -36,18 +31,13 @@ class State(Saved):
     eval: EvalLine
 
 
-def lasting_settings(config: RunConfig) -> dict[str, Any]:
-    """The settings that stay for the whole of a run, JSON-ready."""
-    kept = config.to_dict()
-    return {name: value for name, value in kept.items() if name not in (*_ELSEWHERE, *_ROOM)}
-
-
 def continuation(writer: RunWriter) -> Path | None:
     """The checkpoint to go on from; None where the run begins. RequestError, and nothing is changed, where
     going on would drop what was recorded, or go on with other settings; Damaged where the checkpoint is.
     """
     found, folder = latest(writer.files.checkpoints), writer.folder
     if found is None:
+        _check_as_made(writer)
         if evaluations := writer.evaluations():
             raise RequestError(
                 f"run {folder.name!r} holds {len(evaluations)} evaluations and no checkpoint to go on from; "
@@ -64,13 +54,26 @@ def continuation(writer: RunWriter) -> Path | None:
             "(it was cut, edited or replaced since); put that one back, or start a new run"
         )
     _check_settings(state.get("settings", {}), writer)
+    _check_as_made(writer)
     return found
+
+
+def _check_as_made(writer: RunWriter) -> None:
+    """RequestError where config.json has other settings than the run was made with: its teacher would be kept
+    under the name of another.
+    """
+    record: Any = read_json(writer.files.config)
+    if record.get(settled.KEY, (now := settled.settled_sha256(record))) != now:
+        raise RequestError(
+            f"run {writer.folder.name!r}: the settings in its config.json changed since it was made; put "
+            "them back, or start a new run"
+        )
 
 
 def _check_settings(then: Mapping[str, object], writer: RunWriter) -> None:
     """RequestError where config.json has other settings than the epochs so far were trained with."""
     record: Any = read_json(writer.files.config)
-    now = lasting_settings(RunConfig.from_dict(record))
+    now = settled.lasting_settings(RunConfig.from_dict(record))
     changed = [name for name in then.keys() & now.keys() if then[name] != now[name]]
     if changed:
         name = min(changed)

@@ -23,8 +23,9 @@ from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch
 from kdviz.runs.epoch_weights import keep_weights
 from kdviz.runs.reader import Run
 from kdviz.runs.writer import RunWriter
+from kdviz.training import settled
 from kdviz.training.card import model_card
-from kdviz.training.continuation import State, continuation, lasting_settings
+from kdviz.training.continuation import State, continuation
 from kdviz.training.cost import measure_cost
 from kdviz.training.epoch import Recipe, train_epoch_of
 from kdviz.training.eta import Clock, Stopwatch
@@ -287,7 +288,7 @@ class Distillation:
             "epochs_in_stage": self.schedule.epochs_in_stage,
             **self.writer.secured_metrics(),
             "evaluation_sha256": self.writer.evaluation_sha256(self.epoch),
-            "settings": lasting_settings(self.config),
+            "settings": settled.lasting_settings(self.config),
             "eval": record,
         }
         save_epoch(self.checkpoints, self.epoch, model=self.student, optimizer=self.optimizer, state=state)

@@ -32,6 +32,7 @@ from kdviz.paths import user_path
 from kdviz.runs.files import teachers_of
 from kdviz.task import Task
 from kdviz.tasks import TASKS
+from kdviz.training import settled
 from kdviz.training.teacher_fingerprint import hashes_beside_weights, teacher_fingerprint
 
 
@@ -145,9 +146,9 @@ class Request:
     def with_strategy(self, strategy: str) -> Request:
         """The same request for another strategy: same teacher, data, order and arithmetic."""
         config = replace(self.config, strategy=strategy)
-        settled = {**vars(self.arithmetic), "teacher_fingerprint": self.teacher_fingerprint}
+        known = {**vars(self.arithmetic), "teacher_fingerprint": self.teacher_fingerprint}
         return replace(
-            self, config=config, stages=tuple(planned_stages(config)), recorded={**self.recorded, **settled}
+            self, config=config, stages=tuple(planned_stages(config)), recorded={**self.recorded, **known}
         )
 
     def kept_teacher(self, runs_dir: Path) -> Path | None:
@@ -157,7 +158,7 @@ class Request:
 
     def record(self) -> dict[str, Any]:
         """What config.json keeps of the request."""
-        return {
+        record = {
             **self.config.to_dict(),
             "data": {
                 **self.data.record(),
@@ -176,6 +177,7 @@ class Request:
             "stages": [stage.to_dict() for stage in self.stages],
             **vars(self.arithmetic),
         }
+        return {**record, settled.KEY: settled.settled_sha256(record)}
 
 
 def resolve_request(
@@ -248,7 +250,28 @@ def recorded_request(record: Mapping[str, Any]) -> Request:
             "new run",
             field="data_dir",
         )
+    _check_plan(request, record)
     return replace(request, recorded=record)
+
+
+def _check_plan(request: Request, record: Mapping[str, Any]) -> None:
+    """RequestError where the settings lead to other pairs or stages than were recorded: what is then trained
+    could not be read as what the record says. A stage's name, and what only one of both tells, is no matter.
+    """
+    plans = [(record.get("pairs"), [list(pair) for pair in request.pairs])]
+    then, now = record.get("stages"), [stage.to_dict() for stage in request.stages]
+    if isinstance(then, list) and len(then) == len(now) and all(isinstance(stage, dict) for stage in then):
+        both = [(one.keys() & other.keys()) - {"name"} for one, other in zip(then, now, strict=True)]
+        then, now = (
+            [{key: stage[key] for key in keys} for keys, stage in zip(both, stages, strict=True)]
+            for stages in (then, now)
+        )
+    for recorded, planned in (*plans, (then, now)):
+        if recorded is not None and recorded != planned:
+            raise RequestError(
+                "the layers and stages in this run's config.json are not those of its settings; put back "
+                "what was there, or start a new run"
+            )
 
 
 def _check_files_beside(checkpoint: Checkpoint, then: object) -> None:
