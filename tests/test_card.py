@@ -1,6 +1,7 @@
 """The model card of a student, and the command that makes the run again."""
 
 import json
+import re
 import shlex
 
 import pytest
@@ -137,6 +138,19 @@ def test_every_kind_of_setting_survives_the_command(changes):
     config = RunConfig(**changes)
     run = type("Any", (), {"config": {name: getattr(config, name) for name in vars(config)}})()
     assert read_back(command_of(run)) == config
+
+
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [("folder", "--source folder .*--data-dir GLUE_FOLDER"), ("sample", "--source sample ")],
+)
+def test_the_command_names_the_source_that_was_taken(tiny, tmp_path, monkeypatch, taken, told):
+    """Who has no KDVIZ_GLUE_DIR would train on sample data under the name of a run on real ones."""
+    if taken == "folder":
+        monkeypatch.setenv("KDVIZ_GLUE_DIR", str(tiny.glue))
+    run = Run(tiny.create("run", runs_dir=tmp_path, source="auto", data_dir=None))
+    assert run.config["source"] == "auto" and run.config["data"]["source"] == taken
+    assert re.search(told, command_of(run)) and read_back(command_of(run)).source == taken
 
 
 def test_no_folder_of_this_machine_is_told():

@@ -1,7 +1,7 @@
 """The command that trains a run's student again."""
 
 import shlex
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import PurePath
 
 from kdviz.config import RunConfig
@@ -30,10 +30,14 @@ def flag_of(name: str) -> str:
 def command_of(run: Run) -> str:
     """`python -m kdviz run …` with every setting that is not the default, in one line.
 
-    Folders of the machine that trained are named by what they are, never by their path. ValueError where the
-    run's config.json holds a setting this version refuses.
+    Folders of the machine that trained are named by what they are, never by their path; the source of the
+    examples is the one that the run took, where it was asked for any. ValueError where the run's config.json
+    holds a setting this version refuses.
     """
     config = RunConfig.from_dict(run.config)
+    taken = (run.config.get("data") or {}).get("source")
+    if taken in RunConfig.choices("source"):
+        config = replace(config, source=taken)
     parts = ["python", "-m", "kdviz", "run"]
     for item in fields(RunConfig):
         value = getattr(config, item.name)
@@ -44,7 +48,7 @@ def command_of(run: Run) -> str:
             parts.append(flag if value else flag.replace("--", "--no-", 1))
         else:
             parts += [flag, _text(item.name, value)]
-    if run.config.get("source") == "folder" and config.data_dir is None:
+    if config.source == "folder" and config.data_dir is None:
         parts += ["--data-dir", FOLDERS["data_dir"]]
     return shlex.join(parts)
 
