@@ -31,6 +31,10 @@ DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16")
 
 
+LARGEST = 10**12
+"""No whole number of a setting is larger: what is counted in such is a slip of the hand."""
+
+
 def _setting(
     default: object, help: str, *, low: float | None = None, high: float | None = None, choices: tuple = ()
 ) -> object:
@@ -170,7 +174,7 @@ class _OwnSettings:
         ):
             raise RequestError(
                 f"active_pairs: expected different student layers from 0 to {self.student_layers - 1}, got "
-                f"{list(self.active_pairs or ())}",
+                f"{short(list(self.active_pairs or ()))}",
                 field="active_pairs",
             )
 
@@ -331,19 +335,23 @@ def _checked(item: Field, value: object) -> object:
         value = _converted(kind, value)
     except (TypeError, ValueError, OverflowError):
         raise RequestError(
-            f"{item.name}: expected {kind.words}, got {_short(value)}", field=item.name
+            f"{item.name}: expected {kind.words}, got {short(value)}", field=item.name
         ) from None
     choices, low, high = (item.metadata[key] for key in ("choices", "low", "high"))
     if choices and value not in choices:
         raise RequestError(
-            f"{item.name}: expected one of {', '.join(choices)}, got {_short(value)}", field=item.name
+            f"{item.name}: expected one of {', '.join(choices)}, got {short(value)}", field=item.name
         )
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         too_low, too_high = low is not None and value < low, high is not None and value > high
-        if too_low or too_high or not math.isfinite(value):
+        if too_low or too_high or (isinstance(value, float) and not math.isfinite(value)):
             bounds = f"from {low} to {high}" if high is not None and low is not None else f"of at least {low}"
             raise RequestError(
-                f"{item.name}: expected a number {bounds}, got {_short(value)}", field=item.name
+                f"{item.name}: expected a number {bounds}, got {short(value)}", field=item.name
+            )
+        if isinstance(value, int) and value > LARGEST:
+            raise RequestError(
+                f"{item.name}: expected a number of at most {LARGEST:,}, got {short(value)}", field=item.name
             )
     return value
 
@@ -387,6 +395,10 @@ def _converted(kind: Kind, value: object) -> object:
     return value
 
 
-def _short(value: object) -> str:
-    text = repr(value)
+def short(value: object) -> str:
+    """A value as a message shows it, cut to 80 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no number of more than 4,300 digits
+        text = "a number of thousands of digits"
     return text if len(text) <= 80 else text[:77] + "..."

@@ -16,7 +16,7 @@ def cores_allowed(environment: Mapping[str, str] = os.environ) -> int:
     quota.
     """
     asked = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if asked.isascii() and asked.isdigit() and int(asked) > 0:
+    if asked.isascii() and asked.isdigit() and int(asked[:9]) > 0:
         return min(int(asked[:9]), most_threads())
     try:
         cores = len(os.sched_getaffinity(0))

@@ -48,6 +48,11 @@ def test_values_out_of_bounds_are_refused_with_their_field(tiny, tmp_path):
     refused(tiny, tmp_path, "uniform, first, last or custom", "matching", matching="every")
     refused(tiny, tmp_path, "rising teacher layers", "matching", matching="custom:3,1")
     refused(tiny, tmp_path, "at most 64 .* got 65", "max_length", max_length=65)
+    for name in ("train_size", "cache_memory_mb", "seed", "student_layers", "learning_rate", "max_grad_norm"):
+        for huge in (10**400, 1 << 20_000):
+            refused(tiny, tmp_path, f"{name}: expected a", name, **{name: huge})
+    refused(tiny, tmp_path, "student layers from 0 to 1", "active_pairs", active_pairs=(10**400,))
+    refused(tiny, tmp_path, "student layers from 0 to 1", "active_pairs", active_pairs=(1 << 20_000,))
     refused(tiny, tmp_path, "already fine-tuned for the 2 classes", "teacher_epochs", teacher_epochs=0)
 
 

@@ -123,6 +123,7 @@ def test_limits_come_from_the_environment(caplog):
     )
     assert (limits.steps, limits.layers, limits.examples) == (10, 2, Limits().examples)
     assert "KDVIZ_MAX_EXAMPLES" in caplog.text
+    assert Limits.from_environment({"KDVIZ_MAX_STEPS": "9" * 5000}).steps == Limits().steps
     for settings, field in (({"epochs": 1}, "epochs"), ({"student_layers": 3}, "student_layers")):
         with pytest.raises(RequestError, match="this server allows") as caught:
             limits.check_run(asked(**{"train_size": 2000, "student_layers": 2, **settings}))

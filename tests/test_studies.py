@@ -116,6 +116,11 @@ def test_names_stay_readable(tmp_path):
         (f"[settings]\nteacher = '/{'x' * 300}/{'y' * 300}'", "expected one of minilm-l6"),
         ("[[rows]]\nlabel = 3", "as texts"),
         ("size = 3", "got size"),
+        (f"[settings]\ntrain_size = {'9' * 400}", "whole numbers of 64 bits"),
+        (f"[grid]\nseed = [1, 0x{'f' * 5000}]", "whole numbers of 64 bits"),
+        (f"[resources]\ncpus = 0x{'f' * 5000}", "whole numbers of 64 bits"),
+        (f"title = 0x{'f' * 5000}", "whole numbers of 64 bits"),
+        (f"[settings]\ncache_disk_mb = {'9' * 18}", "at most 1,000,000,000,000"),
         ("a" + "[" * 3000, "not TOML"),
     ],
 )

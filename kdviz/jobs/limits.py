@@ -145,7 +145,7 @@ class Limits:
             value = environment.get(name, "").strip()
             if not value:
                 continue
-            if value.isascii() and value.isdigit() and 0 < int(value) < 10**15:
+            if value.isascii() and value.isdigit() and len(value) <= 15 and int(value) > 0:
                 found[item.name] = int(value)
             else:
                 log.warning(

@@ -29,7 +29,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from kdviz.config import RunConfig
+from kdviz.config import RunConfig, short
 from kdviz.errors import RequestError
 from kdviz.metrics import METRIC_TITLES
 from kdviz.models.registry import TEACHERS
@@ -144,6 +144,7 @@ def read_study(
         raise RequestError(f"study: expected a TOML file, got {file} ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise RequestError(f"study: {str(file)[:200]!r} is not TOML: {error}") from None
+    _check_numbers(content, file)
     _check_shape(content, file)
     size = _size(content, size, file)
     here = content.get("sizes", {}).get(size, {}) if size else {}
@@ -245,7 +246,7 @@ def _config(values: dict, where: "_Places", file: Path, change: dict) -> RunConf
             }
         )
     except RequestError as error:
-        named = ", ".join(f"{key} = {value!r}" for key, value in change.items())
+        named = ", ".join(f"{key} = {short(value)}" for key, value in change.items())
         raise RequestError(
             f"study: the run with {named or 'these settings'}: {error}", field=error.field
         ) from None
@@ -270,6 +271,16 @@ class _Places:
                 self.found[value] = os.path.abspath(place)
                 return self.found[value]
         return os.path.abspath(self._base / path) if key == "data_dir" else value
+
+
+def _check_numbers(content: dict, file: Path) -> None:
+    """TOML's whole numbers have 64 bits; Python reads any, and cannot write out the largest."""
+    left: list[object] = [content]
+    while left:
+        part = left.pop()
+        if isinstance(part, int) and not -(2**63) <= part < 2**63:
+            raise RequestError(f"study: expected whole numbers of 64 bits in {file}, got {short(part)}")
+        left += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
 
 
 def _check_shape(content: dict, file: Path) -> None:
