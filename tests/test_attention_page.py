@@ -113,7 +113,9 @@ def test_two_seeds_are_told_apart_and_a_sentence_cut_otherwise_is_named(runs: Pa
     they are not.
     """
     make_run(runs, "seed-1", strategy="soft", seed=1)
-    _, packs = pictures(open_page("attention", run="cola-soft", **{"with": "seed-1"}))
+    app = open_page("attention", run="cola-soft", **{"with": "seed-1"})
+    assert "soft labels, seed 1" in app.selectbox(key="kdviz.control.beside").options
+    _, packs = pictures(app)
     about = [pack.header["about"] for pack in packs]
     assert [each["name"] for each in about] == ["soft labels, seed 0", "soft labels, seed 1"]
     assert len({each["colour"] for each in about}) == 2

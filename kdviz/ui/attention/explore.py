@@ -124,7 +124,8 @@ def _say_apart(scene: Scene) -> None:
 def choose_beside(scene: Scene) -> None:
     """The control for a second student of the same teacher."""
     others = [run for run in scene.runs if can_stand_beside(scene.run, run)]
-    names = dict(zip((run.id for run in others), distinct_names(others), strict=True))
+    told_apart = distinct_names([scene.run, *others])[1:]
+    names = dict(zip((run.id for run in others), told_apart, strict=True))
     shown = beside(scene)
     bound(
         st.selectbox,
