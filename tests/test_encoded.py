@@ -1,9 +1,12 @@
 """Tokenised sets: batches, their order, truncation, and what happens to a damaged file of the cache."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
@@ -191,6 +194,22 @@ def test_the_fingerprint_names_tokenizer_length_and_content(minilm_folder, token
     names = [singles.fingerprint, *(other.fingerprint for other in others)]
     assert len(set(names)) == len(names)
     assert Tokenizer(minilm_folder, 24).encode_set(SINGLES).fingerprint == singles.fingerprint
+
+
+def test_the_fingerprint_names_what_was_built_of_the_files(minilm_folder, tmp_path, monkeypatch):
+    """config.json and the version of transformers decide on the class too: a kept set of lower-case words was
+    taken for one of cased words.
+    """
+    folder = Path(shutil.copytree(minilm_folder, tmp_path / "own"))
+    (folder / "tokenizer_config.json").write_text("{}")
+    kept, seen = tmp_path / "kept", set()
+    for said in ({}, {"tokenizer_class": "PreTrainedTokenizerFast"}, {"type_vocab_size": 1}):
+        config = {"model_type": "bert", "vocab_size": 30522, **said}
+        (folder / "config.json").write_text(json.dumps(config))
+        seen.add(Tokenizer(folder, 24).encode_set(SINGLES, kept).fingerprint)
+    assert len(seen) == len(list(kept.iterdir())) == 3
+    monkeypatch.setattr(transformers, "__version__", "4.0")
+    assert Tokenizer(folder, 24).fingerprint not in seen
 
 
 def equal(one: EncodedSet, other: EncodedSet) -> bool:

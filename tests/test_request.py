@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+from checkpoint_folders import change_weights
 
 from kdviz.errors import RequestError
 from kdviz.jobs.launch import create_run
@@ -69,6 +71,32 @@ def test_what_was_resolved_is_what_is_created_planned_and_trained(tiny, tmp_path
     assert elsewhere.teacher_fingerprint == "0" * 16 and elsewhere.arithmetic.dtype == "bfloat16", (
         "what a run settled when it was made holds when it is resumed with a later version"
     )
+
+
+@pytest.mark.parametrize("field", ["teacher", "student_checkpoint"])
+def test_a_changed_checkpoint_is_refused_for_an_existing_run(tiny, tmp_path, field):
+    """A student's own checkpoint was looked at by nobody: weights of nought and another activation went on
+    as the same run.
+    """
+    whose = field.removesuffix("_checkpoint")
+    copy = Path(shutil.copytree(tiny.checkpoint, tmp_path / "copy"))
+    record = resolve_request(tiny.config(**{field: str(copy)})).record()
+    recorded_request(record)
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "hidden_act": "relu"}))
+    with pytest.raises(RequestError, match="config.json in .* changed .*; put back") as caught:
+        recorded_request(record)
+    assert caught.value.field == field
+    change_weights(copy, lambda tensors: {name: tensor * 0 for name, tensor in tensors.items()})
+    with pytest.raises(RequestError, match="the weights in .* changed") as caught:
+        recorded_request(record)
+    assert caught.value.field == field
+    if field == "student_checkpoint":  # runs of former versions kept no sums of it
+        recorded_request(
+            {key: value for key, value in record.items() if not key.startswith("student_")}
+            | {"student_layers": 2, "student_checkpoint": str(copy)}
+        )
+    assert set(record) >= {f"{whose}_weights_sha256", f"{whose}_files_sha256"}
 
 
 def test_changed_weights_or_data_are_refused_for_an_existing_run(tiny, tmp_path):

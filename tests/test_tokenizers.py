@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import write_tiny_checkpoint
 from families import byte_level_bpe, write_family_checkpoint
 from tokenizers import Tokenizer as Written
@@ -14,10 +15,13 @@ from transformers import AutoTokenizer
 
 from kdviz.data.encoded import Tokenizer
 from kdviz.data.examples import Example
+from kdviz.data.tokenizer_files import copy_tokenizer
 from kdviz.data.tokens import are_special
 from kdviz.errors import RequestError, RunFailed
 from kdviz.jobs.plan import plan
+from kdviz.models.build import load_as_a_stranger
 from kdviz.models.check import check_models
+from kdviz.share.own_sentence import ask
 from kdviz.training import teacher_fingerprint as fingerprints
 from kdviz.training.export_check import check_export, sample_rows
 from kdviz.training.request import resolve_request
@@ -197,6 +201,43 @@ def test_a_student_with_one_segment_beside_a_teacher_with_two(tiny, minilm_folde
     run = tiny.run(student_checkpoint=str(folder), task="rte", epochs=1, teacher_epochs=1)
     assert run.state == "finished"
     assert "token_type_ids" not in AutoTokenizer.from_pretrained(run.folder / "student")("a dog", "a cat")
+
+
+@pytest.mark.parametrize("teacher", ["no types", "one type"])
+def test_a_student_with_two_segments_under_a_teacher_without(tiny, minilm_folder, tmp_path, teacher):
+    """Its folder made token types that nothing had been trained with: after the last epoch the run failed."""
+    if teacher == "no types":
+        folder = write_family_checkpoint(tmp_path / "teacher", "distilbert", minilm_folder)
+        change_json(folder / "tokenizer_config.json", tokenizer_class="BertTokenizer")
+        settings = json.loads((folder / "tokenizer_config.json").read_text())
+        del settings["tokenizer_class"]
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    else:
+        folder = write_tiny_checkpoint(tmp_path / "teacher", minilm_folder, type_vocab_size=1)
+    run = tiny.run(
+        teacher=str(folder), student_checkpoint=str(tiny.checkpoint), task="rte", epochs=1, teacher_epochs=1
+    )
+    assert run.state == "finished"
+    same_ids(run, "a dog", "a cat")
+    answer = ask(run, "The dog sleeps.", "A dog is asleep.")
+    student, tokenizer = load_as_a_stranger(run.folder / "student")
+    with torch.no_grad():
+        expected = student(**tokenizer("The dog sleeps.", "A dog is asleep.", return_tensors="pt")).logits[0]
+    np.testing.assert_allclose(answer.student_logits, expected, atol=1e-4)
+
+
+def test_a_student_of_another_family_reads_the_teachers_words(minilm_folder, tmp_path):
+    """A class by the student's family would cut them in other pieces than it was trained on."""
+    folder = write_tiny_checkpoint(tmp_path / "bert", minilm_folder)
+    (folder / "tokenizer_config.json").write_text("{}")
+    target = tmp_path / "copy"
+    target.mkdir()
+    copy_tokenizer(folder, target, model_type="roberta", token_types=False)
+    (target / "config.json").write_text('{"model_type": "roberta"}')
+    texts = "The dog sees Zoë.", "A cat"
+    assert (
+        AutoTokenizer.from_pretrained(target)(*texts)["input_ids"] == Tokenizer(folder, 32).encode(*texts)[0]
+    )
 
 
 def test_added_tokens_go_with_the_model(tiny, minilm_folder, tmp_path):

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from kdviz.data.examples import Example
-from kdviz.data.tokenizer_files import tokenizer_files
-from kdviz.data.tokenizer_json import Contradiction, settings_to_read_as_is
+from kdviz.data.tokenizer_reading import Contradiction, num_segments, object_in, settings_to_read_as_is
 from kdviz.data.tokens import marked, readable
 from kdviz.errors import RequestError
-from kdviz.files import read_json, write_arrays
+from kdviz.files import write_arrays
 
 WINDOW_BATCHES = 50
 T = TypeVar("T")
@@ -162,15 +161,24 @@ class Tokenizer:
     """
 
     def __init__(self, folder: Path, max_length: int, *, field: str = "teacher"):
+        import transformers
+
         self._tokenizer = _built(folder, field)
         self.max_length, self.folder = max_length, folder
-        config = _config_beside(folder)
-        self.num_segments = config.get("type_vocab_size", 2)
-        pads = (self._tokenizer.pad_token_id, config.get("pad_token_id"), 0)
+        self.num_segments = num_segments(folder)
+        pads = (self._tokenizer.pad_token_id, object_in(folder / "config.json").get("pad_token_id"), 0)
         self.pad_id = next(pad for pad in pads if isinstance(pad, int) and pad >= 0)
-        digest = hashlib.sha256(f"{max_length}|{self.num_segments}|{self.pad_id}|".encode())
-        for path in tokenizer_files(folder):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        how = (
+            max_length,
+            self.num_segments,
+            self.pad_id,
+            type(self._tokenizer).__name__,
+            self._tokenizer.model_input_names,
+            transformers.__version__,
+        )
+        digest = hashlib.sha256(repr(how).encode())
+        # What was built of the files, not the files: config.json and transformers decide on that too.
+        digest.update(self._tokenizer.backend_tokenizer.to_str().encode("utf-8", "surrogatepass"))
         self.fingerprint = digest.hexdigest()[:16]
 
     @property
@@ -347,11 +355,3 @@ def _built(folder: Path, field: str):
             field=field,
         )
     return tokenizer
-
-
-def _config_beside(folder: Path) -> dict:
-    try:
-        config = read_json(folder / "config.json")
-    except (OSError, ValueError):
-        return {}
-    return config if isinstance(config, dict) else {}

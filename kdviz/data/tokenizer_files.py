@@ -63,20 +63,18 @@ def stamps_of(folder: Path) -> Stamps:
     return tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
 
 
-def copy_tokenizer(origin: Path, folder: Path, *, token_types: bool = True) -> None:
+def copy_tokenizer(origin: Path, folder: Path, *, model_type: str, token_types: bool) -> None:
     """Copy the tokenizer's files, each whole or not at all, over what a kill may have left of them; their
     settings without what names the code or the disk of another machine, and with what makes transformers read
-    tokenizer.json as it was read here. Without `token_types` the copy is told to make none: the model it lies
-    beside would not take them, or fail on a second one.
+    the copy as it was read here, also beside a model of another family (`model_type`). Without `token_types`
+    it is told to make none: that model would not take them, or fail on a second one.
     """
-    from kdviz.data.tokenizer_json import settings_to_read_as_is
+    from kdviz.data.tokenizer_reading import settings_of_copy
 
     contents = {path.name: path.read_bytes() for path in tokenizer_files(origin)}
     value = json.loads(contents.get(TOKENIZER_SETTINGS, b"{}"))
     kept = {key: item for key, item in value.items() if key not in _NOT_COPIED}
-    kept |= settings_to_read_as_is(origin) or {}
-    if not token_types:
-        kept["model_input_names"] = ["input_ids", "attention_mask"]
+    kept |= settings_of_copy(origin, model_type=model_type, token_types=token_types)
     if kept != value:
         contents[TOKENIZER_SETTINGS] = json_bytes(kept)
     for name, content in contents.items():

@@ -189,7 +189,9 @@ def save_model(
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     config = config_of(model, labels)
-    copy_tokenizer(tokenizer_folder, folder, token_types=takes_token_types(config))
+    copy_tokenizer(
+        tokenizer_folder, folder, model_type=config["model_type"], token_types=takes_token_types(config)
+    )
     write_json(folder / "config.json", config)
     write_bytes(folder / SAFETENSORS, save(state, {"format": "pt"}))
 

@@ -217,7 +217,9 @@ class RunWriter:
         """
         folder = self.files.student
         folder.mkdir(exist_ok=True)
-        copy_tokenizer(tokenizer_folder, folder, token_types=takes_token_types(config))
+        copy_tokenizer(
+            tokenizer_folder, folder, model_type=config["model_type"], token_types=takes_token_types(config)
+        )
         write_json(folder / "config.json", config)
         temporary = folder / ".model.tmp"
         temporary.unlink(missing_ok=True)

@@ -168,8 +168,8 @@ class Request:
             "labels": list(self.task.labels),
             "metrics": list(self.task.metrics),
             "teacher_fingerprint": self.teacher_fingerprint,
-            "teacher_weights_sha256": self.checkpoint.weights_sha256,
-            "teacher_files_sha256": hashes_beside_weights(self.checkpoint),
+            **_sums("teacher", self.checkpoint),
+            **(_sums("student", self.student_checkpoint) if self.student_checkpoint else {}),
             "teacher_num_layers": self.checkpoint.num_layers,
             "num_heads": self.checkpoint.num_heads,
             "hidden_size": self.checkpoint.hidden_size,
@@ -224,7 +224,7 @@ def recorded_request(record: Mapping[str, Any]) -> Request:
     those it was made for.
     """
     try:
-        data, weights = record["data"], record["teacher_weights_sha256"]
+        data, _ = record["data"], record["teacher_weights_sha256"]
         # Where the examples were found when the run was made: KDVIZ_GLUE_DIR may be another one today.
         source, origin, then = (str(data[name]) for name in ("source", "origin", "fingerprint"))
     except (KeyError, TypeError) as error:
@@ -237,13 +237,9 @@ def recorded_request(record: Mapping[str, Any]) -> Request:
         )
     )
     now = request.data.fingerprint
-    if request.checkpoint.weights_sha256 != weights:
-        raise RequestError(
-            f"teacher: the weights in {request.checkpoint.folder} changed since this run was made; start a "
-            "new run",
-            field="teacher",
-        )
-    _check_files_beside(request.checkpoint, record.get("teacher_files_sha256"))
+    _check_unchanged("teacher", "teacher", request.checkpoint, record)
+    if request.student_checkpoint:
+        _check_unchanged("student_checkpoint", "student", request.student_checkpoint, record)
     if now != then:
         raise RequestError(
             f"data_dir: the examples changed since this run began (content {then} then, {now} now); start a "
@@ -274,18 +270,33 @@ def _check_plan(request: Request, record: Mapping[str, Any]) -> None:
             )
 
 
-def _check_files_beside(checkpoint: Checkpoint, then: object) -> None:
-    """RequestError where a file that says what the weights mean (config, tokenizer) is another one than it
-    was `then`; a run of an older version does not say.
+def _sums(whose: str, checkpoint: Checkpoint) -> dict[str, Any]:
+    """What config.json keeps of a checkpoint's content: the sum of the weights, and of each file beside."""
+    return {
+        f"{whose}_weights_sha256": checkpoint.weights_sha256,
+        f"{whose}_files_sha256": hashes_beside_weights(checkpoint),
+    }
+
+
+def _check_unchanged(field: str, whose: str, checkpoint: Checkpoint, record: Mapping[str, Any]) -> None:
+    """RequestError where the weights of a checkpoint, or a file that says what they mean (config, tokenizer),
+    are other ones than `record` has; a run of an older version does not say.
     """
-    now = hashes_beside_weights(checkpoint)
-    if not isinstance(then, dict) or then == now:
+    now = _sums(whose, checkpoint)
+    weights, files = (record.get(name, now[name]) for name in now)
+    if weights != checkpoint.weights_sha256:
+        raise RequestError(
+            f"{field}: the weights in {checkpoint.folder} changed since this run was made; start a new run",
+            field=field,
+        )
+    beside = now[f"{whose}_files_sha256"]
+    if not isinstance(files, dict) or files == beside:
         return
-    names = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    names = sorted(name for name in files.keys() | beside.keys() if files.get(name) != beside.get(name))
     raise RequestError(
-        f"teacher: {', '.join(map(str, names))[:120]} in {checkpoint.folder} changed since this run was "
+        f"{field}: {', '.join(map(str, names))[:120]} in {checkpoint.folder} changed since this run was "
         "made; put back what was there, or start a new run",
-        field="teacher",
+        field=field,
     )
 
 

@@ -5,7 +5,7 @@ import json
 
 from kdviz.config import RunConfig
 from kdviz.data.tokenizer_files import tokenizer_files
-from kdviz.data.tokenizer_json import settings_to_read_as_is
+from kdviz.data.tokenizer_reading import settings_to_read_as_is
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.weights_files import file_sha256
 

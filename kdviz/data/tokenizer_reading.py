@@ -1,4 +1,4 @@
-"""What a checkpoint's tokenizer.json says, held against what transformers makes of it.
+"""How a checkpoint's tokenizer is read, so that a copy of its files elsewhere is read in the same way.
 
 transformers builds the tokenizers of BERT, RoBERTa and others from their class: of a tokenizer.json it takes
 vocabulary, merges and the tokens around a text, while lower case, accents and the splitting into words are
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,49 @@ class Contradiction(ValueError):
     """Two files of one tokenizer say contrary things, in one line."""
 
 
+def num_segments(folder: Path) -> int:
+    """How many token types the model beside a tokenizer has: 1 where its family takes none."""
+    from transformers import CONFIG_MAPPING
+
+    config = object_in(folder / "config.json")
+    kind = config.get("model_type")
+    default = getattr(CONFIG_MAPPING[kind](), "type_vocab_size", None) if kind in CONFIG_MAPPING else 2
+    return 1 if default is None else config.get("type_vocab_size", default)
+
+
+def settings_of_copy(origin: Path, *, model_type: str, token_types: bool) -> dict[str, Any]:
+    """What tokenizer_config.json of a copy must say, beside a model of `model_type`, so that transformers
+    makes the ids and token types of the tokenizer in `origin`: another family has another class, and it makes
+    types by its class. Without `token_types` it makes none.
+    """
+    found: dict[str, Any] = {}
+    made = _made(origin, stamps_of(origin))
+    if made and object_in(origin / "config.json").get("model_type") != model_type:
+        found["tokenizer_class"] = made.class_name
+    if not token_types or (made and not made.token_types) or num_segments(origin) == 1:
+        found["model_input_names"] = ["input_ids", "attention_mask"]
+    return {**found, **(settings_to_read_as_is(origin) or {})}
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The class of what transformers makes of a folder, and whether that makes token types."""
+
+    class_name: str
+    token_types: bool
+
+
+@lru_cache(maxsize=64)
+def _made(folder: Path, stamps: Stamps) -> _Made | None:
+    from transformers import AutoTokenizer
+
+    try:
+        made = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception:  # whoever builds it says what is wrong
+        return None
+    return _Made(type(made).__name__, "token_type_ids" in made.model_input_names)
+
+
 def settings_to_read_as_is(folder: Path) -> Mapping[str, str] | None:
     """The settings (tokenizer_class, names of special tokens) under which the tokenizer.json in `folder` is
     read as it stands, where transformers would read it otherwise; None where it does not, or there is none.
@@ -71,7 +115,7 @@ def _settings(folder: Path, stamps: Stamps) -> Mapping[str, str] | None:
     if not made.is_fast or agree(made, written):
         return None
     content = json.loads(written.to_str())
-    told = _apply(_object(folder / TOKENIZER_SETTINGS), content)
+    told = _apply(object_in(folder / TOKENIZER_SETTINGS), content)
     if told:
         if agree(made, Tokenizer.from_str(json.dumps(content))):
             return None
@@ -79,7 +123,7 @@ def _settings(folder: Path, stamps: Stamps) -> Mapping[str, str] | None:
             f"{TOKENIZER_SETTINGS} says {told[0]}, {TOKENIZER_JSON} the contrary, and transformers reads it "
             "in a third way; make the two agree"
         )
-    return {"tokenizer_class": READ_AS_IS, **_names(made, written, _object(folder / "config.json"))}
+    return {"tokenizer_class": READ_AS_IS, **_names(made, written, object_in(folder / "config.json"))}
 
 
 def agree(made: PreTrainedTokenizerBase, written: Tokenizer) -> bool:
@@ -128,7 +172,7 @@ def _names(made: PreTrainedTokenizerBase, written: Tokenizer, config: Mapping[st
     return {name: token for name, token in others.items() if token} | names
 
 
-def _object(path: Path) -> dict[str, Any]:
+def object_in(path: Path) -> dict[str, Any]:
     """The JSON object in a file; empty where there is none, or it cannot be read."""
     try:
         found = read_json(path)
