@@ -177,6 +177,19 @@ def test_it_says_how_exact_its_cells_are_and_what_it_left_out(tmp_path, monkeypa
             assert (f"{kept} of {len(run.probes)} sentences" in words) == (kept < len(run.probes))
 
 
+def test_what_a_small_picture_leaves_the_next_ones_have(tmp_path, monkeypatch):
+    """Each of six runs had a sixth: one showed 5 of its 17 moments in a file that was a fifth empty."""
+    small = make_run(tmp_path, "small", epochs=1, student_layers=1)
+    runs = [Run(small), Run(make_run(tmp_path, "large", student_layers=4, num_heads=12, epochs=12))]
+    whole = len(report(*runs).encode())
+    bare = whole - sum(map(len, re.findall(r'data-pack="\w+">([^<]*)<', report(*runs))))
+    most = bare + (whole - bare) // 2
+    monkeypatch.setattr(report_module, "MOST_BYTES", most)
+    html = report(*runs)
+    assert 0.9 * (most - bare) < len(html.encode()) - bare <= most - bare
+    assert "moments" in words_of_pictures(html)
+
+
 def test_a_run_without_maps_is_not_told_how_exact_they_are(tmp_path):
     """Words about cells under "No maps are stored" speak of what is not there."""
     folder = make_run(tmp_path, "one")

@@ -176,10 +176,13 @@ def _pictures(runs: Sequence[Run], most_bytes: int) -> str:
     if in_one and (together := _picture(runs, most_bytes)):
         return together
     parts = []
-    for run in runs:
+    for place, run in enumerate(runs):
         parts.append(f"<h3>{escape(run.id)}</h3>" * (len(runs) > 1))
-        picture = _picture([run], most_bytes // len(runs))
-        parts.append(picture or "<p>No maps are stored for this run.</p>")
+        picture = (
+            _picture([run], most_bytes // (len(runs) - place)) or "<p>No maps are stored for this run.</p>"
+        )
+        parts.append(picture)
+        most_bytes -= len(picture.encode())  # what one does not need the next ones have
     return "".join(parts)
 
 
