@@ -112,7 +112,8 @@ class _OwnSettings:
     seed: int = _setting(0, "Seed of everything random in the student's training.", low=0, high=2**31 - 1)
     data_seed: int = _setting(
         0,
-        "Seed of the subsets and of the teacher's fine-tuning, so that runs of several seeds share both.",
+        "Seed of the subsets and of the teacher's fine-tuning, so that runs of several seeds share both; "
+        "what sample data there are does not depend on it.",
         low=0,
         high=2**31 - 1,
     )

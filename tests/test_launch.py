@@ -94,6 +94,8 @@ def test_a_students_own_checkpoint_is_checked_for_fit_and_used(tiny, tmp_path, m
     )
     shallow = write_tiny_checkpoint(tmp_path / "shallow", minilm_folder, num_hidden_layers=1)
     refused(tiny, tmp_path, "at most 1", "student_layers", student_checkpoint=str(shallow))
+    both = {"init": "teacher", "student_checkpoint": str(shallow)}
+    refused(tiny, tmp_path, "none where the student starts from the teacher", "student_checkpoint", **both)
     other = write_tiny_checkpoint(tmp_path / "other", minilm_folder, seed=5, num_hidden_layers=2)
     run = tiny.run(student_checkpoint=str(other), epochs=1)
     start = load_file(run.folder / "checkpoints" / "epoch_0000" / "student" / "model.safetensors")
@@ -232,6 +234,19 @@ def test_a_run_can_be_resumed_from_another_working_directory(tiny, tmp_path, mon
     for folder in (relative, variable):
         execute(folder, num_threads=1)
         assert Run(folder).state == "finished"
+
+
+def test_a_run_records_the_device_it_is_trained_on(tiny, tmp_path):
+    """A run made on a machine with a GPU and taken up on one without said cuda to the end."""
+    folder = tiny.create(runs_dir=tmp_path, device_choice="auto", epochs=1)
+    config = json.loads((folder / "config.json").read_text())
+    there = "cpu" if config["device"] == "cuda" else "cuda"
+    (folder / "config.json").write_text(json.dumps({**config, "device": there, "device_reason": "as then"}))
+    execute(folder, num_threads=1)
+    record = Run(folder).config
+    assert record["device"] == config["device"] and record["dtype"] == config["dtype"]
+    assert record["device_reason"] == f"{config['device_reason']}; when the run was made it was {there}"
+    assert record["device_reason"] in (folder / "log.txt").read_text()
 
 
 def test_a_run_on_a_full_disk_is_refused_before_anything_is_made(tiny, tmp_path, monkeypatch):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kdviz.data import sample
 from kdviz.data.examples import Example, Splits
@@ -135,7 +135,8 @@ def examples_of(run: Run) -> dict[int, Example]:
             "texts cannot be shown",
             field="source",
         )
-    loaded = load_examples(run.task, source, _folder_of(run, data) if source == "folder" else None, seed=seed)
+    folder = folder_of_run(run.task, run.config) if source == "folder" else None
+    loaded = load_examples(run.task, source, folder, seed=seed)
     if loaded.fingerprint != data.get("fingerprint"):
         raise RequestError(
             f"run {run.id}: expected data with fingerprint {data.get('fingerprint')} from {loaded.origin}, "
@@ -146,15 +147,16 @@ def examples_of(run: Run) -> dict[int, Example]:
     return {example.index: example for example in loaded.main_dev}
 
 
-def _folder_of(run: Run, data: dict) -> str | None:
-    """The GLUE folder of a run: where it was, else the one set now (a run may have come from another
-    machine).
+def folder_of_run(task: str, config: Mapping[str, Any]) -> str | None:
+    """The GLUE folder of the run with this config.json: the one it names, else where its examples were, else
+    the one set now (a folder may have moved, a run may have come from another machine). What is found there
+    is to be held against the run's fingerprint.
     """
-    origin = data.get("origin")
-    for folder in (os.path.dirname(origin) if origin else None, run.config.get("data_dir")):
-        if folder and os.path.isdir(os.path.join(folder, task_named(run.task).folder)):
-            return folder
-    return os.environ.get(FOLDER_VARIABLE) or run.config.get("data_dir")
+    origin = (config.get("data") or {}).get("origin")
+    for folder in (config.get("data_dir"), os.path.dirname(origin) if origin else None):
+        if folder and os.path.isdir(os.path.join(folder, task_named(task).folder)):
+            return str(folder)
+    return os.environ.get(FOLDER_VARIABLE, "").strip() or config.get("data_dir")
 
 
 def named_folder(data_dir: str | Path | None) -> Path | None:

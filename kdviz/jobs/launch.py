@@ -231,6 +231,8 @@ def _train(writer: RunWriter, stop: Stop, num_threads: int | None, shared: Share
     torch.set_num_threads(min(asked, most_threads()))
     request = recorded_request(record)
     settled = vars(request.arithmetic) | {"num_threads": torch.get_num_threads()}
+    if record.get("device") not in (None, settled["device"]):
+        writer.log.warning("device: %s (%s)", settled["device"], settled["device_reason"])
     if not settled.items() <= record.items():
         write_json(writer.files.config, {**record, **settled})
 

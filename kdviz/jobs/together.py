@@ -166,8 +166,7 @@ class _Student:
     def __init__(self, folder: Path, stop: threading.Event, progress: Callable[[str, dict], None] | None):
         self.folder, self.stop = folder, StopSignal(stop, folder)
         self.writer = RunWriter(folder, on_status=progress and (lambda status: progress(folder.name, status)))
-        record = read_json(RunFiles(folder).config)
-        self.device, self._recorded_threads = record.get("device", "cpu"), record.get("num_threads")
+        self._recorded_threads = read_json(RunFiles(folder).config).get("num_threads")
         self.turn: Turn | None = None
         self.num_turns, self.is_over = 0, False
         self.error: Exception | None = None
@@ -175,6 +174,14 @@ class _Student:
     def num_threads(self, default: int) -> int:
         """Torch threads: those it began with, else `default`."""
         return self._recorded_threads or default
+
+    @property
+    def device(self) -> str:
+        """Where it is trained, as it was settled when it began; of a folder that has vanished nothing is."""
+        try:
+            return str(read_json(RunFiles(self.folder).config).get("device", "cpu"))
+        except (OSError, ValueError):
+            return "cpu"
 
     @property
     def can_train(self) -> bool:

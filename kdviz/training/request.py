@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kdviz.config import RunConfig
-from kdviz.data import load_examples, subset
+from kdviz.data import folder_of_run, load_examples, subset
 from kdviz.data.doubtful_words import doubts
 from kdviz.data.examples import Example, fingerprint
 from kdviz.data.sources import Loaded
@@ -117,12 +117,17 @@ class Request:
     @cached_property
     def arithmetic(self) -> Arithmetic:
         """Chosen when first asked for: that imports torch, and may try out this machine for a moment."""
-        names = [item.name for item in fields(Arithmetic)]
-        if all(map(self.recorded.get, names)):
-            return Arithmetic(**{name: str(self.recorded[name]) for name in names})
         from kdviz.training.device import choose_device, choose_dtype
 
         device, device_reason = choose_device(self.config.device_choice)
+        names = [item.name for item in fields(Arithmetic)]
+        if all(map(self.recorded.get, names)):
+            then = Arithmetic(**{name: str(self.recorded[name]) for name in names})
+            if then.device == device.type:
+                return then
+            # The numbers are those that were chosen then: the teacher is kept by them.
+            reason = f"{device_reason}; when the run was made it was {then.device}"
+            return replace(then, device=device.type, device_reason=reason)
         dtype, dtype_reason = choose_dtype(self.config.dtype_choice, device)
         return Arithmetic(
             device=device.type,
@@ -189,12 +194,24 @@ def resolve_request(
     Nothing is written, and nothing fetched but with `downloads`, the leave to do so (then a model of the hub
     goes to the hub's cache). `thorough`: see `check_models`; a request that a run is made of is.
     """
+    if config.init == "teacher" and config.student_checkpoint:
+        raise RequestError(
+            "student_checkpoint: expected none where the student starts from the teacher (init: teacher), "
+            f"got {str(config.student_checkpoint)[:80]!r}; leave it out, or choose another init",
+            field="student_checkpoint",
+        )
+    return _resolve(config, downloads=downloads, thorough=thorough)
+
+
+def _resolve(
+    config: RunConfig, *, downloads: Downloads | None = None, thorough: bool = True, sample_seed: int = 0
+) -> Request:
     models = check_models(config, downloads=downloads, thorough=thorough)
     checkpoint, student = models.teacher, models.student
     pairs = match_layers(config.matching, config.student_layers, checkpoint.num_layers)
     if student:
         match_layers("uniform", config.student_layers, student.num_layers)
-    data = load_examples(config.task, config.source, config.data_dir, seed=config.data_seed)
+    data = load_examples(config.task, config.source, config.data_dir, seed=sample_seed)
     train = subset(data.train, config.train_size, seed=config.data_seed)
     return Request(
         config=replace(
@@ -225,17 +242,15 @@ def recorded_request(record: Mapping[str, Any]) -> Request:
     """
     try:
         data, _ = record["data"], record["teacher_weights_sha256"]
-        # Where the examples were found when the run was made: KDVIZ_GLUE_DIR may be another one today.
         source, origin, then = (str(data[name]) for name in ("source", "origin", "fingerprint"))
-    except (KeyError, TypeError) as error:
+        seed = int(data.get("seed", 0))
+    except (KeyError, TypeError, ValueError) as error:
         raise RequestError(f"this run's config.json cannot be used ({error}); start a new run") from None
-    request = resolve_request(
-        replace(
-            RunConfig.from_dict(dict(record)),
-            source=source,
-            data_dir=os.path.dirname(origin) if source == "folder" else None,
-        )
-    )
+    config = replace(RunConfig.from_dict(dict(record)), source=source, data_dir=None)
+    if source == "folder":
+        # Where the examples were found when the run was made: KDVIZ_GLUE_DIR may be another one today.
+        config = replace(config, data_dir=folder_of_run(config.task, record) or os.path.dirname(origin))
+    request = _resolve_as_then(config, origin, seed)
     now = request.data.fingerprint
     _check_unchanged("teacher", "teacher", request.checkpoint, record)
     if request.student_checkpoint:
@@ -248,6 +263,20 @@ def recorded_request(record: Mapping[str, Any]) -> Request:
         )
     _check_plan(request, record)
     return replace(request, recorded=record)
+
+
+def _resolve_as_then(config: RunConfig, origin: str, sample_seed: int) -> Request:
+    """The request of a run that took its examples from `origin`."""
+    try:
+        return _resolve(config, sample_seed=sample_seed)
+    except RequestError as error:
+        if error.field != "data_dir" or os.path.isdir(origin):
+            raise
+        raise RequestError(
+            f"data_dir: the examples of this run were in {origin}, and are not there; set KDVIZ_GLUE_DIR to "
+            "the folder that holds them now, or write it as data_dir into the run's config.json",
+            field="data_dir",
+        ) from None
 
 
 def _check_plan(request: Request, record: Mapping[str, Any]) -> None:
