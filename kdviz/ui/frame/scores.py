@@ -11,6 +11,7 @@ from kdviz.analysis.divergence import divergence
 from kdviz.analysis.gap import score_gap
 from kdviz.method.strategies import STRATEGIES
 from kdviz.metrics import mean_of
+from kdviz.runs.parts import interval_of
 from kdviz.runs.reader import Run
 from kdviz.text import counted, plain
 from kdviz.ui.frame.words import in_words, metric_title
@@ -50,7 +51,7 @@ def by_strategy(runs: Sequence[Run], metric: str) -> list[StrategyScore]:
 def _row(strategy: str, runs: Sequence[Run], metric: str) -> StrategyScore:
     lines = [run.evals[-1] for run in runs]
     scores = [line["metrics"][metric] for line in lines]
-    interval = (lines[0].get("intervals") or {}).get(metric) or (None, None)
+    interval = interval_of(lines[0], metric)
     return StrategyScore(
         strategy=strategy,
         runs=tuple(runs),
@@ -146,9 +147,7 @@ def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str
             return f"“{plain(names[run.id])}” diverged: its score is no result, so there is no verdict."
     for run in (first, second):
         line = lines[run.id]
-        values.append(
-            (line["metrics"].get(metric), (line.get("intervals") or {}).get(metric) or (None, None))
-        )
+        values.append((line["metrics"].get(metric), interval_of(line, metric)))
     (value, interval), (other, other_interval) = values
     if value is None or other is None:
         return ""

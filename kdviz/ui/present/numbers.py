@@ -13,6 +13,7 @@ from kdviz.method.term import Term
 from kdviz.method.terms import TERMS
 from kdviz.method.weights import part_weights
 from kdviz.palette import words_of
+from kdviz.runs.parts import interval_of
 from kdviz.runs.reader import Run
 from kdviz.share.view import View
 from kdviz.studies import paper
@@ -152,7 +153,7 @@ def _scores(run: Run, view: View, runs: list[Run]) -> None:
     rows.append(f"| teacher | {decimals(last.get('teacher_metrics', {}).get(metric))} | |")
     for each in sorted(family, key=lambda one: place_of(one.strategy)):
         line = each.evals[-1]
-        low, high = (line.get("intervals", {}).get(metric) or (None, None))[:2]
+        low, high = interval_of(line, metric)
         kl = [value for value in line["mismatch"]["attention_kl"] if value is not None]
         mean = decimals(sum(kl) / len(kl) if kl else None, 2)
         rows.append(
