@@ -1,7 +1,11 @@
 """One's own sentence is answered by the weights that the page names."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
+from folders import make_run
 
 from kdviz.data.sources import examples_of
 from kdviz.errors import RequestError
@@ -50,17 +54,20 @@ def test_whatever_can_be_seen_may_be_asked(text: str):
     assert has_visible(text)
 
 
+NOTHING = {
+    "tokens": (),
+    "teacher_maps": np.zeros(1),
+    "student_maps": np.zeros(1),
+    "teacher_logits": np.zeros(2),
+    "student_logits": np.zeros(2),
+    "truncated": False,
+}
+
+
 def test_answers_are_remembered_up_to_so_many_bytes(monkeypatch):
     """Counted instead, answers of the longest texts would be ten gigabytes of a server."""
     largest = np.broadcast_to(np.float32(0), (12, 12, 512, 512))  # takes no memory itself
-    answer = Answer(
-        tokens=(),
-        teacher_maps=largest,
-        student_maps=largest[:6],
-        teacher_logits=np.zeros(2),
-        student_logits=np.zeros(2),
-        truncated=False,
-    )
+    answer = Answer(**NOTHING | {"teacher_maps": largest, "student_maps": largest[:6]})
     asked = []
     monkeypatch.setattr(asking, "ask", lambda run, text, *rest: asked.append(text) or answer)
     run = Run(DEMO_RUNS / "demo-qqp-all-3of6-s0")
@@ -69,6 +76,19 @@ def test_answers_are_remembered_up_to_so_many_bytes(monkeypatch):
     assert asked == [f"sentence {number}" for number in range(9)], "the last is remembered"
     kept = asking._ask.cache_info()
     assert 2 <= kept.currsize / (largest.nbytes * 1.5) <= asking.MOST_BYTES / (largest.nbytes * 1.5)
+    asking._ask.cache_clear()
+
+
+def test_another_run_of_the_same_name_answers_for_itself(tmp_path: Path, monkeypatch):
+    """A run that was deleted and made again in its place would be shown with the answers of the old one."""
+    asked = []
+    monkeypatch.setattr(asking, "ask", lambda run, *rest: asked.append(run.strategy) or Answer(**NOTHING))
+    for strategy, created in (("soft", "2026-01-02T03:00:00Z"), ("all", "2026-05-05T05:00:00Z")):
+        folder = make_run(tmp_path, "one", strategy=strategy, created=created)
+        for _ in range(2):
+            asking.ask_models(Run(folder), "hello", None, 3)
+        shutil.rmtree(folder)
+    assert asked == ["soft", "all"]
     asking._ask.cache_clear()
 
 

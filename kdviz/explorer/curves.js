@@ -1,5 +1,5 @@
 // The KL of every pair over the training, with stage boundaries and a cursor, drawn with any pen.
-import { equallyLong, sameMoment } from "./format.js"
+import { sameMoment } from "./format.js"
 import { decimals } from "./words.js"
 
 /** The plot's frame: epoch to x, nats to y, and back from x to the nearest moment. */
@@ -40,6 +40,7 @@ export function drawCurves(pen, plot, { packs, state, look }) {
   const base = height - bottom
   const style = { size, font: look.font, colour: look.muted }
   const step = niceStep(plot.highest / 3)
+  const digits = Math.max(1, -Math.floor(Math.log10(step) + 1e-9))
   for (let value = 0; value <= plot.highest; value += step) {
     pen.path(
       [
@@ -49,9 +50,7 @@ export function drawCurves(pen, plot, { packs, state, look }) {
       { stroke: look.grid },
     )
     pen.text(
-      value >= 1000
-        ? value.toLocaleString("en", { notation: "compact" })
-        : decimals(value, step < 0.1 ? 2 : 1),
+      value >= 1000 ? value.toLocaleString("en", { notation: "compact" }) : decimals(value, digits),
       plot.left - 6,
       y(value),
       { ...style, anchor: "end" },
@@ -98,9 +97,8 @@ export function drawCurves(pen, plot, { packs, state, look }) {
         if (!chosen) return
         const moment = sameMoment(packs[0], state.moment, pack)
         const here = pack.pairKl[moment][pair]
-        const at = equallyLong(packs[0], pack) ? x(pack.epochs[moment]) : cursor
         if (Number.isFinite(here))
-          pen.rect(at - 4, y(here) - 4, 8, 8, {
+          pen.rect(x(pack.epochs[moment]) - 4, y(here) - 4, 8, 8, {
             fill: pack.about.colour || look.text,
             stroke: look.background,
           })

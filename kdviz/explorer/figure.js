@@ -3,7 +3,7 @@ import { colourOf } from "./colour.js"
 import { answerOf, keptPlaces, klOf, limitsOf, rowKl, sameMoment, shownMap } from "./format.js"
 import { drawLines, linesLaidOut } from "./lines.js"
 import { clipped, fitting } from "./pen.js"
-import { answerText, decimals, headName, otherEpoch, signed } from "./words.js"
+import { answerText, decimals, digitsOf, headName, otherEpoch, signed } from "./words.js"
 
 /** Where everything stands. `columns` of maps, rows of panels; sizes in css pixels. */
 export function laidOut({ packs, state, width, maxSide, size, differences }) {
@@ -266,7 +266,7 @@ function scale({ pen, x, y, width, size, look, limits, diverging }) {
   const below = y + bar + size * 0.75
   const style = { size, colour: look.muted, font: look.font }
   if (!diverging) {
-    const most = decimals(limits.attention, 2)
+    const most = decimals(limits.attention, digitsOf(limits.attention))
     pen.text("0", x, below, style)
     pen.text(fitting(pen, [`attention ${most}`, most], width - size, style), x + width, below, {
       ...style,
@@ -274,7 +274,7 @@ function scale({ pen, x, y, width, size, look, limits, diverging }) {
     })
     return
   }
-  const [least, most] = [-limits.difference, limits.difference].map(value => signed(value).slice(0, 5))
+  const [least, most] = [-limits.difference, limits.difference].map(value => signed(value, digitsOf(value)))
   const ends = [
     [`${least} student more`, `teacher more ${most}`],
     [least, most],
@@ -323,7 +323,10 @@ function bars({ pen, layout, panel, packs, state, look, limits, moments }) {
   const style = { size, colour: look.muted, font: look.font }
   const below = panel.y + panel.side + size * 0.8
   pen.text("0", panel.x, below, style)
-  pen.text(decimals(limits.kl, 2), panel.x + panel.width, below, { ...style, anchor: "end" })
+  pen.text(decimals(limits.kl, digitsOf(limits.kl)), panel.x + panel.width, below, {
+    ...style,
+    anchor: "end",
+  })
 }
 
 /** The maps of one head as small pictures side by side: teacher, then each student. */

@@ -145,8 +145,7 @@ const nearest = (values, wanted) =>
   )
 
 /** Whether two runs were to train equally long: then an epoch of one is that epoch of the other. */
-export const equallyLong = (first, pack) =>
-  Boolean(first.about.epochs) && first.about.epochs === pack.about.epochs
+const equallyLong = (first, pack) => Boolean(first.about.epochs) && first.about.epochs === pack.about.epochs
 
 /** The moment of `pack` that belongs to `moment` of `first`: of the same epoch, or as far through it all. */
 export function sameMoment(first, moment, pack) {

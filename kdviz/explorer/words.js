@@ -1,5 +1,5 @@
 // What the picture says in words. Pure.
-import { answerOf, equallyLong, klOf, sameMoment, shownMap, keptPlaces, rowKl } from "./format.js"
+import { answerOf, klOf, sameMoment, shownMap, keptPlaces, rowKl } from "./format.js"
 
 /** A number with three decimals; a dash where there is none. */
 export const decimals = (value, digits = 3) =>
@@ -7,7 +7,10 @@ export const decimals = (value, digits = 3) =>
     ? "–"
     : value.toFixed(digits).replace("-", "−")
 
-export const signed = value => (value > 0 ? "+" : "") + decimals(value)
+export const signed = (value, digits = 3) => (value > 0 ? "+" : "") + decimals(value, digits)
+
+/** Decimals for the end of a scale: two, and as many as a small one needs. */
+export const digitsOf = value => (Math.abs(value) < 0.05 ? 3 : 2)
 
 export const percent = share => `${Math.round(100 * share)} %`
 
@@ -21,9 +24,9 @@ export function momentName(pack, moment) {
 
 const epochName = epoch => `epoch ${Number.isInteger(epoch) ? epoch : epoch.toFixed(1)}`
 
-/** " · epoch 4" where `pack` has no moment of the epoch that is looked at and shows that of epoch 4, else "". */
+/** " · epoch 4" where `pack` shows a moment of epoch 4 beside one of another: it has none of that epoch, or was to
+ * train for longer or shorter and shows the moment as far through. Else "". */
 export function otherEpoch(first, moment, pack) {
-  if (!equallyLong(first, pack)) return ""
   const own = epochName(pack.epochs[sameMoment(first, moment, pack)])
   return own === epochName(first.epochs[moment]) ? "" : ` · ${own}`
 }

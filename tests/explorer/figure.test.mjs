@@ -46,6 +46,37 @@ const pen = () => {
   }
 }
 
+test("the ends of a scale are rounded, and the ticks of a curve differ, however small the numbers", () => {
+  const state = { ...START, moment: 2 }
+  for (const [most, said] of [
+    [0.259, "+0.26"],
+    [0.0199, "+0.020"],
+  ]) {
+    const limits = { attention: 0.5, difference: most, kl: most }
+    const key = `limits ${state.pair} ${state.head} ${state.hide} ${state.hide && state.renormalise}  3`
+    const packs = [{ ...fine, remembered: new Map([[key, limits]]), about: { ...fine.about, run: "" } }]
+    const layout = laidOut({ packs, state, width: 900, maxSide: 400, size: 12, differences: true })
+    const paper = pen()
+    drawFigure(paper, layout, { packs, state, look })
+    const words = paper.drawn.filter(each => each[0] === "text").map(each => each[1])
+    assert.ok(
+      words.some(each => each.endsWith(said)),
+      `${said} in ${words}`,
+    )
+    assert.ok(words.includes(said.slice(1)), `${said} at the rows' end in ${words}`)
+  }
+  for (const highest of [3, 0.3, 0.03, 0.02, 0.006, 0.002]) {
+    const pack = { ...fine, pairKl: fine.pairKl.map(line => line.map((_, pair) => highest / (pair + 1))) }
+    const paper = pen()
+    const plot = plotOf({ packs: [pack], width: 600, height: 140, size: 14 })
+    drawCurves(paper, plot, { packs: [pack], state, look })
+    const ticks = paper.drawn
+      .filter(each => each[0] === "text" && each[4].anchor === "end")
+      .map(each => each[1])
+    assert.ok(ticks.length > 2 && new Set(ticks).size === ticks.length, `${ticks}`)
+  }
+})
+
 test("the centre of every cell of every map is that cell", () => {
   for (const { layout } of layouts) {
     for (const panel of layout.panels.filter(each =>

@@ -113,7 +113,9 @@ test("a run that was stopped early is compared at the epoch it reached", () => {
     [2, 3, 4].map(moment => otherEpoch(whole, moment, stopped)),
     ["", " · epoch 2", " · epoch 2"],
   )
-  assert.equal(otherEpoch(whole, 4, run([0, 1], { epochs: 1 })), "") // compared by its share, not by epochs
+  // Another length: as far through is another epoch, and is said to be.
+  assert.equal(otherEpoch(whole, 4, run([0, 1], { epochs: 1 })), " · epoch 1")
+  assert.equal(otherEpoch(whole, 0, run([0, 1], { epochs: 1 })), "")
 })
 
 test("of two runs beside each other a cell's numbers stand behind the name they belong to", () => {

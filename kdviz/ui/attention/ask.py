@@ -17,10 +17,10 @@ _one_at_a_time = threading.Lock()
 
 
 def ask_models(run: Run, text_a: str, text_b: str | None, epoch: int) -> Answer:
-    """`kdviz.share.own_sentence.ask`, remembered for as long as nothing new was evaluated. RequestError as
-    there.
+    """`kdviz.share.own_sentence.ask`, remembered for as long as nothing new was evaluated; another run of the
+    same name is asked anew. RequestError as there.
     """
-    stamp = run.evals[-1]["step"] if run.evals else 0
+    stamp = (str(run.config.get("created")), run.evals[-1]["step"] if run.evals else 0)
     with turns.aside(), _one_at_a_time:
         return _ask(run.folder, stamp, text_a, text_b, epoch)
 
@@ -31,6 +31,6 @@ def _num_bytes(answer: Answer) -> int:
 
 
 @cached(LRUCache(maxsize=MOST_BYTES, getsizeof=_num_bytes), info=True)
-def _ask(folder: Path, stamp: int, text_a: str, text_b: str | None, epoch: int) -> Answer:
+def _ask(folder: Path, stamp: tuple[str, int], text_a: str, text_b: str | None, epoch: int) -> Answer:
     import_heavy()
     return ask(Run(folder), text_a, text_b, epoch)
