@@ -32,8 +32,8 @@ class Apart:
         """What stands behind the number, in words."""
         found = self.farther
         return (
-            f"At the end: median attention KL over the {found.num_examples:,} {self.over} on which both give the "
-            f"teacher’s answer; 95 % interval of the ratio {found.low:.1f} to {found.high:.1f}"
+            f"At the end: median attention KL over the {found.num_examples:,} {self.over} on which both give "
+            f"the teacher’s answer; 95 % interval of the ratio {found.low:.1f} to {found.high:.1f}"
         )
 
 
