@@ -1,7 +1,9 @@
 """The measured teachers: what is said before Start, and which task the page opens with."""
 
 import math
+import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +43,71 @@ def test_a_setting_known_to_flop_is_named_with_its_number_and_a_way_out():
     assert forecast(replace(config, teacher_epochs=0), source="folder", num_train=2000) is None
     assert forecast(replace(config, teacher_learning_rate=1e-6), source="folder", num_train=2000) is None
     assert forecast(replace(config, teacher="bert-base"), source="folder", num_train=2000) is None
+
+
+def _followed(words: str, asked: RunConfig) -> Iterator[tuple[str, RunConfig]]:
+    """Each way out that the words offer: the number they promise, and what the form says once it is taken."""
+    titles = {task.title: name for name, task in TASKS.items()}
+    patterns = {
+        "train_size": (r"([\d,]+) examples", lambda text: int(text.replace(",", ""))),
+        "teacher_epochs": (r"(\d+) teacher epoch", int),
+        "teacher_learning_rate": (r"learning rate ([\d.e-]+)", float),
+        "teacher": (r"teacher ([a-z][\w-]*-[\w-]+)", str),
+        "task": (r"(?:^|or )([A-Z][\w-]*)", titles.__getitem__),
+    }
+    for way in words.partition("Choose ")[2].split(", or "):
+        found = {name: (re.search(pattern, way), read) for name, (pattern, read) in patterns.items()}
+        said = {name: read(match[1]) for name, (match, read) in found.items() if match}
+        yield re.search(r"[\d.]+%", way)[0], replace(asked, **said)
+
+
+SIZES = {"cola": 8551, "mrpc": 3668, "rte": 2490, "qqp": 363_846, "sst2": 67_349}
+
+
+@pytest.mark.parametrize("rate", [RunConfig().teacher_learning_rate, 5e-5, 2e-4])
+@pytest.mark.parametrize("size", [500, 1500, DEFAULT_SIZE, None])
+@pytest.mark.parametrize("epochs", [1, 2, DEFAULT_EPOCHS, 4])
+def test_whoever_follows_the_advice_gets_what_it_promises(epochs: int, size: int | None, rate: float):
+    """Without it a visitor would choose what the page told her and be told another number, or none: the
+    advice left out the learning rate that its number was measured with.
+    """
+
+    def known(config: RunConfig):
+        whole = SIZES[config.task]
+        return forecast(config, source="folder", num_train=min(config.train_size or whole, whole))
+
+    advised = 0
+    for task in SIZES:
+        for teacher in TEACHERS:
+            asked = RunConfig(
+                task=task, teacher=teacher, teacher_epochs=epochs, train_size=size, teacher_learning_rate=rate
+            )
+            if not (first := known(asked)) or not first.is_too_weak:
+                continue
+            for promised, followed in _followed(first.words, asked):
+                then = known(followed)
+                assert then is not None and not then.is_too_weak, (first.words, followed)
+                assert f"{then.row.accuracy:.1%}" == promised, (first.words, then.words)
+                advised += 1
+    assert advised or epochs > 3
+
+
+def test_the_best_teacher_that_was_measured_of_a_task_is_named():
+    """Without it RTE's room would be sent to a teacher hardly better than a constant answer, and never hear
+    of the one that is.
+    """
+    words = forecast(RunConfig(task="rte"), source="folder", num_train=2000).words
+    best = max(row.accuracy for row in MEASURED if row.task == "rte")
+    assert f"{best:.1%}" in words
+
+
+def test_a_number_is_said_with_the_learning_rate_it_was_measured_at():
+    """Without it a number of another recipe would pass for that of the form's."""
+    known = forecast(RunConfig(task="rte", teacher_epochs=4), source="folder", num_train=1000)
+    assert known.row.learning_rate != RunConfig().teacher_learning_rate
+    assert f"learning rate {known.row.learning_rate:g}" in known.words
+    same = replace(known.asked, teacher_learning_rate=known.row.learning_rate)
+    assert "learning rate" not in forecast(same, source="folder", num_train=1000).words
 
 
 def test_the_recommended_task_beats_its_constant_answer_within_the_defaults():

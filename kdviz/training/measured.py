@@ -3,8 +3,9 @@
 What is known to flop is said before Start, and the page opens with a task whose teacher is worth copying.
 """
 
+import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kdviz.config import RunConfig
 from kdviz.metrics import beats_constant_answer
@@ -73,8 +74,11 @@ MEASURED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a measured setting near the one asked for came to; `is_too_weak`: no student can learn from it."""
+    """What a measured setting near the one `asked` for came to; `is_too_weak`: no student can learn from
+    it.
+    """
 
+    asked: RunConfig
     row: MeasuredTeacher
     is_too_weak: bool
 
@@ -82,15 +86,16 @@ class Forecast:
     def words(self) -> str:
         """One plain line: the measured number, and what to choose instead where it is too low."""
         row, title = self.row, TASKS[self.row.task].title
+        rate = f", learning rate {row.learning_rate:g}" if _has_other_rate(self.asked, row) else ""
         said = (
             f"A {row.teacher} teacher of {title} ({row.train_size:,} examples, "
-            f"{counted(row.epochs, 'epoch')}) was measured at {row.accuracy:.1%} right; always the "
+            f"{counted(row.epochs, 'epoch')}{rate}) was measured at {row.accuracy:.1%} right; always the "
             f"most frequent answer is {row.majority:.1%} right"
         )
-        return f"{said}: too little to copy. {_instead(row)}" if self.is_too_weak else f"{said}."
+        return f"{said}: too little to copy. {_instead(self.asked)}" if self.is_too_weak else f"{said}."
 
 
-def forecast(config: RunConfig, *, source: str, num_train: int) -> Forecast | None:
+def forecast(config: RunConfig, *, source: str, num_train: float) -> Forecast | None:
     """What is known of the teacher of this setting on real data; None for sample data, a teacher used as it
     is, and what was not measured.
 
@@ -104,60 +109,79 @@ def forecast(config: RunConfig, *, source: str, num_train: int) -> Forecast | No
         if (row.task, row.teacher) == (config.task, config.teacher)
         and 1 / LEARNING_RATE_TIMES <= config.teacher_learning_rate / row.learning_rate <= LEARNING_RATE_TIMES
     ]
-    good = [row for row in alike if row.beats_majority and _is_within(row, num_train, config.teacher_epochs)]
+    good = [
+        row
+        for row in alike
+        if row.beats_majority and row.train_size <= num_train and row.epochs <= config.teacher_epochs
+    ]
     if good:
-        return Forecast(row=max(good, key=_training), is_too_weak=False)
+        return Forecast(asked=config, row=max(good, key=_training), is_too_weak=False)
     poor = [
         row
         for row in alike
         if not row.beats_majority and row.train_size >= num_train and row.epochs >= config.teacher_epochs
     ]
-    return Forecast(row=min(poor, key=_training), is_too_weak=True) if poor else None
+    return Forecast(asked=config, row=min(poor, key=_training), is_too_weak=True) if poor else None
 
 
 def recommended_task(tasks: Collection[str], *, train_size: int, epochs: int) -> str | None:
-    """Of these tasks, the one whose teacher, trained so long at most, beats its constant answer by the most;
-    None where none was measured to.
+    """Of these tasks, the one whose teacher, trained so long, beats its constant answer by the most; None
+    where none was measured to.
     """
-    good = [
-        row
-        for row in MEASURED
-        if row.task in tasks
-        and row.teacher == RunConfig.default_of("teacher")
-        and row.beats_majority
-        and _is_within(row, train_size, epochs)
-    ]
-    return max(good, key=lambda row: row.accuracy - row.majority).task if good else None
+    best = _best_of(tasks, RunConfig(train_size=train_size, teacher_epochs=epochs))
+    return best.task if best else None
 
 
-def _is_within(row: MeasuredTeacher, num_train: int, epochs: int) -> bool:
-    return row.train_size <= num_train and row.epochs <= epochs
+def _best_of(tasks: Collection[str], asked: RunConfig) -> MeasuredTeacher | None:
+    """With the task alone exchanged, what is forecast to beat its constant answer by the most."""
+    num_train = math.inf if asked.train_size is None else asked.train_size
+    known = (forecast(replace(asked, task=task), source="folder", num_train=num_train) for task in tasks)
+    good = [each.row for each in known if each and not each.is_too_weak]
+    return max(good, key=_lead) if good else None
 
 
 def _training(row: MeasuredTeacher) -> int:
     return row.train_size * row.epochs
 
 
-def _instead(poor: MeasuredTeacher) -> str:
-    """What to choose instead: more of the same where that is known to be enough, else the best other task."""
-    same = [row for row in MEASURED if row.task == poor.task and row.beats_majority]
+def _lead(row: MeasuredTeacher) -> float:
+    """How far the teacher is before always giving the most frequent answer."""
+    return row.accuracy - row.majority
+
+
+def _has_other_rate(asked: RunConfig, row: MeasuredTeacher) -> bool:
+    return not math.isclose(asked.teacher_learning_rate, row.learning_rate)
+
+
+def _instead(asked: RunConfig) -> str:
+    """What to choose instead of a setting that flops: the best that was measured of the same task, and the
+    best other task.
+    """
+    same = [row for row in MEASURED if row.task == asked.task and row.beats_majority]
+    ways = [_other(asked)]
     if same:
-        row = min(same, key=lambda row: (row.teacher != poor.teacher, _training(row)))
-        with_teacher = f" with the teacher {row.teacher}" if row.teacher != poor.teacher else ""
-        return (
-            f"Choose {row.train_size:,} examples and {counted(row.epochs, 'teacher epoch')}{with_teacher} "
-            f"({row.accuracy:.1%}), or {_other(poor)}."
-        )
-    return f"Choose {_other(poor)}."
+        row = max(same, key=_lead)
+        ways.insert(0, f"{_setting(asked, row)} ({row.accuracy:.1%})")
+    return f"Choose {', or '.join(ways)}."
 
 
-def _other(poor: MeasuredTeacher) -> str:
-    other = max(
-        (
-            row
-            for row in MEASURED
-            if row.teacher == poor.teacher and row.task != poor.task and row.beats_majority
-        ),
-        key=lambda row: row.accuracy - row.majority,
+def _other(asked: RunConfig) -> str:
+    """The task to choose instead, all else as it is; where that was not measured to do, with what does."""
+    others = [task for task in TASKS if task != asked.task]
+    if best := _best_of(others, asked):
+        return f"{TASKS[best.task].title} ({best.accuracy:.1%} against {best.majority:.1%})"
+    best = max((row for row in MEASURED if row.task != asked.task and row.beats_majority), key=_lead)
+    return (
+        f"{TASKS[best.task].title} with {_setting(asked, best)} "
+        f"({best.accuracy:.1%} against {best.majority:.1%})"
     )
-    return f"{TASKS[other.task].title} ({other.accuracy:.1%} against {other.majority:.1%})"
+
+
+def _setting(asked: RunConfig, row: MeasuredTeacher) -> str:
+    """A row's whole setting in words, as the form asked for has to be changed to reach it."""
+    parts = [f"{row.train_size:,} examples", counted(row.epochs, "teacher epoch")]
+    if _has_other_rate(asked, row):
+        parts.append(f"teacher's learning rate {row.learning_rate:g}")
+    if row.teacher != asked.teacher:
+        parts.append(f"teacher {row.teacher}")
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
