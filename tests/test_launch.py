@@ -141,6 +141,20 @@ def test_an_id_is_used_once(tiny, tmp_path):
     assert caught.value.field == "run_id" and (first / "config.json").read_bytes() == before
 
 
+def test_what_killed_processes_left_of_run_folders_goes(tiny, tmp_path):
+    """No listing shows it and no command removes it: it filled the disk. What is being made stays."""
+    names = [".old.0123abcd.new", ".young.0123abcd.new", ".made.0123abcd.new", ".deleted-run-4711", ".mine"]
+    for name in names:
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / name / "lock").touch()
+        os.utime(tmp_path / name, (1, 1) if "young" not in name else None)
+    (tmp_path / ".deleted-link-1").symlink_to(tmp_path / ".mine")
+    with exclusive(tmp_path / ".made.0123abcd.new" / "lock"):
+        create_run(tiny.config(), tmp_path, "run")
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {"run", ".young.0123abcd.new", ".made.0123abcd.new", ".mine", ".deleted-link-1"}
+
+
 @pytest.mark.parametrize("broken", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_run_is_made_whole_or_not_at_all(tiny, tmp_path, monkeypatch, broken):
     """A folder without config.json can be neither resumed nor deleted, and its name is taken."""

@@ -18,6 +18,7 @@ from kdviz.method import losses
 from kdviz.method.targets import Needs
 from kdviz.models.build import load_classifier
 from kdviz.models.trace import trace
+from kdviz.training.outputs_room import filling
 from kdviz.training.teacher_outputs import (
     KeptOutputs,
     LiveOutputs,
@@ -357,6 +358,24 @@ def test_stopping_while_they_are_computed_leaves_no_half_file(teacher, encoded, 
     with pytest.raises(Stop):
         outputs(teacher, encoded, folder, tick=tick)
     assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_next(teacher, encoded, folder):
+    """Files of full size lay there for ever, and were counted against the budget: in the end nothing was kept
+    for anybody. What somebody fills at this moment stays.
+    """
+    outputs(teacher, encoded, folder)
+    [place] = (folder / "outputs").iterdir()
+    (place / "logits.npy").unlink()
+    beside = folder.with_name("fedcba9876543210") / "outputs" / "abc-float32-kept-float32"
+    filled = folder.with_name("0000000000000000") / "outputs" / "abc-float32-kept-float32"
+    with filling(filled, lambda share: None):
+        for other in (place, beside, filled):
+            other.mkdir(parents=True, exist_ok=True)
+            (other / ".maps_00.4711.4711.tmp").write_bytes(bytes(1000))
+        outputs(teacher, encoded, folder)
+    left = {path.parent for path in folder.parent.glob("*/outputs/*/.*.tmp")}
+    assert left == {filled} and (place / "logits.npy").exists()
 
 
 def test_two_threads_may_compute_the_same_outputs(teacher, encoded, folder):

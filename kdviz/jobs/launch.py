@@ -25,7 +25,7 @@ from kdviz.files import free_bytes, read_json, size_words, write_json
 from kdviz.locks import exclusive, is_locked
 from kdviz.machine import cores_allowed, most_threads
 from kdviz.models.hub import Downloads
-from kdviz.runs.files import RunFiles
+from kdviz.runs.files import DELETED, NEW, RunFiles
 from kdviz.runs.reader import FORMAT_VERSION, Run, check_run_id
 from kdviz.runs.writer import RunWriter, now
 from kdviz.training.request import Request, recorded_request, resolve_request
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 FREE_BYTES_LEFT = 64_000_000
 """What the disk must have free for a run to begin."""
+LEFTOVER_SECONDS = 3600
+"""After that nobody is still making a run's folder: it takes a moment."""
 _OS_ERROR = re.compile(r"\(os error (\d{1,9})\)")
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors")
 
@@ -154,6 +156,16 @@ def execute(
                 pass
         finally:
             writer.close()
+
+
+def clear_leftovers(runs_dir: Path) -> None:
+    """Remove what killed processes left of runs that were being made, if for an hour, or removed."""
+    for path in [*runs_dir.glob(f".*{NEW}"), *runs_dir.glob(f"{DELETED}*")]:
+        with contextlib.suppress(OSError):
+            is_young = time.time() - path.stat().st_mtime < LEFTOVER_SECONDS
+            is_made = path.name.endswith(NEW) and (is_young or is_locked(RunFiles(path).lock))
+            if not is_made and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def clear_litter(folder: Path) -> None:
@@ -298,7 +310,7 @@ def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
     """A folder to be filled in the block, which then becomes that run's, whole; where the block breaks there
     is none. RequestError where there is one already, or none can be made.
     """
-    hidden = runs_dir / f".{run_id}.{secrets.token_hex(4)}.new"
+    hidden = runs_dir / f".{run_id}.{secrets.token_hex(4)}{NEW}"
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         if free_bytes(runs_dir) < FREE_BYTES_LEFT:
@@ -307,6 +319,7 @@ def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
                 "free some space or choose another folder",
                 field="runs_dir",
             )
+        clear_leftovers(runs_dir)
         hidden.mkdir()
     except OSError as error:
         got = f"{runs_dir} ({error.strerror})"

@@ -23,7 +23,7 @@ from kdviz.files import read_json, write_json
 from kdviz.jobs.lazy_imports import give_back_memory, import_heavy
 from kdviz.jobs.process_wide import process_wide
 from kdviz.locks import exclusive, is_locked
-from kdviz.runs.files import RunFiles
+from kdviz.runs.files import DELETED, RunFiles
 from kdviz.runs.reader import Run, check_run_id
 
 log = logging.getLogger(__name__)
@@ -338,9 +338,11 @@ def delete_run(runs_dir: Path, run_id: str) -> None:
     with exclusive(RunFiles(folder).lock) as held:
         if not held:
             raise RequestError(f"run {run_id!r} is being trained; stop it first")
-        doomed = folder.with_name(f".deleted-{run_id}-{os.getpid()}")
+        doomed = folder.with_name(f"{DELETED}{run_id}-{os.getpid()}")
         os.rename(folder, doomed)
-    shutil.rmtree(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)  # who clears up after others may be at it too
+    if doomed.exists():
+        shutil.rmtree(doomed)
 
 
 def one_line(error: BaseException) -> str:

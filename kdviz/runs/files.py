@@ -6,6 +6,8 @@ from pathlib import Path
 
 from kdviz.models.weights_files import SAFETENSORS
 
+NEW, DELETED = ".new", ".deleted-"
+"""How the name of a run's folder ends while it is made, and begins while it is removed."""
 _EVALUATION = re.compile(r"epoch_(\d{4,9})\.safetensors(\.gz|\.xz)?")
 
 

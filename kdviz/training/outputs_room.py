@@ -15,10 +15,13 @@ _in_use = weakref.WeakValueDictionary[Path, object]()
 
 @contextmanager
 def filling(place: Path, tick: Callable[[float], None]) -> Iterator[None]:
-    """Be the only one that fills `place`, after who does now; `tick` is called meanwhile and may raise."""
+    """Be the only one that fills `place`, after who does now; `tick` is called meanwhile and may raise. What
+    a killed process left half-written there is removed.
+    """
     while True:
         with exclusive(_lock_of(place)) as ours:
             if ours:
+                _clear(place)
                 yield
                 return
         tick(0.0)
@@ -35,9 +38,16 @@ def make_room(
 ) -> bool:
     """Whether `new_bytes` more in `place` fit into the budget of all outputs under `teachers`, and leave
     `leave_bytes` of the disk free. The places unused for longest go, but only as many as are needed, none
-    that somebody fills or uses, and none at all where that would not be enough.
+    that somebody fills or uses, and none at all where that would not be enough. Half-written files that
+    nobody writes go first.
     """
-    sizes = {path: _size(path) for path in teachers.glob("*/outputs/*") if path.is_dir()}
+    places = [path for path in teachers.glob("*/outputs/*") if path.is_dir()]
+    for path in places:
+        if path != place and any(_half_written(path)):
+            with exclusive(_lock_of(path), patience_seconds=0) as ours:
+                if ours:
+                    _clear(path)
+    sizes = {path: _size(path) for path in places}
     excess = max(sum(sizes.values()) - budget_bytes, leave_bytes - free_bytes(teachers)) + new_bytes
     leaving = []
     for path in sorted(sizes, key=_used_last):
@@ -50,6 +60,16 @@ def make_room(
         return False
     removed = [_remove(path) for path in leaving]
     return all(removed)
+
+
+def _half_written(place: Path) -> Iterator[Path]:
+    return place.glob(".*.tmp")
+
+
+def _clear(place: Path) -> None:
+    """Remove half-written files; the place's lock says that nobody writes them."""
+    for path in _half_written(place):
+        path.unlink(missing_ok=True)
 
 
 def _remove(place: Path) -> bool:

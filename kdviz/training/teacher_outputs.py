@@ -250,7 +250,7 @@ class _Asked:
             if not missing or not make_room(teachers, place, new_bytes=new_bytes, **room):
                 return
             place.mkdir(parents=True, exist_ok=True)
-            temporary = {name: place / f".{name}.{os.getpid()}.{id(missing)}.tmp" for name in missing}
+            temporary = {name: place / f".{name}.tmp" for name in missing}
             try:
                 arrays = {
                     name: np.lib.format.open_memmap(
