@@ -240,6 +240,30 @@ def test_a_diverged_run_is_left_out_and_said(finished_study, tmp_path):
     assert "small-all-s1: it diverged" in markdown(table)
 
 
+@pytest.mark.parametrize("broken", ["failed", "unreadable", "stopped"])
+def test_a_run_that_failed_is_named_with_its_reason(finished_study, tmp_path, broken):
+    """Training ends where a loss is not finite, so the worst runs of all vanished from the table."""
+    file, runs_dir = finished_study
+    copy = Path(shutil.copytree(runs_dir, tmp_path / "runs"))
+    run = copy / "small-all-s1"
+    if broken == "unreadable":
+        (run / "config.json").write_text("{")
+    else:
+        status = json.loads((run / "status.json").read_text())
+        error = "the loss became nan\nat step 16\x1b[2J" if broken == "failed" else None
+        (run / "status.json").write_text(json.dumps({**status, "state": broken, "error": error}))
+    table = make_table(read_study(file), copy)
+    assert table.rows[1].seeds == (0, 2) and table.rows[1].num_cells == 3
+    said = {
+        "failed": "it failed: the loss became nan at step 16",
+        "unreadable": "its folder cannot be read",
+        "stopped": "",
+    }[broken]
+    assert list(table.rows[1].left_out) == (["small-all-s1"] if said else [])
+    assert said in "".join(table.rows[1].left_out.values()) and "\x1b" not in markdown(table)
+    assert (f"Left out of every mean: small-all-s1: {said}" in markdown(table)) == bool(said)
+
+
 def test_runs_on_other_data_are_left_out_and_said(finished_study, tmp_path):
     """Sample data and GLUE in one mean is a number of neither."""
     file, runs_dir = finished_study

@@ -16,7 +16,7 @@ _DEPTHS = ("student_layers", "teacher", "student_checkpoint")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Cells that differ in their seed alone. `left_out`: run id -> why a finished run is in no mean.
+    """Cells that differ in their seed alone. `left_out`: run id -> why a run that ended is in no mean.
 
     `paper_row` is None where the examples are not the paper's. `teacher`: the scores of the teacher it had.
     """

@@ -20,6 +20,7 @@ from kdviz.studies.rows import Comparison, Row, Table, in_words
 from kdviz.studies.spec import COLUMNS, Cell, Study
 from kdviz.studies.statistics import Difference, paired_difference, spread
 from kdviz.tasks import TASKS
+from kdviz.text import printable
 
 
 class StudyRuns:
@@ -33,6 +34,17 @@ class StudyRuns:
         """The run of the cell's own name. ValueError where that folder holds no readable run."""
         folder = self._runs_dir / cell.run_id
         return Run(folder) if RunFiles(folder).config.exists() else None
+
+    def why_failed(self, cell: Cell) -> str | None:
+        """Why the cell's own run ended without an answer, in words; None where it did not."""
+        try:
+            run = self.own(cell)
+        except ValueError as error:
+            return f"its folder cannot be read: {error}"
+        if run is None or run.state != "failed" or not is_run_of(cell.config, run.config):
+            return None
+        said = " ".join(str(run.status.get("error") or "for no reason that it knows").split())
+        return f"it failed: {printable(said)[:300]}"
 
     def finished(self, cell: Cell) -> Run | None:
         """The finished run that answers the cell, whichever study made it; None where there is none."""
@@ -66,6 +78,8 @@ def make_table(study: Study, runs_dir: Path) -> Table:
         for cell in cells:
             run = found[cell.run_id]
             if run is None:
+                if reason := runs.why_failed(cell):
+                    left_out[cell.run_id] = reason
                 continue
             reason = why_left_out(run) or _other_data(run, data)
             if reason:
