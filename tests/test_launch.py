@@ -17,8 +17,10 @@ from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import write_json
 from kdviz.jobs.launch import create_run, execute
+from kdviz.jobs.together import create_together
 from kdviz.locks import exclusive
 from kdviz.runs.reader import Run, Store
+from kdviz.training.request import resolve_request
 
 
 def refused(
@@ -139,6 +141,27 @@ def test_an_id_is_used_once(tiny, tmp_path):
     with pytest.raises(RequestError, match="'mine' exists already") as caught:
         create_run(tiny.config(strategy="soft"), tmp_path, "mine")
     assert caught.value.field == "run_id" and (first / "config.json").read_bytes() == before
+
+
+def test_runs_that_nobody_named_get_names_of_their_own(tiny, tmp_path, monkeypatch):
+    """Two that are made in the same second were one too many: the second was told to choose another name."""
+    names = iter(["first", "first", "first", "second"])
+    monkeypatch.setattr("kdviz.jobs.launch._fresh_id", lambda *asked: next(names))
+    request = resolve_request(tiny.config())
+    assert [create_run(request, tmp_path).name for _ in range(2)] == ["first", "second"]
+    names = iter(["group", "group", "other"])
+    made = [create_together(request, ["soft", "all"], tmp_path) for _ in range(2)]
+    assert [folder.name for folders in made for folder in folders] == [
+        "group-soft",
+        "group-all",
+        "other-soft",
+        "other-all",
+    ]
+    monkeypatch.undo()
+    monkeypatch.setattr("kdviz.jobs.launch.time.strftime", lambda form: "now")
+    for _ in range(2):
+        made.append(create_together(request, ["soft", "all"], tmp_path))
+    assert len({folder.name for folders in made for folder in folders}) == 8
 
 
 def test_what_killed_processes_left_of_run_folders_goes(tiny, tmp_path):

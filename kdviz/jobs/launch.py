@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from kdviz import __version__
 from kdviz.config import RunConfig
@@ -38,6 +38,7 @@ FREE_BYTES_LEFT = 64_000_000
 LEFTOVER_SECONDS = 3600
 """After that nobody is still making a run's folder: it takes a moment."""
 _OS_ERROR = re.compile(r"\(os error (\d{1,9})\)")
+T = TypeVar("T")
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "safetensors")
 
 
@@ -66,7 +67,14 @@ def create_run(
         "created": now(),
         **(extra or {}),
     }
-    run_id = run_id or fresh_id(runs_dir, request.config, request.config.strategy)
+    if run_id is not None:
+        return _make(runs_dir, run_id, request, record)
+    what = request.config.strategy
+    return with_fresh_id(runs_dir, request.config, what, lambda free: _make(runs_dir, free, request, record))
+
+
+def _make(runs_dir: Path, run_id: str, request: Request, record: dict) -> Path:
+    """The folder of a new run, filled."""
     with _new_folder(runs_dir, run_id) as folder:
         if request.data.source == "sample":
             write_json(
@@ -87,6 +95,10 @@ def create_run(
         )
         write_json(RunFiles(folder).config, record)
     return runs_dir / run_id
+
+
+class Taken(RequestError):
+    """The run id is another run's."""
 
 
 class Stop(Protocol):
@@ -340,7 +352,7 @@ def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
     except BaseException as error:
         shutil.rmtree(hidden, ignore_errors=True)
         if getattr(error, "errno", None) in (errno.EEXIST, errno.ENOTEMPTY):
-            raise RequestError(
+            raise Taken(
                 f"run_id: {run_id!r} exists already in {runs_dir}; choose another name, or 'kdviz resume "
                 f"{run_id}'",
                 field="run_id",
@@ -348,10 +360,18 @@ def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
         raise
 
 
-def fresh_id(runs_dir: Path, config: RunConfig, what: str) -> str:
-    """A run id that is free: task, what it is, depth and time."""
+def with_fresh_id(runs_dir: Path, config: RunConfig, what: str, make: Callable[[str], T]) -> T:
+    """What `make` makes under a run id that is free; where somebody takes it meanwhile, under another."""
+    for _ in range(3):
+        with contextlib.suppress(Taken):
+            return make(_fresh_id(runs_dir, config, what))
+    return make(_fresh_id(runs_dir, config, what))
+
+
+def _fresh_id(runs_dir: Path, config: RunConfig, what: str) -> str:
+    """A run id with which none begins: task, what it is, depth and time."""
     stem = f"{config.task}-{what}-{config.student_layers}l-{time.strftime('%m%d-%H%M%S')}"
-    return stem if not (runs_dir / stem).exists() else f"{stem}-{secrets.token_hex(2)}"
+    return f"{stem}-{secrets.token_hex(2)}" if any(runs_dir.glob(f"{stem}*")) else stem
 
 
 def _versions() -> dict[str, str]:

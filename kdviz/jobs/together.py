@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import read_json
-from kdviz.jobs.launch import StopSignal, Turn, carry_out, clear_litter, create_run, fresh_id
+from kdviz.jobs.launch import StopSignal, Turn, carry_out, clear_litter, create_run, with_fresh_id
 from kdviz.locks import exclusive
 from kdviz.machine import cores_allowed
 from kdviz.runs.files import RunFiles
@@ -47,12 +47,20 @@ def create_together(
         )
     request = config if isinstance(config, Request) else resolve_request(config)
     requests = {strategy: request.with_strategy(strategy) for strategy in strategies}
-    group = run_id or fresh_id(Path(runs_dir), request.config, "together")
-    names = {strategy: check_run_id(f"{group}-{strategy}") for strategy in strategies}
+
+    def make(group: str) -> list[Path]:
+        return _make_together(requests, group, Path(runs_dir), extra or {})
+
+    return make(run_id) if run_id else with_fresh_id(Path(runs_dir), request.config, "together", make)
+
+
+def _make_together(requests: Mapping[str, Request], group: str, runs_dir: Path, extra: dict) -> list[Path]:
+    """A folder for each strategy's request, or none at all."""
+    names = {strategy: check_run_id(f"{group}-{strategy}") for strategy in requests}
     folders: list[Path] = []
     try:
         for strategy, one in requests.items():
-            more = {**(extra or {}), "together": group}
+            more = {**extra, "together": group}
             folders.append(create_run(one, runs_dir, names[strategy], extra=more))
     except BaseException:
         for folder in folders:
