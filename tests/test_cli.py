@@ -171,6 +171,13 @@ def test_plan_prints_stages_time_and_warning(tiny, capsys):
     ]
     assert plan["seconds"] > 0 and plan["teacher_seconds"] > 0 and "less than a fifth" in plan["warnings"][0]
     assert plan["pairs"] == [[0, 1], [1, 3]] and plan["total_steps"] == 12 * 5
+    several = settings_of(tiny, strategy="pid,soft", epochs=12, epochs_per_layer=5)
+    assert main(["plan", *several, "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["strategy"] == "pid" and first["stages"] == plan["stages"]
+    assert second["strategy"] == "soft" and len(second["stages"]) == 1
+    assert main(["plan", *several]) == 0
+    assert re.search(r"\n\npid\n.*stage 3.*\n\nsoft\n", capsys.readouterr().out, re.DOTALL)
     assert main(["plan", *settings_of(tiny, strategy="pid", epochs=12)]) == 0
     said = capsys.readouterr().out
     assert "student layer 2 - teacher layer 4" in said and "warning" not in said

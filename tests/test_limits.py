@@ -12,7 +12,7 @@ from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.jobs.launch import create_run
 from kdviz.jobs.limits import GIBIBYTE, Limits, footprint
-from kdviz.runs.epoch_weights import checkpoint_bytes
+from kdviz.runs.epoch_weights import checkpoint_bytes, kept_epochs
 from kdviz.training.request import resolve_request
 
 ROOM = Limits(memory_bytes=8 * GIBIBYTE)
@@ -154,3 +154,12 @@ def test_checkpoints_of_every_epoch_are_counted():
 
     assert kept(epochs=10, checkpoints_mb=100) == 40_000_000
     assert kept(epochs=1000, checkpoints_mb=100) == 100 << 20
+
+
+@given(st.integers(1, 60), st.integers(1, 10**9), st.integers(0, 10**10))
+def test_kept_weights_stay_under_their_limit(num_epochs, size, limit):
+    """Without room for two epochs the first and the last were kept all the same."""
+    epochs = kept_epochs(num_epochs, size, limit)
+    assert len(epochs) * size <= limit and epochs == sorted({*epochs} & {*range(num_epochs + 1)})
+    if limit >= 2 * size:
+        assert epochs[0] == 0 and epochs[-1] == num_epochs

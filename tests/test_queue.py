@@ -256,6 +256,8 @@ def test_delete_removes_only_runs_inside_the_runs_folder(tmp_path):
             delete_run(runs, run_id)
     with exclusive(runs / "mine" / "lock"), pytest.raises(RequestError, match="stop it first"):
         delete_run(runs, "mine")
+    with exclusive(runs / "mine" / "waiting.lock"), pytest.raises(RequestError, match="waits in the queue"):
+        delete_run(runs, "mine")
     delete_run(runs, "mine")
     assert sorted(os.listdir(runs)) == ["foreign", "linked"]
     assert (outside / "config.json").exists() and (runs / "foreign" / "thesis.txt").exists()

@@ -18,6 +18,8 @@ from kdviz.runs.reader import Run
 from kdviz.text import counted
 
 if TYPE_CHECKING:
+    from kdviz.config import RunConfig
+    from kdviz.jobs.plan import Plan
     from kdviz.training.request import Request
 
 
@@ -29,8 +31,7 @@ def run(asked: argparse.Namespace) -> int:
     from kdviz.training.request import resolve_request
 
     check_threads(asked.threads, "--threads")
-    strategies = names(asked.strategy)
-    config = config_of(asked, strategy=strategies[0] if len(strategies) > 1 else asked.strategy)
+    config, strategies = _asked_for(asked)
     if note := readiness(config.teacher):
         print(f"{config.teacher}: {note}", file=sys.stderr)
     request = resolve_request(config, downloads=downloads())
@@ -46,6 +47,12 @@ def run(asked: argparse.Namespace) -> int:
     for number, stage in enumerate(made.config["stages"], start=1):
         print(f"  stage {number}: {stage['name']}, {counted(stage['epochs'], 'epoch')}")
     return _carry_out(folder, asked.threads)
+
+
+def _asked_for(asked: argparse.Namespace) -> "tuple[RunConfig, tuple[str, ...]]":
+    """The settings asked for, with the first strategy, and all strategies."""
+    strategies = names(asked.strategy)
+    return config_of(asked, strategy=strategies[0] if len(strategies) > 1 else asked.strategy), strategies
 
 
 def _carry_out(folder: Path, num_threads: int | None = None) -> int:
@@ -108,17 +115,33 @@ def _stopping_at_interrupt(*stops: threading.Event) -> Iterator[None]:
 
 
 def plan(asked: argparse.Namespace) -> None:
-    """What a run would do and take; trains nothing."""
-    from kdviz.jobs.limits import in_words
+    """What a run would do and take, or each of several strategies by itself; trains nothing."""
     from kdviz.jobs.plan import plan as plan_of
     from kdviz.training.request import resolve_request
 
-    request = resolve_request(config_of(asked))
-    made = plan_of(request)
+    config, strategies = _asked_for(asked)
+    request = resolve_request(config)
+    if len(strategies) < 2:
+        made = plan_of(request)
+        if asked.json:
+            print(json.dumps(made.to_dict()))
+        else:
+            print(request.data.note)
+            _print_plan(request, made, asked.runs_dir)
+        return
+    plans = [(one, plan_of(one)) for one in map(request.with_strategy, strategies)]
     if asked.json:
-        print(json.dumps(made.to_dict()))
+        print(json.dumps([{"strategy": one.config.strategy, **made.to_dict()} for one, made in plans]))
         return
     print(request.data.note)
+    for one, made in plans:
+        print(f"\n{one.config.strategy}")
+        _print_plan(one, made, asked.runs_dir)
+
+
+def _print_plan(request: "Request", made: "Plan", runs_dir: Path) -> None:
+    from kdviz.jobs.limits import in_words
+
     print(
         "matching: "
         + ", ".join(
@@ -130,7 +153,7 @@ def plan(asked: argparse.Namespace) -> None:
             f"stage {number}: {stage.name}, {counted(stage.epochs, 'epoch')}, "
             f"{stage.epochs * made.steps_per_epoch} steps"
         )
-    is_kept = request.kept_teacher(asked.runs_dir) is not None
+    is_kept = request.kept_teacher(runs_dir) is not None
     teacher = (
         "its teacher is ready" if is_kept else f"{made.teacher_seconds:.0f} s before that for the teacher"
     )

@@ -330,14 +330,17 @@ def existing_run(runs_dir: Path, run_id: str) -> Path:
 
 
 def delete_run(runs_dir: Path, run_id: str) -> None:
-    """Remove one run's folder, and nothing else: no link is followed, and a run being trained is refused.
+    """Remove one run's folder, and nothing else: no link is followed, and a run that is being trained, or
+    waits in whichever process' queue, is refused.
 
     The folder gets a name that no listing shows before its files go, so a half-deleted run is never seen.
     """
     folder = existing_run(runs_dir, run_id)
-    with exclusive(RunFiles(folder).lock) as held:
+    with exclusive(RunFiles(folder).waiting) as waits_nowhere, exclusive(RunFiles(folder).lock) as held:
         if not held:
             raise RequestError(f"run {run_id!r} is being trained; stop it first")
+        if not waits_nowhere:
+            raise RequestError(f"run {run_id!r} waits in the queue of another process; stop it there first")
         doomed = folder.with_name(f"{DELETED}{run_id}-{os.getpid()}")
         os.rename(folder, doomed)
     shutil.rmtree(doomed, ignore_errors=True)  # who clears up after others may be at it too

@@ -11,10 +11,12 @@ from kdviz.runs.files import RunFiles
 
 
 def kept_epochs(num_epochs: int, bytes_per_epoch: int, limit_bytes: int) -> list[int]:
-    """Which epochs are kept under the limit: every one, or evenly thinned ones; always the first and the
-    last.
+    """Which epochs are kept under the limit: every one, or evenly thinned ones, with the first and the last;
+    with room for one alone the first, since the last's weights are the student's anyway.
     """
-    room = max(2, limit_bytes // max(1, bytes_per_epoch))
+    room = limit_bytes // max(1, bytes_per_epoch)
+    if room < 2:
+        return [0] * room
     stride = max(1, math.ceil(num_epochs / (room - 1)))
     return sorted({*range(0, num_epochs, stride), num_epochs})
 
