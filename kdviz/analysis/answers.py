@@ -137,8 +137,8 @@ def rank_inside(first: Inside, second: Inside | None = None) -> list[dict]:
 
     With one run: rows {"index", "output_kl", "attention_kl"} ordered by attention KL. With two (say soft-only
     and internal) only examples known to both, on which both students agree with the teacher: rows {"index",
-    "output_kl", "attention_kl", "other_output_kl", "other_attention_kl", "times"} ordered by first − second;
-    `times` is first / second (None when second is 0).
+    "output_kl", "attention_kl", "other_output_kl", "other_attention_kl", "times"} ordered by how far apart
+    the two are, |first − second|; `times` is first / second (None when second is 0).
     """
     if second is None:
         order = np.argsort(-first.attention_kl, kind="stable")
@@ -156,7 +156,7 @@ def rank_inside(first: Inside, second: Inside | None = None) -> list[dict]:
             row["attention_kl"] / row["other_attention_kl"] if row["other_attention_kl"] > 0 else None
         )
         rows.append(row)
-    return sorted(rows, key=lambda row: row["other_attention_kl"] - row["attention_kl"])
+    return sorted(rows, key=lambda row: -abs(row["attention_kl"] - row["other_attention_kl"]))
 
 
 def right_wrong(label: Sequence[int], teacher_logits: np.ndarray, student_logits: np.ndarray) -> RightWrong:

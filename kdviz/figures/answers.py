@@ -23,6 +23,7 @@ mail. Every number and every spread is over all examples.
 def inside_scatter(
     runs: Sequence[tuple[str, str, Inside]],
     *,
+    styles: Sequence[Style] | None = None,
     chosen: int | None = None,
     dark: bool = False,
 ) -> go.Figure:
@@ -34,8 +35,10 @@ def inside_scatter(
     over the examples on which every run gives the teacher's answer; the strip on the right shows how each
     cloud spreads in attention KL. `chosen` (example index) is ringed. A click returns customdata [run number,
     example index]. Of more than MOST_DOTS examples a sample is drawn, the same in both runs.
+
+    `styles`: what the runs wear, where their order here is not that of the page; else as `run_styles` has it.
     """
-    look, styles = theme(dark), run_styles([strategy for _, strategy, _ in runs])
+    look, styles = theme(dark), styles or run_styles([strategy for _, strategy, _ in runs])
     panels = Panels(side_by_side([0.87, 0.13], spacing=0.01), shared_y=True, dark=dark)
     shared = _agreed_by_all([run for _, _, run in runs])
     points = [

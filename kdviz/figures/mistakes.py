@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from kdviz.analysis.answers import RightWrong
 from kdviz.figures.base import badge, click_layer, heatmap, numbers, safe, scatter
 from kdviz.figures.panels import Panels, side_by_side
-from kdviz.palette import TEACHER_COLOUR, Style, colour_scale, run_styles, strategy_style, theme
+from kdviz.palette import TEACHER_COLOUR, Style, colour_scale, run_styles, theme
 
 CELL_NAMES = (
     ("both right", "lost: only the teacher is right"),
@@ -19,6 +19,7 @@ CELL_NAMES = (
 def right_wrong_table(
     tables: Sequence[tuple[str, str, RightWrong]],
     *,
+    styles: Sequence[Style] | None = None,
     chosen: tuple[int, int, int] | None = None,
     dark: bool = False,
 ) -> go.Figure:
@@ -26,11 +27,12 @@ def right_wrong_table(
 
     `tables`: (label, strategy, RightWrong). Under each: the share of the teacher's right answers kept and of
     its mistakes repeated. `chosen` and a click's customdata: [run number, teacher wrong (0 or 1), student
-    wrong (0 or 1)].
+    wrong (0 or 1)]. `styles`: what the runs wear, where these are not all runs of the page; else as
+    `run_styles` has it.
     """
-    look = theme(dark)
+    look, styles = theme(dark), styles or run_styles([strategy for _, strategy, _ in tables])
     panels = Panels(side_by_side([1] * len(tables), spacing=0.1), dark=dark)
-    for column, (label, strategy, table) in enumerate(tables, start=1):
+    for column, ((label, _, table), style) in enumerate(zip(tables, styles, strict=True), start=1):
         total = max(1, table.num_examples)
         counts = table.counts
         panels.add(
@@ -92,7 +94,7 @@ def right_wrong_table(
             **plain,
         )
         panels.heading(
-            f"{badge(strategy_style(strategy).colour)} <b>{safe(label, 40)}</b> · n = {table.num_examples:,}",
+            f"{badge(style.colour)} <b>{safe(label, 40)}</b> · n = {table.num_examples:,}",
             panel=column,
         )
         for line, shift in (

@@ -19,7 +19,7 @@ from kdviz.explorer.source import preset_pack, signs_of
 from kdviz.method import CITATION
 from kdviz.method.terms import recorded_terms
 from kdviz.metrics import METRIC_TITLES
-from kdviz.palette import named
+from kdviz.palette import named, run_styles
 from kdviz.runs.command import FOLDERS, command_of, shown_name
 from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import Probe, interval_of
@@ -364,11 +364,11 @@ def _inside(runs: Sequence[Run]) -> str:
         "attention inside differs more.</p>"
     ]
     parts.append(_cautions(runs))
-    names = distinct_names(runs)
+    names, styles = distinct_names(runs), run_styles([run.strategy for run in runs])
     for other in range(min(1, len(runs) - 1), len(runs)):
         places = sorted({0, other})
         try:
-            figure = inside_figure([runs[place] for place in places], [names[place] for place in places])
+            figure = inside_figure(*([each[place] for place in places] for each in (runs, names, styles)))
         except KeyError:
             who = " and ".join(escape(runs[place].id) for place in places)
             both = " for both" if len(places) > 1 else ""

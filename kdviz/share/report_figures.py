@@ -25,6 +25,7 @@ from kdviz.figures import (
 )
 from kdviz.figures.curves import further_terms
 from kdviz.metrics import METRIC_TITLES
+from kdviz.palette import Style
 from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import interval_of
 from kdviz.runs.reader import Run
@@ -113,9 +114,11 @@ def score_curve_figure(runs: Sequence[Run]) -> go.Figure:
     )
 
 
-def inside_figure(runs: Sequence[Run], names: Sequence[str]) -> go.Figure:
-    """Output KL against attention KL of the examples of the last evaluation, of one run or two. KeyError
-    where none is kept, or none has finite numbers.
+def inside_figure(
+    runs: Sequence[Run], names: Sequence[str], styles: Sequence[Style] | None = None
+) -> go.Figure:
+    """Output KL against attention KL of the examples of the last evaluation, of one run or two. `styles`:
+    what they wear in the other figures. KeyError where none is kept, or none has finite numbers.
     """
     drawn = []
     for name, run in zip(names, runs, strict=True):
@@ -126,7 +129,7 @@ def inside_figure(runs: Sequence[Run], names: Sequence[str]) -> go.Figure:
         if not len(seen.index):
             raise KeyError("finite numbers")
         drawn.append((name, run.strategy, seen))
-    return inside_scatter(drawn)
+    return inside_scatter(drawn, styles=styles)
 
 
 def stages_figure(run: Run) -> go.Figure:

@@ -9,6 +9,8 @@ import streamlit as st
 from kdviz.analysis import Inside, inside, rank_inside
 from kdviz.errors import RequestError
 from kdviz.figures import inside_scatter
+from kdviz.method.strategies import INTERNAL
+from kdviz.palette import Style, run_styles
 from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import Evaluation
 from kdviz.runs.reader import Run
@@ -48,14 +50,18 @@ def inside_part(scene: Scene) -> None:
     say(notices)
     if scene.view.others is None and not others:
         offer_partner(scene.run)
-    runs = [*others[:1], scene.run]  # soft labels first: the story goes from them to the internal strategy
+    # soft labels first, whichever is looked at: the story goes from them to the internal strategy
+    runs = sorted([*others[:1], scene.run], key=lambda run: run.strategy in INTERNAL)
+    in_order = [scene.run, *others[:1]]  # as on the other parts, so that a run keeps its colour
+    worn = dict(zip(in_order, run_styles([run.strategy for run in in_order]), strict=True))
+    styles = [worn[run] for run in runs]
     if scene.view.over == "presets":
-        _presets(scene, runs)
+        _presets(scene, runs, styles)
     else:
-        _examples(scene, runs)
+        _examples(scene, runs, styles)
 
 
-def _examples(scene: Scene, runs: list[Run]) -> None:
+def _examples(scene: Scene, runs: list[Run], styles: list[Style]) -> None:
     answers = [evaluation_at(run, scene) for run in runs]
     names = distinct_names(runs)
     drawn = [
@@ -64,7 +70,7 @@ def _examples(scene: Scene, runs: list[Run]) -> None:
     ]
     _need_numbers(drawn)
     _say(WORDS["inside"])
-    figure = remembered(inside_scatter, drawn, chosen=scene.view.row, dark=scene.dark)
+    figure = remembered(inside_scatter, drawn, styles=styles, chosen=scene.view.row, dark=scene.dark)
     chart(
         figure,
         "answers.inside",
@@ -74,12 +80,13 @@ def _examples(scene: Scene, runs: list[Run]) -> None:
     if scene.view.row is not None:
         example_box(scene.view.row, list(zip(names, runs, answers, strict=True)), scene.run.id)
     texts = texts_of(scene.run)
-    table = _table([each for _, _, each in drawn], names, lambda row: text_of(texts.get(row), row))
+    ranked = rank_inside(*(each for _, _, each in drawn))
+    table = _table(ranked[:MOST_ROWS], names, lambda row: text_of(texts.get(row), row))
     table = table if texts else table.drop(columns="text")
     has_maps = texts and any(can_be_asked(run) for run in runs)
     st.markdown(
-        f"Examples on which {_who(runs)} the teacher's answer, the most different inside first. "
-        f"Choose a row to see its answers{' and maps' if has_maps else ''}."
+        f"Examples on which {_who(runs)} the teacher's answer, the most different inside first"
+        f"{cut_words(len(ranked))}. Choose a row to see its answers{' and maps' if has_maps else ''}."
     )
     pick(table, "answers.inside.list")
     say_missing_texts(scene.run)
@@ -87,6 +94,11 @@ def _examples(scene: Scene, runs: list[Run]) -> None:
 
 def _who(runs: list[Run]) -> str:
     return "both students give" if len(runs) > 1 else "the student gives"
+
+
+def cut_words(number: int) -> str:
+    """That a list of so many is cut, where it is."""
+    return f" (the first {MOST_ROWS} of {number:,})" if number > MOST_ROWS else ""
 
 
 def _say(words: str) -> None:
@@ -102,7 +114,7 @@ def _need_numbers(drawn: list[tuple[str, str, Inside]]) -> None:
             raise RequestError(f"{name}: no example has finite numbers at this moment; choose an earlier one")
 
 
-def _presets(scene: Scene, runs: list[Run]) -> None:
+def _presets(scene: Scene, runs: list[Run], styles: list[Style]) -> None:
     """The same with the presets as dots: their maps are stored, so a click opens them."""
     probes = scene.run.probes
     if not probes:
@@ -122,15 +134,17 @@ def _presets(scene: Scene, runs: list[Run]) -> None:
         drawn.append((name, run.strategy, inside(np.arange(len(probes)), teacher, student, kl)))
     _need_numbers(drawn)
     _say(WORDS["inside"].replace("evaluation example", "preset"))
-    figure = remembered(inside_scatter, drawn, dark=scene.dark)
+    figure = remembered(inside_scatter, drawn, styles=styles, dark=scene.dark)
     chart(
         figure,
         "answers.inside.presets",
         "Output KL against attention KL of every preset",
-        on_click=lambda points: _open_dot(points, runs, [probe.id for probe in probes]),
+        on_click=lambda points: _open_dot(points, runs, scene.run, [probe.id for probe in probes]),
     )
     table = _table(
-        [each for _, _, each in drawn], names, lambda row: f"{probes[row].title}: {probes[row].text_a}"
+        rank_inside(*(each for _, _, each in drawn)),
+        names,
+        lambda row: f"{probes[row].title}: {probes[row].text_a}",
     )
     st.markdown(
         f"Presets on which {_who(runs)} the teacher's answer, the most different inside first. Choose a "
@@ -145,7 +159,7 @@ def _presets(scene: Scene, runs: list[Run]) -> None:
         height="content",
         column_config=_columns(table),
         key="answers.presets.list",
-        on_select=lambda: _open_line(table, runs, [probe.id for probe in probes]),
+        on_select=lambda: _open_line(table, runs, scene.run, [probe.id for probe in probes]),
         selection_mode="single-row",
     )
 
@@ -166,16 +180,16 @@ def evaluation_at(run: Run, scene: Scene) -> Evaluation:
     return run.evaluation(int(line["epoch"]))
 
 
-def _table(drawn: list[Inside], names: list[str], text: Callable[[int], str]) -> pd.DataFrame:
+def _table(ranked: list[dict], names: list[str], text: Callable[[int], str]) -> pd.DataFrame:
     rows = []
-    for row in rank_inside(*drawn)[:MOST_ROWS]:
+    for row in ranked:
         found = {
             "row": row["index"],
             "text": text(row["index"]),
             f"attention KL, {names[0]}": row["attention_kl"],
             f"output KL, {names[0]}": row["output_kl"],
         }
-        if len(drawn) > 1:
+        if len(names) > 1:
             found |= {
                 f"attention KL, {names[1]}": row["other_attention_kl"],
                 f"output KL, {names[1]}": row["other_output_kl"],
@@ -229,28 +243,27 @@ def _choose_row(points: list[dict]) -> None:
         change(row=int(data[1]), text_a=None, text_b=None)
 
 
-def _open_dot(points: list[dict], runs: list[Run], ids: list[str]) -> None:
+def _open_dot(points: list[dict], runs: list[Run], looked_at: Run, ids: list[str]) -> None:
     data = points[0].get("customdata")
     if data:
-        _open_preset(runs, ids[int(data[1])])
+        _open_preset(runs, looked_at, ids[int(data[1])])
 
 
-def _open_line(table: pd.DataFrame, runs: list[Run], ids: list[str]) -> None:
+def _open_line(table: pd.DataFrame, runs: list[Run], looked_at: Run, ids: list[str]) -> None:
     chosen = st.session_state["answers.presets.list"].selection.rows
     if chosen and chosen[0] < len(table):
-        _open_preset(runs, ids[int(table["row"].iloc[chosen[0]])])
+        _open_preset(runs, looked_at, ids[int(table["row"].iloc[chosen[0]])])
 
 
-def _open_preset(runs: list[Run], probe_id: str) -> None:
-    """Both runs go on to the maps: the one looked at (the last), and the other beside it."""
+def _open_preset(runs: list[Run], looked_at: Run, probe_id: str) -> None:
+    """Both runs go on to the maps, at the moment of the numbers: the one looked at, the other beside it."""
     change(
-        run=runs[-1].id,
-        others=tuple(run.id for run in runs[:-1]),
+        run=looked_at.id,
+        others=tuple(run.id for run in runs if run.id != looked_at.id),
         probe=probe_id,
         row=None,
         text_a=None,
         text_b=None,
-        step=None,
         panel="maps",
     )
     go_to("attention")

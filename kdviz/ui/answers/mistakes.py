@@ -6,17 +6,19 @@ import streamlit as st
 
 from kdviz.analysis import right_wrong, right_wrong_by_phenomenon
 from kdviz.figures import phenomenon_dots, right_wrong_table
+from kdviz.palette import run_styles
 from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import Evaluation
 from kdviz.runs.reader import Run
+from kdviz.share.view import same_moment
 from kdviz.text import plain
-from kdviz.ui.answers.inside import MOST_ROWS, evaluation_at, pick
+from kdviz.ui.answers.inside import MOST_ROWS, cut_words, evaluation_at, pick
 from kdviz.ui.frame.controls import choose
 from kdviz.ui.frame.examples import example_box, say_missing_texts, text_of, texts_of
 from kdviz.ui.frame.look import chart, heading
 from kdviz.ui.frame.others import choose_other, other_runs, say
 from kdviz.ui.frame.remember import remembered
-from kdviz.ui.frame.state import change
+from kdviz.ui.frame.state import change, current
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import CELLS, WORDS, label_name
 
@@ -42,6 +44,7 @@ def mistake_part(scene: Scene) -> None:
         )
     say(notices)
     runs = [scene.run, *others[:1]]
+    styles = run_styles([run.strategy for run in runs])
     names, answers = distinct_names(runs), [evaluation_at(run, scene) for run in runs]
     tables = [right_wrong(each.label, each.teacher_logits, each.student_logits) for each in answers]
     st.markdown(
@@ -53,6 +56,7 @@ def mistake_part(scene: Scene) -> None:
         figure = remembered(
             right_wrong_table,
             [(names[number], runs[number].strategy, tables[number])],
+            styles=[styles[number]],
             chosen=chosen,
             dark=scene.dark,
         )
@@ -91,10 +95,9 @@ def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
         if phenomena:
             entry["phenomenon"] = phenomena.get(row, "")
         found.append(entry)
-    more = f", the first {MOST_ROWS} of them" if len(rows) > MOST_ROWS else ""
     st.markdown(
         f"**{CELLS[scene.view.cell]}** for {plain(name)}: {len(rows):,} of {len(answers.index):,} "
-        f"examples{more}. Choose a row to see its answers{' and maps' if texts else ''}."
+        f"examples{cut_words(len(rows))}. Choose a row to see its answers{' and maps' if texts else ''}."
     )
     pick(pd.DataFrame(found), "answers.mistakes.list")
     say_missing_texts(scene.run)
@@ -134,6 +137,7 @@ def _choose_cell(points: list[dict], runs: list[Run], number: int) -> None:
     _, teacher, student = (int(value) for value in data)
     cell = next(name for name, sides in SIDES.items() if sides == (teacher, student))
     if number:  # a cell of the other run: look at that one
-        change(cell=cell, run=runs[number].id, others=(runs[0].id,), step=None, row=None)
+        step = same_moment(runs[number], runs[0], current().step)
+        change(cell=cell, run=runs[number].id, others=(runs[0].id,), step=step, row=None)
     else:
         change(cell=cell, row=None)

@@ -5,11 +5,13 @@ import streamlit as st
 from kdviz.figures import stage_film
 from kdviz.method.strategies import INTERNAL
 from kdviz.palette import words_of
+from kdviz.runs.reader import Run
+from kdviz.share.view import same_moment
 from kdviz.text import counted, plain
 from kdviz.ui.frame.look import chart
 from kdviz.ui.frame.others import natural_others
 from kdviz.ui.frame.remember import remembered
-from kdviz.ui.frame.state import change
+from kdviz.ui.frame.state import change, current
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS, in_words
 
@@ -31,7 +33,7 @@ def stages(scene: Scene) -> None:
                 f"Stages of {words_of(run.strategy)}",
                 key=f"stages.{run.id}",
                 on_click=_look_at,
-                args=(run.id,),
+                args=(run, scene.run),
             )
     figure = remembered(
         stage_film,
@@ -45,5 +47,6 @@ def stages(scene: Scene) -> None:
     chart(figure, "layers.stages", f"Stages of training by {words_of(scene.run.strategy)}: {words}")
 
 
-def _look_at(run_id: str) -> None:
-    change(run=run_id, step=None)
+def _look_at(run: Run, looked_at: Run) -> None:
+    """The other run at the same moment of its training."""
+    change(run=run.id, step=same_moment(run, looked_at, current().step))
