@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from distil_page import badges, only_run, open_page, press, said, until
 from folders import make_run
+from opened import edit_config
 from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
@@ -92,6 +93,36 @@ def test_a_second_start_waits_with_its_place_and_can_be_stopped(trainer, tmp_pat
     waiting = next(run_id for run_id in sys.__dict__["_kdviz_queues"][str(tmp_path / "runs")].waiting)
     press(app, f"distil.stop.{waiting}")
     assert Run(tmp_path / "runs" / waiting).state == "stopped"
+
+
+def test_runs_trained_together_take_one_place_in_the_queue(trainer, tmp_path):
+    """The button promised place 2, and the run was then shown at place 6: of five strategies that take one
+    turn each was counted.
+    """
+    queue = sys.__dict__["_kdviz_queues"][str(tmp_path / "runs")]
+
+    def wait_for_its_turn(run_id: str, **changes: object) -> None:
+        folder = make_run(tmp_path / "runs", run_id, state="queued", strategy=changes.pop("strategy", "hard"))
+        edit_config(folder, **changes)
+        queue.take_up(run_id)
+
+    wait_for_its_turn("first")
+    until(lambda: queue.training == ("first",))
+    app = open_page()
+    assert app.button(key="distil.start").label == "Add to the queue, place 1"
+    for strategy in STRATEGIES:
+        wait_for_its_turn(f"group-{strategy}", strategy=strategy, together="group")
+    time.sleep(0.6)
+    app.run()
+    assert app.button(key="distil.start").label == "Add to the queue, place 2"
+    wait_for_its_turn("mine")
+    time.sleep(0.6)
+    app.run()
+    assert [badge for badge in badges(app) if "place 2" in badge] and not app.exception
+    assert not [badge for badge in badges(app) if "place 6" in badge]
+    [words] = [each.value for each in app.caption if "Waiting:" in each.value]
+    assert words.count("strategies on one teacher") == 1 and "1. " in words and "2. " in words
+    assert "3. " not in words, "each that is named starts when the one before it ends"
 
 
 def test_all_five_strategies_are_one_button_and_end_in_the_comparison(

@@ -3,6 +3,7 @@
 However long a run is, a curve here has at most `MOST_POINTS` points, and `Run` has parsed every line once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -192,7 +193,7 @@ def _number(value: object) -> float | None:
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One run in the list of runs. `state` is a run's state, or stopping. `place` counts from 1 among the
-    waiting.
+    turns that wait: runs that are trained together have one.
     """
 
     run: Run
@@ -213,10 +214,14 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """All runs of the runs folder and where they stand, newest first, as one server sees them now."""
+    """All runs of the runs folder and where they stand, newest first, as one server sees them now.
+
+    `next_place`: of a run that would be asked for now; 0 where it would start at once.
+    """
 
     rows: tuple[Row, ...]
     unreadable: tuple[Unreadable, ...]
+    next_place: int
 
     @property
     def signature(self) -> tuple:
@@ -234,22 +239,36 @@ class Board:
 
 def board_of(store: Store, queue: Queue) -> Board:
     """Read where every run stands. One pass over the runs folder, without reading metrics."""
-    rows, unreadable = [], []
+    runs, unreadable = [], []
     for entry in store.list():
         if isinstance(entry, Unreadable):
             unreadable.append(entry)
         elif not entry.is_demo:
-            rows.append(_row(entry, queue))
+            runs.append(entry)
+    places = _places(queue, runs)
+    rows = [_row(run, queue, places.get(run.id)) for run in runs]
     return Board(
         rows=tuple(sorted(rows, key=lambda row: row.run.id not in queue.training)),
         unreadable=tuple(unreadable),
+        next_place=max(places.values(), default=0) + bool(queue.training),
     )
 
 
-def _row(run: Run, queue: Queue) -> Row:
-    state, place = run.state, queue.place(run.id)
-    if run.id in queue.training and state not in ("running", "finished", "failed"):
-        state = "running"  # taken from the queue a moment ago; its files will say so soon
+def _places(queue: Queue, runs: Sequence[Run]) -> dict[str, int]:
+    """The place of every run that waits: runs of one group are trained in one turn."""
+    together = ((run.id, run.config.get("together")) for run in runs)
+    group_of = {run_id: name for run_id, name in together if isinstance(name, str)}
+    waiting = {run_id: group_of.get(run_id, run_id) for run_id in queue.waiting}
+    turns = list(dict.fromkeys(waiting.values()))
+    return {run_id: turns.index(turn) + 1 for run_id, turn in waiting.items()}
+
+
+def _row(run: Run, queue: Queue, place: int | None) -> Row:
+    state = run.state
+    if run.id in queue.training:
+        place = None
+        if state not in ("running", "finished", "failed"):
+            state = "running"  # taken from the queue a moment ago; its files will say so soon
     if queue.is_stopping(run.id):
         state = "stopping"
     waits_elsewhere = state == "queued" and place is None and queue.waits_elsewhere(run.id)

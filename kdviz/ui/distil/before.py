@@ -101,9 +101,8 @@ def _request(config_json: str, thorough: bool) -> Request:
 def start_box(wanted: Asked) -> None:
     """The button, and why it cannot be pressed where it cannot."""
     refusal = room.room().refusal("start", room.visitor())
-    active = [row.run for row in board().rows if row.is_active]
-    waiting = len({run.config.get("together") or run.id for run in active})  # a group takes one turn
-    label = "Start" if not waiting else f"Add to the queue, place {waiting}"
+    place = board().next_place
+    label = f"Add to the queue, place {place}" if place else "Start"
     st.button(
         label,
         type="primary",

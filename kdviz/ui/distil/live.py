@@ -141,20 +141,27 @@ def _panel(row: Row, now: Board) -> None:
 
 
 def _next_ones(now: Board) -> None:
-    """The runs that wait, in their order: a run somebody just asked for must not seem lost further down the
+    """What waits, a turn after the other: a run somebody just asked for must not seem lost further down the
     page.
     """
-    waiting = sorted((row for row in now.rows if row.place), key=lambda row: row.place)
-    named = [
-        f"{row.place}. {plain(task_title(row.run.task))}, {plain(short_name(row.run))}"
-        for row in waiting[:MOST_NAMED]
-    ]
+    waiting: dict[int, list[Row]] = {}
+    for row in now.rows:
+        if row.place:
+            waiting.setdefault(row.place, []).append(row)
+    named = [f"{place}. {_turn_words(waiting[place])}" for place in sorted(waiting)[:MOST_NAMED]]
     if named:
         more = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""
         st.caption(
             f":material/hourglass_empty: Waiting: {'; '.join(named)}{more}. Each starts by itself when the "
             "one before it ends."
         )
+
+
+def _turn_words(turn: list[Row]) -> str:
+    """The run whose turn it is, or those that are trained together in it."""
+    run = turn[0].run
+    what = f"{len(turn)} strategies on one teacher" if len(turn) > 1 else plain(short_name(run))
+    return f"{plain(task_title(run.task))}, {what}"
 
 
 def _title(row: Row) -> None:
