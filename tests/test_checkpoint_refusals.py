@@ -119,6 +119,33 @@ def words_alone(folder: Path, keep: int) -> None:
     (folder / "vocab.txt").write_text("\n".join(words[:keep]) + "\n", encoding="utf-8")
 
 
+def keep_as(folder: Path, name: str, *beside: str) -> None:
+    """The weights under another name, and empty files beside them."""
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / "model.safetensors").rename(folder / name)
+    for other in beside:
+        (folder / other).write_text("")
+
+
+def without_known_frame(folder: Path) -> None:
+    """A padded table, and a vocabulary whose <s> and </s> nothing names."""
+    words_alone(folder, keep=30000)
+    words = (folder / "vocab.txt").read_text(encoding="utf-8")
+    (folder / "vocab.txt").write_text(words.replace("[CLS]\n[SEP]", "<s>\n</s>"), encoding="utf-8")
+
+
+def sparse(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    name = "embeddings.word_embeddings.weight"
+    torch.save({**tensors, name: tensors[name].to_sparse()}, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def broken_link(folder: Path, name: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to("nowhere")
+
+
 def only(folder: Path, files: dict[str, str]) -> None:
     """Nothing but these files."""
     shutil.rmtree(folder)
@@ -171,6 +198,15 @@ HOSTILE = {
         lambda f: ((f / "model.safetensors").unlink(), (f / "model.safetensors").symlink_to("nowhere")),
         "cannot be read",
     ),
+    "a dangling link for the tokenizer": (lambda f: broken_link(f, "tokenizer.json"), "json cannot be read"),
+    "a dangling link for its settings": (
+        lambda f: broken_link(f, "tokenizer_config.json"),
+        "tokenizer_config.json cannot be read",
+    ),
+    "a dangling link for the index": (
+        lambda f: (as_bin(f), broken_link(f, "model.safetensors.index.json")),
+        "index.json cannot be read",
+    ),
     "a deep config": (lambda f: (f / "config.json").write_text("[" * 100_000), "readable config.json"),
     "a config that is a list": (lambda f: (f / "config.json").write_text("[]"), "expected an object"),
     "no model_type": (lambda f: change_json(f / "config.json", model_type=...), "key model_type is missing"),
@@ -222,6 +258,18 @@ HOSTILE = {
     "NaN": (a_nan, "layer.1.output.dense.bias holds numbers that are not finite"),
     "infinity in half precision": (lambda f: a_nan(f, float("inf"), torch.bfloat16), "not finite"),
     "NaN in a bin": (lambda f: (a_nan(f), as_bin(f)), "not finite"),
+    "NaN in a classifier": (
+        lambda f: change_weights(
+            f,
+            lambda t: {
+                **{f"bert.{name}": value for name, value in t.items()},
+                "classifier.weight": torch.full((2, 32), float("nan")),
+                "classifier.bias": torch.zeros(2),
+            },
+        ),
+        "classifier.weight holds numbers that are not finite",
+    ),
+    "a sparse tensor": (sparse, "word_embeddings.weight in .* is a sparse tensor"),
     "a missing parameter": (
         lambda f: change_weights(
             f, lambda t: {n: v for n, v in t.items() if n != "encoder.layer.2.output.dense.weight"}
@@ -257,6 +305,16 @@ HOSTILE = {
     "a Trainer's output": (lambda f: into(f, "checkpoint-500"), "choose .*checkpoint-500"),
     "one folder too high": (lambda f: into(f, "0_Transformer"), "did you mean .*0_Transformer"),
     "an empty folder": (lambda f: (shutil.rmtree(f), f.mkdir()), "the folder is empty"),
+    "another program's export": (
+        lambda f: keep_as(f, "openvino_model.bin", "openvino_model.xml"),
+        "openvino_model.bin: an exported model",
+    ),
+    "an export in a folder below": (lambda f: keep_as(f, "onnx/model.onnx"), "onnx/model.onnx: an exported"),
+    "Rust's weights": (lambda f: keep_as(f, "rust_model.ot"), "rust_model.ot: Rust's weights"),
+    "FSDP's pieces": (
+        lambda f: keep_as(f, "pytorch_model_fsdp_0/__0_0.distcp"),
+        "__0_0.distcp: the state of a distributed training",
+    ),
     "other weights": (
         lambda f: (f / "model.safetensors").rename(f / "tf_model.h5"),
         "TensorFlow",
@@ -264,6 +322,15 @@ HOSTILE = {
     "no tokenizer": (
         lambda f: [(f / name).unlink() for name in ("tokenizer.json", "vocab.txt")],
         "expected tokenizer.json or vocab.txt",
+    ),
+    "settings that a tokenizer cannot take": (
+        lambda f: change_json(f / "tokenizer_config.json", add_special_tokens=False),
+        "cannot be built .* look at its tokenizer_config.json",
+    ),
+    "classes in quotes": (lambda f: change_json(f / "config.json", num_labels="2"), "says num_labels: '2'"),
+    "a frame that no file has": (
+        without_known_frame,
+        r"puts \[(CLS|SEP)\] around a text, which none of its files has",
     ),
     "a broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "tokenizer .*cannot be built"),
     "a tokenizer that needs a package": (
@@ -348,3 +415,27 @@ def test_what_cannot_be_used_is_refused_in_one_line_that_names_the_cause(copy, c
     change(copy)
     refused(copy, match)
     assert not (copy / "exploded").exists()
+
+
+def test_positions_counted_from_no_padding_are_refused(checkpoints, tmp_path):
+    """transformers compares every id with None and fails in the middle of the run."""
+    copy = Path(shutil.copytree(checkpoints["roberta"], tmp_path / "copy"))
+    change_json(copy / "config.json", pad_token_id=None)
+    refused(copy, "pad_token_id: None, and RoBERTa counts positions from it")
+    change_json(copy / "config.json", pad_token_id=...)
+    check(copy)
+
+
+@pytest.mark.parametrize("name", ["ema.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json"])
+def test_a_weights_file_that_is_not_the_one_read_is_refused(copy, name):
+    """Its folder's model.safetensors was read without a word: another model than the one that was named."""
+    (copy / name).write_bytes((copy / "model.safetensors").read_bytes())
+    refused(copy / name, f"read from model.safetensors, not from the file that was named, {name}")
+    for same in ("model.safetensors", "config.json", "vocab.txt"):
+        check(copy / same)
+
+
+def test_an_index_may_be_named_where_it_is_read(copy):
+    """Who points at the index of the shards means these shards."""
+    shards(copy, "safetensors", save_file)
+    check(copy / "model.safetensors.index.json")

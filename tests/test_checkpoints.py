@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 import torch
 from checkpoint_folders import as_bin, change_json, change_weights, check, shards
 from conftest import write_tiny_checkpoint
-from safetensors.torch import save_file
+from safetensors.torch import save_file, save_model
+from transformers import AutoModelForMaskedLM
 
 from kdviz.models.build import load_classifier
 from kdviz.models.weights_files import find_weights
+from kdviz.training.request import resolve_request
 
 
 @pytest.fixture
@@ -38,6 +41,13 @@ def with_heads(tensors: dict) -> dict:
     }
 
 
+def inside(tensors: dict, wrapper: str) -> dict:
+    """Names as wrappers of the whole and of every layer leave them."""
+    return {
+        wrapper + re.sub(r"(layer\.\d+\.)", rf"\1{wrapper}", name): value for name, value in tensors.items()
+    }
+
+
 FORMS = {
     "old names": lambda folder: change_weights(folder, old_names),
     "prefix and other heads": lambda folder: change_weights(folder, with_heads),
@@ -58,6 +68,16 @@ FORMS = {
         change_weights(folder, lambda tensors: with_heads(old_names(tensors))),
         as_bin(folder),
     ),
+    "FSDP": lambda folder: change_weights(
+        folder, lambda tensors: inside(tensors, "_fsdp_wrapped_module._checkpoint_wrapped_module.")
+    ),
+    "layers compiled one by one": lambda folder: change_weights(
+        folder, lambda tensors: inside(tensors, "_orig_mod.")
+    ),
+    "a counter": lambda folder: change_weights(
+        folder, lambda tensors: tensors | {"global_step": torch.tensor(3)}
+    ),
+    "a width that BERT does not read": lambda folder: change_json(folder / "config.json", embedding_size=128),
     "float64": lambda folder: change_weights(
         folder, lambda tensors: {name: value.double() for name, value in tensors.items()}
     ),
@@ -96,6 +116,27 @@ def test_a_vocabulary_padded_beyond_the_tokenizers_is_used(minilm_folder, tmp_pa
     """Tables are rounded up to a multiple of 8 or 64 for speed; the rows are never asked for."""
     folder = write_tiny_checkpoint(tmp_path / "padded", minilm_folder, vocab_size=30528)
     assert check(folder).teacher.vocab_size == 30528
+
+
+def test_a_table_with_many_spare_rows_is_used_and_warned_of(tiny, minilm_folder, tmp_path):
+    """Models were published with 50,000 rows for 30,000 words; every id fits."""
+    folder = write_tiny_checkpoint(tmp_path / "spare", minilm_folder, vocab_size=50000)
+    (warning,) = resolve_request(tiny.config(teacher=str(folder))).warnings
+    assert "has 30,522 words, and the model's table 50,000 rows" in warning
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "mpnet"])
+def test_a_name_that_safetensors_keeps_under_another_is_found(checkpoints, tmp_path, name):
+    """save_model writes the word table under the head's name alone, and tells so beside the tensors."""
+    copy = Path(shutil.copytree(checkpoints[name], tmp_path / "copy"))
+    model = AutoModelForMaskedLM.from_pretrained(copy)
+    save_model(model, str(copy / "model.safetensors"))
+    check(copy)
+    loaded, original = (
+        load_classifier(folder, 2).base_model.state_dict() for folder in (copy, checkpoints[name])
+    )
+    for key, tensor in original.items():
+        assert key.startswith("pooler") or torch.equal(loaded[key], tensor), key
 
 
 def test_safetensors_come_before_the_pickle_beside_them(copy):

@@ -15,6 +15,7 @@ from kdviz.errors import RequestError
 from kdviz.models.build import load_classifier
 from kdviz.models.checkpoint import resolve
 from kdviz.models.hub import Downloads, NotHere
+from kdviz.models.names import place_of
 from kdviz.models.registry import TEACHERS
 
 BERT_BASE = "google-bert/bert-base-uncased"
@@ -250,6 +251,25 @@ def test_a_revision_is_found_by_its_name_or_its_commit(own_cache, tiny_checkpoin
     assert resolve("https://huggingface.co/a/model/blob/v2/config.json").name == "a/model@v2"
     with pytest.raises(NotHere):
         resolve("a/model@v1")
+    with pytest.raises(RequestError, match="not from the file that was named, ema.safetensors"):
+        resolve("https://huggingface.co/a/model/blob/v2/ema.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://huggingface.co/a/model/tree/refs%2Fpr%2F2", "a/model@refs/pr/2"),
+        ("https://huggingface.co/a/model/tree/feature%2Fx", "a/model@feature/x"),
+        ("https://huggingface.co/a/model.git", "a/model"),
+        ("https://huggingface.co/api/models/a/model", "a/model"),
+        ("https://huggingface.co/a/model/tree/main/", "a/model"),
+        ("https://huggingface.co/roberta-base/tree/main", "FacebookAI/roberta-base"),
+        ("hf.co/a/model?library=transformers#usage", "a/model"),
+    ],
+)
+def test_an_address_means_the_model_of_its_page(address, name):
+    """A branch cut at its slash, or a page's own words taken for a name, are another model."""
+    assert place_of(address).name == name
 
 
 def test_a_cache_with_one_snapshot_and_no_reference_is_used(own_cache, tiny_checkpoint):
@@ -306,6 +326,10 @@ def test_paths_as_they_are_pasted(monkeypatch, tmp_path, tiny_checkpoint):
         ("~/nowhere/bert", "no 'nowhere' in it"),
         ("minilm", "did you mean minilm-l6"),
         ("https://huggingface.co/datasets/nyu-mll/glue", "that of datasets"),
+        ("https://huggingface.co/a/model/tree/main/checkpoint-500", "that of 'checkpoint-500' in a/model"),
+        ("https://huggingface.co/a/model/blob/main/step_2/model.safetensors", "step_2/model.safetensors' in"),
+        ("https://huggingface.co/a/model/tree/feature/x", "written a/model@feature/x"),
+        ("https://huggingface.co/api/datasets/nyu-mll/glue", "that of datasets"),
         ("a/b/c", "a local folder or a hub id"),
         ("", "expected one of minilm-l6"),
         ("../..//../..", "readable config.json"),

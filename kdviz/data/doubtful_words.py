@@ -8,16 +8,20 @@ from pathlib import Path
 
 from kdviz.data.examples import Example
 from kdviz.data.tokenizer_files import Stamps, stamps_of
+from kdviz.data.tokenizer_reading import object_in
 
 MOST_UNKNOWN = 0.05
 MOST_CAPITALS = 0.05
+MOST_SPARE_ROWS, MOST_SPARE_SHARE = 1024, 0.05
+"""Rows of a table that no word has: tables are rounded up, and leave room for a few words more."""
 NUM_LOOKED_AT = 256
 
 
 def doubts(folder: Path, examples: Sequence[Example]) -> tuple[str, ...]:
     """What to be warned of, a sentence each: of the first NUM_LOOKED_AT `examples` more than MOST_UNKNOWN of
-    the tokens are unknown, or texts are put in lower case and more than MOST_CAPITALS of the vocabulary has
-    capitals. Asks for transformers. RequestError where the tokenizer cannot be built.
+    the tokens are unknown; texts are put in lower case and more than MOST_CAPITALS of the vocabulary has
+    capitals; the table has many rows that no word has. Asks for transformers. RequestError where the
+    tokenizer cannot be built.
     """
     texts = tuple((example.text_a, example.text_b) for example in examples[:NUM_LOOKED_AT])
     return _doubts(folder, texts, stamps_of(folder))
@@ -45,5 +49,11 @@ def _doubts(folder: Path, texts: tuple[tuple[str, str | None], ...], stamps: Sta
             "capitals: those are never used. If its checkpoint is a cased one, its tokenizer must keep them; "
             "where it has no tokenizer.json that says so, set do_lower_case to false in its "
             "tokenizer_config.json."
+        )
+    rows, num_words = object_in(folder / "config.json").get("vocab_size", 0), len(tokenizer.vocabulary)
+    if rows - num_words > max(MOST_SPARE_ROWS, MOST_SPARE_SHARE * rows):
+        found.append(
+            f"The tokenizer has {num_words:,} words, and the model's table {rows:,} rows: the others are "
+            "never used. Some models were published so; else its vocabulary is cut, or another model's."
         )
     return tuple(found)

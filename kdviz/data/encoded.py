@@ -12,7 +12,14 @@ import torch
 from torch import Tensor
 
 from kdviz.data.examples import Example
-from kdviz.data.tokenizer_reading import Contradiction, num_segments, object_in, settings_to_read_as_is
+from kdviz.data.tokenizer_files import TOKENIZER_JSON, TOKENIZER_SETTINGS
+from kdviz.data.tokenizer_reading import (
+    Contradiction,
+    added_ids,
+    num_segments,
+    object_in,
+    settings_to_read_as_is,
+)
 from kdviz.data.tokens import marked, readable
 from kdviz.errors import RequestError
 from kdviz.files import write_arrays
@@ -187,6 +194,14 @@ class Tokenizer:
         return self._tokenizer.get_vocab()
 
     @property
+    def made_up(self) -> set[int]:
+        """Ids of the tokens that are in none of the folder's files: transformers gave them the numbers behind
+        the vocabulary.
+        """
+        own = self._tokenizer.backend_tokenizer.get_vocab_size(with_added_tokens=False)
+        return {number for number in self.vocabulary.values() if number >= own} - added_ids(self.folder)
+
+    @property
     def unknown_id(self) -> int | None:
         """The id of what is in no vocabulary; None where everything is (bytes)."""
         return self._tokenizer.unk_token_id
@@ -343,9 +358,16 @@ def _built(folder: Path, field: str):
     except Exception as error:  # a file of any kind may be wrong, or a package missing
         missing = getattr(error, "name", None) if isinstance(error, ImportError) else None
         why = f"it needs the package {missing}" if missing else " ".join(str(error).split())[:160]
+        there = (folder / TOKENIZER_JSON).is_file() and not missing
+        todo = (
+            "look at its tokenizer_config.json, or remove that: tokenizer.json is enough"
+            if there and (folder / TOKENIZER_SETTINGS).is_file()
+            else "get its tokenizer.json anew"
+            if there
+            else "choose a checkpoint with a tokenizer.json"
+        )
         raise RequestError(
-            f"{field}: the tokenizer in {folder} cannot be built ({type(error).__name__}: {why}); choose a "
-            "checkpoint with a tokenizer.json",
+            f"{field}: the tokenizer in {folder} cannot be built ({type(error).__name__}: {why}); {todo}",
             field=field,
         ) from None
     if not tokenizer.is_fast:

@@ -53,8 +53,8 @@ def is_tokenizer_file(name: str) -> bool:
 
 
 def tokenizer_files(folder: Path) -> list[Path]:
-    """The tokenizer's files in `folder`, by name."""
-    return [path for path in sorted(folder.iterdir()) if is_tokenizer_file(path.name) and path.is_file()]
+    """The tokenizer's files in `folder`, by name; also a link that leads nowhere, which cannot be read."""
+    return [path for path in sorted(folder.iterdir()) if is_tokenizer_file(path.name)]
 
 
 def stamps_of(folder: Path) -> Stamps:

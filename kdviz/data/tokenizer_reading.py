@@ -56,6 +56,14 @@ def num_segments(folder: Path) -> int:
     return 1 if default is None else config.get("type_vocab_size", default)
 
 
+def added_ids(folder: Path) -> set[int]:
+    """The ids of the tokens that the files of a tokenizer add to its vocabulary."""
+    listed = object_in(folder / TOKENIZER_JSON).get("added_tokens") or []
+    decoder = object_in(folder / TOKENIZER_SETTINGS).get("added_tokens_decoder") or {}
+    beside = object_in(folder / "added_tokens.json")
+    return {int(number) for number in (*beside.values(), *decoder, *(about["id"] for about in listed))}
+
+
 def settings_of_copy(origin: Path, *, model_type: str, token_types: bool) -> dict[str, Any]:
     """What tokenizer_config.json of a copy must say, beside a model of `model_type`, so that transformers
     makes the ids and token types of the tokenizer in `origin`: another family has another class, and it makes

@@ -29,8 +29,10 @@ from kdviz.tasks import TASKS
 _TEXTS = ("The dog sees the cat.", "A cat is seen by the dog \ua66e.")
 """The second has a sign that is in no vocabulary: what the tokenizer makes of such shows before training."""
 
-MOST_SPARE_ROWS, MOST_SPARE_SHARE = 1024, 0.05
-"""Rows of a table that no word has: tables are rounded up, and leave room for a few words more."""
+MOST_SPARE_ROWS, MOST_SPARE_SHARE = 1024, 0.5
+"""Rows of a table that no word has. Tables are rounded up, and some models were published with 50,000 rows
+and 30,000 words: of fewer spare rows than these one is warned (`kdviz.data.doubtful_words`).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +169,14 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
             f"the tokenizer cannot encode a {'pair' if is_pair else 'text'} ({type(error).__name__}: "
             f"{str(error)[:120]})"
         ) from None
+    made_up = sorted(tokenizer.made_up.intersection(ids))
+    if made_up:
+        word = next(word for word, number in words.items() if number == made_up[0])
+        raise Unusable(
+            f"the tokenizer puts {word} around a text, which none of its files has (transformers made it "
+            f"number {made_up[0]}, a row that nothing was trained in); name the tokens that the vocabulary "
+            "has as cls_token and sep_token in tokenizer_config.json"
+        )
     if len(ids) < 3 or len(ids) != len(types):
         raise Unusable(
             f"the tokenizer makes {len(ids)} tokens of {_TEXTS[0]!r}; choose one of the model's own"

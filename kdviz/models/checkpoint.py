@@ -22,7 +22,7 @@ from kdviz.models.names import Place, place_of
 from kdviz.models.parameters import check_encoder, encoder_prefix
 from kdviz.models.refusals import Unusable, check_file, read_json_object, what_folder_is_this
 from kdviz.models.registry import MINILM_SHA256, fitting_teachers, minilm_folder
-from kdviz.models.weights_files import Weights, find_weights
+from kdviz.models.weights_files import Weights, check_named_file, find_weights
 
 MOST_LAYERS = 200
 _SHA256 = {"minilm-l6": MINILM_SHA256, "mpnet-base": mpnet_packages.MPNET_SHA256}
@@ -77,7 +77,9 @@ def resolve(name: str, *, field: str = "teacher", downloads: Downloads | None = 
             field=field,
         )
     try:
-        return inspect(place.name, _folder_of(place, field, downloads), _SHA256.get(place.name))
+        found = inspect(place.name, _folder_of(place, field, downloads), _SHA256.get(place.name))
+        check_named_file(place.file, found.weights)
+        return found
     except Unusable as error:
         raise RequestError(f"{field}: {error}", field=field) from None
 
@@ -162,6 +164,11 @@ def check_config(config: Mapping[str, Any], where: str = "") -> Family:
         if is_wrong(config.get(key)):
             raise Unusable(f"config.json{where} says {key}: {_shown(config[key])}, {why}")
     family = FAMILIES[kind]
+    if family.counts_from_padding and config.get("pad_token_id", 1) is None:
+        raise Unusable(
+            f"config.json{where} says pad_token_id: None, and {family.title} counts positions from it; "
+            "set it to the padding token's number (1 in published checkpoints)"
+        )
     names = (
         family.num_heads_name,
         family.width_name,
@@ -243,6 +250,11 @@ _NOT_OBEYED = (
     *(
         (name, lambda value: not (value is None or type(value) is int and value > 0), "which is no size")
         for name in ("type_vocab_size", "embedding_size")
+    ),
+    (
+        "num_labels",
+        lambda value: not (value is None or type(value) is int),
+        "which is no number of classes",
     ),
     (
         "pad_token_id",

@@ -63,7 +63,8 @@ class Family:
     classifier's attribute that holds the encoder. `layers`: where the list of layers sits below the encoder;
     `query`: the projection to queries below a layer. `output`: the linear map to the logits.
     `num_layers_name`, `num_heads_name`, `width_name`, `inner_width_name`: what config.json calls these
-    numbers. `attention`: the implementation that transformers is asked for.
+    numbers. `counts_from_padding`: whether positions begin behind the padding token's number. `attention`:
+    the implementation that transformers is asked for.
     """
 
     model_type: str
@@ -79,6 +80,7 @@ class Family:
     width_name: str = "hidden_size"
     inner_width_name: str = "intermediate_size"
     has_token_types: bool = True
+    counts_from_padding: bool = False
     attention: str = ATTENTION
 
     def classifier_class(self) -> Any:
@@ -90,10 +92,14 @@ class Family:
         """Rows of the position table that no token of a text can use."""
         return 0
 
+    def table_width(self, config: Mapping[str, Any]) -> int:
+        """The width of the embeddings' tables."""
+        return int(config[self.width_name])
+
     def expected_shapes(self, config: Mapping[str, Any]) -> dict[str, list[int]]:
         """Some parameters that a checkpoint of `config` must have, by their names below the encoder."""
         width = config[self.width_name]
-        table_width = config.get("embedding_size") or width
+        table_width = self.table_width(config)
         return {
             "embeddings.word_embeddings.weight": [config["vocab_size"], table_width],
             "embeddings.position_embeddings.weight": [config["max_position_embeddings"], table_width],
@@ -167,9 +173,12 @@ class ELECTRA(Family):
     """Embeddings may be narrower than the layers, with a projection between them; the head is RoBERTa's."""
 
     def expected_shapes(self, config: Mapping[str, Any]) -> dict[str, list[int]]:
-        width, table_width = config[self.width_name], config.get("embedding_size", 128)
+        width, table_width = config[self.width_name], self.table_width(config)
         projection = {} if width == table_width else {"embeddings_project.weight": [width, table_width]}
-        return super().expected_shapes({**config, "embedding_size": table_width}) | projection
+        return super().expected_shapes(config) | projection
+
+    def table_width(self, config: Mapping[str, Any]) -> int:
+        return int(config.get("embedding_size", 128) or config[self.width_name])
 
     def embed(self, model: nn.Module, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
         hidden = super().embed(model, input_ids, token_type_ids)
@@ -243,6 +252,7 @@ register(
             class_name=f"{name}ForSequenceClassification",
             base="roberta",
             output="classifier.out_proj",
+            counts_from_padding=True,
         )
         for model_type, title, name in (
             ("roberta", "RoBERTa", "Roberta"),

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import urllib.parse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kdviz.errors import RequestError
@@ -17,6 +17,8 @@ _QUOTES = "".join((*QUOTES, *QUOTES.values()))
 _HUB_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
 _HUB_ID = re.compile(rf"({_HUB_PART})/({_HUB_PART})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{{0,99}}))?")
 _HUB_URL = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(.*)", re.IGNORECASE)
+
+_PAGES = ("tree", "blob", "resolve", "raw", "commit", "commits")
 
 # Before 2024 these models had no owner in their name; caches still hold them under the short one.
 _OWNERS = (
@@ -33,13 +35,14 @@ _OWNERS = (
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a checkpoint is: `folder`, or `hub_id` at `revision`. `name` is the text that means the same from
-    every working directory, as runs record it.
+    every working directory, as runs record it. `file`: the one in it that was named, None where none was.
     """
 
     name: str
     folder: Path | None = None
     hub_id: str | None = None
     revision: str = "main"
+    file: str | None = None
 
     @property
     def hub_names(self) -> tuple[str, ...]:
@@ -62,8 +65,9 @@ def place_of(text: str, *, field: str = "teacher") -> Place:
         return _registered(clean.lower())
     if found := _HUB_URL.fullmatch(clean):
         return _from_address(found[1], field, text)
-    if folder := _folder(clean):
-        return Place(name=str(folder), folder=folder)
+    if there := _folder(clean):
+        folder, file = there
+        return Place(name=str(folder), folder=folder, file=file)
     if (found := _HUB_ID.fullmatch(clean)) and "--" not in clean and ".." not in clean:
         return _on_hub(f"{found[1]}/{found[2]}", found[3])
     owner = next((owner for begin, owner in _OWNERS if clean.lower().startswith(begin)), None)
@@ -83,21 +87,36 @@ def _on_hub(hub_id: str, revision: str | None) -> Place:
 
 
 def _from_address(rest: str, field: str, text: str) -> Place:
-    """The model of a hub page: owner/name, then perhaps tree/REVISION, blob/REVISION/FILE, a query."""
-    parts = urllib.parse.unquote(rest.partition("?")[0].partition("#")[0]).strip("/").split("/")
+    """The model of a hub page: owner/name, then perhaps tree/REVISION, blob/REVISION/FILE, a query. A slash
+    in a revision is written %2F there. RequestError where the page is that of a folder in a repository.
+    """
+    path = rest.partition("?")[0].partition("#")[0].strip("/")
+    parts = [urllib.parse.unquote(part) for part in path.removeprefix("api/").split("/")]
+    if parts[0] == "models" and len(parts) > 1:
+        parts = parts[1:]
     if parts[0] in ("datasets", "spaces", "papers", "docs", "collections"):
         raise RequestError(
             f"{field}: expected the page of a model, got that of {parts[0]}: {text.strip()[:100]!r}",
             field=field,
         )
-    if len(parts) == 1:
-        return place_of(parts[0], field=field)
-    revision = parts[3] if len(parts) > 3 and parts[2] in ("tree", "blob", "resolve", "raw", "commit") else ""
-    return place_of("/".join(parts[:2]) + (f"@{revision}" if revision else ""), field=field)
+    length = 1 if len(parts) == 1 or parts[1] in _PAGES else 2
+    name, page = "/".join(parts[:length]).removesuffix(".git"), parts[length : length + 1]
+    revision, *inside = (
+        parts[length + 1 :] if page and page[0] in _PAGES and parts[length + 1 :] else ["main"]
+    )
+    if inside and (page[0] == "tree" or len(inside) > 1):
+        raise RequestError(
+            f"{field}: expected the page of a whole model, got that of {'/'.join(inside)[:60]!r} in {name}; "
+            "download that folder and give its path (a branch with a slash in its name is written "
+            f"{name}@{'/'.join([revision, *inside])[:60]})",
+            field=field,
+        )
+    place = place_of(name if revision == "main" else f"{name}@{revision}", field=field)
+    return replace(place, file=inside[0]) if inside else place
 
 
-def _folder(clean: str) -> Path | None:
-    """The folder meant by a path, absolute; that of a file is the one it lies in."""
+def _folder(clean: str) -> tuple[Path, str | None] | None:
+    """The folder meant by a path, absolute; that of a file is the one it lies in, with the file's name."""
     if not clean or "\0" in clean or any("\ud800" <= letter <= "\udfff" for letter in clean):
         return None  # no file can keep the name of such a folder
     clean = out_of_address(clean)
@@ -105,9 +124,9 @@ def _folder(clean: str) -> Path | None:
         path = os.path.abspath(os.path.expanduser(spelled))
         try:
             if os.path.isdir(path):
-                return Path(path)
+                return Path(path), None
             if os.path.isfile(path):
-                return Path(os.path.dirname(path))
+                return Path(os.path.dirname(path)), os.path.basename(path)
         except (OSError, ValueError):
             return None
     return None

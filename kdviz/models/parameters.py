@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,18 +66,28 @@ def check_encoder(family: Family, config: Mapping[str, Any], weights: Weights, p
             f"config.json says {config[family.num_layers_name]} layers, and the weights have {deepest}; make "
             "the two agree"
         )
-    inside = [name for name in weights.shapes if name.startswith(prefix)]
-    head = f"{prefix.removesuffix(family.base + '.')}{family.output}."
-    numbers = [*inside, *(name for name in weights.shapes if name.startswith(head) and name not in inside)]
-    quantised = [
-        name for name in numbers if weights.dtypes[name] not in FLOATS and not name.endswith(_COUNTERS)
-    ]
+    parts = {name.partition(".")[0] for name in family.expected_shapes(config)} | {"pooler"}
+    check_numbers(
+        weights,
+        [
+            name
+            for name in weights.shapes
+            if name.startswith(prefix)
+            and name[len(prefix) :].partition(".")[0] in parts
+            and not name.endswith(_COUNTERS)
+        ],
+    )
+
+
+def check_numbers(weights: Weights, names: Collection[str]) -> None:
+    """Unusable where one of the tensors `names` does not hold finite floating-point numbers."""
+    quantised = [name for name in names if weights.dtypes[name] not in FLOATS]
     if quantised:
         raise Unusable(
             f"{quantised[0]} holds {weights.dtypes[quantised[0]]}, not floating-point numbers: the weights "
             "are quantised; choose the checkpoint in full precision"
         )
-    broken = sorted(weights.not_finite.intersection(inside))
+    broken = sorted(weights.not_finite.intersection(names))
     if broken:
         raise Unusable(
             f"{broken[0]} holds numbers that are not finite (NaN or infinity): its training diverged or its "
@@ -89,8 +99,9 @@ def match_parameters(
     family: Family, shapes: Mapping[str, tuple[int, ...]], weights: Weights, prefix: str
 ) -> Match:
     """Find the tensor of every parameter of a classifier (`shapes` by name). Heads of other models are left
-    out by name. Unusable where a parameter of the encoder is missing or of another shape, or where the
-    encoder's weights have a part that this model does not compute with.
+    out by name. Unusable where a parameter of the encoder is missing or of another shape, where one that is
+    used holds no finite numbers, or where the encoder's weights have a part that this model does not compute
+    with.
     """
     base, outer = f"{family.base}.", prefix.removesuffix(f"{family.base}.")
     sources, fresh = {}, set()
@@ -116,4 +127,5 @@ def match_parameters(
                 f"the weights hold {name}, which {family.title} as transformers computes it does not have: "
                 "they are of another model"
             )
+    check_numbers(weights, used)
     return Match(sources=sources, fresh=frozenset(fresh))

@@ -69,7 +69,21 @@ def what_is_there_instead(folder: Path) -> str:
         found = next((name for name in names if name.endswith(ends)), None)
         if found:
             return f"{expected} but {found[:100]}: {what}"
+    below = [
+        f"{name}/{inner}" for name in names if (folder / name).is_dir() for inner in _below(folder / name)
+    ]
+    for ends, what in _OTHERS[:-2]:
+        found = next((name for name in below if name.endswith(ends)), None)
+        if found:
+            return f"{expected} but {found[:100]}: {what}"
     return f"{expected}; choose a folder with an encoder's weights"
+
+
+def _below(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))[:1000]
+    except OSError:
+        return []
 
 
 def what_folder_is_this(folder: Path) -> str:
@@ -113,8 +127,15 @@ _OTHERS = (
     ),
     ((".h5", ".ckpt.index", ".ckpt"), f"TensorFlow's or Lightning's weights; {_SAVE}"),
     ((".msgpack",), f"Flax's weights; {_SAVE}"),
-    ((".onnx", ".gguf", ".tflite"), "an exported model; choose the checkpoint it was made from"),
-    (("zero_to_fp32.py", ".distcp"), "the state of a distributed training; make one model of it first"),
+    (
+        (".onnx", ".gguf", ".tflite", "openvino_model.bin", "openvino_model.xml"),
+        "an exported model; choose the checkpoint it was made from",
+    ),
+    ((".ot",), f"Rust's weights; {_SAVE}"),
+    (
+        ("zero_to_fp32.py", ".distcp", "_model_states.pt"),
+        "the state of a distributed training; make one model of it first",
+    ),
     ((".safetensors",), "weights under another name; call them model.safetensors"),
     ((".bin", ".pt", ".pth"), "weights under another name; call them pytorch_model.bin"),
 )

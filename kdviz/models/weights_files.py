@@ -3,8 +3,8 @@
 A folder is asked in this order: model.safetensors, model.safetensors.index.json, pytorch_model.bin,
 pytorch_model.bin.index.json. A .bin is a pickle: it is read with torch's `weights_only=True` and in no other
 way, so a file that needs more than tensors is refused and none of its code runs. Names lose what wrappers put
-in front of them (DistributedDataParallel, torch.compile), and `gamma`, `beta` of old LayerNorms become
-`weight`, `bias`.
+into them (DistributedDataParallel, FSDP, torch.compile, checkpointing of activations), and `gamma`, `beta` of
+old LayerNorms become `weight`, `bias`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import warnings
 import zipfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     import torch
 
 SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
-WRAPPERS = ("module.", "_orig_mod.")
+WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}
 MOST_SHARDS = 1000
+_INDEX = ".index.json"
+_WEIGHTS_ENDS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".onnx", ".gguf")
 FLOATS = ("F64", "F32", "F16", "BF16")
 
 
@@ -78,7 +80,7 @@ def find_weights(folder: Path) -> Weights:
                         f"the weights in {folder} hold {clean} twice, as {found[clean][1]!r} and {name!r}; "
                         "choose another checkpoint"
                     )
-                found[clean] = (path, name)
+                found[clean] = (path, tensors[path][name].kept or name)
     for name, path in (wanted or {}).items():
         if name not in tensors[path]:
             raise Unusable(
@@ -91,6 +93,21 @@ def find_weights(folder: Path) -> Weights:
         dtypes={clean: tensors[path][name].dtype for clean, (path, name) in found.items()},
         sources=found,
     )
+
+
+def check_named_file(name: str | None, weights: Weights) -> None:
+    """Unusable where somebody named a file of weights that is not among those that are read."""
+    if name is None or not name.removesuffix(_INDEX).endswith(_WEIGHTS_ENDS):
+        return
+    read = [path.name for path in weights.files]
+    if name.endswith(_INDEX) and len(read) > 1:
+        read.append(f"{SAFETENSORS if _is_safetensors(next(iter(weights.files))) else PICKLED}{_INDEX}")
+    if name not in read:
+        raise Unusable(
+            f"the weights are read from {read[0]}, not from the file that was named, {name[:100]}; put that "
+            f"one, as {SAFETENSORS if name.endswith('.safetensors') else PICKLED}, with config.json and the "
+            "tokenizer into a folder of its own"
+        )
 
 
 def read_weights(weights: Weights, names: Collection[str]) -> dict[str, torch.Tensor]:
@@ -121,9 +138,11 @@ def read_weights(weights: Weights, names: Collection[str]) -> dict[str, torch.Te
 
 
 def clean_name(name: str) -> str:
-    """A tensor's name without wrappers, in today's spelling."""
-    while name.startswith(WRAPPERS):
-        name = name.partition(".")[2]
+    """A tensor's name without what wrappers put into it, in today's spelling."""
+    parts = [part for part in name.split(".") if part not in WRAPPERS]
+    while parts[0] == "module" and len(parts) > 1:
+        parts = parts[1:]
+    name = ".".join(parts)
     for old, new in OLD_NAMES.items():
         name = name.removesuffix(old) + new if name.endswith(old) else name
     return name
@@ -134,8 +153,9 @@ def _files_of(folder: Path) -> tuple[tuple[Path, ...], dict[str, Path] | None]:
     for name in (SAFETENSORS, PICKLED):
         if (folder / name).exists() or (folder / name).is_symlink():
             return (folder / name,), None
-        if (folder / f"{name}.index.json").exists():
-            return _shards(folder, folder / f"{name}.index.json")
+        index = folder / f"{name}{_INDEX}"
+        if index.exists() or index.is_symlink():
+            return _shards(folder, index)
     raise Unusable(what_is_there_instead(folder))
 
 
@@ -166,8 +186,11 @@ def _shards(folder: Path, index: Path) -> tuple[tuple[Path, ...], dict[str, Path
 
 @dataclass(frozen=True)
 class _Tensor:
+    """`kept`: the name under which the file has it, where that is another one."""
+
     shape: tuple[int, ...]
     dtype: str
+    kept: str | None = None
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -201,7 +224,12 @@ def _tensors(path: Path, mtime_ns: int, size: int) -> Mapping[str, _Tensor]:
     try:
         with safe_open(path, framework="numpy") as file:  # checks header, offsets and length
             parts = {name: file.get_slice(name) for name in list(file.keys())}
-            return {name: _Tensor(tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()}
+            found = {name: _Tensor(tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()}
+            # safetensors' save_model writes what two names share under one, and tells the other here.
+            shared = {name: kept for name, kept in (file.metadata() or {}).items() if kept in found}
+            return found | {
+                name: replace(found[kept], kept=kept) for name, kept in shared.items() if name not in found
+            }
     except (OSError, SafetensorError) as error:
         raise Unusable(f"the weights file {path} is damaged ({one_line(error)}); get it again") from None
 
@@ -304,6 +332,11 @@ def _checked_state(state: object, path: Path) -> dict[str, torch.Tensor]:
     import torch
 
     if isinstance(state, dict) and state and all(isinstance(value, torch.Tensor) for value in state.values()):
+        sparse = next((name for name, value in state.items() if value.layout != torch.strided), None)
+        if sparse is not None:
+            raise Unusable(
+                f"{str(sparse)[:100]} in {path} is a sparse tensor; save the model with dense ones"
+            )
         return {str(name): tensor for name, tensor in state.items()}
     inner = (
         next(
