@@ -16,6 +16,7 @@ import pytest
 from stopped import assert_same_run
 
 from kdviz.errors import RunFailed
+from kdviz.files import take_place
 from kdviz.jobs.launch import execute
 from kdviz.jobs.queue import Queue
 from kdviz.runs.epoch_weights import checkpoint_bytes
@@ -192,6 +193,17 @@ def test_a_disk_that_becomes_full_while_outputs_are_kept_kills_nothing(
     )
     assert told.returncode == 0, (told.returncode, told.stderr[-500:])
     assert reason in told.stdout
+
+
+def test_a_file_takes_its_place_where_the_system_cannot_allocate(tmp_path, monkeypatch):
+    """macOS has no posix_fallocate, and some file systems refuse it: holes would stay holes."""
+    monkeypatch.delattr("os.posix_fallocate", raising=False)
+    path, size = tmp_path / "sparse", 3 * (1 << 20) + 5
+    path.write_bytes(b"head")
+    os.truncate(path, size)
+    before = path.read_bytes()
+    take_place(path)
+    assert path.stat().st_blocks * 512 >= size and path.read_bytes() == before
 
 
 def test_kept_outputs_leave_the_disk_what_the_checkpoints_take(tiny, tmp_path, monkeypatch):

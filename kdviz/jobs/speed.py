@@ -233,18 +233,24 @@ def layer_speed(
             + traced.last.float().mean()
         ).backward()
 
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
     tokens = ids.numel() * num_layers
     return LayerSpeed(
-        forward_seconds_per_token=_second_fastest(forward) / tokens,
-        training_seconds_per_token=_second_fastest(step) / tokens,
-        optimizer_seconds_per_parameter=_second_fastest(optimizer.step) / table.numel(),
+        forward_seconds_per_token=_second_fastest(forward, wait) / tokens,
+        training_seconds_per_token=_second_fastest(step, wait) / tokens,
+        optimizer_seconds_per_parameter=_second_fastest(optimizer.step, wait) / table.numel(),
     )
 
 
-def _second_fastest(action: Callable[[], None]) -> float:
+def _second_fastest(action: Callable[[], None], wait: Callable[[], None]) -> float:
+    """Seconds of `action` with what it began on a device; `wait` returns when that is done."""
     times = []
     for _ in range(REPEATS):
         begin = time.perf_counter()
         action()
+        wait()
         times.append(time.perf_counter() - begin)
     return sorted(times)[1]
