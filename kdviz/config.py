@@ -174,8 +174,8 @@ class _OwnSettings:
             or len(set(self.active_pairs or ())) != len(self.active_pairs or ())
         ):
             raise RequestError(
-                f"active_pairs: expected different student layers from 0 to {self.student_layers - 1}, got "
-                f"{short(list(self.active_pairs or ()))}",
+                f"active_pairs: expected different student layers from 0 to {self.student_layers - 1} (the "
+                f"lowest is 0), got {short(list(self.active_pairs or ()))}",
                 field="active_pairs",
             )
 

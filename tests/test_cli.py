@@ -78,7 +78,7 @@ def kdviz(*arguments: object, **options: object) -> subprocess.CompletedProcess:
         ({"seed": "9" * 20}, r"seed: expected a number from 0 to 2147483647, got 9999"),
         (
             {"active_pairs": "0,7"},
-            r"active_pairs: expected different student layers from 0 to 1, got \[0, 7\]",
+            r"active_pairs: expected different student layers from 0 to 1 \(the lowest is 0\), got \[0, 7\]",
         ),
     ],
 )

@@ -8,6 +8,7 @@ from folders import make_run, make_runs
 from opened import edit_config, open_page, texts, use_runs
 
 from kdviz.runs.reader import Run
+from kdviz.share.report import report
 
 PAGES = ("start", "attention", "layers", "answers")
 
@@ -95,3 +96,21 @@ def test_a_run_to_compare_with_that_is_not_here_is_named(page: str, runs: Path):
     app = open_page(page, run="cola-sid", **{"with": "cola-soft,gone"})
     said = [each.value for each in app.info if "to compare with" in each.value]
     assert not app.exception and len(said) == 1 and "`gone`" in said[0] and "cola-soft" not in said[0]
+
+
+def test_settings_that_name_layers_count_from_1_as_the_pictures_do(runs: Path):
+    """The table showed the pair "(0, 1)", the legend of the same run "1 ↔ 2"."""
+    for name in ("cola-a", "cola-b"):
+        make_run(runs, name, strategy="all", student_layers=2)
+    edit_config(runs / "cola-a", matching="custom:0,2", pairs=[[0, 0], [1, 2]], active_pairs=[1])
+    app = open_page("answers", run="cola-b", show="runs", **{"with": "cola-a"})
+    assert not app.exception
+    [table] = [each.value for each in app.dataframe if "setting" in each.value]
+    shown = table.set_index("setting").astype(str)
+    assert "custom: teacher layers 1, 3" in set(shown.loc["matching"])
+    assert "1 ↔ 1, 2 ↔ 3" in set(shown.loc["pairs"])
+    assert "student layers 2" in set(shown.loc["active pairs"])
+    html = report(*(Run(runs / name) for name in ("cola-a", "cola-b")))
+    differing = html.partition("What differs")[2].partition("</table>")[0]
+    for words in ("custom: teacher layers 1, 3", "1 ↔ 1, 2 ↔ 3", "student layers 2"):
+        assert words in differing and html.count("custom:0,2") == 1, "in the command that makes it again"

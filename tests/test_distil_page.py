@@ -114,3 +114,47 @@ def test_what_a_button_has_set_is_not_undone_by_a_request_that_was_under_way():
     assert app.number_input[0].value == 0
     app._run(under_way)
     assert app.number_input[0].value == 0 and not app.exception
+
+
+def _words_of_controls(app: AppTest) -> str:
+    kinds = ("selectbox", "multiselect", "number_input", "text_input", "toggle", "segmented_control")
+    return "\n".join(str(control.help) for kind in kinds for control in app.get(kind))
+
+
+def test_the_form_counts_layers_from_1_as_its_options_do(trainer):
+    """A hover said "(0-based)" beside the options "layer 1" to "layer 6": one of both had to be wrong."""
+    app = open_page(more=True, matching="custom", custom_layers=[1, 3, 5])
+    assert "layer 1" in app.multiselect(key="distil.active_pairs").options
+    assert "0-based" not in _words_of_controls(app) and "custom:1" not in _words_of_controls(app)
+
+
+def test_a_chosen_layer_that_the_student_no_longer_has_is_said_and_comes_back(trainer):
+    """A run that was to match layer 3 alone became one that matches all, without a word."""
+    app = open_page(more=True, student_layers=3, active_pairs=[2])
+    app.number_input(key="distil.student_layers").set_value(2).run()
+    assert "layer 3 was chosen, and the student has 2, so all its layers are matched" in said(app)
+    assert app.multiselect(key="distil.active_pairs").value == [] and not app.exception
+    app.number_input(key="distil.student_layers").set_value(3).run()
+    assert app.multiselect(key="distil.active_pairs").value == [2]
+    assert "was chosen" not in said(app)
+    app.number_input(key="distil.student_layers").set_value(2).run()
+    app.multiselect(key="distil.active_pairs").set_value([0]).run()
+    assert "was chosen" not in said(app), "chosen anew"
+    app.number_input(key="distil.student_layers").set_value(3).run()
+    assert app.multiselect(key="distil.active_pairs").value == [0]
+
+
+def test_layers_that_another_teacher_does_not_have_are_not_counted(trainer):
+    """The message counted eight chosen layers beside a control that held four."""
+    app = open_page(
+        more=True,
+        teacher="mpnet-base",
+        student_layers=8,
+        matching="custom",
+        custom_layers=[0, 2, 4, 5, 7, 8, 9, 11],
+    )
+    app.selectbox(key="distil.teacher").set_value("minilm-l6").run()
+    held = next(each for each in app.multiselect if each.label == "Teacher layers to match").value
+    assert held == [0, 2, 4, 5] and not app.exception
+    assert "expected 6, one for each student layer, got 4" in said(app)
+    assert "layers 8, 9, 10, 12 were chosen, and the teacher has 6." in said(app)

@@ -84,7 +84,7 @@ def test_matched_layers_rise_and_exist(depths, matching):
 )
 def test_custom_lists_that_do_not_fit_are_refused(matching):
     """A list that is cut or padded to fit would match other layers than were asked for."""
-    with pytest.raises(RequestError, match="3 rising teacher layers from 0 to 5") as caught:
+    with pytest.raises(RequestError, match="3 rising teacher layers from 0 to 5 .the lowest is 0;") as caught:
         match_layers(matching, 3, 6)
     assert caught.value.field == "matching"
 

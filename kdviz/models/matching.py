@@ -48,7 +48,7 @@ def _custom_layers(matching: str, num_student_layers: int, num_teacher_layers: i
         raise RequestError(
             f"matching: expected custom: and {num_student_layers} rising teacher layers from 0 to "
             f"{num_teacher_layers - 1} "
-            f"(one for each student layer), got {matching[:80]!r}",
+            f"(the lowest is 0; one for each student layer), got {matching[:80]!r}",
             field="matching",
         )
     return layers

@@ -24,6 +24,7 @@ from kdviz.runs.command import FOLDERS, command_of, shown_name
 from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import Probe, interval_of
 from kdviz.runs.reader import Run
+from kdviz.runs.settings import layers_text
 from kdviz.share.report_figures import (
     curves_figure,
     drawing_scripts,
@@ -452,6 +453,8 @@ def _told(name: str, value: object) -> str:
     """A setting in words; where a folder of the machine that trained lies is nobody's business."""
     if name in FOLDERS and value:
         return shown_name(value)
+    if (layers := layers_text(name, value)) is not None:
+        return layers
     if isinstance(value, (list, tuple)):
         return ", ".join(str(part) for part in value)
     return "–" if value is None else short_places(str(value))

@@ -16,6 +16,7 @@ from kdviz.runs.command import shown_name
 from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import interval_of
 from kdviz.runs.reader import Run
+from kdviz.runs.settings import layers_text
 from kdviz.share.view import MAX_OTHERS, epoch_at, same_moment
 from kdviz.tasks import TASKS
 from kdviz.text import plain
@@ -232,7 +233,9 @@ def run_part(scene: Scene) -> None:
         table = pd.DataFrame(
             [
                 {"setting": row["setting"].replace("_", " ")}
-                | dict(zip(names, map(_setting_text, row["values"]), strict=True))
+                | dict(
+                    zip(names, (_setting_text(row["setting"], value) for value in row["values"]), strict=True)
+                )
                 for row in rows
             ]
         )
@@ -314,7 +317,9 @@ def _score_curves(scene: Scene, runs: list[Run], names: list[str], metric: str) 
     chart(figure, "answers.curves", "Score of every run over the epochs, with the teacher's as a line")
 
 
-def _setting_text(value: object) -> str:
+def _setting_text(name: str, value: object) -> str:
+    if (layers := layers_text(name, value)) is not None:
+        return layers
     if value is None:
         return "–"
     if isinstance(value, (list, tuple)):

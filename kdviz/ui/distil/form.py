@@ -17,7 +17,7 @@ from kdviz.models.registry import TEACHERS, readiness
 from kdviz.palette import words_of
 from kdviz.tasks import TASKS
 from kdviz.training.measured import recommended_task
-from kdviz.ui.distil.words import LABELS, SOURCE_NAMES, choice_name
+from kdviz.ui.distil.words import HELP, LABELS, SOURCE_NAMES, choice_name
 from kdviz.ui.frame.controls import starting_with
 from kdviz.ui.frame.look import plain
 
@@ -63,6 +63,11 @@ MORE = {
     ),
 }
 CUSTOM_LAYERS = "custom_layers"
+LAYER_CHOICES = {
+    "active_pairs": (LABELS["active_pairs"], "student"),
+    CUSTOM_LAYERS: ("Teacher layers to match", "teacher"),
+}
+"""Choices of layers: what they are called, and whose layers they are."""
 MORE_KEY = "distil.more"
 """Whether the further settings are open."""
 _FIELDS = RunConfig.__dataclass_fields__
@@ -79,6 +84,8 @@ class Asked:
 
 def read_controls() -> Asked:
     """Read the controls (before they are drawn, so that a message can stand beside its control)."""
+    for name in LAYER_CHOICES:
+        _keep_to_depth(name)
     try:
         return Asked(config=RunConfig(**_values()), error=None)
     except RequestError as error:
@@ -97,6 +104,8 @@ def controls_in_sight(error: RequestError | None) -> None:
         if row == ("strategy",):
             strategy = STRATEGIES[_value("strategy")]
             st.caption(f"`{strategy.name}`: {strategy.words}")
+        if "student_layers" in row:
+            _say_out_of_reach()
 
 
 def is_in_sight(error: RequestError) -> bool:
@@ -178,17 +187,15 @@ def _values() -> dict:
     lost.
     """
     values = {name: _value(name) for name in _FIELDS}
-    values["student_layers"] = min(values["student_layers"], _teacher_depth())
-    values["active_pairs"] = [
-        layer for layer in values["active_pairs"] if layer < values["student_layers"]
-    ] or None
+    values["student_layers"] = _student_depth()
+    values["active_pairs"] = values["active_pairs"] or None
     values |= {name: (values[name] or "").strip() or None for name in ("data_dir", "student_checkpoint")}
     if values["matching"] == "custom":
         layers = sorted(_value(CUSTOM_LAYERS))
         if len(layers) != values["student_layers"]:
             raise RequestError(
-                f"Teacher layers to match: expected {values['student_layers']}, one for each student "
-                f"layer, got {len(layers)}; choose as many",
+                f"{LAYER_CHOICES[CUSTOM_LAYERS][0]}: expected {values['student_layers']}, one for each "
+                f"student layer, got {len(layers)}; choose as many",
                 field="matching",
             )
         values["matching"] = CUSTOM + ",".join(map(str, layers))
@@ -201,6 +208,50 @@ def _teacher_depth() -> int:
     return teacher.num_layers if teacher else DEEPEST_UNKNOWN_TEACHER
 
 
+def _student_depth() -> int:
+    return min(_value("student_layers"), _teacher_depth())
+
+
+def _depth(name: str) -> int:
+    """How many layers a choice of layers is among."""
+    return _teacher_depth() if name == CUSTOM_LAYERS else _student_depth()
+
+
+def _keep_to_depth(name: str) -> None:
+    """Take layers that a model no longer has out of a choice; they come back with a deeper one, as long as
+    nobody chooses anew.
+    """
+    now, away = _value(name), st.session_state.get(_OUT_OF_REACH.format(name), [])
+    chosen = sorted({*now, *away})
+    within = [layer for layer in chosen if layer < _depth(name)]
+    if set(within) != set(now):
+        st.session_state[key_of(name)] = within
+    st.session_state[_OUT_OF_REACH.format(name)] = [layer for layer in chosen if layer not in within]
+
+
+def chosen_anew(name: str) -> None:
+    """A choice of layers is what its control says now, whatever was chosen before."""
+    st.session_state.pop(_OUT_OF_REACH.format(name), None)
+
+
+def _say_out_of_reach() -> None:
+    """Which chosen layers do not count, as the model has fewer by now."""
+    for name, (label, model) in LAYER_CHOICES.items():
+        away = st.session_state.get(_OUT_OF_REACH.format(name))
+        is_used = _value("matching") == "custom" if name == CUSTOM_LAYERS else not _is_idle(name)
+        if not away or not is_used:
+            continue
+        layers = ", ".join(str(layer + 1) for layer in away)
+        then = "" if _value(name) or name == CUSTOM_LAYERS else ", so all its layers are matched"
+        st.caption(
+            f":material/info: {label}: layer{'s' * (len(away) > 1)} {layers} "
+            f"{'were' if len(away) > 1 else 'was'} chosen, and the {model} has {_depth(name)}{then}."
+        )
+
+
+_OUT_OF_REACH = "distil.out_of_reach.{}"
+
+
 def _is_idle(name: str) -> bool:
     """Whether the chosen strategy has no use for a setting."""
     return not has_effect(name, {key: _value(key) for key in ("strategy", "terms", "hard_labels")})
@@ -210,7 +261,7 @@ def _control(name: str) -> None:
     """The control of one setting."""
     common = {
         "key": key_of(name),
-        "help": RunConfig.help(name),
+        "help": HELP.get(name) or RunConfig.help(name),
         "persist_state": "session",
         "disabled": _is_idle(name),
     }
@@ -302,15 +353,14 @@ def _terms(name: str, label: str, common: dict) -> None:
 
 
 def _layers(name: str, label: str, common: dict) -> None:
-    _choose_layers(label, int(_value("student_layers")), name, placeholder="all layers", **common)
+    _choose_layers(label, name, placeholder="all layers", **common)
 
 
 def _matching(name: str, label: str, common: dict) -> None:
     _choice(name, label, [*MATCHINGS, "custom"], common, lambda each: choice_name(name, each))
     if _value("matching") == "custom":
         _choose_layers(
-            "Teacher layers to match",
-            _teacher_depth(),
+            LAYER_CHOICES[CUSTOM_LAYERS][0],
             CUSTOM_LAYERS,
             key=key_of(CUSTOM_LAYERS),
             persist_state="session",
@@ -319,16 +369,15 @@ def _matching(name: str, label: str, common: dict) -> None:
         )
 
 
-def _choose_layers(label: str, num_layers: int, name: str, **options: object) -> None:
-    """Some of `num_layers` layers, 0-based inside and 1-based on screen."""
-    layers = list(range(num_layers))
-    if any(layer not in layers for layer in _value(name)):
-        st.session_state[key_of(name)] = [layer for layer in _value(name) if layer in layers]
+def _choose_layers(label: str, name: str, **options: object) -> None:
+    """Some of a model's layers, 0-based inside and 1-based on screen."""
     st.multiselect(
         label,
-        layers,
+        list(range(_depth(name))),
         default=_value(name),
         format_func=lambda layer: f"layer {layer + 1}",
+        on_change=chosen_anew,
+        args=(name,),
         **options,
     )
 

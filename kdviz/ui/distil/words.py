@@ -46,6 +46,12 @@ LABELS = {
     "data_seed": "Seed of data and teacher",
 }
 
+HELP = {
+    "active_pairs": "Student layers whose pairs are matched; all where none is chosen.",
+    "matching": "Which teacher layer each student layer is compared with.",
+}
+"""What a control says in other words than the setting itself, which counts layers from 0."""
+
 SOURCE_NAMES = {
     "auto": "automatic: folder, hub, sample",
     "folder": "GLUE folder on this machine",
