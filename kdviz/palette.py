@@ -43,6 +43,7 @@ SPARE_STYLES = (
     Style(colour="#B8A000", dash="8px,3px,2px,3px,2px,3px", symbol="pentagon"),
     Style(colour="#8C6BB1", dash="3px,2px", symbol="hexagon"),
     Style(colour="#A65628", dash="12px,4px", symbol="cross"),
+    Style(colour="#C2185B", dash="6px,2px,1px,2px", symbol="hexagram"),
 )
 
 

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from folders import make_run
+from folders import cut_off, make_run
 from opened import open_page, texts, use_runs
+from safetensors.numpy import load_file
 from streamlit.testing.v1 import AppTest
 
+from kdviz.files import write_arrays
 from kdviz.palette import run_styles
 from kdviz.runs.names import distinct_names
 from kdviz.runs.reader import Run
@@ -98,3 +100,97 @@ def test_a_cell_of_the_other_run_shows_it_at_the_same_moment(runs: Path, looked_
     make_run(runs, "cola-long", strategy="sid", epochs=6)
     mistakes._choose_cell([{"customdata": [0, 0, 1]}], [pair[0], Run(runs / "cola-long")], 1)
     assert looked_at[1].step == 16  # a third of its training, as 8 of 24 steps are
+
+
+def edit_lines(folder: Path, change) -> None:
+    """The run's metrics.jsonl with every line as `change` gives it back; one of None is left out."""
+    path = folder / "metrics.jsonl"
+    lines = [change(json.loads(line)) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines if line))
+
+
+def notes(figure: dict) -> str:
+    return " ".join(note["text"] for note in figure["layout"]["annotations"])
+
+
+def test_every_number_stands_over_its_own_examples(runs: Path):
+    """A score on 12 examples was headed and hovered as one on 24."""
+    make_run(runs, "fewer", strategy="sid", num_eval=12, created="2026-01-02T03:02:00Z")
+    for part, count in (("scores", 1), ("runs", 2)):
+        app = open_page("answers", run="cola-all", show=part, **{"with": "fewer"})
+        assert not app.exception
+        figures = figures_of(app)
+        assert len(figures) == count and all("n = 24 and 12 evaluation" in notes(each) for each in figures)
+        hovered = [
+            (trace["name"], trace["hovertemplate"])
+            for figure in figures
+            for trace in figure["data"]
+            if "n = " in trace.get("hovertemplate", "")
+        ]
+        assert {"(n = 12)" in words for name, words in hovered if name.startswith("stacked")} == {True}
+        assert {"(n = 24)" in words for name, words in hovered if not name.startswith("stacked")} == {True}
+    curves = open_page("layers", run="cola-all", show="curves", **{"with": "fewer"})
+    figure = figures_of(curves)[0]
+    assert "means over 24 and 12 evaluation examples" in notes(figure)
+    assert {
+        (trace["customdata"][0][0], trace["hovertemplate"].split("mean over ")[1].split("<")[0])
+        for trace in figure["data"]
+        if trace.get("customdata")
+    } == {("cola-all", "24 evaluation examples"), ("fewer", "12 evaluation examples")}
+
+
+def test_a_verdict_over_different_examples_says_so(runs: Path):
+    """Answers to other examples were said not to be stored; another draw of as many rows is other examples
+    too.
+    """
+    make_run(runs, "fewer", strategy="soft", num_eval=12, created="2026-01-02T03:02:00Z")
+    drawn = make_run(runs, "drawn", strategy="soft", closeness=0.1, created="2026-01-02T03:03:00Z")
+    for path in (drawn / "evaluations").iterdir():
+        arrays = load_file(path)
+        write_arrays(path, arrays | {"index": arrays["index"] + 1})
+    for other, n in (("fewer", "24 and 12"), ("drawn", "24")):
+        app = open_page("answers", run="cola-all", show="scores", **{"with": other})
+        said = texts(app)
+        assert f"scored on different examples (n = {n})" in said and "not stored" not in said, said
+
+
+def test_phenomena_are_those_of_the_examples_that_both_answered(runs: Path):
+    """The share of 4 examples stood under the number of 8."""
+    make_run(runs, "fewer", strategy="sid", num_eval=12, created="2026-01-02T03:02:00Z")
+    app = open_page("answers", run="cola-all", show="mistakes", **{"with": "fewer"})
+    ticks = figures_of(app)[-1]["layout"]["yaxis"]["ticktext"]
+    assert [tick.split(" (")[1] for tick in ticks] == ["n = 4)"] * 3
+    alone = open_page("answers", run="cola-all", show="mistakes", **{"with": "none"})
+    ticks = figures_of(alone)[-1]["layout"]["yaxis"]["ticktext"]
+    assert [tick.split(" (")[1] for tick in ticks] == ["n = 8)"] * 3
+
+
+def test_curves_of_presets_are_said_to_be_of_presets(runs: Path):
+    """A run that evaluated nothing was headed as a mean over 0 examples, or over those of the run beside."""
+    edit_lines(runs / "cola-all", lambda line: line if line["kind"] != "eval" else None)
+    alone = open_page("layers", run="cola-all", show="curves", **{"with": "none"})
+    assert "means over 4 presets;" in notes(figures_of(alone)[0])
+    beside = open_page("layers", run="cola-soft", show="curves", **{"with": "cola-all"})
+    assert "means over 24 evaluation examples and 4 presets;" in notes(figures_of(beside)[0])
+
+
+def test_the_share_of_a_run_that_was_stopped_is_of_its_plan(runs: Path):
+    """A run stopped after one epoch of three was drawn to 100 % and read as further on than it is."""
+    cut_off(make_run(runs, "stopped", strategy="all", state="stopped"), 8)
+    app = open_page("layers", run="cola-soft", show="curves", axis="progress", **{"with": "stopped"})
+    ends = {
+        trace["customdata"][0][0]: trace["x"][-1]
+        for trace in figures_of(app)[0]["data"]
+        if trace.get("customdata")
+    }
+    assert ends == {"cola-soft": 1, "stopped": pytest.approx(1 / 3, abs=1e-3)}
+
+
+def test_whose_stages_are_drawn_is_said_among_several(runs: Path):
+    """Stage lines of one run were read as those of both."""
+    for strategy in ("pid", "sid"):
+        make_run(runs, strategy, strategy=strategy, epochs=4, created="2026-01-02T03:02:00Z")
+    app = open_page("layers", run="cola-soft", show="curves", **{"with": "pid,sid"})
+    assert "stages: those of “layer by layer”" in notes(figures_of(app)[0]), notes(figures_of(app)[0])
+    alone = open_page("layers", run="pid", show="curves", **{"with": "none"})
+    assert "stages: those" not in notes(figures_of(alone)[0])

@@ -191,5 +191,27 @@ def test_score_against_size_wears_one_style_a_strategy():
     assert [trace.marker.symbol for trace in first] == [trace.marker.symbol for trace in second] and len(
         {trace.marker.symbol for trace in first}
     ) == 3
-    assert [trace.name for trace in figure.data if trace not in drawn] == ["all", "sid", "all, 2 layers"]
+    assert [trace.name for trace in figure.data if trace not in drawn] == ["all", "sid", "all, run 2"]
     assert [note.text for note in figure.layout.annotations][:3] == ["layers:", "<b>1</b>", "<b>2</b>"]
+
+
+def test_second_runs_of_two_strategies_at_two_sizes_have_a_style_each():
+    """With styles handed out size by size both took the first spare one, and the legend named the last."""
+    scores = [
+        figures.Score(label=f"{strategy}, {seed}", strategy=strategy, value=0.5, parameters=size)
+        for strategy, size in (("all", 10_000_000), ("soft", 12_000_000))
+        for seed in (0, 1)
+    ]
+    figure = figures.score_against_parameters(scores, score_name="accuracy", num_examples=30)
+    drawn, legend = (
+        [t for t in figure.data if (t.showlegend is False) == is_dot] for is_dot in (True, False)
+    )
+    worn = {trace.name: (trace.marker.color, trace.marker.symbol) for trace in drawn}
+    assert len(set(worn.values())) == 4
+    told = {trace.name: (trace.marker.color, trace.marker.symbol) for trace in legend}
+    assert told == {
+        "all": worn["all, 0"],
+        "all, 1": worn["all, 1"],
+        "soft": worn["soft, 0"],
+        "soft, 1": worn["soft, 1"],
+    }

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from kdviz import figures, palette
 from kdviz.figures.base import log_axis, numbers, spread, tick_text
 from kdviz.figures.panels import Panels, side_by_side
+from kdviz.share.view import MAX_OTHERS
 
 
 def font_sizes(node) -> list[float]:
@@ -94,13 +95,14 @@ def test_the_palette_is_even_and_tells_runs_apart():
             np.abs(np.array(sides[:5]) - sides[5]), np.abs(np.array(sides[:5:-1]) - sides[5]), atol=0.1
         )
         assert look.diverging[5] == look.sequential[0] == look.background
-    styles = palette.run_styles(["sid", "sid", "soft", "unknown", "all", "sid"])
-    assert (
-        len({style.dash for style in styles})
-        == len({style.colour for style in styles})
-        == len({style.symbol for style in styles})
-        == 6
-    )
+    for strategies in (["sid", "sid", "soft", "unknown", "all", "sid"], ["all"] * (MAX_OTHERS + 1)):
+        styles = palette.run_styles(strategies)
+        assert (
+            len({style.dash for style in styles})
+            == len({style.colour for style in styles})
+            == len({style.symbol for style in styles})
+            == 6
+        )
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -63,6 +63,23 @@ def score_gap(
     return paired_gap(task, metric, labels, answers[: len(first)], answers[len(first) :])
 
 
+def answered_others(sides: Sequence[tuple[Run, int]]) -> bool:
+    """Whether these runs were scored on other examples after these epochs: other data, another number of
+    them, or, where their answers are stored, other rows.
+    """
+    runs = [run for run, _ in sides]
+    if not all(same_examples(runs[0], run) for run in runs):
+        return True
+    numbers = {line["n"] for run, epoch in sides for line in run.evals if line["epoch"] == epoch}
+    if len(numbers) > 1:
+        return True
+    try:
+        found = [_answers(run.folder, str(run.config.get("created")), epoch)[0] for run, epoch in sides]
+    except (KeyError, Damaged):
+        return False
+    return not all(np.array_equal(found[0], each) for each in found)
+
+
 def paired_gap(
     task: Task, metric: str, labels: np.ndarray, first: Sequence[np.ndarray], second: Sequence[np.ndarray]
 ) -> ScoreGap:

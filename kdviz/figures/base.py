@@ -37,6 +37,11 @@ def numbers(values, digits: int = 5) -> list:
     return np.where(np.isfinite(array), rounded.astype(object), None).tolist()
 
 
+def numbers_of_examples(found: Sequence[int]) -> str:
+    """The numbers of examples behind what is drawn, each once: 1,043 and 400."""
+    return " and ".join(f"{number:,}" for number in dict.fromkeys(found))
+
+
 def heading_text(
     text: str,
     *,

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import plotly.graph_objects as go
 
-from kdviz.figures.base import CHARACTER_PIXELS, SMALL, legend_below, numbers, safe, scatter, tick_text
+from kdviz.figures.base import (
+    CHARACTER_PIXELS,
+    SMALL,
+    legend_below,
+    numbers,
+    numbers_of_examples,
+    safe,
+    scatter,
+    tick_text,
+)
 from kdviz.figures.panels import Panels, axis_name, side_by_side
 from kdviz.method.term import Term
 from kdviz.method.terms import TERMS
@@ -56,7 +65,8 @@ class RunCurves:
     `attention_kl` (m, pairs) in nats, `cls_distance` (m, pairs) 1 − cosine, `others` the further terms that
     were trained, by name in metrics.jsonl; `epochs` and `steps` (m,);
     `pairs` (student layer, teacher layer), 0-based; `stages` (epoch at which it begins, short name). The
-    first moment is the one before training.
+    first moment is the one before training. `over`: how many of what the numbers are means of, where it is
+    not what the figure says of all; `planned_epochs`: of a run that ended before them, or has not ended.
     """
 
     run_id: str
@@ -69,6 +79,8 @@ class RunCurves:
     cls_distance: np.ndarray
     stages: Sequence[tuple[float, str]] = ()
     others: Mapping[str, np.ndarray] = field(default_factory=dict)
+    over: tuple[int, str] | None = None
+    planned_epochs: float | None = None
 
     def of(self, term: Term) -> np.ndarray | None:
         """(m, pairs) of a term, as an axis of its kind can show it; None where it was not measured."""
@@ -84,7 +96,7 @@ class RunCurves:
 @dataclass(frozen=True, kw_only=True)
 class ScoreCurve:
     """One score of one run over its epochs, with a confidence interval where known (`low`, `high` of the same
-    length).
+    length); `num_examples` where it is over others than the rest of the figure.
     """
 
     label: str
@@ -93,6 +105,7 @@ class ScoreCurve:
     values: Sequence[float]
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
+    num_examples: int | None = None
 
 
 def further_terms(lines: Sequence[Mapping], num_pairs: int) -> dict[str, np.ndarray]:
@@ -115,7 +128,7 @@ def pair_name(pair: tuple[int, int]) -> str:
 def layer_curves(
     runs: Sequence[RunCurves],
     *,
-    over: str,
+    over: str = "",
     axis: str = "epoch",
     shown_epoch: float | None = None,
     chosen_pair: int | None = None,
@@ -124,10 +137,11 @@ def layer_curves(
     """Attention KL (left), CLS distance (right, logarithmic) and whatever other terms were trained, of every
     matched pair, several runs overlaid.
 
-    `over` says what the numbers are means of, with n ("200 evaluation examples"). A run has its colour and
-    dash; a pair its marker and shade, lower layers paler. Dotted lines: the value before training. Vertical
-    lines: where the stages of the first run that has any begin. `axis` is "epoch", "step" or "progress"
-    (share of the run). A click on a point returns customdata [run id, pair, step].
+    `over` says what the numbers are means of, with n ("200 evaluation examples"), unless the runs do. A run
+    has its colour and dash; a pair its marker and shade, lower layers paler. Dotted lines: the value before
+    training. Vertical lines: where the stages of the first run that has any begin; among several runs it is
+    named. `axis` is "epoch", "step" or "progress" (share of the run). A click on a point returns customdata
+    [run id, pair, step].
     """
     look = theme(dark)
     terms = [
@@ -175,8 +189,13 @@ def layer_curves(
             )
         else:
             panels.y_axis(column, title={"text": title}, rangemode="tozero")
-    panels.heading(f"means over {safe(over)}; dotted levels: before training", shift=60, size=SMALL)
     staged = next((run for run in runs if run.stages), None)
+    of_stages = f"; stages: those of “{safe(staged.label, 40)}”" if staged and len(runs) > 1 else ""
+    panels.heading(
+        f"means over {safe(_over_all(runs) or over)}; dotted levels: before training{of_stages}",
+        shift=60,
+        size=SMALL,
+    )
     if staged:
         _stage_lines(panels, len(terms), staged, _scale(staged, axis))
     if shown_epoch is not None and runs:
@@ -204,6 +223,7 @@ def score_curves(
     """
     panels, look = Panels(dark=dark), theme(dark)
     last = max((float(epoch) for run in runs for epoch in run.epochs), default=1.0)
+    all_n: list[int] = []
     for run, style in zip(runs, run_styles([run.strategy for run in runs]), strict=True):
         if run.low is not None and run.high is not None:
             panels.add(
@@ -220,6 +240,8 @@ def score_curves(
                     name=f"{run.label} interval",
                 )
             )
+        own_n = num_examples if run.num_examples is None else run.num_examples
+        all_n.append(own_n)
         panels.add(
             scatter(
                 x=numbers(run.epochs, 3),
@@ -230,7 +252,7 @@ def score_curves(
                 line={"color": style.colour, "dash": style.dash, "width": 2.5},
                 marker={"symbol": style.symbol, "size": 9},
                 hovertemplate=f"{safe(run.label)}<br>epoch %{{x:.2f}}: {safe(score_name)} %{{y:.3f}} (n = "
-                f"{num_examples:,})<extra></extra>",
+                f"{own_n:,})<extra></extra>",
             )
         )
     for level, name, line in (
@@ -249,7 +271,8 @@ def score_curves(
                 )
             )
     panels.x_axis(title={"text": "epoch", "standoff": 6})
-    panels.heading(f"<b>{safe(score_name)}</b> · n = {num_examples:,} evaluation examples")
+    n = numbers_of_examples(all_n or [num_examples])
+    panels.heading(f"<b>{safe(score_name)}</b> · n = {n} evaluation examples")
     if shown_epoch is not None:
         panels.vertical_line(shown_epoch, line={"color": look.text, "width": 1.5})
     legend, legend_pixels = legend_below(
@@ -259,9 +282,20 @@ def score_curves(
 
 
 def _scale(run: RunCurves, axis: str) -> float:
-    """What an epoch of this run is multiplied by on the x axis: 1, steps an epoch, or 1 / epochs."""
+    """What an epoch of this run is multiplied by on the x axis: 1, steps an epoch, or 1 / epochs, of those
+    planned where it has not come to all of them.
+    """
     last = max(run.epochs, default=0) or 1.0
-    return {"epoch": 1.0, "step": max(run.steps, default=0) / last, "progress": 1.0 / last}[axis]
+    whole = max(last, run.planned_epochs or 0)
+    return {"epoch": 1.0, "step": max(run.steps, default=0) / last, "progress": 1.0 / whole}[axis]
+
+
+def _over_all(runs: Sequence[RunCurves]) -> str:
+    """What the runs' numbers are means of: 1,043 and 400 evaluation examples and 12 presets."""
+    found: dict[str, list[int]] = {}
+    for number, what in (run.over for run in runs if run.over):
+        found.setdefault(what, []).append(number)
+    return " and ".join(f"{numbers_of_examples(each)} {what}" for what, each in found.items())
 
 
 def pair_shade(style: Style, pair: int, num_pairs: int, dark: bool) -> str:
@@ -297,7 +331,7 @@ def _pair_line(
         customdata=[[run.run_id, pair, int(step)] for step in run.steps],
         text=[f"epoch {epoch:.2f}, step {step}" for epoch, step in zip(run.epochs, run.steps, strict=True)],
         hovertemplate=f"{safe(run.label)}<br>{pair_name(run.pairs[pair])}<br>%{{text}}: {term.title} "
-        f"%{{y:.4f}} {unit}<extra></extra>",
+        f"%{{y:.4f}} {unit}{f', mean over {_over_all([run])}' if run.over else ''}<extra></extra>",
     )
 
 

@@ -1,11 +1,12 @@
 """Scores with intervals, and score against size."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from kdviz.figures.base import SMALL, legend_below, numbers, safe, scatter
+from kdviz.figures.base import SMALL, legend_below, numbers, numbers_of_examples, safe, scatter
 from kdviz.figures.panels import Panels
 from kdviz.palette import TEACHER_COLOUR, Style, run_styles, theme
 
@@ -15,7 +16,7 @@ SHORT_NAMES = {"baseline": "most frequent answer"}
 @dataclass(frozen=True, kw_only=True)
 class Score:
     """One model's score. `strategy` is a strategy, "teacher" or "baseline"; `low` and `high` bound the
-    confidence interval where known.
+    confidence interval where known; `num_examples` where it is over others than the rest of the figure.
     """
 
     label: str
@@ -26,6 +27,7 @@ class Score:
     parameters: int | None = None
     num_layers: int | None = None
     milliseconds: float | None = None
+    num_examples: int | None = None
 
 
 def scores_with_intervals(
@@ -40,7 +42,7 @@ def scores_with_intervals(
     """One row a model: the score as a marker, its interval as a bar, the teacher as a line through all rows.
     `interval` names it; labels are cut after `longest_label` characters.
     """
-    styles = _styles(scores, dark)
+    styles = _styles([score.strategy for score in scores], dark)
     rows = list(range(len(scores)))
     has_bar = any(score.low is not None for score in scores)
     panels = Panels(dark=dark)
@@ -75,7 +77,7 @@ def scores_with_intervals(
     teacher = next((score for score in scores if score.strategy == "teacher"), None)
     if teacher is not None:
         panels.vertical_line(teacher.value, line={"color": TEACHER_COLOUR, "width": 2}, layer="below")
-    panels.heading(f"<b>{safe(score_name)}</b> · n = {num_examples:,} evaluation examples")
+    panels.heading(f"<b>{safe(score_name)}</b> · n = {_n_of(scores, num_examples)} evaluation examples")
     return panels.figure(height=120 + 46 * max(1, len(rows)), margin={"t": 44, "b": 54}, showlegend=False)
 
 
@@ -86,16 +88,19 @@ def score_against_parameters(
 
     A strategy has its colour and marker at every size, told by the legend; models of one size stand one over
     the other at that size, under their number of layers: the marker of the highest is the smallest, so that
-    equal scores show as rings. A second run of one strategy and size takes a spare style and is named whole.
+    equal scores show as rings. Further runs of one strategy and size take a spare style at every size.
     """
     scores = [score for score in scores if score.parameters]
     sizes = sorted({score.parameters for score in scores}) or [1_000_000]
-    panels, named = Panels(dark=dark), {}
+    kinds = _kinds(scores)
+    each_once = list(dict.fromkeys(kinds))
+    worn = dict(zip(each_once, _styles([strategy for strategy, _ in each_once], dark), strict=True))
+    panels = Panels(dark=dark)
     for size in sizes:
-        group = [score for score in scores if score.parameters == size]
-        for place, (score, style) in enumerate(zip(group, _styles(group, dark), strict=True)):
-            is_first = score.strategy not in [other.strategy for other in group[:place]]
-            named[style] = SHORT_NAMES.get(score.strategy, score.strategy) if is_first else score.label
+        group = [
+            (score, worn[kind]) for score, kind in zip(scores, kinds, strict=True) if score.parameters == size
+        ]
+        for place, (score, style) in enumerate(group):
             panels.add(
                 scatter(
                     x=[round(size / 1e6, 4)],
@@ -113,8 +118,10 @@ def score_against_parameters(
                     hovertemplate=_words(score, score_name, num_examples),
                 )
             )
-        _layers_above(panels, size, group)
-    for style, name in named.items():
+        _layers_above(panels, size, [score for score, _ in group])
+    named = {kind: _kind_name(kind, scores, kinds) for kind in each_once}
+    for kind, name in named.items():
+        style = worn[kind]
         panels.add(
             scatter(
                 x=[None],
@@ -134,7 +141,8 @@ def score_against_parameters(
     if teacher is not None:
         panels.level(teacher.value, line={"color": TEACHER_COLOUR, "width": 2, "dash": "dot"}, layer="below")
     panels.heading(
-        f"<b>{safe(score_name)} against size</b> · n = {num_examples:,} evaluation examples", shift=26
+        f"<b>{safe(score_name)} against size</b> · n = {_n_of(scores, num_examples)} evaluation examples",
+        shift=26,
     )
     legend, legend_pixels = legend_below(
         len(named), longest_label=max((len(name) for name in named.values()), default=8)
@@ -162,13 +170,40 @@ def _layers_above(panels: Panels, size: int, group: Sequence[Score]) -> None:
     panels.note(text=f"<b>{depths.pop()}</b>", x=size / 1e6, xref="x", xanchor="center", **place)
 
 
-def _styles(scores: Sequence[Score], dark: bool) -> list[Style]:
+def _kinds(scores: Sequence[Score]) -> list[tuple[str, int]]:
+    """Of each score its strategy, and how many of that strategy and size stand before it."""
+    before: Counter[tuple] = Counter()
+    kinds = []
+    for score in scores:
+        kinds.append((score.strategy, before[score.strategy, score.parameters]))
+        before[score.strategy, score.parameters] += 1
+    return kinds
+
+
+def _kind_name(kind: tuple[str, int], scores: Sequence[Score], kinds: Sequence[tuple[str, int]]) -> str:
+    """The strategy; a further run's own name, or its number where there are such at several sizes."""
+    strategy, place = kind
+    if not place:
+        return SHORT_NAMES.get(strategy, strategy)
+    labels = {score.label for score, each in zip(scores, kinds, strict=True) if each == kind}
+    return labels.pop() if len(labels) == 1 else f"{strategy}, run {place + 1}"
+
+
+def _n_of(scores: Sequence[Score], num_examples: int) -> str:
+    return numbers_of_examples([_own_n(score, num_examples) for score in scores] or [num_examples])
+
+
+def _own_n(score: Score, num_examples: int) -> int:
+    return num_examples if score.num_examples is None else score.num_examples
+
+
+def _styles(strategies: Sequence[str], dark: bool) -> list[Style]:
     named = {
         "teacher": Style(colour=TEACHER_COLOUR, dash="solid", symbol="star"),
         "baseline": Style(colour=theme(dark).muted, dash="dot", symbol="circle-open"),
     }
-    runs = iter(run_styles([score.strategy for score in scores if score.strategy not in named]))
-    return [named.get(score.strategy) or next(runs) for score in scores]
+    runs = iter(run_styles([strategy for strategy in strategies if strategy not in named]))
+    return [named.get(strategy) or next(runs) for strategy in strategies]
 
 
 def _error(score: Score, style: Style) -> dict | None:
@@ -186,7 +221,8 @@ def _error(score: Score, style: Style) -> dict | None:
 
 
 def _words(score: Score, score_name: str, num_examples: int) -> str:
-    words = f"{safe(score.label)}<br>{safe(score_name)} {score.value:.3f} (n = {num_examples:,})"
+    words = f"{safe(score.label)}<br>{safe(score_name)} {score.value:.3f}"
+    words += f" (n = {_own_n(score, num_examples):,})"
     if score.low is not None and score.high is not None:
         words += f"<br>interval {score.low:.3f} to {score.high:.3f}"
     if score.parameters:

@@ -70,10 +70,11 @@ def curves_figure(runs: Sequence[Run]) -> go.Figure:
             cls_distance=[line["mismatch"]["cls_distance"] for line in run.evals],
             others=further_terms(run.evals, len(run.pairs)),
             stages=run.stage_starts,
+            over=(run.evals[-1]["n"], "evaluation examples"),
         )
         for name, run in zip(distinct_names(runs), runs, strict=True)
     ]
-    return layer_curves(drawn, over=f"{runs[0].evals[-1]['n']:,} evaluation examples")
+    return layer_curves(drawn)
 
 
 def score_figure(runs: Sequence[Run]) -> go.Figure:
@@ -87,7 +88,10 @@ def score_figure(runs: Sequence[Run]) -> go.Figure:
         low, high = interval_of(run.evals[-1], metric)
         value = run.evals[-1]["metrics"][metric]
         if value is not None:  # of a run that diverged
-            scores.append(Score(label=name, strategy=run.strategy, value=value, low=low, high=high))
+            n = run.evals[-1]["n"]
+            scores.append(
+                Score(label=name, strategy=run.strategy, value=value, low=low, high=high, num_examples=n)
+            )
     return scores_with_intervals(scores, score_name=METRIC_TITLES[metric], num_examples=last["n"])
 
 
@@ -102,6 +106,7 @@ def score_curve_figure(runs: Sequence[Run]) -> go.Figure:
             values=[line["metrics"][metric] for line in run.evals],
             low=[interval_of(line, metric)[0] for line in run.evals],
             high=[interval_of(line, metric)[1] for line in run.evals],
+            num_examples=run.evals[-1]["n"],
         )
         for name, run in zip(distinct_names(runs), runs, strict=True)
     ]

@@ -1,5 +1,7 @@
 """The Answers page: who is wrong where."""
 
+from functools import reduce
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -104,9 +106,11 @@ def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
 
 
 def _by_phenomenon(scene: Scene, runs: list[Run], names: list[str], answers: list[Evaluation]) -> None:
+    """Over the examples that all runs answered: another subset is easier or harder."""
+    both = reduce(np.intersect1d, [each.index for each in answers])
     tables = [
         right_wrong_by_phenomenon(
-            [scene.run.phenomena.get(int(row)) for row in each.index],
+            [scene.run.phenomena.get(int(row)) if row in both else None for row in each.index],
             each.label,
             each.teacher_logits,
             each.student_logits,

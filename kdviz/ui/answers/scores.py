@@ -10,6 +10,7 @@ import streamlit as st
 from kdviz.analysis import differing_settings
 from kdviz.analysis.cautions import cautions
 from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_curves, scores_with_intervals
+from kdviz.figures.base import numbers_of_examples
 from kdviz.files import size_words
 from kdviz.metrics import mean_of, score_intervals, scores
 from kdviz.runs.command import shown_name
@@ -28,7 +29,6 @@ from kdviz.ui.frame.scores import verdict_of_pair
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import (
     WORDS,
-    count,
     decimals,
     in_words,
     metric_title,
@@ -66,7 +66,7 @@ def score_part(scene: Scene) -> None:
     )
     st.markdown(f"The teacher is the line to reach. {verdict_of_pair(runs, lines, names, metric)}")
     models = _models(scene, runs, lines, names, metric)
-    num_examples = int(lines[runs[0].id].get("n", 0))
+    num_examples = lines[runs[0].id]["n"]
     chart(
         remembered(
             scores_with_intervals,
@@ -89,7 +89,7 @@ def score_part(scene: Scene) -> None:
             st.caption(f":material/info: {plain(names[run.id])}: {plain(caution)}.")
     epochs = {names[run.id]: int(lines[run.id]["epoch"]) for run in runs}
     st.caption(
-        f"Evaluation set, n = {count(num_examples)}; after epoch "
+        f"Evaluation set, n = {numbers_of_examples([lines[run.id]['n'] for run in runs])}; after epoch "
         f"{', '.join(f'{epoch} ({plain(name)})' for name, epoch in epochs.items())}. "
         f"{WORDS['interval']} {WORDS['cost']}"
     )
@@ -125,6 +125,7 @@ def _models(scene: Scene, runs: list[Run], lines: dict, names: dict, metric: str
                 high=high,
                 parameters=parameters,
                 num_layers=run.num_layers,
+                num_examples=lines[run.id]["n"],
             )
         )
     return found
@@ -273,7 +274,7 @@ def run_part(scene: Scene) -> None:
                 score_against_parameters,
                 models,
                 score_name=metric_title(metric),
-                num_examples=int(lines[sized[0].id].get("n", 0)),
+                num_examples=lines[sized[0].id]["n"],
                 dark=scene.dark,
             ),
             "answers.size",
@@ -301,6 +302,7 @@ def _score_curves(scene: Scene, runs: list[Run], names: list[str], metric: str) 
                 values=[line["metrics"][metric] for line in lines],
                 low=[low for low, _ in intervals] if known else None,
                 high=[high for _, high in intervals] if known else None,
+                num_examples=lines[-1]["n"],
             )
         )
     last = scene.run.evals[-1] if scene.run.evals else {}

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from kdviz.analysis.apart import apart
 from kdviz.analysis.divergence import divergence
-from kdviz.analysis.gap import score_gap
+from kdviz.analysis.gap import answered_others, score_gap
+from kdviz.figures.base import numbers_of_examples
 from kdviz.method.strategies import STRATEGIES
 from kdviz.metrics import mean_of
 from kdviz.runs.parts import interval_of
@@ -151,8 +152,13 @@ def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str
     (value, interval), (other, other_interval) = values
     if value is None or other is None:
         return ""
+    others = ""
+    if answered_others([(run, lines[run.id]["epoch"]) for run in (first, second)]):
+        n = numbers_of_examples([lines[run.id]["n"] for run in (first, second)])
+        others = f"they were scored on different examples (n = {n})"
+    though = f", though {others}" if others else ""
     if value == other:
-        return f"“{plain(names[first.id])}” and “{plain(names[second.id])}” score the same here."
+        return f"“{plain(names[first.id])}” and “{plain(names[second.id])}” score the same here{though}."
     high, low = (first, second) if value > other else (second, first)
     names_said = f"“{plain(names[high.id])}” scores higher than “{plain(names[low.id])}”"
     if gap := score_gap([(high, lines[high.id]["epoch"])], [(low, lines[low.id]["epoch"])], metric):
@@ -164,7 +170,6 @@ def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str
         (interval[0], other_interval[1]) if value > other else (other_interval[0], interval[1])
     )
     if lower_end is not None and upper_end is not None and lower_end <= upper_end:
-        return (
-            f"{names_said}, but **the intervals overlap**, and answers to the same examples are not stored."
-        )
-    return f"{names_said}; this is one seed each."
+        why = others or "answers to the same examples are not stored"
+        return f"{names_said}, but **the intervals overlap**, and {why}."
+    return f"{names_said}{though}; this is one seed each."

@@ -62,7 +62,6 @@ def curves(scene: Scene) -> None:
     figure = remembered(
         layer_curves,
         [each for each in drawn if each is not None],
-        over=_over(scene),
         axis=scene.view.axis,
         shown_epoch=scene.moment.epoch if scene.moment else None,
         chosen_pair=scene.view.pair,
@@ -76,14 +75,9 @@ def curves(scene: Scene) -> None:
     )
 
 
-def _over(scene: Scene) -> str:
-    if scene.view.over == "presets":
-        return f"{len(scene.run.probes)} presets"
-    return f"{count(scene.run.evals[-1].get('n', 0) if scene.run.evals else 0)} evaluation examples"
-
-
 def _curves_of(run: Run, name: str, over: str) -> RunCurves | None:
-    lines = run.probe_lines if over == "presets" or not run.evals else run.evals
+    is_presets = over == "presets" or not run.evals
+    lines = run.probe_lines if is_presets else run.evals
     if not lines:
         return None
     return RunCurves(
@@ -97,6 +91,8 @@ def _curves_of(run: Run, name: str, over: str) -> RunCurves | None:
         cls_distance=np.array([line["mismatch"]["cls_distance"] for line in lines], dtype=float),
         others=further_terms(lines, len(run.pairs)),
         stages=stage_begins(run),
+        over=(len(run.probes), "presets") if is_presets else (lines[-1]["n"], "evaluation examples"),
+        planned_epochs=None if run.state == "finished" else run.config.get("epochs"),
     )
 
 
