@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from folders import make_run
 from hostile import put
+from opened import edit_config
 from streamlit.testing.v1 import AppTest
 
 from kdviz.jobs.permissions import owner_of
@@ -88,11 +89,12 @@ def test_the_missing_partner_is_one_click_away(runs: Path):
 
 def test_heads_that_never_moved_say_why(runs: Path):
     """Above an empty chart, "0 of 12 heads elsewhere" reads like a fault."""
-    make_run(runs, "copied", closeness=0.99)
+    make_run(runs, "copied", closeness=1.0, num_heads=1)
     app = open_page("layers", run="copied", show="partners")
-    assert not app.exception
-    moved = any("drift" in str(chart.proto.id) for chart in app.get("plotly_chart"))
-    assert moved or "began in its place" in said(app)
+    assert not app.exception and "began in its place" in said(app)
+    edit_config(runs / "copied", student_checkpoint="/models/another")
+    app = open_page("layers", run="copied", show="partners")
+    assert not app.exception and "teacher's own layers" not in said(app), "it began with another's"
 
 
 def test_deleting_is_never_the_primary_button(runs: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,12 +1,15 @@
 """The live card: one bar for the whole run, a result that stays, maps that move, Resume on top."""
 
+import json
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from folders import make_run
 from hostile import put
+from opened import edit_config
 from packs import pictures
 from streamlit.testing.v1 import AppTest
 
@@ -107,6 +110,57 @@ def test_maps_are_in_the_live_card(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         settings, packs = pictures(app)
         assert settings["look"]["step"] is None and len(packs) == 1
         assert packs[0].header["about"]["run"] == "going"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "state", "matched"),
+    [
+        ("soft", "finished", []),
+        ("all", "finished", [0, 1]),
+        ("sid", "finished", [0, 1]),
+        ("sid", "running", []),  # it has come to its last stage, of labels alone
+    ],
+)
+def test_the_picture_shows_the_layers_that_were_matched(
+    strategy: str, state: str, matched: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of a run of soft labels alone it drew every layer as "being trained now": none ever was."""
+    folder = make_run(tmp_path / "runs", "one", strategy=strategy, state=state, student_layers=2)
+    put("status.json", phase="distilling", step=8, total_steps=24)(folder)
+    lines = [
+        json_line({"kind": "stage", "step": step, "epoch": float(step), "stage": stage})
+        for step, stage in enumerate(Run(folder).config["stages"])
+    ]
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text() + "".join(lines))
+    with exclusive(folder / "lock") if state == "running" else nullcontext():
+        app = _open(tmp_path, monkeypatch)
+        app.session_state["distil.watched"] = "one"
+        app.run()
+    assert not app.exception
+    drawn, words = next(
+        (figure["data"], chart.proto.alt)
+        for chart in app.get("plotly_chart")
+        for figure in [json.loads(chart.proto.spec)]
+        if any(trace.get("name") == "pair" and any(trace["text"]) for trace in figure["data"])
+    )
+    pairs = [trace for trace in drawn if trace.get("name") == "pair"]
+    assert [place for place, trace in enumerate(pairs) if trace["line"]["dash"] == "solid"] == matched
+    [labels] = [trace for trace in drawn if trace.get("name") == "classifiers"]
+    assert labels["line"]["dash"] == "solid"
+    assert ("now" in words) == (state == "running") and ("No layer" in words) == (not matched)
+
+
+def test_numbers_of_runs_trained_together_say_over_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A KL over the presets stood beside scores of the evaluation examples, as if both were of one set."""
+    for strategy in ("soft", "all"):
+        folder = make_run(tmp_path / "runs", strategy, strategy=strategy)
+        edit_config(folder, together="both")
+    app = _open(tmp_path, monkeypatch)
+    app.session_state["distil.watched"] = "all"
+    app.run()
+    [table] = [each.value for each in app.markdown if "| strategy |" in each.value]
+    assert f"attention KL on {len(Run(tmp_path / 'runs' / 'all').probes)} presets, nats" in table
 
 
 def test_resume_stands_on_top_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

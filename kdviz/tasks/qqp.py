@@ -74,7 +74,7 @@ TASK = Task(
         ),
         Preset(
             id="quantity",
-            title="First and second",
+            title="First and last",
             reason="near duplicate, other number",
             text_a="What happens in the first week of school?",
             text_b="What happens in the last week of school?",

@@ -21,7 +21,7 @@ LINES_PER_DRAWING = 10
 
 
 def run_curves(run: Run) -> None:
-    """What is trained now as a picture, how near the layers have come, and the terms of the loss."""
+    """What is trained as a picture, how near the layers have come, and the terms of the loss."""
     num_stages, num_moments, num_losses, dark = (
         len(run.stage_lines),
         len(run.probe_lines),
@@ -31,10 +31,11 @@ def run_curves(run: Run) -> None:
     if num_moments:
         left, right = st.columns([1, 2.4], gap="medium")
         with left:
+            is_running = run.state == "running"
             chart(
-                _stage_figure(run, num_stages, num_moments, run.state == "running", dark),
+                _stage_figure(run, num_stages, num_moments, is_running, dark),
                 "distil.stage",
-                "The layers being trained now, with their attention KL",
+                f"{_words_of_trained(run, is_running)}. On the lines the attention KL of every pair",
             )
         with right:
             _charts(
@@ -64,19 +65,37 @@ def _charts(figures: tuple[go.Figure, ...], key: str, name: str) -> None:
         chart(figure, f"{key}.{number}", name)
 
 
+def _trained(run: Run, is_running: bool) -> tuple[list[int], str]:
+    """The student layers whose pairs are in the loss, and the classification term, of the stage of now; once
+    training is over, of all stages that there were. A run that wrote none had those planned.
+    """
+    begun, planned = [line["stage"] for line in run.stage_lines], run.config.get("stages") or []
+    stages = begun or (planned[:1] if is_running else planned)
+    if is_running:
+        stages = stages[-1:]
+    layers = sorted({layer for stage in stages for layer in stage["layers"]})
+    return layers, stages[-1]["classification"] if stages else "none"
+
+
+def _words_of_trained(run: Run, is_running: bool) -> str:
+    layers, _ = _trained(run, is_running)
+    if not layers:
+        return "No layer is being matched now" if is_running else "No layer was matched in training"
+    named = f"layer{'s' * (len(layers) > 1)} {', '.join(str(layer + 1) for layer in layers)}"
+    return f"Student {named} {'being matched now' if is_running else 'matched in training'}"
+
+
 @lru_cache(maxsize=16)
 def _stage_figure(run: Run, num_stages: int, num_moments: int, is_running: bool, dark: bool):
-    """The matching with the stage of now; the layers' last attention KL on its lines. All layers once
-    training is over.
-    """
-    stage = run.stage_lines[-1]["stage"] if run.stage_lines and is_running else None
+    """The matching with what is trained; the layers' last attention KL on its lines."""
+    layers, classification = _trained(run, is_running)
     return _written_once(
         matching_diagram(
             int(run.config["teacher_num_layers"]),
             run.num_layers,
             run.pairs,
-            active=stage["layers"] if stage else None,
-            classification=stage["classification"] if stage else None,
+            active=layers,
+            classification=classification,
             values=mismatch_so_far(run).attention_kl[-1].tolist(),
             strategy=run.strategy,
             dark=dark,

@@ -80,8 +80,10 @@ def group_progress(group: Sequence[Row]) -> None:
 def group_numbers(group: Sequence[Row]) -> None:
     """A line for each strategy: state, score, agreement, and how far it is inside; growing curves below."""
     metric = primary_metric(group[0].run)
+    over = f"{len(group[0].run.probes or ())} presets"
     lines = [
-        f"| strategy | | epoch | {metric_title(metric)} | same answer as the teacher | attention KL, nats |",
+        f"| strategy | | epoch | {metric_title(metric)} | same answer as the teacher | "
+        f"attention KL on {over}, nats |",
         "|:--|:--|--:|--:|--:|--:|",
     ]
     for row in group:

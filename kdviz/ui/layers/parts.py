@@ -205,7 +205,7 @@ def partners(scene: Scene) -> None:
             + (
                 " The student began with the teacher's own layers, so each head began in its place, and "
                 "training left it there; one that begins with random weights has to find its partners."
-                if run.config.get("init") != "random"
+                if run.config.get("init") != "random" and not run.config.get("student_checkpoint")
                 else ""
             ),
             icon=":material/info:",
