@@ -97,7 +97,7 @@ def _made(folder: Path, stamps: Stamps) -> _Made | None:
     return _Made(type(made).__name__, "token_type_ids" in made.model_input_names)
 
 
-def settings_to_read_as_is(folder: Path) -> Mapping[str, str] | None:
+def settings_to_read_as_is(folder: Path) -> dict[str, str] | None:
     """The settings (tokenizer_class, names of special tokens) under which the tokenizer.json in `folder` is
     read as it stands, where transformers would read it otherwise; None where it does not, or there is none.
 
@@ -109,7 +109,7 @@ def settings_to_read_as_is(folder: Path) -> Mapping[str, str] | None:
 
 
 @lru_cache(maxsize=64)
-def _settings(folder: Path, stamps: Stamps) -> Mapping[str, str] | None:
+def _settings(folder: Path, stamps: Stamps) -> dict[str, str] | None:
     if not (folder / TOKENIZER_JSON).is_file():
         return None
     from tokenizers import Tokenizer

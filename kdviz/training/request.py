@@ -18,6 +18,7 @@ from kdviz.data import folder_of_run, load_examples, subset
 from kdviz.data.doubtful_words import doubts
 from kdviz.data.examples import Example, fingerprint
 from kdviz.data.sources import Loaded
+from kdviz.data.tokenizer_reading import settings_to_read_as_is
 from kdviz.errors import RequestError
 from kdviz.method.stages import Stage
 from kdviz.method.strategies import planned_stages
@@ -175,6 +176,7 @@ class Request:
             "teacher_fingerprint": self.teacher_fingerprint,
             **_sums("teacher", self.checkpoint),
             **(_sums("student", self.student_checkpoint) if self.student_checkpoint else {}),
+            "tokenizer_read_as_is": settings_to_read_as_is(self.checkpoint.folder),
             "teacher_num_layers": self.checkpoint.num_layers,
             "num_heads": self.checkpoint.num_heads,
             "hidden_size": self.checkpoint.hidden_size,
@@ -255,6 +257,12 @@ def recorded_request(record: Mapping[str, Any]) -> Request:
     _check_unchanged("teacher", "teacher", request.checkpoint, record)
     if request.student_checkpoint:
         _check_unchanged("student_checkpoint", "student", request.student_checkpoint, record)
+    if settings_to_read_as_is(request.checkpoint.folder) != record.get("tokenizer_read_as_is"):
+        raise RequestError(
+            f"teacher: the tokenizer in {request.checkpoint.folder} is read otherwise than when this run was "
+            "made (lower case, accents or splitting); start a new run",
+            field="teacher",
+        )
     if now != then:
         raise RequestError(
             f"data_dir: the examples changed since this run began (content {then} then, {now} now); start a "

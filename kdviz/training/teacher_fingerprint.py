@@ -40,7 +40,7 @@ def teacher_fingerprint(
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
         "dtype": dtype,
-        **({} if read_as_is is None else {"tokenizer": dict(read_as_is)}),
+        **({} if read_as_is is None else {"tokenizer": read_as_is}),
         **({} if measured_on is None else {"measured_on": measured_on}),
     }
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
