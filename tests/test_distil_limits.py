@@ -65,6 +65,21 @@ def test_limits_are_checked_on_the_server(trainer, tmp_path, monkeypatch):
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
 
 
+def test_a_refusal_of_several_strategies_leaves_the_plan_of_one(trainer, monkeypatch):
+    """On an empty queue it said "wait until some have ended", and stood in place of the plan of a run that
+    nothing was wrong with until a setting changed.
+    """
+    monkeypatch.setenv("KDVIZ_MAX_WAITING", "4")
+    app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
+    app.button(key="distil.compare").click().run()
+    assert "4 waiting runs, this would be 5; start fewer at a time" in said(app) and not app.exception
+    assert "64 training and 32 evaluation examples" in said(app)
+    app.run()
+    assert not app.error and "64 training and 32 evaluation examples" in said(app)
+    press(app, "distil.start")
+    assert not app.error and app.get("progress")
+
+
 def test_a_run_too_large_for_the_server_is_refused_beside_its_setting(trainer, tmp_path, monkeypatch):
     """The number has to be seen before Start, not in the log of a server that was killed."""
     app = open_page(batch_size=1024, max_length=512)

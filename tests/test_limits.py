@@ -131,6 +131,10 @@ def test_limits_come_from_the_environment(caplog):
     Limits(waiting=3).check_waiting(2)
     with pytest.raises(RequestError, match="3 waiting runs, this would be 4"):
         Limits(waiting=3).check_waiting(3)
+    with pytest.raises(RequestError, match="would be 4; wait until some"):
+        Limits(waiting=3).check_waiting(2, 2)
+    with pytest.raises(RequestError, match="would be 4; start fewer at a time"):
+        Limits(waiting=3).check_waiting(0, 4)  # there is nothing to wait for
 
 
 @given(

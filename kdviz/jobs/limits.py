@@ -192,9 +192,10 @@ class Limits:
                     field=name,
                 )
 
-    def check_waiting(self, waiting: int) -> None:
-        """RequestError where `waiting` runs are already as many as may wait."""
-        _check(waiting + 1, self.waiting, "waiting runs", None, "wait until some have ended")
+    def check_waiting(self, waiting: int, more: int = 1) -> None:
+        """RequestError where `more` runs beside those `waiting` are more than may wait."""
+        advice = "wait until some have ended" if more <= self.waiting else "start fewer at a time"
+        _check(waiting + more, self.waiting, "waiting runs", None, advice)
 
 
 _MEMORY_ADVICE = {

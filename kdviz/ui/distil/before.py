@@ -66,9 +66,6 @@ def asked() -> Asked:
     read = read_controls()
     if read.config is None:
         return read
-    refused = st.session_state.get(_REFUSED)
-    if refused and refused[0] == read.config:
-        return Asked(config=read.config, error=refused[1])
     try:
         preview_of(read.config)
     except RequestError as error:
@@ -133,6 +130,11 @@ def start_box(wanted: Asked) -> None:
         bring_box(wanted.error)
     elif wanted.error is not None and not is_in_sight(wanted.error):
         say_refused(wanted.error)
+    refused = st.session_state.pop(
+        _REFUSED, None
+    )  # of what was pressed, several strategies perhaps: said once
+    if refused is not None and str(refused) != str(wanted.error):
+        say_refused(refused)
 
 
 def _say_teacher(known: Forecast | None) -> None:
@@ -168,7 +170,7 @@ def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
             seen = preview_of(config)
             limits = Limits.from_environment()
             limits.check_run(seen.request, runs_folder(), num_students=len(strategies) or 1)
-            limits.check_waiting(len(queue.waiting) + max(0, len(strategies) - 1))
+            limits.check_waiting(len(queue.waiting), len(strategies) or 1)
             extra = {
                 "owner": visitor.owner,
                 "planned": {"seconds": seen.plan.seconds, "teacher_seconds": seen.plan.teacher_seconds},
@@ -181,21 +183,20 @@ def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
             else:
                 run_id = queue.submit(seen.request, extra=extra)
     except RequestError as error:
-        _refuse(config, error)
+        _refuse(error)
     except OSError as error:
         reason = (
             f"the run's folder cannot be written: {one_line(error)}; free some space or set KDVIZ_RUNS_DIR"
         )
-        _refuse(config, RequestError(reason))
-    st.session_state.pop(_REFUSED, None)
+        _refuse(RequestError(reason))
     watch(run_id)
     forget_board()
     state.change(run=run_id, step=None)
     st.rerun()
 
 
-def _refuse(config: RunConfig, error: RequestError) -> NoReturn:
-    st.session_state[_REFUSED] = (config, error)
+def _refuse(error: RequestError) -> NoReturn:
+    st.session_state[_REFUSED] = error
     st.session_state.pop(_LAST_START, None)
     fulfilled()
     st.rerun()
