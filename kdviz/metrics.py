@@ -26,8 +26,22 @@ class Metric:
         return float(self.of_tables(confusion(labels, predictions, num_labels)[None].astype(float))[0])
 
 
+NO_ANSWER = -1
+"""What stands for the predicted class where a model's numbers are not finite."""
+
+
+def predictions(logits: np.ndarray) -> np.ndarray:
+    """Predicted class ids (n,) of (n, classes) logits; NO_ANSWER where a row is not finite: the largest of
+    numbers that are none is no answer.
+    """
+    logits = np.asarray(logits)
+    return np.where(np.isfinite(logits).all(axis=-1), logits.argmax(axis=-1), NO_ANSWER)
+
+
 def confusion(labels: np.ndarray, predictions: np.ndarray, num_labels: int) -> np.ndarray:
-    """Counts (label, prediction)."""
+    """Counts (label, prediction). ValueError where a prediction is NO_ANSWER: such a model has no score."""
+    if np.min(predictions, initial=0) < 0:
+        raise ValueError("a class for every example was expected, some have no answer")
     return np.bincount(np.asarray(labels) * num_labels + predictions, minlength=num_labels**2).reshape(
         num_labels, num_labels
     )
@@ -101,6 +115,22 @@ METRIC_TITLES = {name: metric.title for name, metric in METRICS.items()}
 def scores(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     """The task's metrics by name. Shapes (n,), class ids."""
     return {name: METRICS[name](labels, predictions, task.num_labels) for name in task.metrics}
+
+
+def recorded_scores(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float | None]:
+    """`scores` as a file records them: None where not every example has an answer."""
+    if np.min(predictions) < 0:
+        return dict.fromkeys(task.metrics)
+    return dict(scores(task, labels, predictions))
+
+
+def recorded_intervals(
+    task: Task, labels: np.ndarray, predictions: np.ndarray
+) -> dict[str, list[float] | list[None]]:
+    """`score_intervals` as a file records them: [None, None] where not every example has an answer."""
+    if np.min(predictions) < 0:
+        return {name: [None, None] for name in task.metrics}
+    return dict(score_intervals(task, labels, predictions))
 
 
 def score_intervals(

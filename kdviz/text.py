@@ -1,5 +1,6 @@
 """Texts of others (sentences, names, reasons) made harmless for where they are shown: the one place."""
 
+import math
 import re
 
 MARKDOWN = frozenset("\\`*_{}[]()#+-.!|~<>$:^&")
@@ -53,6 +54,13 @@ def plain_reason(text: str) -> str:
 def code(text: str) -> str:
     """`text` in one line of Markdown as code; marks that would end the code are left out."""
     return f"`{' '.join(_letters(text).replace('`', '').split()) or '␣'}`"
+
+
+def decimals(number: float | None, digits: int = 3, *, sign: str = "") -> str:
+    """A number with a fixed count of decimals; a dash where there is none (a diverged run has gaps). `sign`
+    "+" shows it before positive numbers too.
+    """
+    return "–" if number is None or not math.isfinite(number) else f"{number:{sign}.{digits}f}"
 
 
 def counted(number: float | None, noun: str) -> str:

@@ -5,17 +5,20 @@ at.
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from folders import cut_off, make_run
 from opened import open_page, texts, use_runs
 from safetensors.numpy import load_file
 from streamlit.testing.v1 import AppTest
 
-from kdviz.files import write_arrays
+from kdviz.files import finite, write_arrays
 from kdviz.palette import run_styles
 from kdviz.runs.names import distinct_names
 from kdviz.runs.reader import Run
 from kdviz.share.view import View
+from kdviz.tasks import TASKS
+from kdviz.training.evaluate import Evaluated
 from kdviz.ui.answers import inside, mistakes
 
 
@@ -194,3 +197,67 @@ def test_whose_stages_are_drawn_is_said_among_several(runs: Path):
     assert "stages: those of “layer by layer”" in notes(figures_of(app)[0]), notes(figures_of(app)[0])
     alone = open_page("layers", run="pid", show="curves", **{"with": "none"})
     assert "stages: those" not in notes(figures_of(alone)[0])
+
+
+def without_answers(folder: Path, rows: slice) -> None:
+    """The last evaluation of a run as a diverged student leaves it: in these rows nothing is finite."""
+    path = max((folder / "evaluations").iterdir())
+    arrays = load_file(path)
+    for name in ("student_logits", "attention_kl"):
+        arrays[name][rows] = np.nan
+    write_arrays(path, arrays)
+    found = Run(folder).evaluation(3)
+    terms = {"attention_kl": found.attention_kl, "cls_distance": found.cls_distance}
+    evaluated = Evaluated(
+        index=found.index,
+        labels=found.label.astype(int),
+        teacher_logits=found.teacher_logits,
+        student_logits=found.student_logits,
+        terms=terms,
+        cka=None,
+    )
+    record = finite(evaluated.record(TASKS["cola"]))
+    heads = {"attention_kl_heads": [[None] * 3] * 2}
+    record["mismatch"] |= heads
+
+    def diverged(line: dict) -> dict:
+        if line["kind"] == "eval" and line["epoch"] == 3:
+            return line | record
+        if line["kind"] == "probe" and line["epoch"] == 3:
+            nothing = {"student_logits": [None] * 2, "attention_kl": [None] * 2, "cls_distance": [None] * 2}
+            line["probes"] = dict.fromkeys(line["probes"], nothing)
+            line["mismatch"] = {"attention_kl": [None] * 2, "cls_distance": [None] * 2}
+        return line
+
+    edit_lines(folder, diverged)
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(0, 5)])
+def test_what_is_no_number_is_no_answer(runs: Path, rows: slice):
+    """The largest of numbers that are none is the first class: a student without a single answer "kept" half
+    of the teacher's right answers, and hovers read "nan".
+    """
+    without_answers(runs / "cola-all", rows)
+    run, number = Run(runs / "cola-all"), len(range(24)[rows])
+    assert set(run.evals[-1]["metrics"].values()) == {None} and run.evals[-1]["agreement"] is None
+    mistaken = open_page("answers", run="cola-all", show="mistakes", row="0", cell="all", **{"with": "none"})
+    assert not mistaken.exception
+    table = mistaken.dataframe[0].value
+    assert (table["student"] == "–").sum() == number and (table["teacher"] != "–").all()
+    figure = figures_of(mistaken)[0]
+    assert f"{number} without an answer" in notes(figure)
+    answered = np.ones(24, dtype=bool)
+    answered[rows] = False
+    found = run.evaluation(3)
+    teacher = found.teacher_logits.argmax(axis=1) == found.label
+    kept = teacher & answered & (found.student_logits.argmax(axis=1) == found.label)
+    assert f"keeps <b>{kept.sum() / teacher.sum():.1%}</b>" in notes(figure)
+    assert "attention KL –" in texts(mistaken)
+    scores = open_page("answers", run="cola-all", show="scores", **{"with": "none"})
+    assert not scores.exception
+    row = scores.dataframe[0].value.set_index("model").iloc[1]
+    assert row["Matthews correlation"] == row["agreement"] == row["logit_kl"] == "–"
+    assert f"{number} of 24 examples no answer" in texts(scores)
+    for page, part in (("answers", "runs"), ("layers", "heads"), ("layers", "curves"), ("start", "")):
+        app = open_page(page, run="cola-all", **({"show": part} if part else {}))
+        assert not app.exception and "nan" not in json.dumps(figures_of(app)), (page, part)

@@ -1,5 +1,6 @@
 """Numbers of the comparison, against scipy, scikit-learn and plain definitions."""
 
+import json
 from dataclasses import fields
 
 import numpy as np
@@ -9,7 +10,10 @@ from hypothesis import strategies as st
 
 from kdviz import analysis as compare
 from kdviz.config import RunConfig
+from kdviz.metrics import scores
 from kdviz.runs.arrays import ROOT_STEPS
+from kdviz.runs.writer import RunWriter
+from kdviz.tasks import TASKS
 
 RANDOM = np.random.default_rng(0)
 
@@ -275,6 +279,19 @@ def test_right_and_wrong_add_up(num, classes, seed):
     assert own.kept_right in (1.0, None) and own.repeated_mistakes in (1.0, None)
 
 
+def test_numbers_that_are_none_are_no_answer():
+    """argmax of NaN is the first class: agreement, and mistakes repeated, by who answered nothing."""
+    label = np.array([0, 0, 1, 1])
+    teacher = np.array([[1.0, 0], [np.nan, 0], [1, 0], [0, 1]])
+    student = np.array([[1.0, 0], [np.nan, np.nan], [np.nan, 1], [np.inf, 1]])
+    assert compare.predictions(student).tolist() == [0, -1, -1, -1]
+    table = compare.right_wrong(label, teacher, student)
+    assert table.counts.tolist() == [[1, 1], [0, 2]] and table.unanswered == 3
+    assert table.kept_right == 0.5 and table.repeated_mistakes == 0
+    with pytest.raises(ValueError, match="no answer"):
+        scores(TASKS["cola"], label, compare.predictions(student))
+
+
 def test_phenomena_partition_the_table():
     """Positions within a phenomenon have to point into the whole set, or a click opens another sentence."""
     label, names = np.array([0, 1, 0, 1, 1]), ["b", "a", None, "a", "b"]
@@ -335,3 +352,18 @@ def test_differing_settings():
         if item.name not in ("source", "data_dir"):
             rows = compare.differing_settings([first, first | {item.name: "other"}])
             assert [row["setting"] for row in rows] == [item.name]
+
+
+def test_an_evaluation_without_a_score_is_never_the_best(tmp_path):
+    """A run whose last evaluation has no finite answer ended in a TypeError instead of its summary."""
+    evals = [
+        {"kind": "eval", "epoch": epoch, "metrics": {"accuracy": score}}
+        | dict.fromkeys(("intervals", "n", "teacher_metrics", "mismatch", "agreement", "logit_kl"))
+        for epoch, score in enumerate((None, -0.5, -0.25, None))
+    ]
+    writer = RunWriter(tmp_path)
+    writer.files.metrics.write_text("".join(json.dumps(line) + "\n" for line in evals))
+    writer.summary("accuracy", {})
+    writer.close()
+    found = json.loads(writer.files.summary.read_text())
+    assert found["best_epoch"] == 2 and found["metrics"] == {"accuracy": None}

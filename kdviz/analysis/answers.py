@@ -8,6 +8,8 @@ from threading import Lock
 import numpy as np
 from cachetools import LRUCache, cached
 
+from kdviz.metrics import predictions
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inside:
@@ -30,22 +32,19 @@ class RightWrong:
     `counts[t][s]` with t, s = 0 for right, 1 for wrong; `rows[t][s]` the positions of these examples in the
     arrays given. `repeated_mistakes` is the share of the teacher's mistakes on which the student predicts the
     same wrong class, and `kept_right` the share of the teacher's right answers which the student keeps (the
-    paper's Table 3); None when the teacher has none.
+    paper's Table 3); None when the teacher has none. An answer that is none (logits that are not finite) is
+    wrong and repeats nothing; `unanswered` of the student's are.
     """
 
     counts: np.ndarray
     rows: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
     repeated_mistakes: float | None
     kept_right: float | None
+    unanswered: int = 0
 
     @property
     def num_examples(self) -> int:
         return int(self.counts.sum())
-
-
-def predictions(logits: np.ndarray) -> np.ndarray:
-    """Predicted class ids (n,) of (n, classes) logits."""
-    return np.asarray(logits).argmax(axis=-1)
 
 
 def output_kl(teacher_logits: np.ndarray, student_logits: np.ndarray) -> np.ndarray:
@@ -172,12 +171,13 @@ def right_wrong(label: Sequence[int], teacher_logits: np.ndarray, student_logits
     rows = tuple(tuple(np.flatnonzero(sides[t][0] & sides[s][1]) for s in (0, 1)) for t in (0, 1))
     counts = np.array([[len(cell) for cell in line] for line in rows])
     mistakes, right = int(counts[1].sum()), int(counts[0].sum())
-    repeated = int(((teacher != label) & (teacher == student)).sum())
+    repeated = int(((teacher != label) & (teacher == student) & (student >= 0)).sum())
     return RightWrong(
         counts=counts,
         rows=rows,
         repeated_mistakes=repeated / mistakes if mistakes else None,
         kept_right=int(counts[0, 0]) / right if right else None,
+        unanswered=int((student < 0).sum()),
     )
 
 
@@ -205,6 +205,7 @@ def right_wrong_by_phenomenon(
             rows=rows,
             repeated_mistakes=table.repeated_mistakes,
             kept_right=table.kept_right,
+            unanswered=table.unanswered,
         )
     return tables
 

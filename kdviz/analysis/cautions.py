@@ -5,8 +5,7 @@ and a student that gives every example the same answer. One sentence each, where
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
+from kdviz.metrics import predictions
 from kdviz.runs.arrays import Damaged
 from kdviz.runs.reader import Run
 
@@ -38,7 +37,8 @@ def is_untrained(run: Run, epoch: float) -> bool:
 
 def constant_answer(run: Run, epoch: int) -> str | None:
     """That the student gives every evaluation example the same answer after `epoch`, and how often the
-    teacher gives it too: what its agreement then comes to by itself. None where it does not.
+    teacher gives it too: what its agreement then comes to by itself; or that it gives some of them none.
+    None where neither is so.
     """
     try:
         return _constant(run.folder, str(run.config.get("created")), int(epoch), tuple(_labels(run)))
@@ -49,13 +49,16 @@ def constant_answer(run: Run, epoch: int) -> str | None:
 @lru_cache(maxsize=256)
 def _constant(folder: Path, created: str, epoch: int, labels: tuple[str, ...]) -> str | None:
     found = Run(folder).evaluation(epoch)
-    if not np.isfinite(found.student_logits).all():
-        return None
-    answers = found.student_logits.argmax(axis=1)
+    answers = predictions(found.student_logits)
+    if number := int((answers < 0).sum()):
+        return (
+            f"the student gives {number:,} of {len(answers):,} examples no answer, its numbers for them are "
+            "not finite: it has no score"
+        )
     if len(answers) < 2 or (answers != answers[0]).any():
         return None
     name = labels[answers[0]] if answers[0] < len(labels) else f"class {answers[0]}"
-    share = float((found.teacher_logits.argmax(axis=1) == answers[0]).mean())
+    share = float((predictions(found.teacher_logits) == answers[0]).mean())
     return (
         f"the student answers “{name}” to every example; agreement {share:.3f} is only how often the "
         "teacher answers that too"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kdviz.analysis.comparable import same_examples
-from kdviz.metrics import METRICS, paired_interval
+from kdviz.metrics import METRICS, paired_interval, predictions
 from kdviz.runs.arrays import Damaged
 from kdviz.runs.reader import Run
 from kdviz.task import Task
@@ -60,6 +60,8 @@ def score_gap(
     answers = [each[2] for each in found]
     if max(array.max() for array in (labels, *answers)) >= task.num_labels:
         return None
+    if min(array.min() for array in answers) < 0:  # not every example has an answer
+        return None
     return paired_gap(task, metric, labels, answers[: len(first)], answers[len(first) :])
 
 
@@ -96,4 +98,4 @@ def _answers(folder: Path, created: str, epoch: int) -> tuple[np.ndarray, np.nda
     """Rows of the split in ascending order, their labels, and the student's answers."""
     found = Run(folder).evaluation(epoch)
     order = np.argsort(found.index)
-    return found.index[order], found.label[order], found.student_logits.argmax(axis=1)[order]
+    return found.index[order], found.label[order], predictions(found.student_logits)[order]

@@ -10,7 +10,7 @@ from kdviz.figures.base import CLEAR, FONT_SIZE, SMALL, heading_text, play_contr
 from kdviz.figures.panels import Panels
 from kdviz.method.stages import LABEL_WORDS
 from kdviz.palette import TEACHER_COLOUR, ink, strategy_style, theme
-from kdviz.text import counted
+from kdviz.text import counted, decimals
 
 LAYER_PIXELS = 38
 ANSWER_GAP = 1.2
@@ -143,7 +143,7 @@ def _traces(
     traces = []
     for place, (student, teacher) in enumerate(pairs):
         live, strong = student in active, place == chosen
-        label = "" if values is None else f"{values[place]:.2f}"
+        label = "" if values is None else decimals(values[place], 2)
         middle = (teacher + heights[student]) / 2
         traces.append(
             scatter(

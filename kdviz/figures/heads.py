@@ -20,6 +20,7 @@ from kdviz.figures.base import (
 from kdviz.figures.curves import pair_name
 from kdviz.figures.panels import Panels, side_by_side
 from kdviz.palette import colour_scale, strategy_style, theme
+from kdviz.text import decimals
 
 CELL_PIXELS = 36
 NARROW_CELL_PIXELS = 26
@@ -53,7 +54,7 @@ def heads_overview(
             [y for _, y in places],
             [list(cell) for cell in cells],
             [
-                f"{pair_name(pairs[pair])}, head {head + 1}<br>KL {kl[pair, head]:.3f} nats"
+                f"{pair_name(pairs[pair])}, head {head + 1}<br>KL {decimals(kl[pair, head])} nats"
                 for pair, head in cells
             ],
             name="heads",
@@ -108,7 +109,7 @@ def head_matching(
             [[teacher, order[column]] for teacher, column in cells],
             [
                 f"teacher head {teacher + 1}, student head {order[column] + 1}<br>KL "
-                f"{shown[teacher, column]:.3f} nats"
+                f"{decimals(shown[teacher, column])} nats"
                 for teacher, column in cells
             ],
             name="head pairs",

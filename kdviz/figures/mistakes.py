@@ -94,7 +94,8 @@ def right_wrong_table(
             **plain,
         )
         panels.heading(
-            f"{badge(style.colour)} <b>{safe(label, 40)}</b> · n = {table.num_examples:,}",
+            f"{badge(style.colour)} <b>{safe(label, 40)}</b> · n = {table.num_examples:,}"
+            + (f", {table.unanswered:,} without an answer" if table.unanswered else ""),
             panel=column,
         )
         for line, shift in (

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import time
@@ -253,7 +254,8 @@ class RunWriter:
         `extra`.
         """
         evals = self.evaluations()
-        best = max(evals, key=lambda line: line["metrics"][primary_metric])
+        scores = [line["metrics"][primary_metric] for line in evals]
+        best = evals[max(range(len(evals)), key=lambda place: _or_least(scores[place]))]
         keys = ("metrics", "intervals", "n", "teacher_metrics", "mismatch", "agreement", "logit_kl")
         summary = {
             "epoch": evals[-1]["epoch"],
@@ -270,6 +272,11 @@ class RunWriter:
             self.files.snapshot(step),
             {probe: array.astype(np.float32) for probe, array in maps.items()},
         )
+
+
+def _or_least(score: float | None) -> float:
+    """A score to compare; an evaluation without one is never the best."""
+    return -math.inf if score is None else score
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray] | None:

@@ -2,10 +2,12 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 
 from kdviz.method.term import Term
 from kdviz.method.terms import recorded_terms
+from kdviz.metrics import predictions
 from kdviz.runs.reader import Run
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -47,8 +49,8 @@ def curves_csv(run: Run) -> str:
 
 def predictions_csv(run: Run) -> str:
     """One row an example of the last evaluation whose answers are stored: its row in the data, label, what
-    teacher and student answer, their logits, attention KL and CLS distance of every pair. KeyError where none
-    is stored.
+    teacher and student answer, their logits, attention KL and CLS distance of every pair; empty where they
+    are not finite. KeyError where none is stored.
     """
     epochs = run.evaluated_epochs
     if not epochs:
@@ -63,10 +65,11 @@ def predictions_csv(run: Run) -> str:
         *(f"student_logit_{number}" for number in classes),
         *(f"attention_kl_nats_{pair}" for pair in pairs), *(f"cls_distance_{pair}" for pair in pairs),
     ]  # fmt: skip
+    answered = [predictions(stored.teacher_logits), predictions(stored.student_logits)]
     rows = [
         [
             int(stored.index[place]), int(label), names[int(label)] if label < len(names) else "",
-            int(stored.teacher_logits[place].argmax()), int(stored.student_logits[place].argmax()),
+            *(int(answers[place]) if answers[place] >= 0 else None for answers in answered),
             *_numbers(stored.teacher_logits[place]), *_numbers(stored.student_logits[place]),
             *_numbers(stored.attention_kl[place]), *_numbers(stored.cls_distance[place]),
         ]
@@ -83,8 +86,8 @@ def _as_long(values: Sequence, wanted: Sequence) -> list:
     return [*values, *[None] * (len(wanted) - len(values))][: len(wanted)]
 
 
-def _numbers(values: Iterable) -> list[float]:
-    return [float(f"{float(value):.7g}") for value in values]
+def _numbers(values: Iterable) -> list[float | None]:
+    return [float(f"{float(value):.7g}") if math.isfinite(value) else None for value in values]
 
 
 def _csv(head: Sequence, rows: Iterable[Sequence]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from kdviz.analysis import right_wrong
 from kdviz.analysis.divergence import divergence
 from kdviz.metrics import mean_of
+from kdviz.metrics import predictions as answers_of
 from kdviz.runs.reader import Run
 from kdviz.tasks import TASKS
 
@@ -76,7 +77,7 @@ def measured_as(key: tuple[Path, int, int]) -> Measured:
     except KeyError:
         pass
     else:
-        index, labels, predictions = answers.index, answers.label, answers.student_logits.argmax(axis=1)
+        index, labels, predictions = answers.index, answers.label, answers_of(answers.student_logits)
         table = right_wrong(labels, answers.teacher_logits, answers.student_logits)
         values |= {"repeated_mistakes": table.repeated_mistakes, "kept_right": table.kept_right}
     return Measured(

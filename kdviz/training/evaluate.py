@@ -16,7 +16,7 @@ from kdviz.method import losses
 from kdviz.method.targets import Answers, Needs, Pairs, evaluation_needs
 from kdviz.method.term import CLS, Term
 from kdviz.method.terms import measured_terms
-from kdviz.metrics import score_intervals, scores
+from kdviz.metrics import predictions, recorded_intervals, recorded_scores
 from kdviz.models.answer import answer
 from kdviz.models.families import as_classifier
 from kdviz.task import Task
@@ -44,18 +44,21 @@ class Evaluated:
         return mismatch_of(self.terms)
 
     def record(self, task: Task) -> dict[str, Any]:
-        """The numbers of an eval line: metrics with intervals and n, mismatch, agreement, logit KL."""
-        student, teacher = self.student_logits.argmax(-1), self.teacher_logits.argmax(-1)
+        """The numbers of an eval line: metrics with intervals and n, mismatch, agreement, logit KL. Where an
+        answer is not finite there is no score: None.
+        """
+        student, teacher = predictions(self.student_logits), predictions(self.teacher_logits)
+        is_complete = min(student.min(), teacher.min()) >= 0
         logit_kl = losses.soft_label_loss_per_example(
             torch.from_numpy(self.teacher_logits), torch.from_numpy(self.student_logits)
         )
         return {
-            "metrics": scores(task, self.labels, student),
-            "intervals": score_intervals(task, self.labels, student),
+            "metrics": recorded_scores(task, self.labels, student),
+            "intervals": recorded_intervals(task, self.labels, student),
             "n": len(self.labels),
-            "teacher_metrics": scores(task, self.labels, teacher),
+            "teacher_metrics": recorded_scores(task, self.labels, teacher),
             "mismatch": self.mismatch(),
-            "agreement": float((student == teacher).mean()),
+            "agreement": float((student == teacher).mean()) if is_complete else None,
             "logit_kl": float(logit_kl.double().mean()),
             **({"cka": self.cka.tolist()} if self.cka is not None else {}),
         }

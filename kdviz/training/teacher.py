@@ -21,7 +21,13 @@ from kdviz.locks import exclusive
 from kdviz.method import losses
 from kdviz.method.objective import Terms
 from kdviz.method.targets import Needs
-from kdviz.metrics import beats_constant_answer, majority_share, score_intervals, scores
+from kdviz.metrics import (
+    beats_constant_answer,
+    majority_share,
+    predictions,
+    recorded_intervals,
+    recorded_scores,
+)
 from kdviz.models.answer import RunIn, answer
 from kdviz.models.build import load_classifier, reorder_classes, save_model
 from kdviz.models.checkpoint import Checkpoint
@@ -292,11 +298,11 @@ def teacher_score(
     if isinstance(kept := known.get(evaluation.fingerprint), dict):
         return kept
     logits = predict(teacher, evaluation, tick=tick) if logits is None else logits
-    labels, predictions = evaluation.labels.astype(np.int64), logits.argmax(-1)
-    accuracy, majority = float((labels == predictions).mean()), majority_share(labels)
+    labels, answers = evaluation.labels.astype(np.int64), predictions(logits)
+    accuracy, majority = float((labels == answers).mean()), majority_share(labels)
     score = {
-        "metrics": scores(task, labels, predictions),
-        "intervals": score_intervals(task, labels, predictions),
+        "metrics": recorded_scores(task, labels, answers),
+        "intervals": recorded_intervals(task, labels, answers),
         "n": len(labels),
         "accuracy": accuracy,
         "majority": majority,

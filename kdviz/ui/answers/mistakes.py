@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from kdviz.analysis import right_wrong, right_wrong_by_phenomenon
+from kdviz.analysis import predictions, right_wrong, right_wrong_by_phenomenon
 from kdviz.figures import phenomenon_dots, right_wrong_table
 from kdviz.palette import run_styles
 from kdviz.runs.names import distinct_names
@@ -83,14 +83,15 @@ def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
         if scene.view.cell == "all"
         else table.rows[SIDES[scene.view.cell][0]][SIDES[scene.view.cell][1]]
     )
+    teacher, student = predictions(answers.teacher_logits), predictions(answers.student_logits)
     texts, phenomena, found = texts_of(scene.run), scene.run.phenomena, []
     for place in rows[:MOST_ROWS]:
         row = int(answers.index[place])
         entry = {"row": row} | ({"text": text_of(texts[row], row)} if row in texts else {})
         for who, answer in (
             ("right answer", answers.label[place]),
-            ("teacher", answers.teacher_logits[place].argmax()),
-            ("student", answers.student_logits[place].argmax()),
+            ("teacher", teacher[place]),
+            ("student", student[place]),
         ):
             entry[who] = label_name(scene.run, int(answer))
         entry["attention KL"] = round(float(answers.attention_kl[place].mean()), 4)

@@ -12,7 +12,7 @@ from kdviz.analysis.cautions import cautions
 from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_curves, scores_with_intervals
 from kdviz.figures.base import numbers_of_examples
 from kdviz.files import size_words
-from kdviz.metrics import mean_of, score_intervals, scores
+from kdviz.metrics import mean_of, predictions, score_intervals, scores
 from kdviz.runs.command import shown_name
 from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import interval_of
@@ -20,7 +20,7 @@ from kdviz.runs.reader import Run
 from kdviz.runs.settings import layers_text
 from kdviz.share.view import MAX_OTHERS, epoch_at, same_moment
 from kdviz.tasks import TASKS
-from kdviz.text import plain
+from kdviz.text import decimals, plain
 from kdviz.ui.frame.controls import boxed
 from kdviz.ui.frame.look import chart, heading
 from kdviz.ui.frame.others import choose_others, other_depths, other_runs, say
@@ -29,7 +29,6 @@ from kdviz.ui.frame.scores import verdict_of_pair
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import (
     WORDS,
-    decimals,
     in_words,
     metric_title,
     metric_words,
@@ -161,10 +160,9 @@ def _table(scene: Scene, runs: list[Run], lines: dict, names: dict) -> pd.DataFr
 def _scores_text(values: dict, intervals: dict) -> dict[str, str]:
     texts = {}
     for name, value in values.items():
-        if value is None:
-            continue
         low, high = intervals.get(name) or (None, None)
-        texts[metric_title(name)] = f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+        bounds = "" if None in (value, low) else f" [{low:.3f}, {high:.3f}]"
+        texts[metric_title(name)] = f"{decimals(value)}{bounds}"
     return texts
 
 
@@ -210,7 +208,8 @@ def teacher_intervals(run: Run) -> dict[str, tuple[float, float]]:
 @lru_cache(maxsize=128)
 def _teacher_intervals(folder: Path, created: str, task: str, epoch: int) -> dict[str, tuple[float, float]]:
     answers = Run(folder).evaluation(epoch)
-    found = score_intervals(TASKS[task], answers.label, answers.teacher_logits.argmax(axis=1))
+    answered = predictions(answers.teacher_logits)
+    found = score_intervals(TASKS[task], answers.label, answered) if answered.min() >= 0 else {}
     return {name: (low, high) for name, (low, high) in found.items()}
 
 

@@ -1,10 +1,13 @@
 """The four numbers of a run as it stands now, each with what has to be known before it is believed."""
 
+import math
+
 import streamlit as st
 
 from kdviz.analysis.cautions import cautions
 from kdviz.runs.reader import Run
 from kdviz.share.live import latest_scores, mismatch_so_far
+from kdviz.text import decimals
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.words import WORDS, metric_title, primary_metric
 
@@ -44,7 +47,7 @@ def run_numbers(run: Run) -> None:
     columns[3].metric(
         "Attention KL, nats",
         "…" if mismatch is None else shown(mismatch.attention_kl[-1].mean()),
-        delta=None if not change else f"{change:+.3f}",
+        delta=None if not change or math.isnan(change) else f"{change:+.3f}",
         delta_color="inverse",
         help=f"{WORDS['kl']} Mean over the matched layers and the preset sentences; below it the change "
         "since before training.",
@@ -58,4 +61,4 @@ def run_numbers(run: Run) -> None:
 
 
 def shown(value: float | None) -> str:
-    return "…" if value is None else f"{value:.3f}"
+    return "…" if value is None else decimals(value)

@@ -20,14 +20,14 @@ from kdviz.share.live import (
     progress_share,
     seconds_left,
 )
-from kdviz.text import counted
+from kdviz.text import counted, decimals
 from kdviz.ui.distil.words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
 from kdviz.ui.frame.narrow import for_phone, panels_of
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import task_title
-from kdviz.ui.frame.words import WORDS, decimals, metric_title, primary_metric
+from kdviz.ui.frame.words import WORDS, metric_title, primary_metric
 
 GOING = ("running", "stopping")
 _WORST_FIRST = ("stopping", "running", "queued", "failed", "interrupted", "stopped", "finished")

@@ -10,10 +10,11 @@ import streamlit as st
 
 from kdviz.data import Example, examples_of
 from kdviz.errors import RequestError
+from kdviz.metrics import predictions
 from kdviz.runs.parts import Evaluation
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import can_be_asked
-from kdviz.text import plain, plain_reason
+from kdviz.text import decimals, plain, plain_reason
 from kdviz.ui.frame.state import change, go_to
 from kdviz.ui.frame.words import label_name
 
@@ -74,11 +75,11 @@ def example_box(row: int, runs: list[tuple[str, Run, Evaluation]], looked_at: st
             if not parts:
                 parts.append(f"right answer: {plain(label_name(run, int(answers.label[place])))}")
                 parts.append(
-                    f"**teacher**: {plain(label_name(run, int(answers.teacher_logits[place].argmax())))}"
+                    f"**teacher**: {plain(label_name(run, int(predictions(answers.teacher_logits)[place])))}"
                 )
-            student = plain(label_name(run, int(answers.student_logits[place].argmax())))
+            student = plain(label_name(run, int(predictions(answers.student_logits)[place])))
             parts.append(
-                f"**{plain(name)}**: {student}, attention KL {answers.attention_kl[place].mean():.3f}"
+                f"**{plain(name)}**: {student}, attention KL {decimals(answers.attention_kl[place].mean())}"
             )
         st.markdown(" · ".join(parts))
         askable = [(name, run) for name, run, _ in runs if row in texts_of(run) and can_be_asked(run)]

@@ -1,10 +1,8 @@
 """Every term that a page uses, explained in a sentence or two: what the hover shows."""
 
-import math
-
 from kdviz.method.strategies import STAGED, STRATEGIES
 from kdviz.method.terms import TERMS
-from kdviz.metrics import METRIC_TITLES, METRICS
+from kdviz.metrics import METRIC_TITLES, METRICS, NO_ANSWER
 from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.tasks import TASKS
@@ -115,7 +113,9 @@ def primary_metric(run: Run) -> str:
 
 
 def label_name(run: Run, label: int) -> str:
-    """The class of that id in words."""
+    """The class of that id in words; a dash where a model gave no answer."""
+    if label == NO_ANSWER:
+        return "–"
     names = run.config.get("labels") or (TASKS[run.task].labels if run.task in TASKS else ())
     return str(names[label]) if 0 <= label < len(names) else f"class {label}"
 
@@ -123,8 +123,3 @@ def label_name(run: Run, label: int) -> str:
 def count(number: float) -> str:
     """A number of things: 2,000."""
     return f"{int(number):,}"
-
-
-def decimals(number: float | None, digits: int = 3) -> str:
-    """A number with a fixed count of decimals; a dash where there is none (a diverged run has gaps)."""
-    return "–" if number is None or math.isnan(number) else f"{number:.{digits}f}"

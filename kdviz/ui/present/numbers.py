@@ -18,8 +18,8 @@ from kdviz.runs.reader import Run
 from kdviz.share.view import View
 from kdviz.studies import paper
 from kdviz.tasks import TASKS
-from kdviz.text import counted, plain
-from kdviz.ui.frame.words import count, decimals, in_words, metric_title, primary_metric
+from kdviz.text import counted, decimals, plain
+from kdviz.ui.frame.words import count, in_words, metric_title, primary_metric
 
 MOST_WORDS = 5
 _CLASSIFICATION = {"soft": ("soft labels", "nats"), "hard": ("labels", "nats")}
@@ -92,18 +92,21 @@ def _row(run: Run, view: View, runs: list[Run]) -> None:
     if rest:
         lines.append(_line(f"{len(rest)} others", *(part[rest].sum() for part in parts)))
     lines.append(
-        f"| **sum** | **{parts[0].sum():.2f}** | **{parts[1].sum():.2f}** | **{parts[2].sum():.3f}** |"
+        f"| **sum** | **{decimals(parts[0].sum(), 2)}** | **{decimals(parts[1].sum(), 2)}** "
+        f"| **{decimals(parts[2].sum())}** |"
     )
     st.markdown(
         f"The row of **{plain(probe.tokens[row])}** in the preset *{plain(probe.title)}*, layer "
         f"{student_layer + 1}, head {head + 1}, step {count(step)}:\n\n" + "\n".join(lines)
     )
     kl = float(row_kl(teacher, shown).mean())
-    st.caption(f"In nats, from the stored maps. Mean of the {len(probe.tokens)} rows of this head: {kl:.3f}.")
+    st.caption(
+        f"In nats, from the stored maps. Mean of the {len(probe.tokens)} rows of this head: {decimals(kl)}."
+    )
 
 
 def _line(word: str, teacher: float, student: float, term: float) -> str:
-    return f"| {word} | {teacher:.3f} | {student:.3f} | {term:+.3f} |"
+    return f"| {word} | {decimals(teacher)} | {decimals(student)} | {decimals(term, sign='+')} |"
 
 
 def _cls(run: Run, view: View, runs: list[Run]) -> None:

@@ -13,6 +13,7 @@ from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import MAX_TEXT_CHARACTERS, View, clean_text, same_moment
+from kdviz.text import decimals
 from kdviz.ui.attention.explore import pack_of
 from kdviz.ui.attention.sentence import is_pair_task
 from kdviz.ui.distil.partner import offer_partner
@@ -24,7 +25,7 @@ from kdviz.ui.frame.shell import has_page
 from kdviz.ui.frame.state import change, go_to, mode, replace_view
 from kdviz.ui.frame.store import task_title
 from kdviz.ui.frame.strip import Scene
-from kdviz.ui.frame.words import WORDS, decimals, metric_title, metric_words, primary_metric
+from kdviz.ui.frame.words import WORDS, metric_title, metric_words, primary_metric
 from kdviz.visible import has_visible
 
 UNBROKEN = "\u00a0"
