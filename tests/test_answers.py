@@ -261,3 +261,29 @@ def test_what_is_no_number_is_no_answer(runs: Path, rows: slice):
     for page, part in (("answers", "runs"), ("layers", "heads"), ("layers", "curves"), ("start", "")):
         app = open_page(page, run="cola-all", **({"show": part} if part else {}))
         assert not app.exception and "nan" not in json.dumps(figures_of(app)), (page, part)
+
+
+def test_presets_have_their_names(runs: Path):
+    """ "Example 0" is no preset's name, and "3 of 4 examples" counted presets."""
+    app = open_page("answers", run="cola-all", show="inside", over="presets", step="8")
+    figure = figures_of(app)[0]
+    hovered = [trace["text"] for trace in figure["data"] if trace.get("customdata")]
+    titles = [probe.title for probe in Run(runs / "cola-all").probes]
+    assert len(hovered) == 2
+    for words in hovered:
+        assert [text.split("<br>")[0] for text in words] == titles
+    assert "of 4 presets" in notes(figure) and "example" not in notes(figure)
+
+
+def test_partners_of_heads_stand_where_the_maps_are_finite(runs: Path):
+    """One moment of a training that diverged took the whole part away, at every other moment too."""
+    path = max((runs / "cola-all" / "snapshots").glob("step_*"))
+    write_arrays(path, {name: np.full_like(maps, np.nan) for name, maps in load_file(path).items()})
+    for step in ("0", "4"):
+        app = open_page("layers", run="cola-all", show="partners", step=step)
+        assert not app.exception and not app.warning and len(app.get("plotly_chart")) >= 1
+        assert "1 moment at which the maps are not finite" in texts(app)
+    app = open_page("layers", run="cola-all", show="partners", step="24")
+    assert not app.exception and "step 24 are not finite" in texts(app)
+    whole = open_page("layers", run="cola-soft", show="partners", step="0")
+    assert "not finite" not in texts(whole)

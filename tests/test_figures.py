@@ -152,6 +152,7 @@ def test_small_helpers():
         "10<sup>−4</sup>",
         "2·10<sup>−5</sup>",
     ]
+    assert tick_text(1.2e-6) == "1.2·10<sup>−6</sup>"
     assert spread([0.3, 0.1, 0.11], 0.1) == pytest.approx([0.3, 0.1, 0.2])
 
 
@@ -199,3 +200,23 @@ def test_nothing_is_cut_in_a_browser(tmp_path):
                 cut[name] = texts
         browser.close()
     assert errors == [] and cut == {}
+
+
+@pytest.mark.parametrize("centre", [1e-6, 0.0315, 0.3, 0.45, 0.7, 1.4, 9.9])
+@pytest.mark.parametrize("times", [1, 1.2, 2, 10, 1e4])
+def test_a_logarithmic_axis_always_has_two_ticks(centre: float, times: float):
+    """Where all values were 0.3 no tick fell into the picture: dots without a scale. The same of curves in
+    one decade, whose axis had powers of ten alone.
+    """
+    values = np.array([centre, centre * times])
+    curves = figures.RunCurves(
+        run_id="a", label="a", strategy="all", epochs=[0, 1], steps=[0, 9], pairs=[(0, 1)],
+        attention_kl=values[:, None], cls_distance=values[:, None],
+    )  # fmt: skip
+    drawn = json.loads(figures.layer_curves([curves]).to_json())["layout"]["yaxis2"]
+    for axis in (log_axis(values), drawn):
+        low, high = axis["range"]
+        assert low < np.log10(centre) and np.log10(centre * times) < high
+        seen = [tick for tick in axis["tickvals"] if low <= np.log10(tick) <= high]
+        assert 2 <= len(seen) <= 9
+        assert len(set(axis["ticktext"])) == len(axis["tickvals"])

@@ -25,6 +25,7 @@ def inside_scatter(
     *,
     styles: Sequence[Style] | None = None,
     chosen: int | None = None,
+    titles: Sequence[str] | None = None,
     dark: bool = False,
 ) -> go.Figure:
     """Same answer, different inside: one point an example, output KL (x) against attention KL (y), for one
@@ -36,9 +37,11 @@ def inside_scatter(
     cloud spreads in attention KL. `chosen` (example index) is ringed. A click returns customdata [run number,
     example index]. Of more than MOST_DOTS examples a sample is drawn, the same in both runs.
 
-    `styles`: what the runs wear, where their order here is not that of the page; else as `run_styles` has it.
+    `titles`: the presets by their index, where they stand in for examples. `styles`: what the runs wear,
+    where their order here is not that of the page; else as `run_styles` has it.
     """
     look, styles = theme(dark), styles or run_styles([strategy for _, strategy, _ in runs])
+    what = "examples" if titles is None else "presets"
     panels = Panels(side_by_side([0.87, 0.13], spacing=0.01), shared_y=True, dark=dark)
     shared = _agreed_by_all([run for _, _, run in runs])
     points = [
@@ -49,7 +52,7 @@ def inside_scatter(
     if len(runs) == 2:
         panels.add(_falls(runs[0][2], runs[1][2], points, np.intersect1d(shared, sample), look.muted))
     for number, ((label, _, run), style, (x, y)) in enumerate(zip(runs, styles, points, strict=True)):
-        panels.add(_cloud(number, safe(label, 40), run, style, x, y, places[number]))
+        panels.add(_cloud(number, safe(label, 40), run, style, x, y, places[number], titles))
         panels.add(_spread(y, style, label), 2)
     medians = []
     for (label, _, run), (x, y) in zip(runs, points, strict=True):
@@ -88,7 +91,9 @@ def inside_scatter(
     panels.y_axis(2, **log_axis(every_y) | {"showline": False, "showticklabels": False})
     if len(medians) == 2:
         _arrow(panels, medians, look.text)
-    for text, shift, size in zip(_story(runs, shared, len(sample)), (44, 4), (16, SMALL + 1), strict=True):
+    for text, shift, size in zip(
+        _story(runs, shared, len(sample), what), (44, 4), (16, SMALL + 1), strict=True
+    ):
         panels.heading(text, shift=shift, size=size)
     legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
     return panels.figure(height=560, margin={"t": 92, "b": 96, "r": 12}, legend=legend)
@@ -109,7 +114,9 @@ def _sample(runs: Sequence[Inside]) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(every, MOST_DOTS, replace=False))
 
 
-def _story(runs: Sequence[tuple[str, str, Inside]], shared: np.ndarray, num_drawn: int) -> tuple[str, str]:
+def _story(
+    runs: Sequence[tuple[str, str, Inside]], shared: np.ndarray, num_drawn: int, what: str
+) -> tuple[str, str]:
     """The claim in one sentence, with the numbers it rests on."""
     total = len(runs[0][2].index)
     values = [
@@ -118,17 +125,18 @@ def _story(runs: Sequence[tuple[str, str, Inside]], shared: np.ndarray, num_draw
     ]
     drawn = f" (dots: a random {num_drawn:,} of all)" if total > num_drawn else ""
     base = (
-        f"median attention KL over the {len(shared):,} of {total:,} examples with the teacher's answer"
+        f"median attention KL over the {len(shared):,} of {total:,} {what} with the teacher's answer"
         f"{drawn}:<br>"
     )
     base += ", ".join(
         f"“{safe(label, 30)}” {value:.3f} nats" for (label, _, _), value in zip(runs, values, strict=True)
     )
     if not len(shared):
-        return "<b>No example on which all give the teacher's answer</b>", f"n = {total:,} examples{drawn}"
+        none = f"<b>None of these {what} has the teacher's answer from all</b>"
+        return none, f"n = {total:,} {what}{drawn}"
     found = farther(runs[0][2], runs[1][2]) if len(runs) == 2 else None
     if found is None:
-        return "<b>Outside and inside, example by example</b>", base
+        return f"<b>Outside and inside, {what[:-1]} by {what[:-1]}</b>", base
     base += f"; ratio {found.times:.2f} [{found.low:.2f}, {found.high:.2f}]"
     if found.is_told_apart:
         return (
@@ -136,19 +144,27 @@ def _story(runs: Sequence[tuple[str, str, Inside]], shared: np.ndarray, num_draw
             "from the teacher.</b>",
             base,
         )
-    return "<b>Same answer, and inside these examples do not tell the two apart.</b>", base
+    return f"<b>Same answer, and inside these {what} do not tell the two apart.</b>", base
 
 
 def _cloud(
-    number: int, label: str, run: Inside, style: Style, x: np.ndarray, y: np.ndarray, places: np.ndarray
+    number: int,
+    label: str,
+    run: Inside,
+    style: Style,
+    x: np.ndarray,
+    y: np.ndarray,
+    places: np.ndarray,
+    titles: Sequence[str] | None,
 ) -> dict:
     """The dots of one run at `places` of its arrays; of a sample they hover their numbers alone."""
     hollow = style.symbol + "-open" if style.symbol != "x" else "x-open"
     if len(places) == len(run.index):
         texts = {
             "text": [
-                f"example {index}<br>output KL {out:.4f}, attention KL {within:.4f} "
-                f"nats<br>{'same answer as the teacher' if agrees else 'another answer than the teacher'}"
+                f"{f'example {index}' if titles is None else safe(titles[index])}<br>output KL {out:.4f}, "
+                f"attention KL {within:.4f} nats<br>{'same' if agrees else 'another'} answer "
+                f"{'as' if agrees else 'than'} the teacher"
                 for index, out, within, agrees in zip(
                     run.index, run.output_kl, run.attention_kl, run.agrees, strict=True
                 )

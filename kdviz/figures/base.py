@@ -16,6 +16,8 @@ FONT_SIZE = 15
 SMALL = 14
 CHARACTER_PIXELS = 8
 CLEAR = "rgba(0,0,0,0)"
+TICK_STEPS = ((1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8))
+"""Ticks in a decade of a logarithmic axis; of the second any third of a decade holds two."""
 
 
 def safe(text: object, longest: int | None = None) -> str:
@@ -147,12 +149,16 @@ def side_bar(unit: str, dark: bool) -> dict:
 
 
 def log_axis(values: np.ndarray) -> dict:
-    """A logarithmic axis around positive `values`, with ticks at 1, 2, 5 when it spans little and at powers
-    of ten when much.
+    """A logarithmic axis around positive `values`, with ticks at powers of ten when it spans much, at 1, 2, 5
+    when little, and closer ones where fewer than two of those would be seen.
     """
     low, high = math.log10(float(np.min(values))) - 0.15, math.log10(float(np.max(values))) + 0.15
-    steps = (1, 2, 5) if high - low < 2.5 else (1,)
-    ticks = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
+    for steps in TICK_STEPS if high - low < 2.5 else ((1,),):
+        ticks = [
+            step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps
+        ]
+        if sum(low <= math.log10(tick) <= high for tick in ticks) >= 2:
+            break
     return {
         "type": "log",
         "range": [low, high],
@@ -164,7 +170,8 @@ def log_axis(values: np.ndarray) -> dict:
 
 def tick_text(tick: float) -> str:
     """A tick of a logarithmic axis: plain down to a thousandth, below it as a power of ten."""
-    digit, exponent = f"{tick:.0e}".split("e")
+    digits, exponent = f"{tick:.1e}".split("e")
+    digit = digits.removesuffix(".0")
     return f"{tick:g}" if tick >= 0.001 else f"{digit}·" * (digit != "1") + f"10<sup>−{-int(exponent)}</sup>"
 
 

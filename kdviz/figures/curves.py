@@ -10,11 +10,11 @@ from kdviz.figures.base import (
     CHARACTER_PIXELS,
     SMALL,
     legend_below,
+    log_axis,
     numbers,
     numbers_of_examples,
     safe,
     scatter,
-    tick_text,
 )
 from kdviz.figures.panels import Panels, axis_name, side_by_side
 from kdviz.method.term import Term
@@ -32,8 +32,6 @@ from kdviz.palette import (
 
 SMALLEST_DISTANCE = 1e-6
 """What a distance of 0 is drawn at on the logarithmic axis."""
-
-DECADES = [10.0**exponent for exponent in range(-6, 2)]
 
 STAGE_ROWS = 2
 
@@ -180,13 +178,7 @@ def layer_curves(
         title = f"{term.title} ({term.unit})"
         panels.heading(f"<b>{term.title}</b>", panel=column, shift=36)
         if term.is_logarithmic:
-            panels.y_axis(
-                column,
-                title={"text": f"{title}, log scale"},
-                type="log",
-                tickvals=DECADES,
-                ticktext=[tick_text(tick) for tick in DECADES],
-            )
+            panels.y_axis(column, title={"text": f"{title}, log scale"}, **log_axis(_seen(runs, term)))
         else:
             panels.y_axis(column, title={"text": title}, rangemode="tozero")
     staged = next((run for run in runs if run.stages), None)
@@ -288,6 +280,14 @@ def _scale(run: RunCurves, axis: str) -> float:
     last = max(run.epochs, default=0) or 1.0
     whole = max(last, run.planned_epochs or 0)
     return {"epoch": 1.0, "step": max(run.steps, default=0) / last, "progress": 1.0 / whole}[axis]
+
+
+def _seen(runs: Sequence[RunCurves], term: Term) -> np.ndarray:
+    """All values of a term that can be drawn; where there are none, what an empty axis shows."""
+    values = [np.ravel(found) for run in runs if (found := run.of(term)) is not None]
+    found = np.concatenate(values) if values else np.empty(0)
+    finite = found[np.isfinite(found)]
+    return finite if finite.size else np.array([SMALLEST_DISTANCE, 1.0])
 
 
 def _over_all(runs: Sequence[RunCurves]) -> str:

@@ -134,7 +134,9 @@ def _presets(scene: Scene, runs: list[Run], styles: list[Style]) -> None:
         drawn.append((name, run.strategy, inside(np.arange(len(probes)), teacher, student, kl)))
     _need_numbers(drawn)
     _say(WORDS["inside"].replace("evaluation example", "preset"))
-    figure = remembered(inside_scatter, drawn, styles=styles, dark=scene.dark)
+    figure = remembered(
+        inside_scatter, drawn, styles=styles, titles=[probe.title for probe in probes], dark=scene.dark
+    )
     chart(
         figure,
         "answers.inside.presets",

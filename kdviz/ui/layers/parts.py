@@ -14,6 +14,7 @@ from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import thinned
 from kdviz.runs.reader import Run
 from kdviz.share.view import epoch_at
+from kdviz.text import counted
 from kdviz.ui.attention.sentence import choose_pair
 from kdviz.ui.frame.controls import bound, boxed
 from kdviz.ui.frame.look import chart, charts, heading
@@ -182,7 +183,13 @@ def partners(scene: Scene) -> None:
     pair = run.pairs[scene.pair]
     probes, created = tuple(probe.id for probe in run.probes), str(run.config.get("created"))
     steps = tuple(sorted({*thinned(steps, MOST_ASSIGNED), scene.step}))
-    assigned = {step: _head_matrix(run.folder, created, pair, step, probes) for step in steps}
+    found = {step: _head_matrix(run.folder, created, pair, step, probes) for step in steps}
+    assigned = {step: each for step, each in found.items() if each is not None}
+    if scene.step not in assigned:
+        raise RequestError(
+            f"The maps of step {scene.step} are not finite, so no partners can be found there; choose "
+            "another moment."
+        )
     matrix, match = assigned[scene.step]
     matches = [match for _, match in assigned.values()]
     figure = remembered(
@@ -199,6 +206,8 @@ def partners(scene: Scene) -> None:
         "layers.partners",
         "KL of every teacher head against every student head, with the best assignment",
     )
+    if left_out := len(found) - len(assigned):
+        st.caption(f"Left out: {counted(left_out, 'moment')} at which the maps are not finite.")
     if not any(match.moved for match in matches):
         st.info(
             "Every head is its own best partner, from the first moment to the last."
@@ -234,13 +243,15 @@ def partners(scene: Scene) -> None:
 @lru_cache(maxsize=1024)
 def _head_matrix(
     folder: Path, created: str, pair: tuple[int, int], step: int, probe_ids: tuple[str, ...]
-) -> tuple[np.ndarray, HeadMatch]:
-    """At one step: ((teacher heads, student heads) in nats, the best assignment)."""
+) -> tuple[np.ndarray, HeadMatch] | None:
+    """At one step: ((teacher heads, student heads) in nats, the best assignment); None where its maps are not
+    finite.
+    """
     run = Run(folder)
     teacher = [run.teacher_maps(probe)[pair[1]] for probe in probe_ids]
     matrix = head_kl_matrix(teacher, [run.student_maps(step, probe)[pair[0]] for probe in probe_ids])
     if not np.isfinite(matrix).all():
-        raise RequestError(f"The maps of step {step} are not finite, so no partners can be found there.")
+        return None
     return matrix, match_heads(matrix)
 
 
