@@ -63,6 +63,11 @@ def decimals(number: float | None, digits: int = 3, *, sign: str = "") -> str:
     return "–" if number is None or not math.isfinite(number) else f"{number:{sign}.{digits}f}"
 
 
+def times_text(ratio: float) -> str:
+    """A ratio as people say it: 12.8, and 1.04 where one digit would say that there is none."""
+    return f"{ratio:.1f}" if ratio >= 1.2 else f"{ratio:.2f}"
+
+
 def counted(number: float | None, noun: str) -> str:
     """1 epoch, 8 epochs, 1,043 examples; a question mark for how many where that was not recorded."""
     return f"{'?' if number is None else format(number, ',.12g')} {noun}{'s' * (number != 1)}"

@@ -15,6 +15,7 @@ from kdviz.data import Example
 from kdviz.explorer.finding import finding
 from kdviz.files import write_arrays
 from kdviz.runs.reader import Run
+from kdviz.text import times_text
 from kdviz.ui.frame.scores import by_strategy, verdict
 
 
@@ -101,6 +102,17 @@ def test_the_sentence_above_the_picture_says_only_what_the_numbers_say(tmp_path:
     assert finding([_header("a", no)], None)["text"] == "Another answer than the teacher."
     assert "diverged" in finding([soft, all_], None, True)["text"]
     assert finding([_header("a", []), all_], None)["text"] == ""
+
+
+def test_a_ratio_near_one_keeps_the_digit_that_says_so(tmp_path: Path):
+    """ "1.0 times as far (1.0 to 1.0)" of two that are told apart is a sentence against itself."""
+    kl = np.random.default_rng(0).gamma(4, 0.1, (60, 2))
+    between = apart([_run(tmp_path, "soft", 1.04 * kl)], [_run(tmp_path, "all", kl)])
+    assert between.is_told_apart
+    yes = [0.1, 0.9]
+    said = finding([_header("soft", yes), _header("all", yes)], between)
+    assert "1.04 times as far" in said["text"] and "ratio 1.04 to 1.04" in said["note"]
+    assert [times_text(ratio) for ratio in (0.5, 1.2, 12.81)] == ["0.50", "1.2", "12.8"]
 
 
 def test_the_verdict_has_one_ratio_and_few_numbers(tmp_path: Path):

@@ -36,6 +36,7 @@ from kdviz.studies.spec import read_study
 from kdviz.studies.statistics import paired_difference, spread
 from kdviz.studies.table import best_of, make_table, with_inside
 from kdviz.tasks import TASKS
+from kdviz.text import times_text
 
 
 def test_the_table_is_what_the_run_folders_say(finished_study, capsys):
@@ -221,7 +222,7 @@ def test_a_study_says_of_the_inside_what_its_intervals_say(finished_study, found
     table = replace(table, comparisons=tuple(replace(each, inside=side) for side in sides))
     assert re.search(said, says(table)[0])
     for side, line in zip(sides, [line for line in markdown(table).splitlines() if "; inside" in line]):
-        number = f"{side.times if side.place == 1 else 1 / side.times:.1f} times as far"
+        number = f"{times_text(side.times if side.place == 1 else 1 / side.times)} times as far"
         assert (number in line) == side.is_told_apart and "99 examples" in line
 
 

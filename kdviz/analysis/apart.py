@@ -14,6 +14,7 @@ from kdviz.analysis.comparable import same_examples
 from kdviz.analysis.divergence import divergence
 from kdviz.runs.arrays import Damaged
 from kdviz.runs.reader import Run
+from kdviz.text import times_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,8 @@ class Apart:
         found = self.farther
         return (
             f"At the end: median attention KL over the {found.num_examples:,} {self.over} on which both give "
-            f"the teacher’s answer; 95 % interval of the ratio {found.low:.1f} to {found.high:.1f}"
+            f"the teacher’s answer; 95 % interval of the ratio {times_text(found.low)} to "
+            f"{times_text(found.high)}"
         )
 
 

@@ -5,6 +5,7 @@ numbers, whatever those are.
 from collections.abc import Mapping, Sequence
 
 from kdviz.analysis.apart import Apart
+from kdviz.text import times_text
 
 
 def finding(headers: Sequence[Mapping], between: Apart | None, diverged: bool = False) -> dict[str, str]:
@@ -23,7 +24,8 @@ def finding(headers: Sequence[Mapping], between: Apart | None, diverged: bool = 
         inside = "Inside, these two cannot be told apart."
     else:
         far, near = _names(headers, between.farther.place)
-        inside = f"Inside, “{far}” is {between.farther.times:.1f} times as far from the teacher as “{near}”."
+        times = times_text(between.farther.times)
+        inside = f"Inside, “{far}” is {times} times as far from the teacher as “{near}”."
     return {"text": f"{said} {inside}".strip(), "note": f"{between.interval_words}."}
 
 

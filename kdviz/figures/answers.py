@@ -10,6 +10,7 @@ from kdviz.analysis.answers import Inside, farther
 from kdviz.figures.base import SMALL, log_axis, numbers, safe, scatter
 from kdviz.figures.panels import Panels, side_by_side
 from kdviz.palette import Style, run_styles, theme, transparent
+from kdviz.text import times_text
 
 SMALLEST = 1e-6
 """What a KL of 0 is drawn at on the logarithmic axes, in nats; hovering shows the true value."""
@@ -140,8 +141,8 @@ def _story(
     base += f"; ratio {found.times:.2f} [{found.low:.2f}, {found.high:.2f}]"
     if found.is_told_apart:
         return (
-            f"<b>Same answer. Inside, “{safe(runs[found.place][0], 30)}” is {found.times:.1f} times as far "
-            "from the teacher.</b>",
+            f"<b>Same answer. Inside, “{safe(runs[found.place][0], 30)}” is {times_text(found.times)} times "
+            "as far from the teacher.</b>",
             base,
         )
     return f"<b>Same answer, and inside these {what} do not tell the two apart.</b>", base

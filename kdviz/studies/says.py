@@ -9,7 +9,7 @@ from kdviz.metrics import METRIC_TITLES
 from kdviz.studies import paper
 from kdviz.studies.rows import Comparison, Table
 from kdviz.tasks import TASKS
-from kdviz.text import counted
+from kdviz.text import counted, times_text
 
 X_WORDS = {
     "train_size": "training examples",
@@ -35,8 +35,8 @@ def _inside(table: Table) -> str:
         low, high = min(low for _, low, _ in closer), max(high for _, _, high in closer)
         return (
             f"Inside, students that learn from soft labels alone end {size} times as far from the teacher's "
-            f"attention as students that copy its inside (95 % interval over the examples {low:.1f} to "
-            f"{high:.1f})."
+            f"attention as students that copy its inside (95 % interval over the examples "
+            f"{times_text(low)} to {times_text(high)})."
         )
     if not told:
         return (
@@ -52,7 +52,7 @@ def _inside(table: Table) -> str:
 
 
 def _from_to(values: list[float]) -> str:
-    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
+    low, high = times_text(min(values)), times_text(max(values))
     return low if low == high else f"{low} to {high}"
 
 

@@ -14,7 +14,7 @@ from kdviz.method.strategies import STRATEGIES
 from kdviz.metrics import mean_of
 from kdviz.runs.parts import interval_of
 from kdviz.runs.reader import Run
-from kdviz.text import counted, plain
+from kdviz.text import counted, plain, times_text
 from kdviz.ui.frame.words import in_words, metric_title
 
 
@@ -91,8 +91,8 @@ def _inside(soft: StrategyScore, internal: StrategyScore) -> str:
         return f"Inside, soft labels and {in_words(internal.strategy)} **cannot be told apart** here."
     far, near = (soft, internal) if between.farther.place == 0 else (internal, soft)
     return (
-        f"Inside, {in_words(far.strategy)} ends **{between.farther.times:.1f} times as far** from the "
-        f"teacher as {in_words(near.strategy)}."
+        f"Inside, {in_words(far.strategy)} ends **{times_text(between.farther.times)} times as far** from "
+        f"the teacher as {in_words(near.strategy)}."
     )
 
 
