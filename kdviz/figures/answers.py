@@ -51,7 +51,9 @@ def inside_scatter(
     sample = _sample([run for _, _, run in runs])
     places = [np.flatnonzero(np.isin(run.index, sample)) for _, _, run in runs]
     if len(runs) == 2:
-        panels.add(_falls(runs[0][2], runs[1][2], points, np.intersect1d(shared, sample), look.muted))
+        panels.add(
+            _falls(runs[0][2], runs[1][2], points, np.intersect1d(shared, sample), look.muted, what[:-1])
+        )
     for number, ((label, _, run), style, (x, y)) in enumerate(zip(runs, styles, points, strict=True)):
         panels.add(_cloud(number, safe(label, 40), run, style, x, y, places[number], titles))
         panels.add(_spread(y, style, label), 2)
@@ -193,7 +195,7 @@ def _cloud(
     )
 
 
-def _falls(first: Inside, second: Inside, points, drawn: np.ndarray, colour: str) -> dict:
+def _falls(first: Inside, second: Inside, points, drawn: np.ndarray, colour: str, what: str) -> dict:
     """One thin line an example, from its point in the first run to the one in the second; `drawn`: those on
     which both give the teacher's answer, by index.
     """
@@ -209,7 +211,7 @@ def _falls(first: Inside, second: Inside, points, drawn: np.ndarray, colour: str
         mode="lines",
         line={"color": transparent(colour, 0.22), "width": 1},
         hoverinfo="skip",
-        name="same example",
+        name=f"same {what}",
         connectgaps=False,
     )
 
