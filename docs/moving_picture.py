@@ -16,12 +16,14 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+from kdviz.method.strategies import STRATEGIES  # noqa: E402
+from kdviz.palette import TEACHER_COLOUR  # noqa: E402
 from pages import served  # noqa: E402  (the benchmarks are scripts, not a package)
 
 TARGET = ROOT / "docs" / "first-screen.gif"
 WIDTH, HEIGHT = 1280, 720
-SHOWN_WIDTH, COLOURS = 960, 96
+SHOWN_WIDTH, COLOURS, SWATCH_HEIGHT = 960, 128, 40
 FRAME_MS, LAST_MS = 350, 3000
 EXPLORER = (
     "[...document.querySelectorAll('[data-testid=\"stBidiComponentIsolated\"]')].map(each => each.explorer)"
@@ -43,6 +45,20 @@ def frames(page: Page) -> list[Image.Image]:
     return found
 
 
+def with_swatches(picture: Image.Image) -> Image.Image:
+    """The picture that the palette of all frames is chosen by: colours that changed from frame to frame would
+    flicker. The colours of teacher and strategies are a few points of it, and would be lost.
+    """
+    colours = [TEACHER_COLOUR, *(strategy.colour for strategy in STRATEGIES.values())]
+    height = SWATCH_HEIGHT * len(colours)
+    wanted = Image.new("RGB", (picture.width, picture.height + height))
+    wanted.paste(picture)
+    for place, colour in enumerate(colours):
+        top = picture.height + place * SWATCH_HEIGHT
+        wanted.paste(colour, (0, top, picture.width, top + SWATCH_HEIGHT))
+    return wanted
+
+
 def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="kdviz-picture-") as runs,
@@ -56,8 +72,7 @@ def main() -> None:
         page.goto(url)
         pictures = frames(page)
         browser.close()
-    # One palette for all: colours that change from frame to frame would flicker.
-    palette = pictures[-1].quantize(COLOURS)
+    palette = with_swatches(pictures[-1]).quantize(COLOURS)
     first, *rest = (picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures)
     durations = [FRAME_MS] * len(rest) + [LAST_MS]
     first.save(TARGET, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
