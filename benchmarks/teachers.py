@@ -41,7 +41,7 @@ def measured(setting: str, seed: int, asked: argparse.Namespace) -> dict:
     from kdviz.data.encoded import Tokenizer
     from kdviz.training.device import arithmetic
     from kdviz.training.request import resolve_request
-    from kdviz.training.teacher import finetuned_teacher, teacher_score
+    from kdviz.training.teacher import WantedTeacher, finetuned_teacher, teacher_score
 
     torch.set_num_threads(asked.threads)
     task, train_size, epochs, *rest = setting.split(":")
@@ -64,19 +64,19 @@ def measured(setting: str, seed: int, asked: argparse.Namespace) -> dict:
             tokenizer.encode_set(examples, Path(place) / "encoded", tick=lambda: None)
             for examples in (request.train, request.evaluation)
         )
-        begin = time.process_time()
-        teacher = finetuned_teacher(
-            request.config,
-            request.task,
-            request.checkpoint,
-            train,
-            folder=folder,
-            device=torch.device(request.arithmetic.device),
-            run_in=arithmetic(
-                torch.device(request.arithmetic.device), getattr(torch, request.arithmetic.dtype)
-            ),
+        device = torch.device(request.arithmetic.device)
+        wanted = WantedTeacher(
+            config=request.config,
+            task=request.task,
+            checkpoint=request.checkpoint,
+            train=train,
             evaluation=evaluation,
+            folder=folder,
+            device=device,
+            run_in=arithmetic(device, getattr(torch, request.arithmetic.dtype)),
         )
+        begin = time.process_time()
+        teacher = finetuned_teacher(wanted)
         seconds = time.process_time() - begin
         score = teacher_score(teacher, folder, request.task, evaluation)
     return {

@@ -32,7 +32,7 @@ from kdviz.training.export_check import sample_rows
 from kdviz.training.probes import Probes, make_probes
 from kdviz.training.request import Request
 from kdviz.training.seeds import derived_seed
-from kdviz.training.teacher import TeacherHooks, finetuned_teacher, label_order
+from kdviz.training.teacher import TeacherHooks, WantedTeacher, finetuned_teacher, label_order
 from kdviz.training.teacher_outputs import TeacherOutputs, teacher_outputs
 
 RECENT_BATCHES = 4
@@ -134,21 +134,18 @@ def prepare(
     # With a checkpoint the teacher's lines are there already, whoever removed the teacher since.
     if continuation(writer) is None:
         hooks = replace(hooks, begin=writer.keep_teacher_lines, line=writer.line)
-    teacher = shared.once(
-        (origin, "teacher", device),
-        lambda: finetuned_teacher(
-            config,
-            request.task,
-            checkpoint,
-            train,
-            folder=teacher_folder,
-            device=device,
-            run_in=run_in,
-            hooks=hooks,
-            evaluation=next(iter(evaluations.values())),
-            label_rows=request.label_rows,
-        ),
+    wanted = WantedTeacher(
+        config=config,
+        task=request.task,
+        checkpoint=checkpoint,
+        train=train,
+        evaluation=next(iter(evaluations.values())),
+        folder=teacher_folder,
+        device=device,
+        run_in=run_in,
+        label_rows=request.label_rows,
     )
+    teacher = shared.once((origin, "teacher", device), lambda: finetuned_teacher(wanted, hooks))
     if order := label_order(teacher_folder):
         writer.log.info("%s", order["message"])
         writer.add_to_config({"teacher_labels": order})

@@ -65,40 +65,49 @@ class TeacherHooks:
     phase: Callable[[str], None] = lambda text: None
 
 
-def finetuned_teacher(
-    config: RunConfig,
-    task: Task,
-    checkpoint: Checkpoint,
-    train: EncodedSet,
-    *,
-    folder: Path,
-    device: torch.device,
-    run_in: RunIn = nullcontext,
-    evaluation: EncodedSet,
-    label_rows: tuple[int, ...] | None = None,
-    hooks: TeacherHooks = TeacherHooks(),
-) -> nn.Module:
-    """The teacher of that fingerprint (`folder`'s name): loaded where it exists, else fine-tuned, resuming
-    after a break.
+@dataclass(frozen=True, kw_only=True)
+class WantedTeacher:
+    """A teacher as a run asks for it: what it is made from, and the `folder` it is kept in, which is named
+    after its fingerprint.
+
+    `label_rows`: the classifier's row of each class, where the checkpoint names them; where it does not and
+    is used as it is, the order is measured on `evaluation`.
+    """
+
+    config: RunConfig
+    task: Task
+    checkpoint: Checkpoint
+    train: EncodedSet
+    evaluation: EncodedSet
+    folder: Path
+    device: torch.device
+    run_in: RunIn = nullcontext
+    label_rows: tuple[int, ...] | None = None
+
+    def beside(self, what: str) -> Path:
+        """A hidden name beside the folder: what is not the finished teacher yet."""
+        return self.folder.with_name(f".{self.folder.name}.{what}")
+
+
+def finetuned_teacher(wanted: WantedTeacher, hooks: TeacherHooks = TeacherHooks()) -> nn.Module:
+    """That teacher: loaded where it exists, else fine-tuned, resuming after a break.
 
     In eval mode, without gradients; nothing here or later updates it. Another run that needs the same teacher
-    waits. `label_rows`: the classifier's row of each class, where the checkpoint names them; where it does
-    not and is used as it is, the order is measured on `evaluation`.
+    waits.
     """
+    folder = wanted.folder
     while not (folder / SAFETENSORS).exists():
-        with exclusive(folder.with_name(f".{folder.name}.lock")) as ours:
+        with exclusive(wanted.beside("lock")) as ours:
             if not ours:
                 hooks.phase("waiting for another run that is fine-tuning this teacher")
                 hooks.tick(0.0)
                 time.sleep(0.2)
             elif not (folder / SAFETENSORS).exists():
-                _finetune(
-                    config, task, checkpoint, train, folder, device, run_in, hooks, label_rows, evaluation
-                )
+                _finetune(wanted, hooks)
     try:
         if not _is_as_written(folder):
             raise OSError("its weights are not as they were written")
-        teacher = load_classifier(folder, task.num_labels).to(device)
+        teacher = load_classifier(folder, wanted.task.num_labels).to(wanted.device)
     except (OSError, SafetensorError, RequestError) as error:
         raise RunFailed(
             f"the kept teacher in {folder} is damaged ({str(error).splitlines()[0][:120]}); remove that "
@@ -161,36 +170,21 @@ class FineTuning:
         return Terms(total=loss, classification={"hard": loss})
 
 
-def _finetune(
-    config: RunConfig,
-    task: Task,
-    checkpoint: Checkpoint,
-    train: EncodedSet,
-    folder: Path,
-    device: torch.device,
-    run_in: RunIn,
-    hooks: TeacherHooks,
-    label_rows: tuple[int, ...] | None,
-    evaluation: EncodedSet,
-) -> None:
+def _finetune(wanted: WantedTeacher, hooks: TeacherHooks) -> None:
     """Fine-tune and write the teacher; a checkpoint after every epoch but the last in a hidden folder beside
     the final one.
     """
-    weights = torch.Generator().manual_seed(derived_seed("teacher", config.data_seed))
-    model = load_classifier(checkpoint.folder, task.num_labels, weights).to(device)
-    order = _class_order(model, config, task, checkpoint, label_rows, evaluation)
-    tuning = FineTuning(config, model, train, device=device, run_in=run_in)
-    optimizer, total_steps = tuning.optimizer, tuning.recipe.total_steps
-    partial = folder.with_name(f".{folder.name}.partial")
-    found, first_epoch = latest(partial), 0
-    try:
-        if found is not None:
-            first_epoch = load_epoch(found, TeacherState, model=model, optimizer=optimizer)["epoch"]
-    except Damaged:  # from the beginning it becomes the same teacher
-        shutil.rmtree(partial)
-        _finetune(config, task, checkpoint, train, folder, device, run_in, hooks, label_rows, evaluation)
-        return
-    begin = time.perf_counter()
+    partial, num_epochs = wanted.beside("partial"), wanted.config.teacher_epochs
+    tuning, order = _before_first_step(wanted)
+    first_epoch = 0
+    if found := latest(partial):
+        try:
+            state = load_epoch(found, TeacherState, model=tuning.model, optimizer=tuning.optimizer)
+            first_epoch = state["epoch"]
+        except Damaged:  # from the beginning it becomes the same teacher
+            shutil.rmtree(partial)
+            tuning, order = _before_first_step(wanted)
+    begin, total_steps = time.perf_counter(), tuning.recipe.total_steps
     hooks.begin(first_epoch * tuning.steps_per_epoch)
 
     def write(event: StepDone, means: dict[str, Any], num_steps: int) -> None:
@@ -211,14 +205,40 @@ def _finetune(
         what="the loss of the teacher's fine-tuning",
         advice="lower teacher_learning_rate",
     )
-    for epoch in range(first_epoch, config.teacher_epochs):
+    for epoch in range(first_epoch, num_epochs):
         for event in tuning.epoch(epoch, before_step=lambda step: hooks.tick(step / total_steps)):
             lines(event)
-        if epoch + 1 < config.teacher_epochs:
-            save_epoch(partial, epoch + 1, model=model, optimizer=optimizer, state={"epoch": epoch + 1})
-            drop_older(partial, epoch + 1)
-    model.eval()
-    whole = folder.with_name(f".{folder.name}.whole")
+        done = epoch + 1
+        if done < num_epochs:
+            save_epoch(partial, done, model=tuning.model, optimizer=tuning.optimizer, state={"epoch": done})
+            drop_older(partial, done)
+    tuning.model.eval()
+    _keep(wanted, tuning.model, order, seconds=time.perf_counter() - begin)
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _before_first_step(wanted: WantedTeacher) -> tuple[FineTuning, LabelOrder | None]:
+    """The fine-tuning from its beginning, and how the classes that came with the checkpoint were put in the
+    task's order; None where there is nothing to order, because the classifier is trained from here on.
+    """
+    config, task, checkpoint = wanted.config, wanted.task, wanted.checkpoint
+    weights = torch.Generator().manual_seed(derived_seed("teacher", config.data_seed))
+    model = load_classifier(checkpoint.folder, task.num_labels, weights).to(wanted.device)
+    order = None
+    if wanted.label_rows is not None:
+        order = order_by_names(checkpoint.label_names or (), wanted.label_rows, task)
+    elif config.teacher_epochs == 0:
+        labels = wanted.evaluation.labels.astype(np.int64)
+        order = measured_order(predict(model, wanted.evaluation), labels, task)
+    if order is not None:
+        reorder_classes(model, order.rows)
+    return FineTuning(config, model, wanted.train, device=wanted.device, run_in=wanted.run_in), order
+
+
+def _keep(wanted: WantedTeacher, model: nn.Module, order: LabelOrder | None, *, seconds: float) -> None:
+    """Write the finished teacher with the record of what it was made from, and put it in its place."""
+    config, task, checkpoint = wanted.config, wanted.task, wanted.checkpoint
+    whole = wanted.beside("whole")
     shutil.rmtree(whole, ignore_errors=True)
     save_model(model, checkpoint.folder, whole, task.labels)
     write_json(
@@ -227,40 +247,18 @@ def _finetune(
             "task": task.name,
             "checkpoint": checkpoint.name,
             "weights_sha256": checkpoint.weights_sha256,
-            "train_examples": len(train),
-            "train_fingerprint": train.fingerprint,
+            "train_examples": len(wanted.train),
+            "train_fingerprint": wanted.train.fingerprint,
             "epochs": config.teacher_epochs,
             "learning_rate": config.teacher_learning_rate,
             "batch_size": config.batch_size,
             "seed": config.data_seed,
-            "seconds": time.perf_counter() - begin,
+            "seconds": seconds,
             "labels": order.record() if order else None,
             "sha256": _weights_sha256(whole),
         },
     )
-    _install(whole, folder)
-    shutil.rmtree(partial, ignore_errors=True)
-
-
-def _class_order(
-    model: nn.Module,
-    config: RunConfig,
-    task: Task,
-    checkpoint: Checkpoint,
-    label_rows: tuple[int, ...] | None,
-    evaluation: EncodedSet,
-) -> LabelOrder | None:
-    """Put the classes of a classifier that came with the checkpoint in the task's order; None where there is
-    nothing to order, because the classifier is trained from here on.
-    """
-    if label_rows is not None:
-        order = order_by_names(checkpoint.label_names or (), label_rows, task)
-    elif config.teacher_epochs == 0:
-        order = measured_order(predict(model, evaluation), evaluation.labels.astype(np.int64), task)
-    else:
-        return None
-    reorder_classes(model, order.rows)
-    return order
+    _install(whole, wanted.folder)
 
 
 def label_order(folder: Path) -> dict[str, Any] | None:

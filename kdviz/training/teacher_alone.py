@@ -31,7 +31,7 @@ def make_teacher(
 
     from kdviz.data.encoded import Tokenizer
     from kdviz.training.device import arithmetic, choose_device
-    from kdviz.training.teacher import TeacherHooks, finetuned_teacher
+    from kdviz.training.teacher import TeacherHooks, WantedTeacher, finetuned_teacher
 
     torch.set_num_threads(num_threads or cores_allowed())
     config, checkpoint, teachers = request.config, request.checkpoint, teachers_of(Path(runs_dir))
@@ -44,18 +44,18 @@ def make_teacher(
     try:
         tokenizer = Tokenizer(checkpoint.folder, config.max_length)
         device, _ = choose_device(config.device_choice)
-        finetuned_teacher(
-            config,
-            request.task,
-            checkpoint,
-            tokenizer.encode_set(request.train, teachers / ".encoded", tick=check_stop),
+        wanted = WantedTeacher(
+            config=config,
+            task=request.task,
+            checkpoint=checkpoint,
+            train=tokenizer.encode_set(request.train, teachers / ".encoded", tick=check_stop),
+            evaluation=tokenizer.encode_set(request.evaluation, teachers / ".encoded", tick=check_stop),
             folder=folder,
             device=device,
-            evaluation=tokenizer.encode_set(request.evaluation, teachers / ".encoded", tick=check_stop),
-            label_rows=request.label_rows,
             run_in=arithmetic(device, getattr(torch, request.arithmetic.dtype)),
-            hooks=TeacherHooks(tick=tick),
+            label_rows=request.label_rows,
         )
+        finetuned_teacher(wanted, TeacherHooks(tick=tick))
     except (RequestError, RunFailed, Stopped):
         raise
     except Exception as error:
