@@ -170,10 +170,7 @@ class RunWriter:
                 "label": evaluated.labels.astype(np.int32),
                 "teacher_logits": evaluated.teacher_logits,
                 "student_logits": evaluated.student_logits,
-                **{
-                    key: values.mean(axis=2) if values.ndim == 3 else values
-                    for key, values in evaluated.terms.items()
-                },
+                **evaluated.terms_by_pair(),
             },
         )
 

@@ -43,6 +43,10 @@ class Evaluated:
         """Means over examples: sums over all of them divided by their number, never means of batch means."""
         return mismatch_of(self.terms)
 
+    def terms_by_pair(self) -> dict[str, np.ndarray]:
+        """`terms`, each (n, pairs): the mean over heads where a term has them."""
+        return {key: mean_over_heads(values) for key, values in self.terms.items()}
+
     def record(self, task: Task) -> dict[str, Any]:
         """The numbers of an eval line: metrics with intervals and n, mismatch, agreement, logit KL. Where an
         answer is not finite there is no score: None.
@@ -64,17 +68,23 @@ class Evaluated:
         }
 
 
+def mean_over_heads(values: np.ndarray) -> np.ndarray:
+    """A term's values per example, (n, pairs): the mean over heads of (n, pairs, heads), and those of a term
+    without heads as they are.
+    """
+    return values.mean(axis=2) if values.ndim == 3 else values
+
+
 def mismatch_of(terms: dict[str, np.ndarray]) -> dict[str, list[Any]]:
     """The mismatch of each matched pair, term by term, from values per example: (n, pairs) or, of those with
     heads, (n, pairs, heads).
     """
     found: dict[str, list[Any]] = {}
     for key, values in terms.items():
-        means = values.mean(axis=0, dtype=np.float64)
-        if means.ndim == 2:
-            found[key], found[f"{key}_heads"] = means.mean(axis=1).tolist(), means.tolist()
-        else:
-            found[key] = means.tolist()
+        means = values.mean(axis=0, keepdims=True, dtype=np.float64)
+        found[key] = mean_over_heads(means)[0].tolist()
+        if means.ndim == 3:
+            found[f"{key}_heads"] = means[0].tolist()
     return found
 
 

@@ -17,7 +17,7 @@ from kdviz.method.terms import TERMS, measured_terms
 from kdviz.models.answer import answer
 from kdviz.models.families import as_classifier
 from kdviz.tasks import task_named
-from kdviz.training.evaluate import mismatch_of, term_values
+from kdviz.training.evaluate import mean_over_heads, mismatch_of, term_values
 
 
 @dataclass(kw_only=True)
@@ -52,13 +52,11 @@ class Probes:
         finally:
             student.train(was_training)
         values = {key: value.double().cpu().numpy() for key, value in found.items()}
+        by_pair = {key: mean_over_heads(value) for key, value in values.items()}
         results = {
             name: {
                 "student_logits": own.known_logits[row].tolist(),
-                **{
-                    key: (value[row].mean(axis=1) if value.ndim == 3 else value[row]).tolist()
-                    for key, value in values.items()
-                },
+                **{key: value[row].tolist() for key, value in by_pair.items()},
             }
             for row, name in enumerate(self.ids)
         }
