@@ -10,7 +10,7 @@ from kdviz.ui.distil.list import run_list
 from kdviz.ui.distil.live import live_section
 from kdviz.ui.frame import state
 from kdviz.ui.frame.guard import guarded
-from kdviz.ui.frame.identity import presenter_box, room, visitor
+from kdviz.ui.frame.identity import permissions, presenter_box, visitor
 from kdviz.ui.frame.look import heading
 
 state.read_link()
@@ -20,7 +20,7 @@ with st.container(), guarded("Runs left behind"):  # what comes and goes above w
     left_over(on_top=True)
 with guarded("The live view"):
     live_section()
-if not room().read_only:
+if not permissions().read_only:
     heading("Distil a student", "distillation")
     owner = visitor().owner
     restore_form(owner)

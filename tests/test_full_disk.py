@@ -138,7 +138,7 @@ from pathlib import Path
 
 import numpy as np
 
-import kdviz.training.outputs_room
+import kdviz.training.outputs_disk
 from kdviz.data.encoded import Tokenizer
 from kdviz.data.examples import Example
 from kdviz.models.build import load_classifier
@@ -146,7 +146,7 @@ from test_full_disk import fill
 from test_teacher_outputs import NEEDS, WORDS, outputs
 
 checkpoint, disk, when = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-kdviz.training.outputs_room.free_bytes = lambda folder: float("inf")
+kdviz.training.outputs_disk.free_bytes = lambda folder: float("inf")
 words = " ".join(WORDS)
 rows = [Example(index=number, text_a=words, text_b=None, label=0) for number in range(3000)]
 encoded, teacher = Tokenizer(checkpoint, 32).encode_set(rows), load_classifier(checkpoint, 2, None)
@@ -211,7 +211,7 @@ def test_kept_outputs_leave_the_disk_what_the_checkpoints_take(tiny, tmp_path, m
     request = resolve_request(tiny.config())
     needed = checkpoint_bytes(request.student_parameters, request.config)
     for name, free in (("little", needed), ("much", 10 * needed)):
-        monkeypatch.setattr("kdviz.training.outputs_room.free_bytes", lambda folder, free=free: free)
+        monkeypatch.setattr("kdviz.training.outputs_disk.free_bytes", lambda folder, free=free: free)
         folder = tiny.create(name, runs_dir=tmp_path / name)
         execute(folder, num_threads=1)
         assert ("not stored" in Run(folder).status["teacher_outputs"]) == (name == "little")

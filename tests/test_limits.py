@@ -15,7 +15,7 @@ from kdviz.jobs.limits import GIBIBYTE, Limits, footprint
 from kdviz.runs.epoch_weights import checkpoint_bytes, kept_epochs
 from kdviz.training.request import resolve_request
 
-ROOM = Limits(memory_bytes=8 * GIBIBYTE)
+LIMITS = Limits(memory_bytes=8 * GIBIBYTE)
 
 
 class Disk:
@@ -48,7 +48,7 @@ def test_the_default_run_fits_a_small_server():
 def test_what_would_kill_a_server_is_refused_with_its_number(field, settings):
     """Each of these once passed: the page froze, or the disk was full, for everybody."""
     with pytest.raises(RequestError, match=r"server (allows|has) [\d,.]+ ") as caught:
-        ROOM.check_run(asked(**settings))
+        LIMITS.check_run(asked(**settings))
     assert caught.value.field == field and "\n" not in str(caught.value)
 
 
@@ -89,7 +89,7 @@ def test_a_run_larger_than_the_free_disk_is_refused(tmp_path, monkeypatch):
     """A run that fills the disk ends every other run on the server too."""
     monkeypatch.setattr("kdviz.files.shutil.disk_usage", lambda path: Disk())
     with pytest.raises(RequestError, match="this server has free"):
-        ROOM.check_run(asked(), tmp_path / "not" / "yet")
+        LIMITS.check_run(asked(), tmp_path / "not" / "yet")
 
 
 def test_a_disk_that_tells_no_size_is_not_full(tiny, tmp_path, monkeypatch, capsys):
@@ -98,7 +98,7 @@ def test_a_disk_that_tells_no_size_is_not_full(tiny, tmp_path, monkeypatch, caps
     """
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 0))
     runs_dir = tmp_path / "not" / "yet"
-    ROOM.check_run(asked(), runs_dir)
+    LIMITS.check_run(asked(), runs_dir)
     create_run(tiny.config(epochs=1), runs_dir, "one")
     file = write_study(tmp_path / "s.toml", tiny)
     assert main(["study", str(file), "--runs-dir", str(runs_dir), "--dry-run"]) == 0, capsys.readouterr().err

@@ -18,7 +18,7 @@ from kdviz.method import losses
 from kdviz.method.targets import Needs
 from kdviz.models.build import load_classifier
 from kdviz.models.trace import trace
-from kdviz.training.outputs_room import filling
+from kdviz.training.outputs_disk import filling
 from kdviz.training.teacher_outputs import (
     KeptOutputs,
     LiveOutputs,
@@ -127,8 +127,8 @@ def test_cached_and_live_give_the_same_losses(teacher, encoded, folder, in_half,
     in half precision, which lets a large set into the budget, must not show in it.
     """
     half = estimate_bytes(encoded, NEEDS, num_heads=4, hidden_size=32, bytes_per_number=2)
-    room = dict(memory=0, disk=half) if in_half else {}
-    cached, live = outputs(teacher, encoded, folder, **room), outputs(teacher, encoded, folder, mode="off")
+    budget = dict(memory=0, disk=half) if in_half else {}
+    cached, live = outputs(teacher, encoded, folder, **budget), outputs(teacher, encoded, folder, mode="off")
     assert not live.is_kept and "switched off" in live.reason
     assert cached.is_kept and ("float16" in cached.reason) == in_half
     batch = encoded.batch(np.array([4, 0, 9, 2]), min_length=25)
@@ -200,7 +200,7 @@ def test_only_as_many_outputs_go_as_are_in_the_way(teacher, encoded, folder, mon
         outputs(teacher, encoded, other)
         os.utime(next((other / "outputs").iterdir()), (1000 + age, 1000 + age))
     size = sum(path.stat().st_size for path in others[0].rglob("*.npy"))
-    monkeypatch.setattr("kdviz.training.outputs_room._in_use", {})
+    monkeypatch.setattr("kdviz.training.outputs_disk._in_use", {})
     outputs(teacher, encoded, folder, disk=4 * size + 10_000)
     assert all(list(other.rglob("*.npy")) for other in others), "there is room for four"
     shutil.rmtree(folder)
@@ -215,7 +215,7 @@ def test_what_another_process_fills_is_not_removed_nor_waited_for_in_vain(teache
     place = next((other / "outputs").iterdir())
     size = sum(path.stat().st_size for path in place.iterdir())
     code = (
-        "import sys; from pathlib import Path; from kdviz.training.outputs_room import filling\n"
+        "import sys; from pathlib import Path; from kdviz.training.outputs_disk import filling\n"
         "with filling(Path(sys.argv[1]), print):\n    print('filling', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -340,7 +340,7 @@ def test_outputs_stay_readable_when_another_run_makes_room(teacher, encoded, fol
     other = folder.with_name("fedcba9876543210")
     outputs(teacher, encoded, other, disk=size + 4096)
     assert place.exists() and not (other / "outputs").exists(), "used in this process: there is no room"
-    monkeypatch.setattr("kdviz.training.outputs_room._in_use", {})  # as another process sees it
+    monkeypatch.setattr("kdviz.training.outputs_disk._in_use", {})  # as another process sees it
     outputs(teacher, encoded, other, disk=size + 4096)
     assert not place.exists() and (other / "outputs").exists(), "the oldest went"
     assert differences(mapped.gather(batch, NEEDS), expected, batch) == 0

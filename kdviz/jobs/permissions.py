@@ -43,14 +43,14 @@ class Visitor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
+class Permissions:
     """What the settings of this server allow."""
 
     read_only: bool = False
     needs_code: bool = False
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Room":
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Permissions":
         return cls(
             read_only=environment.get("KDVIZ_READ_ONLY", "").strip().lower() not in _OFF,
             needs_code=bool(_code(environment)),

@@ -8,9 +8,9 @@ from typing import Any
 from kdviz.config import RunConfig
 
 _ELSEWHERE = ("source", "data_dir", "teacher", "student_checkpoint")
-_ROOM = ("cache", "cache_memory_mb", "cache_disk_mb", "keep_checkpoints", "checkpoints_mb")
+_STORAGE = ("cache", "cache_memory_mb", "cache_disk_mb", "keep_checkpoints", "checkpoints_mb")
 """Settings that may be others when a run goes on: where things lie (what lies there is held against its
-sums), and how much room is taken.
+sums), and how much storage is taken.
 """
 _DERIVED = ("teacher_fingerprint", "dtype")
 KEY = "settled_sha256"
@@ -20,7 +20,7 @@ KEY = "settled_sha256"
 def lasting_settings(config: RunConfig) -> dict[str, Any]:
     """The settings that stay for the whole of a run, JSON-ready."""
     kept = config.to_dict()
-    return {name: value for name, value in kept.items() if name not in (*_ELSEWHERE, *_ROOM)}
+    return {name: value for name, value in kept.items() if name not in (*_ELSEWHERE, *_STORAGE)}
 
 
 def settled_sha256(record: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ from kdviz.method.targets import Answers, Needs
 from kdviz.method.terms import READINGS
 from kdviz.models.answer import RunIn, answer
 from kdviz.models.families import as_classifier
-from kdviz.training.outputs_room import filling, make_room, now_in_use
+from kdviz.training.outputs_disk import filling, make_room, now_in_use
 
 Form = tuple[tuple[int, ...], type]
 """(shape, dtype) of a file's array."""
@@ -246,8 +246,8 @@ class _Asked:
             missing = [name for name in forms if name not in there]
             new_bytes = _bytes_of(forms, missing)
             teachers = self.folder.parent.parent
-            room = {"budget_bytes": disk_bytes, "leave_bytes": self.leave_bytes}
-            if not missing or not make_room(teachers, place, new_bytes=new_bytes, **room):
+            budget = {"budget_bytes": disk_bytes, "leave_bytes": self.leave_bytes}
+            if not missing or not make_room(teachers, place, new_bytes=new_bytes, **budget):
                 return
             place.mkdir(parents=True, exist_ok=True)
             temporary = {name: place / f".{name}.tmp" for name in missing}

@@ -25,7 +25,7 @@ from kdviz.cli import main
 from kdviz.config import RunConfig
 from kdviz.data.folder import read_folder
 from kdviz.errors import RequestError
-from kdviz.jobs.permissions import Room, Visitor
+from kdviz.jobs.permissions import Permissions, Visitor
 from kdviz.jobs.queue import Queue, delete_run
 from kdviz.runs.reader import Store
 from kdviz.share.live import (
@@ -110,31 +110,31 @@ PARAMS = (*LINK_NAMES, "v")
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory) -> Path:
+def home(tmp_path_factory) -> Path:
     """A folder with runs in it, and beside it something that must stay as it is."""
-    folder = tmp_path_factory.mktemp("room")
+    folder = tmp_path_factory.mktemp("home")
     make_run(folder / "runs", "good")
     (folder / "outside").mkdir()
     (folder / "outside" / "thesis.txt").write_text("years of work")
     return folder
 
 
-def untouched(room: Path) -> bool:
+def untouched(home: Path) -> bool:
     return (
-        sorted(path.name for path in room.iterdir()) == ["outside", "runs"]
-        and (room / "outside" / "thesis.txt").read_text() == "years of work"
+        sorted(path.name for path in home.iterdir()) == ["outside", "runs"]
+        and (home / "outside" / "thesis.txt").read_text() == "years of work"
     )
 
 
 @hostile
 @given(params=st.dictionaries(st.sampled_from(PARAMS) | TEXT, TEXT, max_size=6))
-def test_links(room: Path, params: dict):
+def test_links(home: Path, params: dict):
     """A link is typed, cut and forged by strangers; its values become paths and indices."""
     view, notices = View.from_params(params)
-    fitted, more = view.fit(Store(room / "runs").open("good"))
+    fitted, more = view.fit(Store(home / "runs").open("good"))
     assert all("\n" not in notice and "<" not in notice for notice in notices + more)
     assert View.from_params(fitted.to_params())[0] == fitted
-    assert untouched(room)
+    assert untouched(home)
 
 
 @hostile
@@ -196,7 +196,7 @@ def test_forms(values: dict):
     command=st.sampled_from(["show", "stop", "delete", "resume", "study"]),
     target=TEXT,
 )
-def test_command_line(room: Path, words: list, command: str, target: str, capfd):
+def test_command_line(home: Path, words: list, command: str, target: str, capfd):
     """Whatever is typed: exit status 2 and one line, nothing trained, nothing outside the runs folder
     touched.
     """
@@ -206,13 +206,13 @@ def test_command_line(room: Path, words: list, command: str, target: str, capfd)
     ):
         capfd.readouterr()
         try:
-            status = main([*arguments, "--runs-dir", str(room / "runs")])
+            status = main([*arguments, "--runs-dir", str(home / "runs")])
         except SystemExit as ended:  # --help
             status = ended.code or 0
         error = capfd.readouterr().err
         assert "Traceback" not in error and status in (0, 2)
         assert status == 0 or len(error.strip().splitlines()) == 1
-    assert untouched(room) and (room / "runs" / "good" / "config.json").exists()
+    assert untouched(home) and (home / "runs" / "good" / "config.json").exists()
 
 
 @hostile
@@ -282,7 +282,7 @@ def test_run_files(tmp_path_factory, name: str, content: bytes, field: str, valu
     assert isinstance(board.signature, tuple) and board.signature == board.signature
     for row in board.rows:
         assert 0 <= progress_share(row.run, row.run.status) <= 1
-        Room().refusal("delete", Visitor(owner="x" * 32), row.run.config)
+        Permissions().refusal("delete", Visitor(owner="x" * 32), row.run.config)
         for read in (how_it_runs, latest_scores, mismatch_so_far):
             read(row.run)
     if run_id not in ("good", "torn", "edited"):

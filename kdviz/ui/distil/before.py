@@ -28,8 +28,7 @@ from kdviz.training.request import Request, resolve_request
 from kdviz.ui.distil.board import board, forget_board, watch
 from kdviz.ui.distil.bring import bring_box
 from kdviz.ui.distil.form import Asked, is_in_sight, put, read_controls, say_refused
-from kdviz.ui.frame import identity as room
-from kdviz.ui.frame import state
+from kdviz.ui.frame import identity, state
 from kdviz.ui.frame.look import chart, is_dark, plain
 from kdviz.ui.frame.remember import remembered
 from kdviz.ui.frame.turns import fragment, turns
@@ -97,7 +96,7 @@ def _request(config_json: str, thorough: bool) -> Request:
 
 def start_box(wanted: Asked) -> None:
     """The button, and why it cannot be pressed where it cannot."""
-    refusal = room.room().refusal("start", room.visitor())
+    refusal = identity.permissions().refusal("start", identity.visitor())
     place = board().next_place
     label = f"Add to the queue, place {place}" if place else "Start"
     st.button(
@@ -152,7 +151,7 @@ def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
     """Everything that could be wrong is asked here, on the server, before a folder is made. `strategies`:
     several that are trained together.
     """
-    visitor, queue = room.visitor(), shared(runs_folder())
+    visitor, queue = identity.visitor(), shared(runs_folder())
     last = st.session_state.setdefault(_LAST_START, {})
     again = last.get("start") == (config, strategies) and time.monotonic() - last["at"] < IMPATIENT_SECONDS
     if again and (queue.training or queue.waiting):
@@ -161,7 +160,7 @@ def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
         st.toast("This run was started a moment ago: one is enough.", icon=":material/check:")
         return
     try:
-        room.room().require("start", visitor)
+        identity.permissions().require("start", visitor)
         with st.spinner("Checking data and teacher"):
             with turns.aside():
                 import_heavy()

@@ -8,7 +8,7 @@ from kdviz.errors import RequestError
 from kdviz.jobs.queue import one_line, shared
 from kdviz.paths import runs_folder
 from kdviz.share.live import Board, board_of
-from kdviz.ui.frame import identity as room
+from kdviz.ui.frame import identity
 from kdviz.ui.frame.store import store
 
 BOARD_SECONDS = 0.5
@@ -78,7 +78,7 @@ def do(action: str, run_id: str, act: Callable[[], None]) -> None:
     follows.
     """
     try:
-        room.room().require(action, room.visitor(), store().open(run_id).config)
+        identity.permissions().require(action, identity.visitor(), store().open(run_id).config)
         act()
     except RequestError as error:
         st.session_state[_REFUSAL] = str(error)

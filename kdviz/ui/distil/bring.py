@@ -7,7 +7,7 @@ from kdviz.files import size_words
 from kdviz.jobs.fetching import Fetch, begin_fetch, fetch_of
 from kdviz.jobs.limits import Limits
 from kdviz.models.hub import NotHere
-from kdviz.ui.frame import identity as room
+from kdviz.ui.frame import identity
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.turns import fragment
 
@@ -24,7 +24,7 @@ def bring_box(missing: NotHere) -> None:
 def _bar(missing: NotHere, was_under_way: bool) -> None:
     name, fetch = missing.place.name, fetch_of(missing.place.name)
     comes_from_hub = missing.place.hub_id is not None  # else from packages that are here, to be joined
-    refusal = room.room().refusal("start", room.visitor())
+    refusal = identity.permissions().refusal("start", identity.visitor())
     if fetch is not None and not fetch.is_over:
         st.progress(fetch.share, text=_words(fetch, comes_from_hub))
         st.button("Stop", key="distil.bring.stop", disabled=bool(refusal), on_click=fetch.stop.set)
@@ -55,7 +55,7 @@ def _bar(missing: NotHere, was_under_way: bool) -> None:
 
 def _begin(name: str, most_bytes: int) -> None:
     try:
-        room.room().require("start", room.visitor())
+        identity.permissions().require("start", identity.visitor())
     except RequestError as error:
         st.session_state[_REFUSED] = str(error)
     else:

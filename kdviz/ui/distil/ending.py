@@ -12,8 +12,7 @@ from kdviz.ui.distil.badge import run_title
 from kdviz.ui.distil.board import board, resume
 from kdviz.ui.distil.numbers import run_numbers
 from kdviz.ui.distil.words import STATE_WORDS
-from kdviz.ui.frame import identity as room
-from kdviz.ui.frame import state
+from kdviz.ui.frame import identity, state
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.store import task_title
 
@@ -92,7 +91,11 @@ def left_over(*, on_top: bool) -> None:
     left = [row for row in now.rows if row.is_left_over or row.state == "interrupted"]
     if not left or on_top == any(row.is_active for row in now.rows):
         return
-    mine = [row for row in left if not room.room().refusal("resume", room.visitor(), row.run.config)]
+    mine = [
+        row
+        for row in left
+        if not identity.permissions().refusal("resume", identity.visitor(), row.run.config)
+    ]
     then = (
         "*Resume* goes on from the last whole epoch."
         if mine

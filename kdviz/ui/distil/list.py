@@ -11,8 +11,7 @@ from kdviz.text import plain_reason
 from kdviz.ui.distil.badge import state_badge
 from kdviz.ui.distil.board import ask_to_stop, board, do, resume
 from kdviz.ui.distil.ending import left_over
-from kdviz.ui.frame import identity as room
-from kdviz.ui.frame import state
+from kdviz.ui.frame import identity, state
 from kdviz.ui.frame.look import heading, plain
 from kdviz.ui.frame.store import task_title
 
@@ -69,10 +68,10 @@ def _entry(row: Row) -> None:
 
 
 def _actions(row: Row) -> None:
-    run, setting, visitor = row.run, room.room(), room.visitor()
-    if setting.read_only:
+    run, allowed, visitor = row.run, identity.permissions(), identity.visitor()
+    if allowed.read_only:
         return
-    if (row.state == "running" or row.place) and not setting.refusal("stop", visitor, run.config):
+    if (row.state == "running" or row.place) and not allowed.refusal("stop", visitor, run.config):
         st.button(
             "Stop",
             key=f"distil.stop.{run.id}",
@@ -83,7 +82,7 @@ def _actions(row: Row) -> None:
         )
     if row.is_active:
         return
-    if row.state in CAN_BE_TAKEN_UP and not setting.refusal("resume", visitor, run.config):
+    if row.state in CAN_BE_TAKEN_UP and not allowed.refusal("resume", visitor, run.config):
         st.button(
             "Resume",
             key=f"distil.resume.{run.id}",
@@ -92,7 +91,7 @@ def _actions(row: Row) -> None:
             on_click=resume,
             args=(run.id,),
         )
-    if not setting.refusal("delete", visitor, run.config):
+    if not allowed.refusal("delete", visitor, run.config):
         with st.popover("Delete", type="tertiary", icon=":material/delete:", key=f"distil.deletion.{run.id}"):
             st.markdown(f"Delete the run {plain(run.id)} with all it recorded?")
             st.button(

@@ -26,7 +26,7 @@ from kdviz.ui.distil.ending import ending, result_card
 from kdviz.ui.distil.maps import run_maps
 from kdviz.ui.distil.numbers import run_numbers
 from kdviz.ui.distil.together import group_head, group_links, group_numbers, group_of, group_progress
-from kdviz.ui.frame import identity as room
+from kdviz.ui.frame import identity
 from kdviz.ui.frame.compat import window_id
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import plain
@@ -64,7 +64,7 @@ def _pace(now: Board, row: Row | None) -> float:
     """
     if not any(each.is_active for each in now.rows):
         return audience.pace(IDLE_SECONDS)
-    if row and owns(room.visitor(), row.run.config):
+    if row and owns(identity.visitor(), row.run.config):
         return OWNER_SECONDS
     return audience.pace(VIEWER_SECONDS)
 
@@ -90,11 +90,11 @@ def _refresh(signature: tuple, run_id: str | None, pace: float, just_read: list[
 
 def _group_panel(group: list[Row], now: Board) -> None:
     """Students that are trained together, all of them at once."""
-    setting, visitor = room.room(), room.visitor()
+    allowed, visitor = identity.permissions(), identity.visitor()
     going = [
         row.run
         for row in group
-        if row.state == "running" and not setting.refusal("stop", visitor, row.run.config)
+        if row.state == "running" and not allowed.refusal("stop", visitor, row.run.config)
     ]
     with st.container(border=True):
         left, right = st.columns([5, 1.2], vertical_alignment="center")
@@ -165,7 +165,7 @@ def _turn_words(turn: list[Row]) -> str:
 
 
 def _title(row: Row) -> None:
-    run, stop_refused = row.run, room.room().refusal("stop", room.visitor(), row.run.config)
+    run, stop_refused = row.run, identity.permissions().refusal("stop", identity.visitor(), row.run.config)
     left, right = st.columns([5, 1.2], vertical_alignment="center")
     with left, st.container(horizontal=True, vertical_alignment="center", gap="small"):
         run_title(row)

@@ -9,7 +9,7 @@ from kdviz.method.strategies import INTERNAL
 from kdviz.palette import words_of
 from kdviz.runs.reader import Run
 from kdviz.ui.distil.kept_form import fill_form
-from kdviz.ui.frame.identity import room, visitor
+from kdviz.ui.frame.identity import permissions, visitor
 from kdviz.ui.frame.shell import has_page
 from kdviz.ui.frame.state import go_to
 from kdviz.ui.frame.words import in_words
@@ -28,7 +28,7 @@ def offer_partner(run: Run) -> None:
         "same data, teacher, depth and seed.",
         icon=":material/compare_arrows:",
     )
-    if has_page("distil") and not run.is_demo and not room().refusal("start", visitor()):
+    if has_page("distil") and not run.is_demo and not permissions().refusal("start", visitor()):
         st.button(
             f"Set up the run by {words_of(strategy)}",
             key="kdviz.partner",

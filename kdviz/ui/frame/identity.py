@@ -5,15 +5,15 @@ import binascii
 import streamlit as st
 
 from kdviz.errors import RequestError
-from kdviz.jobs.permissions import Room, Visitor, give_code, new_secret
+from kdviz.jobs.permissions import Permissions, Visitor, give_code, new_secret
 
 _SECRET = "kdviz.secret"
 _COOKIE = "_streamlit_xsrf"
 
 
-def room() -> Room:
-    """The settings of this server, as they are now."""
-    return Room.from_environment()
+def permissions() -> Permissions:
+    """What the settings of this server allow, as they are now."""
+    return Permissions.from_environment()
 
 
 def visitor() -> Visitor:
@@ -29,11 +29,11 @@ def visitor() -> Visitor:
 
 def presenter_box() -> None:
     """The field for the presenter's code, where this server needs one and the visitor has not given it."""
-    setting = room()
-    if setting.read_only:
+    allowed = permissions()
+    if allowed.read_only:
         st.caption("This server only shows runs: starting, stopping and deleting are switched off.")
         return
-    if not setting.needs_code or visitor().is_presenter:
+    if not allowed.needs_code or visitor().is_presenter:
         return
     with st.popover("Presenter's code", icon=":material/key:"):
         code_form("kdviz.presenter", help="Needed on this server to start, stop or delete runs.")

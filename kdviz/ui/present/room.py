@@ -7,7 +7,7 @@ import streamlit as st
 from kdviz.errors import RequestError
 from kdviz.jobs import following
 from kdviz.ui.frame import state
-from kdviz.ui.frame.identity import code_form, room, visitor
+from kdviz.ui.frame.identity import code_form, permissions, visitor
 from kdviz.ui.frame.take_home import qr
 from kdviz.ui.frame.turns import fragment
 from kdviz.ui.present import frame
@@ -31,7 +31,7 @@ def lead_controls() -> None:
     with st.popover(
         label, icon=":material/groups:", help="Let the room follow this window", key="kdviz.room"
     ):
-        if not room().needs_code:
+        if not permissions().needs_code:
             st.markdown(
                 "Letting a room follow needs a presenter's code, so that only you can lead it. Start the app "
                 "with `KDVIZ_PRESENTER_CODE` set to a word of your choice."

@@ -15,7 +15,7 @@ from kdviz.studies.queued import CHECKING, ENDED, READY, STOPPING, QueuedStudy, 
 from kdviz.studies.rows import Table
 from kdviz.studies.spec import Study
 from kdviz.text import counted, plain_reason
-from kdviz.ui.frame import identity as room
+from kdviz.ui.frame import identity
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.turns import fragment
 
@@ -70,7 +70,7 @@ def _ended(study: Study, going: QueuedStudy | None) -> None:
         where = "a Ray cluster" if folder.state.get("where") == "ray" else "another process"
         st.markdown(f":material/sync: It is being carried out by {where}; the table follows.")
         return
-    refusal = room.room().refusal("start", room.visitor())
+    refusal = identity.permissions().refusal("start", identity.visitor())
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.button(
             "See what it takes",
@@ -92,7 +92,7 @@ def _ended(study: Study, going: QueuedStudy | None) -> None:
 def _checked(study: Study) -> Callable[[], None]:
     def check() -> None:
         try:
-            room.room().require("start", room.visitor())
+            identity.permissions().require("start", identity.visitor())
             queued_study(study, shared(runs_folder()), anew=True)
         except RequestError as error:
             st.session_state[_REFUSAL] = str(error)
@@ -127,9 +127,9 @@ def _forecast_words(forecast: Forecast) -> str:
 
 def _started(going: QueuedStudy) -> Callable[[], None]:
     def start() -> None:
-        visitor = room.visitor()
+        visitor = identity.visitor()
         try:
-            room.room().require("start", visitor)
+            identity.permissions().require("start", visitor)
             going.start({"owner": visitor.owner})
         except RequestError as error:
             st.session_state[_REFUSAL] = str(error)
@@ -138,7 +138,7 @@ def _started(going: QueuedStudy) -> Callable[[], None]:
 
 
 def _going(going: QueuedStudy) -> None:
-    progress, visitor = going.progress, room.visitor()
+    progress, visitor = going.progress, identity.visitor()
     left = duration_words(progress.seconds_left)
     st.progress(
         progress.num_done / max(1, progress.num_all),
@@ -147,7 +147,7 @@ def _going(going: QueuedStudy) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if going.phase == STOPPING:
             st.markdown("Stopping: the run in progress ends at its next step.")
-        elif not room.room().refusal("stop", visitor, going.extra):
+        elif not identity.permissions().refusal("stop", visitor, going.extra):
             st.button("Stop", key="studies.stop", icon=":material/stop:", on_click=going.stop)
         if going.current:
             st.caption(f"Now: {plain(going.current)}. *Distil* shows it live.")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kdviz.errors import RequestError
 from kdviz.jobs.permissions import (
-    Room,
+    Permissions,
     Visitor,
     give_code,
     new_secret,
@@ -50,12 +50,12 @@ def config_of(one: Visitor) -> dict:
 
 def test_a_run_is_its_owners():
     """Otherwise any of thirty viewers could delete the lecturer's run with one click."""
-    mine, theirs, room = visitor(b"a" * 16), visitor(b"b" * 16), Room.from_environment({})
+    mine, theirs, permissions = visitor(b"a" * 16), visitor(b"b" * 16), Permissions.from_environment({})
     for action in ("resume", "stop", "delete"):
-        assert room.refusal(action, mine, config_of(mine)) is None
-        assert "Only the browser" in room.refusal(action, theirs, config_of(mine))
-        assert "command line" in room.refusal(action, mine, {"task": "cola"})
-    assert room.refusal("start", theirs) is None
+        assert permissions.refusal(action, mine, config_of(mine)) is None
+        assert "Only the browser" in permissions.refusal(action, theirs, config_of(mine))
+        assert "command line" in permissions.refusal(action, mine, {"task": "cola"})
+    assert permissions.refusal("start", theirs) is None
 
 
 @pytest.mark.parametrize("owner", [None, "", 0, [], {"a": 1}, "é", "x" * 32])
@@ -70,7 +70,7 @@ def test_a_damaged_owner_is_nobodys(owner):
 )
 def test_a_switch_means_what_it_says(value, shows):
     """KDVIZ_READ_ONLY=false once closed the server, and nobody could see why."""
-    assert Room.from_environment({"KDVIZ_READ_ONLY": value}).read_only is shows
+    assert Permissions.from_environment({"KDVIZ_READ_ONLY": value}).read_only is shows
 
 
 def test_read_only_refuses_everything_and_everybody():
@@ -80,7 +80,7 @@ def test_read_only_refuses_everything_and_everybody():
     give_code(one, "blue", environment)
     for action in ACTIONS:
         with pytest.raises(RequestError, match="only shows runs"):
-            Room.from_environment(environment).require(
+            Permissions.from_environment(environment).require(
                 action, Visitor.of(b"a" * 16, environment), config_of(one)
             )
 
@@ -88,16 +88,18 @@ def test_read_only_refuses_everything_and_everybody():
 def test_the_code_opens_and_only_the_code(clock):
     """With a code set, owning a run is not enough; with it given, the presenter may act on every run."""
     environment = {"KDVIZ_PRESENTER_CODE": "blue whale"}
-    room, secret = Room.from_environment(environment), new_secret()
+    permissions, secret = Permissions.from_environment(environment), new_secret()
     one = Visitor.of(secret, environment)
-    assert all(room.refusal(action, one, config_of(one)) for action in ACTIONS)
+    assert all(permissions.refusal(action, one, config_of(one)) for action in ACTIONS)
     for wrong in ("", "blue", "blue whale.", "BLUE WHALE", "\ud800", "x" * 10_000):
         clock.now += 1000
         assert not give_code(one, wrong, environment) and not Visitor.of(secret, environment).is_presenter
     clock.now += 1000
     assert give_code(one, " blue whale ", environment)
     again = Visitor.of(secret, environment)
-    assert all(room.refusal(action, again, config_of(visitor(b"b" * 16))) is None for action in ACTIONS)
+    assert all(
+        permissions.refusal(action, again, config_of(visitor(b"b" * 16))) is None for action in ACTIONS
+    )
     assert not Visitor.of(new_secret(), environment).is_presenter
     assert not Visitor.of(secret, {"KDVIZ_PRESENTER_CODE": "another"}).is_presenter, (
         "a changed code is asked for again"
@@ -107,7 +109,10 @@ def test_the_code_opens_and_only_the_code(clock):
 def test_no_code_set_makes_no_presenter():
     """An empty setting must not match an empty entry."""
     for environment in ({}, {"KDVIZ_PRESENTER_CODE": ""}, {"KDVIZ_PRESENTER_CODE": "  "}):
-        assert not give_code(visitor(), "", environment) and not Room.from_environment(environment).needs_code
+        assert (
+            not give_code(visitor(), "", environment)
+            and not Permissions.from_environment(environment).needs_code
+        )
 
 
 CODE = {"KDVIZ_PRESENTER_CODE": "right secret"}
@@ -191,4 +196,4 @@ def test_the_owner_in_a_file_is_not_the_secret():
 )
 def test_no_environment_breaks_the_server(environment):
     """A typing slip in a setting must leave a working, no less careful server."""
-    Room.from_environment(environment)
+    Permissions.from_environment(environment)
