@@ -331,11 +331,11 @@ def check_sizes(kind: str, line: dict, config: dict) -> None:
     if kind in ("train", "stage"):
         layers = line["stage"]["layers"]
         if any(not 0 <= layer < num_pairs for layer in layers):
-            raise Malformed(f"stage: layers from 0 to {num_pairs - 1} were expected, got {str(layers)[:40]}")
+            raise Malformed(f"stage: {_layers(num_pairs)} were expected, got {str(layers)[:40]}")
     terms = line["losses"].values() if kind == "train" else ()
     numbers = [name for term in terms if isinstance(term, dict) for name in term]
     if any(not (name.isascii() and name.isdigit() and int(name) < num_pairs) for name in numbers):
-        raise Malformed(f"losses: layers from 0 to {num_pairs - 1} were expected, got {str(numbers)[:40]}")
+        raise Malformed(f"losses: {_layers(num_pairs)} were expected, got {str(numbers)[:40]}")
 
 
 def complete(kind: str, line: dict, config: dict) -> None:
@@ -387,8 +387,8 @@ def check_config(value: object) -> dict:
     for student, teacher in pairs:
         if not (0 <= student < config["student_layers"] and 0 <= teacher < config["teacher_num_layers"]):
             raise Malformed(
-                f"pairs: layers of a student with {config['student_layers']} and a teacher with "
-                f"{config['teacher_num_layers']} were expected, got {student} and {teacher}"
+                f"pairs: student layers from 0 to {config['student_layers'] - 1} and teacher "
+                f"{_layers(config['teacher_num_layers'])} were expected, got {student} and {teacher}"
             )
         students.add(student)
     if len(students) != len(pairs):
@@ -401,5 +401,10 @@ def check_config(value: object) -> dict:
             raise Malformed(f"{name}: at most {most} were expected, got {len(config[name]):,}")
     for stage in config.get("stages") or ():
         if any(not 0 <= layer < len(pairs) for layer in stage["layers"]):
-            raise Malformed(f"stages: layers from 0 to {len(pairs) - 1} were expected")
+            raise Malformed(f"stages: {_layers(len(pairs))} were expected, got {str(stage['layers'])[:40]}")
     return config
+
+
+def _layers(num_layers: int) -> str:
+    """The layers that a file may name, in words: there they begin at 0, on every page at 1."""
+    return f"layers from 0 to {num_layers - 1} (the lowest is 0)"

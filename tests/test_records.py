@@ -1,0 +1,54 @@
+"""What is said where a run's file cannot be what it should."""
+
+import re
+
+import pytest
+
+from kdviz.runs.records import Malformed, check_config, check_sizes
+
+CONFIG = {
+    "task": "cola",
+    "strategy": "all",
+    "seed": 0,
+    "pairs": [[0, 1], [1, 3]],
+    "student_layers": 2,
+    "teacher_num_layers": 4,
+    "num_heads": 3,
+}
+STAGE = {"layers": [0, 2], "classification": "soft"}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            {"pairs": [[0, 1], [2, 4]]},
+            "pairs: student layers from 0 to 1 and teacher layers from 0 to 3 (the lowest is 0) were "
+            "expected, got 2 and 4",
+        ),
+        ({"stages": [STAGE]}, "stages: layers from 0 to 1 (the lowest is 0) were expected, got [0, 2]"),
+    ],
+)
+def test_a_config_with_other_layers_says_that_files_begin_at_0(more, said):
+    """Pages count from 1: who compares a page with the file would mend the wrong layer."""
+    with pytest.raises(Malformed, match=re.escape(said)):
+        check_config(CONFIG | more)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            {"stage": STAGE, "losses": {}},
+            "stage: layers from 0 to 1 (the lowest is 0) were expected, got [0, 2]",
+        ),
+        (
+            {"stage": STAGE | {"layers": [0]}, "losses": {"attention_kl": {"2": 0.1}}},
+            "losses: layers from 0 to 1 (the lowest is 0) were expected, got ['2']",
+        ),
+    ],
+)
+def test_a_line_with_other_layers_says_that_files_begin_at_0(line, said):
+    """The same of metrics.jsonl, whose stages and losses name layers too."""
+    with pytest.raises(Malformed, match=re.escape(said)):
+        check_sizes("train", {"step": 1, "epoch": 0.5, "loss": 0.1} | line, check_config(CONFIG))
