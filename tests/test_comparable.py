@@ -126,6 +126,19 @@ def test_what_settings_came_to_parts_two_runs(runs, name):
     assert comparable(one, runs.made) == [one]
 
 
+def test_a_students_own_checkpoint_is_its_weights(runs):
+    """A folder whose weights were replaced between two runs has the same name, and another student in it."""
+
+    def started_from(name: str, weights: str, **settings) -> Run:
+        return runs.add(student_checkpoint=name, more={"student_weights_sha256": weights * 64}, **settings)
+
+    one, moved = started_from("/a", "1"), started_from("/b", "1", seed=1)
+    other = started_from("/a", "2", seed=2)
+    assert differences(one, other, apart_from=("seed",)) == ["student_checkpoint"]
+    assert comparable(one, runs.made) == [moved, one] and comparable(other, runs.made) == [other]
+    assert comparable(runs.add(student_checkpoint="/a", seed=3), runs.made) == [runs.made[0]], "not known"
+
+
 def test_runs_that_differ_in_strategy_seed_or_recording_alone_are_comparable(runs):
     """Where and how much a run records, or by which words its data were asked for, changes no number."""
     one = runs.add()

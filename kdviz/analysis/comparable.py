@@ -116,6 +116,8 @@ def _settings(run: Run) -> dict:
         }
         settled = {name: _plain(_at(config, name)) for name in SETTLED}
         settled["teacher_weights_sha256"] = settled["teacher_weights_sha256"] or config.get("teacher")
+        if own := _plain(config.get("student_weights_sha256")):  # the name may have meant other weights
+            found["student_checkpoint"] = own
         _known[run] = found | settled
     return _known[run]
 
