@@ -159,6 +159,15 @@ def test_cka_marks_the_most_similar_layer():
     assert list(figure.frames[1].data[1].x) == (5 - CKA.argmax(axis=1)).tolist()
 
 
+def test_cka_marks_no_layer_where_a_student_diverged():
+    """The largest of numbers that are none is the first: a dot on a blank cell says that it is alike."""
+    diverged = CKA.copy()
+    diverged[1:] = np.nan
+    figure = figures.cka_film([diverged, CKA], [0, 1], PAIRS, over="30 examples", active=0)
+    assert list(figure.data[1].x) == [CKA[0].argmax(), *[None] * (len(CKA) - 1)]
+    assert list(figure.frames[1].data[1].x) == CKA.argmax(axis=1).tolist()
+
+
 def test_score_against_size_wears_one_style_a_strategy():
     """Labels at the points lay over each other where sizes are equal; another marker for another depth reads
     as another strategy.

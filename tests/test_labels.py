@@ -137,6 +137,20 @@ def test_always_the_same_answer_says_nothing_about_the_order():
     assert order.rows == (0, 1) and "is this checkpoint fine-tuned for CoLA?" in order.message
 
 
+def test_numbers_that_are_not_finite_are_no_answer_of_a_teacher_without_names():
+    """The largest of numbers that are none is class 0 under every order: right wherever the label is."""
+    labels = np.random.default_rng(3).integers(0, 2, 300)
+    logits = answers(labels, 0.9, (1, 0))
+    logits[:20] = np.nan
+    order = measured_order(logits, labels, TASKS["rte"])
+    assert order.rows == (1, 0) and set(order.scores.values()) == {None}
+    assert "accuracy: 0 = entailment, 1 = not entailment: –" in order.message
+    assert "; 20 have no answer" in order.message
+    logits[:] = np.inf
+    order = measured_order(logits, labels, TASKS["rte"])
+    assert order.rows == (0, 1) and "is this checkpoint fine-tuned for RTE?" in order.message
+
+
 def as_shared(folder: Path, target: Path, names: tuple[str, ...] | None, *, reverse: bool) -> Path:
     """A copy of a teacher with its classifier's rows reversed or not, and other names for its classes."""
     shutil.copytree(folder, target)

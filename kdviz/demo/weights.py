@@ -49,6 +49,7 @@ def _drift(run: Run, checkpoint: Checkpoint, exact: torch.nn.Module, stored: tor
 
     from kdviz.data import load_examples
     from kdviz.data.encoded import Tokenizer
+    from kdviz.metrics import predictions
     from kdviz.training.evaluate import predict
 
     loaded = load_examples(run.task, "folder", run.config["data_dir"], seed=run.config["data_seed"])
@@ -57,6 +58,6 @@ def _drift(run: Run, checkpoint: Checkpoint, exact: torch.nn.Module, stored: tor
     before, after = (softmax(predict(model, encoded), axis=1) for model in (exact, stored))
     return {
         "num_examples": len(encoded),
-        "other_answers": float((before.argmax(1) != after.argmax(1)).mean()),
+        "other_answers": float((predictions(before) != predictions(after)).mean()),
         "largest_change": float(abs(before - after).max()),
     }

@@ -93,7 +93,7 @@ def _figure(
             "layout": {"annotations": headings(place)},
             "data": [
                 {"type": "heatmap", "z": numbers(matrix, 3)},
-                {"type": "scatter", "x": matrix.argmax(axis=1).tolist()},
+                {"type": "scatter", "x": _most_similar_layers(matrix)},
                 cell_numbers(matrix, zmax=1.0, dark=dark),
             ],
         }
@@ -124,7 +124,7 @@ def _heat(matrix: np.ndarray, dark: bool) -> dict:
 
 def _most_similar(matrix: np.ndarray) -> dict:
     return scatter(
-        x=matrix.argmax(axis=1).tolist(),
+        x=_most_similar_layers(matrix),
         y=[layer + 0.3 for layer in range(len(matrix))],
         mode="markers",
         name="most similar",
@@ -136,3 +136,10 @@ def _most_similar(matrix: np.ndarray) -> dict:
             "line": {"color": "#000000", "width": 1},
         },
     )
+
+
+def _most_similar_layers(matrix: np.ndarray) -> list[float | None]:
+    """The teacher layer most like each student layer; None where a diverged student's numbers are not
+    finite.
+    """
+    return numbers(np.where(np.isfinite(matrix).all(axis=1), matrix.argmax(axis=1), np.nan))

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from kdviz.metrics import scores
+from kdviz.metrics import NO_ANSWER, predictions, recorded_scores
 from kdviz.task import Task
+from kdviz.text import decimals
 
 NAMES, MEASURED = "names", "measured"
 
@@ -27,13 +28,14 @@ class LabelOrder:
     """Where the task's classes are in a classifier: class `k` of the task is its row `rows[k]`.
 
     `source`: NAMES (id2label says so), MEASURED (the order with the best score). `message`
-    says it in one sentence, `scores` what each measured order reached.
+    says it in one sentence, `scores` what each measured order reached; None where some answers are not
+    finite.
     """
 
     rows: tuple[int, ...]
     source: str
     message: str
-    scores: dict[str, float]
+    scores: dict[str, float | None]
 
     def record(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -97,23 +99,29 @@ def measured_order(logits: np.ndarray, labels: np.ndarray, task: Task) -> LabelO
     `logits` (n, classes) and `labels` (n,) of the evaluation set. What is compared is the mean over classes
     of the share answered rightly, so that always answering the most frequent class counts for nothing. The
     order as stored stands unless another one is better by more than chance (three standard errors at most):
-    a teacher that has learnt nothing must not be reversed by luck.
+    a teacher that has learnt nothing must not be reversed by luck. Logits that are not finite are no answer.
     """
     primary = task.primary_metric
     orders = list(itertools.permutations(range(task.num_labels)))
-    found = {rows: scores(task, labels, logits[:, rows].argmax(-1)) for rows in orders}
+    answers = {rows: predictions(logits[:, rows]) for rows in orders}
     counts = np.bincount(labels, minlength=task.num_labels)
     there = np.flatnonzero(counts)
     right = {}
     for rows in orders:
-        hits = logits[:, rows].argmax(-1) == labels
+        hits = answers[rows] == labels
         right[rows] = float(np.mean([hits[labels == number].mean() for number in there]))
     stored = orders[0]
     best = max(orders, key=lambda rows: (right[rows], rows == stored))
     margin = 3 * float(np.sqrt((1 / counts[there]).sum())) / len(there)
     chosen = best if right[best] - right[stored] > margin else stored
-    shown = {_order_name(rows, task): round(found[rows][primary], 4) for rows in orders}
-    listed = "; ".join(f"{name}: {score:.3f}" for name, score in shown.items())
+    shown = {}
+    for rows in orders:
+        score = recorded_scores(task, labels, answers[rows])[primary]
+        shown[_order_name(rows, task)] = None if score is None else round(score, 4)
+    listed = "; ".join(f"{name}: {decimals(score)}" for name, score in shown.items())
+    num_unanswered = int((answers[stored] == NO_ANSWER).sum())
+    if num_unanswered:
+        listed += f"; {num_unanswered} have no answer: their numbers are not finite"
     others = [right[rows] for rows in orders if rows != chosen]
     unclear = right[chosen] - max(others) <= margin
     message = (
