@@ -163,6 +163,33 @@ def test_numbers_of_runs_trained_together_say_over_what(tmp_path: Path, monkeypa
     assert f"attention KL on {len(Run(tmp_path / 'runs' / 'all').probes)} presets, nats" in table
 
 
+@pytest.mark.parametrize("state", ["finished", "failed", "running"])
+@pytest.mark.parametrize("is_evaluated", [True, False])
+def test_a_score_that_there_is_none_of_is_told_from_one_to_come(
+    state: str, is_evaluated: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Three dots stood for a score that will never come, of answers that are no numbers or of a run that
+    failed before: a room would wait for it.
+    """
+    folder = make_run(tmp_path / "runs", "one", state=state)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    kept = [line for line in lines if is_evaluated or line["kind"] != "eval"]
+    for line in kept:
+        if line["kind"] == "eval":
+            line |= {"metrics": dict.fromkeys(line["metrics"]), "agreement": None}
+    (folder / "metrics.jsonl").write_text("".join(map(json_line, kept)))
+    with exclusive(folder / "lock") if state == "running" else nullcontext():
+        app = _open(tmp_path, monkeypatch)
+        app.session_state["distil.watched"] = "one"
+        app.run()
+    assert not app.exception
+    numbers = {each.label: each for each in app.metric}
+    score = next(each for label, each in numbers.items() if label.startswith("Student"))
+    to_come = state == "running" and not is_evaluated
+    assert {score.value, numbers["Agreement"].value} == {"…" if to_come else "–"}
+    assert ("no score" in score.proto.help) == is_evaluated
+
+
 def test_resume_stands_on_top_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Without it Resume would be below the fold, in the list of runs."""
     broken = make_run(tmp_path / "runs", "broken", state="running")

@@ -12,7 +12,7 @@ from kdviz.runs.names import short_name
 from kdviz.runs.parts import thinned
 from kdviz.runs.reader import Run
 from kdviz.share.live import MOST_POINTS, mismatch_so_far
-from kdviz.ui.distil.numbers import shown
+from kdviz.text import decimals
 from kdviz.ui.frame.look import chart, is_dark
 from kdviz.ui.frame.narrow import for_phone, panels_of
 from kdviz.ui.frame.screen import is_narrow
@@ -46,7 +46,7 @@ def run_curves(run: Run) -> None:
     if num_losses > 1:
         st.markdown(
             "**Loss in training**, term by term; their weighted sum is now "
-            f"{shown(run.train_lines[-1].get('loss'))}",
+            f"{decimals(run.train_lines[-1].get('loss'))}",
             help="What the student is trained to lower, on the training examples. A term that a stage does "
             "not use has no line in it.",
         )

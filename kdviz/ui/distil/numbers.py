@@ -11,42 +11,51 @@ from kdviz.text import decimals
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.words import WORDS, metric_title, primary_metric
 
+NO_SCORE = " There is no score: numbers of some answers are not finite."
+
 
 def run_numbers(run: Run) -> None:
     """Score of the student beside the teacher's, and how far the inside is from the teacher's."""
     seen, mismatch, metric = latest_scores(run), mismatch_so_far(run), primary_metric(run)
     title, on = metric_title(metric), f"On {seen.num_examples} evaluation examples"
+    is_evaluated, score = seen.epoch is not None, seen.student.get(metric)
     columns = st.columns(4)
     columns[0].metric(
         f"Student, {title}",
-        shown(seen.student.get(metric)),
-        help=f"{on}, after epoch {seen.epoch}." if seen.student else None,
+        shown(run, score, is_recorded=is_evaluated),
+        help=f"{on}, after epoch {seen.epoch}.{'' if score is not None else NO_SCORE}"
+        if is_evaluated
+        else None,
     )
     majority = (
         f" Always giving the most frequent answer is {seen.majority:.1%} right."
         if seen.majority is not None
         else ""
     )
+    score = seen.teacher.get(metric)
     columns[1].metric(
         f"Teacher, {title}",
-        shown(seen.teacher.get(metric)),
-        help=f"{on}.{majority}" if seen.teacher else None,
+        shown(run, score, is_recorded=bool(seen.teacher)),
+        help=f"{on}.{'' if score is not None else NO_SCORE}{majority}" if seen.teacher else None,
     )
     if mismatch is None and (fine_tuning := run.lines("teacher")):
         losses = [line.get("loss") for line in fine_tuning]
         columns[2].metric(
             "Teacher's loss",
-            shown(losses[-1]),
+            decimals(losses[-1]),
             chart_data=losses,
             chart_type="line",
             help="Cross-entropy in nats, in training: the teacher is fine-tuned first.",
         )
         return
-    columns[2].metric("Agreement", shown(seen.agreement), help=WORDS["agreement"])
-    change = None if mismatch is None else mismatch.attention_kl[-1].mean() - mismatch.attention_kl[0].mean()
+    columns[2].metric(
+        "Agreement", shown(run, seen.agreement, is_recorded=is_evaluated), help=WORDS["agreement"]
+    )
+    now = None if mismatch is None else mismatch.attention_kl[-1].mean()
+    change = None if now is None else now - mismatch.attention_kl[0].mean()
     columns[3].metric(
         "Attention KL, nats",
-        "…" if mismatch is None else shown(mismatch.attention_kl[-1].mean()),
+        shown(run, now, is_recorded=mismatch is not None),
         delta=None if not change or math.isnan(change) else f"{change:+.3f}",
         delta_color="inverse",
         help=f"{WORDS['kl']} Mean over the matched layers and the preset sentences; below it the change "
@@ -60,5 +69,11 @@ def run_numbers(run: Run) -> None:
         st.caption(f":material/info: After epoch {seen.epoch}: {plain(caution)}.")
 
 
-def shown(value: float | None) -> str:
-    return "…" if value is None else decimals(value)
+def shown(run: Run, number: float | None, *, is_recorded: bool) -> str:
+    """A number of a run; a dash where none was found."""
+    return decimals(number) if is_recorded else missing(run)
+
+
+def missing(run: Run) -> str:
+    """What stands for a number that was not recorded: three dots while it is yet to come, else a dash."""
+    return "…" if run.state in ("queued", "running") else "–"

@@ -20,7 +20,8 @@ from kdviz.share.live import (
     progress_share,
     seconds_left,
 )
-from kdviz.text import counted, decimals
+from kdviz.text import counted
+from kdviz.ui.distil.numbers import missing, shown
 from kdviz.ui.distil.words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
@@ -87,13 +88,18 @@ def group_numbers(group: Sequence[Row]) -> None:
         "|:--|:--|--:|--:|--:|--:|",
     ]
     for row in group:
-        seen, mismatch = latest_scores(row.run), mismatch_so_far(row.run)
+        run, seen, mismatch = row.run, latest_scores(row.run), mismatch_so_far(row.run)
         kl = None if mismatch is None else float(mismatch.attention_kl[-1].mean())
+        is_evaluated = seen.epoch is not None
         cells = [
-            words_of(row.run.strategy),
+            words_of(run.strategy),
             STATE_WORDS[row.state],
-            "…" if seen.epoch is None else str(seen.epoch),
-            *(decimals(number) for number in (seen.student.get(metric), seen.agreement, kl)),
+            str(seen.epoch) if is_evaluated else missing(run),
+            *(
+                shown(run, number, is_recorded=is_evaluated)
+                for number in (seen.student.get(metric), seen.agreement)
+            ),
+            shown(run, kl, is_recorded=mismatch is not None),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     st.markdown("\n".join(lines), help=WORDS["strategy"])
