@@ -260,6 +260,19 @@ def test_the_worked_row_is_of_the_sentence_that_is_shown(other: dict[str, str]):
     assert "**sum**" not in said and "presets alone" in said
 
 
+def test_repeated_words_of_the_worked_row_are_told_apart():
+    """Two lines of "the" with other numbers stood in one table, and nobody could say which was which."""
+    at = next(place for place, step in enumerate(LECTURE.steps, start=1) if step.numbers == "row")
+    run = Run(DEMO_RUNS / "demo-cola-all-6of12-s0")
+    told = set()
+    for probe in run.probes:
+        said = texts(learn(at=str(at), page="attention", run=run.id, preset=probe.id))
+        words = [line.split(" | ")[0] for line in said.splitlines() if line.startswith("| ")]
+        assert len(words) == len(set(words)), words
+        told |= {word for word in words if " of " in word}
+    assert told
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -4,7 +4,7 @@ import { el, save } from "./dom.js"
 import { drawFigure } from "./figure.js"
 import { keptPlaces, rowKl, sameMoment, shownMap } from "./format.js"
 import { CanvasPen, SvgPen, shifted } from "./pen.js"
-import { decimals, described, filterText, footText } from "./words.js"
+import { decimals, described, filterText, footText, toldApart } from "./words.js"
 
 function shownRows({ packs, state }) {
   const moments = packs.map(pack => sameMoment(packs[0], state.moment, pack))
@@ -19,13 +19,13 @@ function shownRows({ packs, state }) {
 export function tableOf(scene) {
   const { packs, state } = scene
   const kept = keptPlaces(packs[0], state.hide)
-  const { tokens } = packs[0]
+  const words = toldApart(packs[0].tokens)
   const rows = shownRows(scene)
-  const cell = (tag, words, more = {}) => el(tag, more, String(words))
+  const cell = (tag, text, more = {}) => el(tag, more, String(text))
   const strongest = (values, row) => {
     const part = values.subarray(row * kept.length, (row + 1) * kept.length)
     const best = part.indexOf(Math.max(...part))
-    return `${tokens[kept[best]]} ${decimals(part[best])}`
+    return `${words[kept[best]]} ${decimals(part[best])}`
   }
   const head = [
     "word",
@@ -36,7 +36,7 @@ export function tableOf(scene) {
     el(
       "tr",
       {},
-      cell("th", tokens[place], { scope: "row" }),
+      cell("th", words[place], { scope: "row" }),
       cell("td", strongest(rows.teacher, row)),
       ...packs.flatMap((_, run) => [
         cell("td", strongest(rows.students[run], row)),
@@ -48,7 +48,7 @@ export function tableOf(scene) {
     "table",
     {},
     el("caption", {}, described(packs, state)),
-    el("thead", {}, el("tr", {}, ...head.map(words => cell("th", words, { scope: "col" })))),
+    el("thead", {}, el("tr", {}, ...head.map(text => cell("th", text, { scope: "col" })))),
     el("tbody", {}, ...body),
   )
 }
@@ -58,11 +58,11 @@ export function csvOf(scene) {
   const { packs, state } = scene
   const kept = keptPlaces(packs[0], state.hide)
   const rows = shownRows(scene)
-  const { tokens } = packs[0]
+  const words = toldApart(packs[0].tokens)
   const names = packs.map(pack => pack.about.name)
   // A cell that begins like a formula would be run by a spreadsheet.
-  const quoted = words =>
-    `"${String(words)
+  const quoted = text =>
+    `"${String(text)
       .replace(/^[=+\-@\t\r]/, "'$&")
       .replaceAll('"', '""')}"`
   const lines = [
@@ -81,8 +81,8 @@ export function csvOf(scene) {
       const at = row * kept.length + column
       lines.push(
         [
-          quoted(tokens[query]),
-          quoted(tokens[key]),
+          quoted(words[query]),
+          quoted(words[key]),
           ...[rows.teacher, ...rows.students].map(values => values[at].toFixed(5)),
           ...rows.kl.map(values => values[query].toFixed(6)),
         ].join(","),

@@ -52,6 +52,14 @@ export function described(packs, state) {
   )
 }
 
+/** The words of a sentence; one that occurs several times says which of them it is. */
+export const toldApart = tokens =>
+  tokens.map((token, place) => {
+    const times = tokens.filter(each => each === token).length
+    const before = tokens.slice(0, place).filter(each => each === token).length
+    return times > 1 ? `${token} (${before + 1} of ${times})` : token
+  })
+
 /** The numbers of one cell: who looks at what, by how much. */
 export function cellText(packs, state) {
   const { query, key } = state.focus
@@ -71,7 +79,8 @@ export function cellText(packs, state) {
       `${signed(teacher - student)}, KL of the row ${decimals(kl)} nats`
     )
   })
-  const looks = `“${first.tokens[query]}” looks at “${first.tokens[key]}”`
+  const names = toldApart(first.tokens)
+  const looks = `“${names[query]}” looks at “${names[key]}”`
   return `${looks}: teacher ${decimals(teacher)}, ${parts.join("; ")}`
 }
 

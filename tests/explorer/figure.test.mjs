@@ -212,6 +212,15 @@ test("a word that begins like a formula stays text in a spreadsheet", () => {
   )
 })
 
+test("no two rows of the file of numbers name the same two words", () => {
+  const twice = { ...fine, tokens: fine.tokens.map(() => "the"), remembered: new Map() }
+  const [, ...lines] = csvOf({ packs: [twice], state: START })
+    .trim()
+    .split("\n")
+  const named = new Set(lines.map(line => line.split(",").slice(0, 2).join()))
+  assert.equal(named.size, fine.tokens.length ** 2)
+})
+
 test("the words at the two ends of a colour scale never meet", () => {
   for (const maxSide of [60, 120, 200, 226, 240, 300, 400])
     for (const width of [320, 700, 1000, 1600]) {

@@ -15,7 +15,7 @@ import {
 } from "../../kdviz/explorer/format.js"
 import { ramp, stepOf } from "../../kdviz/explorer/colour.js"
 import { START, carried, changed, keyed, lookOf, withLook } from "../../kdviz/explorer/state.js"
-import { cellText, decimals, leftOutText, otherEpoch, signed } from "../../kdviz/explorer/words.js"
+import { cellText, decimals, leftOutText, otherEpoch, signed, toldApart } from "../../kdviz/explorer/words.js"
 
 const folder = process.env.KDVIZ_PACKS
 const expected = JSON.parse(readFileSync(`${folder}/expected.json`))
@@ -123,6 +123,14 @@ test("of two runs beside each other a cell's numbers stand behind the name they 
   const said = cellText([fine, other], { ...START, focus: { query: 1, key: 2 } })
   const share = decimals(mapOf(fine, 0, 0, null)[1 * fine.tokens.length + 2])
   assert.ok(said.includes(`; “all, seed 1” ${share}, difference`), said)
+})
+
+test("of words that occur several times it is said which one looks at which", () => {
+  const [first, ...rest] = fine.tokens
+  const twice = { ...fine, tokens: [first, first, ...rest.slice(1)], remembered: new Map() }
+  const said = cellText([twice], { ...START, focus: { query: 0, key: 1 } })
+  assert.ok(said.startsWith(`“${first} (1 of 2)” looks at “${first} (2 of 2)”: `), said)
+  assert.deepEqual(toldApart(["the", "cat"]), ["the", "cat"])
 })
 
 test("whatever had no room is said: moments, single heads, and in which of two runs", () => {

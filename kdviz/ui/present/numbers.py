@@ -1,6 +1,6 @@
 """A step's formula with the numbers of the run and the moment that are shown beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import streamlit as st
@@ -85,9 +85,10 @@ def _row(run: Run, view: View, runs: list[Run]) -> None:
     row = int(np.argmax(row_kl(teacher, first)))
     parts = [each[row] for each in row_terms(teacher, shown)]
     order = np.argsort(-np.abs(parts[2]))[:MOST_WORDS]
+    words = _told_apart(probe.tokens)
     lines = ["| looks at | teacher t | student s | t·ln(t/s) |", "|---|--:|--:|--:|"]
     for key in sorted(order):
-        lines.append(_line(plain(probe.tokens[key]), *(part[key] for part in parts)))
+        lines.append(_line(words[key], *(part[key] for part in parts)))
     rest = [key for key in range(len(probe.tokens)) if key not in order]
     if rest:
         lines.append(_line(f"{len(rest)} others", *(part[rest].sum() for part in parts)))
@@ -96,13 +97,23 @@ def _row(run: Run, view: View, runs: list[Run]) -> None:
         f"| **{decimals(parts[2].sum())}** |"
     )
     st.markdown(
-        f"The row of **{plain(probe.tokens[row])}** in the preset *{plain(probe.title)}*, layer "
+        f"The row of **{words[row]}** in the preset *{plain(probe.title)}*, layer "
         f"{student_layer + 1}, head {head + 1}, step {count(step)}:\n\n" + "\n".join(lines)
     )
     kl = float(row_kl(teacher, shown).mean())
     st.caption(
         f"In nats, from the stored maps. Mean of the {len(probe.tokens)} rows of this head: {decimals(kl)}."
     )
+
+
+def _told_apart(tokens: Sequence[str]) -> list[str]:
+    """The words of a sentence as Markdown; one that occurs several times says which of them it is."""
+    numbered = []
+    for place, token in enumerate(tokens):
+        times = tokens.count(token)
+        which = f" ({tokens[:place].count(token) + 1} of {times})" if times > 1 else ""
+        numbered.append(plain(token) + which)
+    return numbered
 
 
 def _line(word: str, teacher: float, student: float, term: float) -> str:
