@@ -68,6 +68,12 @@ def times_text(ratio: float) -> str:
     return f"{ratio:.1f}" if ratio >= 1.2 else f"{ratio:.2f}"
 
 
+def times_between(low: float, high: float, word: str = " to ") -> str:
+    """The two ends of an interval of ratios; with one digit more where they would read the same."""
+    ends = times_text(low), times_text(high)
+    return word.join(ends if ends[0] != ends[1] else (f"{low:.2f}", f"{high:.2f}"))
+
+
 def counted(number: float | None, noun: str) -> str:
     """1 epoch, 8 epochs, 1,043 examples; a question mark for how many where that was not recorded."""
     return f"{'?' if number is None else format(number, ',.12g')} {noun}{'s' * (number != 1)}"

@@ -15,7 +15,7 @@ from kdviz.data import Example
 from kdviz.explorer.finding import finding
 from kdviz.files import write_arrays
 from kdviz.runs.reader import Run
-from kdviz.text import times_text
+from kdviz.text import times_between, times_text
 from kdviz.ui.frame.scores import by_strategy, verdict
 
 
@@ -113,6 +113,12 @@ def test_a_ratio_near_one_keeps_the_digit_that_says_so(tmp_path: Path):
     said = finding([_header("soft", yes), _header("all", yes)], between)
     assert "1.04 times as far" in said["text"] and "ratio 1.04 to 1.04" in said["note"]
     assert [times_text(ratio) for ratio in (0.5, 1.2, 12.81)] == ["0.50", "1.2", "12.8"]
+
+
+def test_a_narrow_interval_is_not_said_to_be_a_point():
+    """ "95 % interval 4.3 to 4.3" of thousands of examples reads as if nothing were left open."""
+    assert times_between(4.27, 4.34) == "4.27 to 4.34"
+    assert times_between(12.0, 13.3, ", ") == "12.0, 13.3"
 
 
 def test_the_verdict_has_one_ratio_and_few_numbers(tmp_path: Path):

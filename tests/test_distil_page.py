@@ -118,6 +118,26 @@ def test_what_a_button_has_set_is_not_undone_by_a_request_that_was_under_way():
     assert app.number_input[0].value == 0 and not app.exception
 
 
+def test_a_form_filled_from_a_run_is_not_undone_by_a_request_that_was_under_way():
+    """The run that a comparison lacks would be set up with what the form said before."""
+
+    def page():
+        import streamlit as st
+
+        from kdviz.config import RunConfig
+        from kdviz.ui.distil.form import key_of
+        from kdviz.ui.distil.kept_form import fill_form
+
+        st.number_input("epochs", value=3, key=key_of("epochs"))
+        st.button("fill", on_click=fill_form, args=(RunConfig(task="cola", strategy="soft", epochs=7),))
+
+    app = AppTest.from_function(page).run()
+    under_way = app._tree.get_widget_states()
+    app.button[0].click().run()
+    app._run(under_way)
+    assert app.number_input[0].value == 7 and not app.exception
+
+
 def _words_of_controls(app: AppTest) -> str:
     kinds = ("selectbox", "multiselect", "number_input", "text_input", "toggle", "segmented_control")
     return "\n".join(str(control.help) for kind in kinds for control in app.get(kind))

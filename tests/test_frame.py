@@ -79,10 +79,10 @@ def test_the_missing_partner_is_one_click_away(runs: Path):
     assert "needs a run by soft labels (`soft`)" in said(app)
     app.button(key="kdviz.partner").click().run()
     assert not app.exception
-    assert app.segmented_control(key="distil.strategy").value == "soft"
-    assert app.session_state["distil.seed"] == 4
-    assert app.number_input(key="distil.student_layers").value == 2
-    assert app.number_input(key="distil.epochs").value == 3
+    assert app.segmented_control(key="distil.strategy.1").value == "soft"
+    assert app.session_state["distil.seed.1"] == 4
+    assert app.number_input(key="distil.student_layers.1").value == 2
+    assert app.number_input(key="distil.epochs.1").value == 3
     make_run(runs, "partner", strategy="soft", student_layers=2, epochs=3, seed=4)
     assert "needs a run by" not in said(open_page("answers", run="alone", show="inside"))
 

@@ -14,7 +14,7 @@ from kdviz.analysis.comparable import same_examples
 from kdviz.analysis.divergence import divergence
 from kdviz.runs.arrays import Damaged
 from kdviz.runs.reader import Run
-from kdviz.text import times_text
+from kdviz.text import times_between
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,7 @@ class Apart:
         found = self.farther
         return (
             f"At the end: median attention KL over the {found.num_examples:,} {self.over} on which both give "
-            f"the teacher’s answer; 95 % interval of the ratio {times_text(found.low)} to "
-            f"{times_text(found.high)}"
+            f"the teacher’s answer; 95 % interval of the ratio {times_between(found.low, found.high)}"
         )
 
 

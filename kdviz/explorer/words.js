@@ -52,13 +52,14 @@ export function described(packs, state) {
   )
 }
 
-/** The words of a sentence; one that occurs several times says which of them it is. */
-export const toldApart = tokens =>
-  tokens.map((token, place) => {
-    const times = tokens.filter(each => each === token).length
-    const before = tokens.slice(0, place).filter(each => each === token).length
-    return times > 1 ? `${token} (${before + 1} of ${times})` : token
-  })
+/** Which of them a word is that occurs several times in its sentence: " (2 of 3)", else "". */
+function whichOf(tokens, place) {
+  const alike = tokens.flatMap((token, other) => (token === tokens[place] ? [other] : []))
+  return alike.length > 1 ? ` (${alike.indexOf(place) + 1} of ${alike.length})` : ""
+}
+
+/** The words of a sentence, no two of them the same. */
+export const toldApart = tokens => tokens.map((token, place) => token + whichOf(tokens, place))
 
 /** The numbers of one cell: who looks at what, by how much. */
 export function cellText(packs, state) {
@@ -79,9 +80,8 @@ export function cellText(packs, state) {
       `${signed(teacher - student)}, KL of the row ${decimals(kl)} nats`
     )
   })
-  const names = toldApart(first.tokens)
-  const looks = `“${names[query]}” looks at “${names[key]}”`
-  return `${looks}: teacher ${decimals(teacher)}, ${parts.join("; ")}`
+  const named = place => `“${first.tokens[place]}”${whichOf(first.tokens, place)}`
+  return `${named(query)} looks at ${named(key)}: teacher ${decimals(teacher)}, ${parts.join("; ")}`
 }
 
 export function filterText(state) {

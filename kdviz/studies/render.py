@@ -14,7 +14,7 @@ from kdviz.studies.spec import COLUMNS
 from kdviz.studies.statistics import Spread
 from kdviz.studies.table import best_of, telling_names
 from kdviz.tasks import TASKS
-from kdviz.text import counted, times_text
+from kdviz.text import counted, times_between, times_text
 
 WIDE = ("parameters", "seconds")
 
@@ -96,8 +96,9 @@ def inside_text(comparison: Comparison) -> str:
     """`; inside, …` of two rows, with the interval over their examples; "" where it is not known."""
     if comparison.inside is None:
         return ""
-    times, low, high = map(times_text, comparison.soft_times)
-    what = f"soft labels are {times} times as far from the teacher [{low}, {high}]"
+    times, low, high = comparison.soft_times
+    interval = times_between(low, high, ", ")
+    what = f"soft labels are {times_text(times)} times as far from the teacher [{interval}]"
     n = f"over {comparison.inside.num_examples:,} examples"
     return f"; inside, {what} {n}" if comparison.inside.is_told_apart else f"; inside, not told apart {n}"
 

@@ -9,7 +9,7 @@ from kdviz.metrics import METRIC_TITLES
 from kdviz.studies import paper
 from kdviz.studies.rows import Comparison, Table
 from kdviz.tasks import TASKS
-from kdviz.text import counted, times_text
+from kdviz.text import counted, times_between, times_text
 
 X_WORDS = {
     "train_size": "training examples",
@@ -36,7 +36,7 @@ def _inside(table: Table) -> str:
         return (
             f"Inside, students that learn from soft labels alone end {size} times as far from the teacher's "
             f"attention as students that copy its inside (95 % interval over the examples "
-            f"{times_text(low)} to {times_text(high)})."
+            f"{times_between(low, high)})."
         )
     if not told:
         return (

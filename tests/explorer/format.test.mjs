@@ -129,7 +129,7 @@ test("of words that occur several times it is said which one looks at which", ()
   const [first, ...rest] = fine.tokens
   const twice = { ...fine, tokens: [first, first, ...rest.slice(1)], remembered: new Map() }
   const said = cellText([twice], { ...START, focus: { query: 0, key: 1 } })
-  assert.ok(said.startsWith(`“${first} (1 of 2)” looks at “${first} (2 of 2)”: `), said)
+  assert.ok(said.startsWith(`“${first}” (1 of 2) looks at “${first}” (2 of 2): `), said)
   assert.deepEqual(toldApart(["the", "cat"]), ["the", "cat"])
 })
 

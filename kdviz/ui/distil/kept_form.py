@@ -6,7 +6,7 @@ import streamlit as st
 from cachetools import LRUCache
 
 from kdviz.config import MATCHINGS, RunConfig, custom_layers
-from kdviz.ui.distil.form import CUSTOM_LAYERS, chosen_anew, key_of
+from kdviz.ui.distil.form import CUSTOM_LAYERS, chosen_anew, key_of, put
 
 _RESTORED = "distil.restored"
 _kept: LRUCache[str, dict[str, object]] = LRUCache(maxsize=500)  # browsers
@@ -42,6 +42,6 @@ def fill_form(config: RunConfig) -> None:
     values |= {name: values[name] or "" for name in ("data_dir", "student_checkpoint")}
     values["active_pairs"] = values["active_pairs"] or ()
     for name, value in values.items():
-        st.session_state[key_of(name)] = list(value) if isinstance(value, tuple) else value
+        put(name, list(value) if isinstance(value, tuple) else value)
         chosen_anew(name)
     st.session_state[_RESTORED] = True

@@ -17,7 +17,7 @@ from kdviz.studies.spec import COLUMNS
 from kdviz.studies.statistics import Spread
 from kdviz.studies.table import best_of, telling_names
 from kdviz.tasks import TASKS
-from kdviz.text import times_text
+from kdviz.text import times_between, times_text
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
 from kdviz.ui.frame.remember import remembered
@@ -333,7 +333,8 @@ def _times(comparison: Comparison) -> str:
     if not comparison.inside.is_told_apart:
         return "cannot be told"
     times, low, high = comparison.soft_times
-    return f"{times_text(times)} [{times_text(low)}, {times_text(high)}]"
+    interval = times_between(low, high, ", ")
+    return f"{times_text(times)} [{interval}]"
 
 
 def provenance(entry: Entry, table: Table) -> None:
