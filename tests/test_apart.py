@@ -127,6 +127,7 @@ def test_the_verdict_has_one_ratio_and_few_numbers(tmp_path: Path):
     runs = [_run(tmp_path, "soft", 4 * kl), _run(tmp_path, "all", kl)]
     said = verdict(by_strategy(runs, "matthews"), "matthews", "all")
     assert "soft labels (`soft`) ends **4.0 times as far**" in said
+    assert "(`all`), by the median example." in said, "the table beside it has the means"
     assert sum(word.strip(".,;*()").replace(".", "").isdigit() for word in said.split()) <= 3
     level = [_run(tmp_path, "soft", kl, seed=3), _run(tmp_path, "all", kl[::-1], seed=3)]
     assert "times" not in verdict(by_strategy(level, "matthews"), "matthews", "all")

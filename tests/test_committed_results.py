@@ -69,6 +69,8 @@ def test_the_readmes_claim_is_what_they_say():
     assert len(said) == claim.count("[") - claim.count("[CLS]") and set(said) <= known, set(said) - known
     assert clear <= set(said)
     assert [int(number) for number in re.findall(r"of (\d+) comparisons", claim)] == [len(distinct)]
+    level = sum(low == high == 0 for _, _, low, high, _ in distinct)
+    assert [int(number) for number in re.findall(r"in (\d+) both students give one", claim)] == [level]
 
 
 def _agrees(spread, values: list[float]) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,14 @@ from studies import write_study
 
 from kdviz.cli import main
 from kdviz.errors import RequestError
-from kdviz.files import size_words
+from kdviz.figures.studies import Band, band_curves
+from kdviz.files import size_words, write_json
 from kdviz.runs.reader import RUN_ID, Run
 from kdviz.studies import paper
 from kdviz.studies.check import check_study
 from kdviz.studies.folder import StudyFolder, open_study, started_studies
 from kdviz.studies.identity import distinct_ids
+from kdviz.studies.results import stored_results
 from kdviz.studies.spec import SIZES, read_study, shipped_studies
 from kdviz.studies.table import make_table
 
@@ -445,6 +448,57 @@ def test_the_page_shows_table_sentences_and_doors(finished_study, monkeypatch):
     for entry in page.selectbox[0].options[:6]:
         page.selectbox[0].select(entry).run()
         assert not page.exception and not page.warning
+
+
+def test_the_page_says_what_was_left_out_as_soon_as_it_is(finished_study, tmp_path, monkeypatch):
+    """A table that was kept until another run finished did not know of a failure; and of a run that was left
+    out the page said that it had not been run.
+    """
+    from streamlit.testing.v1 import AppTest
+
+    copy = Path(shutil.copytree(finished_study[1], tmp_path / "runs"))
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(copy))
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    page.query_params["study"] = "own:small"
+    page.switch_page("pages/studies.py")
+    status = copy / "small-all-s1" / "status.json"
+    before = status.read_text()
+
+    def captions(**changes) -> str:
+        write_json(status, {**json.loads(before), **changes})
+        page.run()
+        assert not page.exception
+        return " ".join(each.value for each in page.caption)
+
+    assert "5 of 6 runs are in the table; 1 not finished." in captions(state="stopped")
+    failed = "5 of 6 runs are in the table; 1 left out: choose their row to see why."
+    assert failed in captions(state="failed", error="the loss became nan")
+    assert "in the table" not in captions()
+
+
+def test_each_teacher_has_a_line_of_its_own():
+    """Two teachers at the same places were drawn as one line, that of the last row."""
+    kept = stored_results()["depth-minutes"].table
+    [(name, _)] = kept.teacher_lines(kept.rows, "accuracy")
+    assert kept.x == "student_layers" and name == "the teacher"
+    names = (*kept.names, "learning_rate")
+    rows = [
+        replace(row, settings={**row.settings, "learning_rate": rate}, teacher={"accuracy": score})
+        for rate, score in ((1e-4, 0.8), (1e-5, 0.6))
+        for row in kept.rows
+    ]
+    lines = replace(kept, names=names, rows=tuple(rows)).teacher_lines(rows, "accuracy")
+    assert [set(scores.values()) for _, scores in lines] == [{0.8}, {0.6}]
+    assert [sorted(scores) for _, scores in lines] == [[1, 2, 3, 4, 5, 6]] * 2
+    assert len({name for name, _ in lines}) == 2
+
+
+def test_curves_of_one_seed_claim_no_interval():
+    """With one seed the heading promised an interval over seeds that nothing drew."""
+    for low, said in (([0.5, 0.6], "interval over the seeds"), ([None, None], "of one seed")):
+        band = Band(label="all", strategy="all", x=[1, 2], means=[0.7, 0.8], low=low, high=low)
+        heading = band_curves([band], x_name="x", y_name="y").layout.annotations[0].text
+        assert heading.endswith(said)
 
 
 def test_a_study_that_is_not_here_is_said(finished_study, monkeypatch):

@@ -207,7 +207,7 @@ def test_a_curve_joins_rows_that_differ_in_what_is_varied_alone(tmp_path):
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ([(1, 8.0, 7.5, 8.6), (1, 9.0, 8.4, 9.7)], "8.0 to 9.0 times as far .* 7.5 to 9.7"),
+        ([(1, 8.0, 7.5, 8.6), (1, 9.0, 8.4, 9.7)], "8.0 to 9.0 times as far .*median.* 7.5 to 9.7"),
         ([(1, 8.0, 7.5, 8.6), (1, 1.02, 0.9, 1.2)], "1 ends closer .*, 0 farther, and 1 cannot be told"),
         ([(1, 1.02, 0.9, 1.2)], "cannot tell"),
         ([(0, 2.0, 1.5, 2.6)], "0 end closer .*, 1 farther, and 0 cannot be told"),
@@ -224,6 +224,78 @@ def test_a_study_says_of_the_inside_what_its_intervals_say(finished_study, found
     for side, line in zip(sides, [line for line in markdown(table).splitlines() if "; inside" in line]):
         number = f"{times_text(side.times if side.place == 1 else 1 / side.times)} times as far"
         assert (number in line) == side.is_told_apart and "99 examples" in line
+
+
+def _with_gaps(table: Table, *gaps: tuple) -> Table:
+    """The table with comparisons of these (difference, low, high, p over the seeds, seeds)."""
+    [each] = table.comparisons
+    return replace(
+        table,
+        comparisons=tuple(
+            replace(
+                each,
+                difference=replace(
+                    each.difference, difference=difference, low=low, high=high, p_seeds=p, seeds=seeds
+                ),
+            )
+            for difference, low, high, p, seeds in gaps
+        ),
+    )
+
+
+def test_students_that_answer_alike_and_other_seeds_are_said_beside_the_counts(finished_study):
+    """Ten of twenty comparisons were of students that give one answer to everything: counted as found level,
+    they read as evidence. And a lead of one seed was called clear.
+    """
+    table = make_table(read_study(finished_study[0]), finished_study[1])
+    level, three = (0.0, 0.0, 0.0, None, (0, 1, 2)), (0, 1, 2)
+    said = says(_with_gaps(table, level, level, (0.01, -0.1, 0.1, 0.5, three)))[-1]
+    assert "3 cannot be told apart on them (2 because both sides are right on the very same ones)." in said
+    told = [(0.1, 0.05, 0.2, None, (0,)), (0.1, 0.05, 0.2, 0.01, three), (-0.1, -0.2, -0.05, 0.2, three)]
+    said = says(_with_gaps(table, *told))[-1]
+    assert "2 are better on these examples, 1 worse, and 0 cannot" in said and "very same" not in said
+    assert "Of the 3 told apart, 2 may be otherwise with other seeds." in said
+    assert "other seeds" not in says(_with_gaps(table, told[1]))[-1]
+    assert says(_with_gaps(table, told[0]))[-1].endswith("With other seeds that one may be otherwise.")
+
+
+def test_shares_of_mistakes_are_over_the_tasks_that_have_both_sides(finished_study):
+    """While a study goes, soft labels of one task stood against internal students of another."""
+    table = make_table(read_study(finished_study[0]), finished_study[1])
+    soft, internal = table.rows
+
+    def row(one, task: str, share: float | None):
+        values = {} if share is None else dict.fromkeys(("repeated_mistakes", "kept_right"), spread([share]))
+        return replace(one, task=task, values=values)
+
+    both = (row(soft, "cola", 0.4), row(internal, "cola", 0.6))
+    begun = (row(soft, "rte", 0.9), row(internal, "rte", None))
+    columns = ("repeated_mistakes", "kept_right")
+    for rows in (both, (*both, *begun)):
+        said = says(replace(table, rows=rows, columns=columns))[-1]
+        assert "repeats 60% " in said and "these are 40% and 40%" in said
+    assert not any("mistakes" in said for said in says(replace(table, rows=begun, columns=columns)))
+
+
+def test_a_ratio_over_presets_is_not_said_to_be_over_examples(finished_study, tmp_path):
+    """Where no student gives the teacher's answer on six examples, the presets stood in for them unsaid."""
+    file, runs_dir = finished_study
+    copy = Path(shutil.copytree(runs_dir, tmp_path / "runs"))
+    for path in copy.glob("small-*/evaluations/*.safetensors"):
+        arrays = load_file(path)
+        write_arrays(path, {**arrays, "student_logits": -arrays["teacher_logits"]})
+    for path in copy.glob("small-*/metrics.jsonl"):
+        teacher = {each.id: list(each.teacher_logits) for each in Run(path.parent).probes}
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            for name, probe in (line.get("probes") or {}).items():
+                probe["student_logits"] = teacher[name]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    table = make_table(read_study(file), copy)
+    sides = [[Run(copy / run) for run in row.runs] for row in table.rows]
+    assert apart(*sides).over == "presets" and table.comparisons[0].inside is None
+    runs = {run.id: run for side in sides for run in side}
+    assert with_inside(table, runs).comparisons[0].inside is None
 
 
 def test_a_diverged_run_is_left_out_and_said(finished_study, tmp_path):
@@ -288,6 +360,9 @@ def test_the_best_is_marked_only_where_intervals_part(finished_study):
     assert best_of(apart[:1], "accuracy") is None
     single = [replace(row, metrics={"accuracy": spread([value])}) for value in (0.9, 0.1)]
     assert best_of(single, "accuracy") is None
+    for scores in ([[0.695] * 3, [0.685] * 3], [[0.69, 0.7], [0.6] * 2]):  # 139 of 200, three times over
+        level = [replace(row, metrics={"accuracy": spread(values)}) for values in scores]
+        assert best_of(level, "accuracy") is None
 
 
 def test_csv_and_markdown_hold_the_same_table(finished_study):

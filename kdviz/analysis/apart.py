@@ -16,6 +16,8 @@ from kdviz.runs.arrays import Damaged
 from kdviz.runs.reader import Run
 from kdviz.text import times_between
 
+PRESETS = "presets"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Apart:
@@ -27,6 +29,11 @@ class Apart:
     @property
     def is_told_apart(self) -> bool:
         return self.farther.is_told_apart
+
+    @property
+    def one(self) -> str:
+        """What one of those is called."""
+        return "preset" if self.over == PRESETS else "example"
 
     @property
     def interval_words(self) -> str:
@@ -48,7 +55,7 @@ def apart(first: Sequence[Run], second: Sequence[Run]) -> Apart | None:
     runs = (*first, *second)
     if not first or not second or any(divergence(run) or not same_examples(run, runs[0]) for run in runs):
         return None
-    for over, read in (("evaluation examples", _of_evaluation), ("presets", _of_presets)):
+    for over, read in (("evaluation examples", _of_evaluation), (PRESETS, _of_presets)):
         sides = [[read(run) for run in runs] for runs in (first, second)]
         if any(each is None for side in sides for each in side):
             continue

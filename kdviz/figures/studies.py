@@ -74,7 +74,9 @@ def band_curves(
     panels.y_axis(title={"text": safe(y_name)})
     if teacher is not None:
         panels.level(teacher, line={"color": TEACHER_COLOUR, "width": 2, "dash": "dot"}, layer="below")
-    panels.heading(f"<b>{safe(y_name)}</b>, mean and 95 % interval over the seeds")
+    has_interval = any(low is not None for band in bands for low in band.low)
+    of_seeds = "mean and 95 % interval over the seeds" if has_interval else "of one seed"
+    panels.heading(f"<b>{safe(y_name)}</b>, {of_seeds}")
     legend, legend_pixels = legend_below(
         len(bands), longest_label=max((len(band.label) for band in bands), default=8)
     )

@@ -96,11 +96,14 @@ def inside_text(comparison: Comparison) -> str:
     """`; inside, …` of two rows, with the interval over their examples; "" where it is not known."""
     if comparison.inside is None:
         return ""
+    n = f"{comparison.inside.num_examples:,} examples"
+    if not comparison.inside.is_told_apart:
+        return f"; inside, not told apart over {n}"
     times, low, high = comparison.soft_times
-    interval = times_between(low, high, ", ")
-    what = f"soft labels are {times_text(times)} times as far from the teacher [{interval}]"
-    n = f"over {comparison.inside.num_examples:,} examples"
-    return f"; inside, {what} {n}" if comparison.inside.is_told_apart else f"; inside, not told apart {n}"
+    return (
+        f"; inside, soft labels are {times_text(times)} times as far from the teacher "
+        f"[{times_between(low, high, ', ')}], median of {n}"
+    )
 
 
 def _told(row: Row, telling: Sequence[str]) -> list[str]:

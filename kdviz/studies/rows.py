@@ -187,7 +187,37 @@ class Table:
             if self.x_of(row) is not None:
                 key = (row.task, row.strategy, *((name, repr(row.settings[name])) for name in self._beside_x))
                 found.setdefault(key, []).append(row)
-        return [(self._name_of(line), sorted(line, key=self.x_of)) for line in found.values()]
+        names = self._told_apart([(self._name_of(line), line[0]) for line in found.values()])
+        return [(name, sorted(line, key=self.x_of)) for name, line in zip(names, found.values(), strict=True)]
+
+    def _told_apart(self, named: Sequence[tuple[str, Row]]) -> list[str]:
+        """Names of lines, each with its first row; where several have one name, with what they differ in."""
+        names = []
+        for name, row in named:
+            alike = [other.settings for other_name, other in named if other_name == name]
+            differing = {
+                key: row.settings[key]
+                for key in self._beside_x
+                if key not in ("task", "strategy") and any(each[key] != row.settings[key] for each in alike)
+            }
+            names.append(f"{name}, {in_words(differing, row.strategy)}" if differing else name)
+        return names
+
+    def teacher_lines(self, rows: Sequence[Row], metric: str) -> list[tuple[str, dict[float, float]]]:
+        """The teacher's score by the place of `rows`, with a name; one line each where rows at one place had
+        teachers of their own.
+        """
+        found: list[tuple[str, dict[float, float]]] = []
+        for label, line in self.lines(rows):
+            scores = {self.x_of(row): row.teacher[metric] for row in line if metric in row.teacher}
+            for _, known in found:
+                if all(known.get(x, score) == score for x, score in scores.items()):
+                    known |= scores
+                    break
+            else:
+                found.append((label, scores))
+        several = len(found) > 1
+        return [(f"the teacher of {label}" if several else "the teacher", scores) for label, scores in found]
 
     @property
     def _beside_x(self) -> list[str]:

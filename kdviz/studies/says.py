@@ -35,8 +35,8 @@ def _inside(table: Table) -> str:
         low, high = min(low for _, low, _ in closer), max(high for _, _, high in closer)
         return (
             f"Inside, students that learn from soft labels alone end {size} times as far from the teacher's "
-            f"attention as students that copy its inside (95 % interval over the examples "
-            f"{times_between(low, high)})."
+            f"attention, by the median example, as students that copy its inside (95 % interval over the "
+            f"examples {times_between(low, high)})."
         )
     if not told:
         return (
@@ -66,14 +66,26 @@ def _outside(table: Table) -> str:
     if len(lines) == 1:
         [(_, line)] = lines
         return _trend(table, [first[id(row)] for row in line])
-    clear = [each for each in table.comparisons if each.difference.is_told_apart]
-    better = sum(each.difference.difference > 0 for each in clear)
-    worse, unclear = len(clear) - better, len(table.comparisons) - len(clear)
+    found = [each.difference for each in table.comparisons]
+    told = [each for each in found if each.is_told_apart]
+    better = sum(each.difference > 0 for each in told)
+    alike = sum(each.low == each.high == 0 for each in found)
+    by_luck = sum(not each.holds_over_seeds for each in told)
     return (
-        f"Outside, of {counted(len(table.comparisons), 'comparison')} with soft labels, "
-        f"{better} {'is' if better == 1 else 'are'} clearly better, {worse} clearly worse, and {unclear} "
-        "cannot be told apart on these examples."
+        f"Outside, of {counted(len(found), 'comparison')} with soft labels, {better} "
+        f"{'is' if better == 1 else 'are'} better on these examples, {len(told) - better} worse, and "
+        f"{len(found) - len(told)} cannot be told apart on them"
+        + (f" ({alike} because both sides are right on the very same ones)" if alike else "")
+        + "."
+        + (f" {_other_seeds(len(told), by_luck)}" if by_luck else "")
     )
+
+
+def _other_seeds(num_told: int, by_luck: int) -> str:
+    """That the seeds do not bear out some of the comparisons that the examples tell apart."""
+    if num_told == 1:
+        return "With other seeds that one may be otherwise."
+    return f"Of the {num_told} told apart, {by_luck} may be otherwise with other seeds."
 
 
 def _trend(table: Table, line: list[Comparison]) -> str:
@@ -92,21 +104,28 @@ def _trend(table: Table, line: list[Comparison]) -> str:
 
 
 def _mistakes(table: Table) -> str:
-    """Of all tasks together, means of the rows: soft labels against internal."""
-    shares = {}
-    for name in ("repeated_mistakes", "kept_right"):
-        for side, wanted in (("soft", ("soft",)), ("internal", INTERNAL)):
-            known = [
-                row.values[name].mean for row in table.rows if row.strategy in wanted and name in row.values
+    """Soft labels against internal: means over the tasks that have both, of the means of their rows."""
+    shares: dict[tuple[str, str], list[float]] = {}
+    for task in dict.fromkeys(row.task for row in table.rows):
+        found = {
+            (name, side): [
+                row.values[name].mean
+                for row in table.rows
+                if row.task == task and row.strategy in wanted and name in row.values
             ]
-            if not known:
-                return ""
-            shares[name, side] = sum(known) / len(known)
+            for name in ("repeated_mistakes", "kept_right")
+            for side, wanted in (("soft", ("soft",)), ("internal", INTERNAL))
+        }
+        if all(found.values()):
+            for key, values in found.items():
+                shares.setdefault(key, []).append(sum(values) / len(values))
+    if not shares:
+        return ""
+    said = {key: f"{sum(values) / len(values):.0%}" for key, values in shares.items()}
     return (
-        f"Outside, the student that copies the inside repeats {shares['repeated_mistakes', 'internal']:.0%} "
-        f"of the teacher's mistakes and keeps {shares['kept_right', 'internal']:.0%} of its right answers; "
-        f"with soft labels alone these are {shares['repeated_mistakes', 'soft']:.0%} and "
-        f"{shares['kept_right', 'soft']:.0%}."
+        f"Outside, the student that copies the inside repeats {said['repeated_mistakes', 'internal']} of the "
+        f"teacher's mistakes and keeps {said['kept_right', 'internal']} of its right answers; with soft "
+        f"labels alone these are {said['repeated_mistakes', 'soft']} and {said['kept_right', 'soft']}."
     )
 
 

@@ -32,6 +32,11 @@ class Difference(ScoreGap):
     seeds: tuple[int, ...]
     p_seeds: float | None
 
+    @property
+    def holds_over_seeds(self) -> bool:
+        """Whether the seeds bear the sign out too; never of one seed."""
+        return len(self.seeds) > 1 and (self.p_seeds is None or self.p_seeds < 1 - LEVEL)
+
     def to_dict(self) -> dict:
         return {**vars(self), "seeds": list(self.seeds)}
 

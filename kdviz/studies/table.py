@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kdviz.analysis.answers import Farther
-from kdviz.analysis.apart import apart
+from kdviz.analysis.apart import PRESETS, Apart, apart
 from kdviz.config import has_effect
 from kdviz.method.strategies import INTERNAL
 from kdviz.runs.files import RunFiles
@@ -130,13 +130,15 @@ def telling_names(rows: Sequence[Row]) -> list[str]:
 
 
 def best_of(rows: Sequence[Row], metric: str) -> Row | None:
-    """The row whose interval lies above all the others'; None where the intervals do not part."""
+    """The row whose interval lies above all the others'; None where the intervals do not part. Of seeds that
+    all came to one number there is no interval to go by.
+    """
     known = [row for row in rows if row.metrics.get(metric) and row.metrics[metric].mean is not None]
     if len(known) < 2:
         return None
     best, *others = sorted(known, key=lambda row: -row.metrics[metric].mean)
     ends = [(row.metrics[metric].low, row.metrics[metric].high) for row in (best, *others)]
-    if any(low is None for low, _ in ends) or any(high >= ends[0][0] for _, high in ends[1:]):
+    if any(low in (None, high) for low, high in ends) or any(high >= ends[0][0] for _, high in ends[1:]):
         return None
     return best
 
@@ -270,7 +272,12 @@ def _difference_of(task_name: str, pairs: tuple) -> Difference:
 def _inside_of(pairs: tuple) -> Farther | None:
     """Which side is farther from the teacher inside, by the one rule for it."""
     first, second = ([Run(key[0]) for key in side] for side in zip(*pairs, strict=True))
-    return found.farther if (found := apart(first, second)) else None
+    return _over_examples(apart(first, second))
+
+
+def _over_examples(found: Apart | None) -> Farther | None:
+    """What a study says of the inside: over the evaluation examples, never over the presets."""
+    return found.farther if found and found.over != PRESETS else None
 
 
 def with_inside(table: Table, runs: Mapping[str, Run]) -> Table:
@@ -288,6 +295,6 @@ def with_inside(table: Table, runs: Mapping[str, Run]) -> Table:
         ]
         if each.inside is None and ids:
             between = apart(*([runs[run_id] for run_id in side] for side in zip(*ids, strict=True)))
-            each = replace(each, inside=between.farther if between else None)
+            each = replace(each, inside=_over_examples(between))
         found.append(each)
     return replace(table, comparisons=tuple(found))

@@ -92,7 +92,7 @@ def _inside(soft: StrategyScore, internal: StrategyScore) -> str:
     far, near = (soft, internal) if between.farther.place == 0 else (internal, soft)
     return (
         f"Inside, {in_words(far.strategy)} ends **{times_text(between.farther.times)} times as far** from "
-        f"the teacher as {in_words(near.strategy)}."
+        f"the teacher as {in_words(near.strategy)}, by the median {between.one}."
     )
 
 

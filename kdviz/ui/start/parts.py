@@ -179,6 +179,8 @@ def _scores(scene: Scene, rows: list, metric: str) -> None:
     explained = {"Model": WORDS["strategy"], title: metric_words(metric), "Attention KL": WORDS["kl"]}
     st.markdown("\n".join(lines))
     st.caption(
-        spread_text(rows) + ". KL: nats, mean of layers" if rows else "no score of a student that counts",
+        spread_text(rows) + ". KL: nats, mean of layers and examples"
+        if rows
+        else "no score of a student that counts",
         help="\n\n".join(f"**{name}.** {words}" for name, words in explained.items()),
     )

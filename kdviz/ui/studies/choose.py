@@ -118,15 +118,23 @@ def table_of(entry: Entry) -> Table | None:
     """The table as it stands; None where it cannot be made, with a line on why."""
     if entry.stored is not None:
         return entry.stored.table
-    finished = tuple(run.id for run in store().runs() if run.config.get("study") and run.state == "finished")
+    ended = tuple(
+        (run.id, run.state, str(run.config.get("created")))
+        for run in store().runs()
+        if run.config.get("study") and run.state in ("finished", "failed")
+    )
     try:
-        return _table(entry.study, entry.study.text, entry.study.id, str(runs_folder()), finished)
+        return _table(entry.study, entry.study.text, entry.study.id, str(runs_folder()), ended)
     except (RequestError, OSError) as error:
         st.warning(plain_reason(str(error)))
         return None
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the runs")
-def _table(_study: Study, text: str, study_id: str, folder: str, finished: tuple[str, ...]) -> Table:
-    """Made anew when another run is finished, or the study's file is another."""
+def _table(
+    _study: Study, text: str, study_id: str, folder: str, ended: tuple[tuple[str, str, str], ...]
+) -> Table:
+    """Made anew when another run has finished or failed, also under a name that is known, or the study's
+    file is another.
+    """
     return make_table(_study, Path(folder))

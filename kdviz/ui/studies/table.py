@@ -34,7 +34,14 @@ def sentences(table: Table) -> None:
     for sentence in says(table):
         st.markdown(f"**{plain(sentence)}**")
     if table.num_runs < table.num_cells:
-        st.caption(f"{table.num_runs} of {table.num_cells} runs are in the table; what was not run is empty.")
+        left_out = sum(len(row.left_out) for row in table.rows)
+        unfinished = table.num_cells - table.num_runs - left_out
+        st.caption(
+            f"{table.num_runs} of {table.num_cells} runs are in the table"
+            + (f"; {left_out} left out: choose their row to see why" if left_out else "")
+            + (f"; {unfinished} not finished" if unfinished else "")
+            + "."
+        )
 
 
 def choose_task(table: Table) -> str:
@@ -217,6 +224,7 @@ def curves(table: Table, task: str) -> None:
                 value=row.metrics[metric].mean,
                 low=row.metrics[metric].low,
                 high=row.metrics[metric].high,
+                num_examples=row.num_examples,
             )
             for row in rows
         ]
@@ -239,7 +247,7 @@ def curves(table: Table, task: str) -> None:
     ):
         bands = _bands(table, rows, name)
         if name == metric and task not in table.teachers:  # each point has a teacher of its own
-            bands.append(_teacher_band(table, rows, metric))
+            bands += _teacher_bands(table, rows, metric)
         teacher = table.teachers.get(task, {}).get(metric) if name == metric else None
         with place:
             figure = remembered(
@@ -254,12 +262,14 @@ def curves(table: Table, task: str) -> None:
             chart(figure, f"studies.curve.{table.study}.{name}", f"{title} over what the study varies")
 
 
-def _teacher_band(table: Table, rows: list[Row], metric: str) -> Band:
-    scores = {table.x_of(row): row.teacher[metric] for row in rows}
-    places = sorted(filter(_is_placed, scores))
-    none = [None] * len(places)
-    means = [scores[place] for place in places]
-    return Band(label="the teacher", strategy="teacher", x=places, means=means, low=none, high=none)
+def _teacher_bands(table: Table, rows: list[Row], metric: str) -> list[Band]:
+    bands = []
+    for label, scores in table.teacher_lines(rows, metric):
+        places = sorted(filter(_is_placed, scores))
+        none = [None] * len(places)
+        means = [scores[place] for place in places]
+        bands.append(Band(label=label, strategy="teacher", x=places, means=means, low=none, high=none))
+    return bands
 
 
 def _bands(table: Table, rows: list[Row], name: str) -> list[Band]:
@@ -313,7 +323,8 @@ def comparisons(table: Table, task: str) -> None:
     with st.expander("Against soft labels alone", icon=":material/balance:"):
         st.caption(
             "Difference of the scores on the same examples, mean over the seeds; interval: paired bootstrap "
-            "over the examples, seeds held fixed. p: paired t-test over the seeds. Times as far inside: "
+            "over the examples, seeds held fixed; of twenty comparisons of equals one is told apart by "
+            "chance. p: paired t-test over the seeds. Times as far inside: "
             "median attention KL of the soft-label students divided by this student's, over the examples on "
             "which both give the teacher's answer, with its 95 % interval; nothing where it is not known."
         )
