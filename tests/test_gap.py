@@ -8,7 +8,7 @@ import pytest
 from folders import make_run
 from scipy import stats
 
-from kdviz.analysis.gap import score_gap
+from kdviz.analysis.gap import paired_gap, score_gap
 from kdviz.files import write_arrays
 from kdviz.metrics import METRICS, paired_interval, score_intervals, scores
 from kdviz.runs.reader import Run
@@ -99,6 +99,26 @@ def test_two_students_are_told_apart_by_the_sentences_that_both_answered(tmp_pat
     assert gap.difference == pytest.approx((BETTER == LABELS).mean() - (SOFT == LABELS).mean())
     assert score_gap([(soft, 1)], [(better, 1)], "accuracy").difference == -gap.difference
     assert not score_gap([(_run(tmp_path, "sid", OTHER), 1)], [(soft, 1)], "accuracy").is_told_apart
+
+
+def test_a_handful_of_examples_tells_nobody_apart():
+    """Right on all of five where the other is wrong on all has an interval without width: it read as sure."""
+    labels = np.array([0, 1, 1, 0, 1, 1, 0])
+    for number, is_sure in ((1, False), (5, False), (7, True)):
+        few = labels[:number]
+        gap = paired_gap(TASKS["rte"], "accuracy", few, [few], [1 - few])
+        assert (gap.low, gap.high) == (1, 1) and gap.is_told_apart == is_sure
+
+
+def test_answers_of_an_untrained_classifier_have_no_verdict(tmp_path: Path):
+    """ "Soft labels score higher" stood above "its answers say nothing"."""
+    runs = [_run(tmp_path, "soft", BETTER), Run(make_run(tmp_path, "pid", strategy="pid", epochs=6))]
+    lines, names = {run.id: run.evals[1] for run in runs}, {run.id: run.id for run in runs}
+    for pair in (runs, runs[::-1]):
+        said = verdict_of_pair(pair, lines, names, "matthews")
+        assert said == "The classifier of “pid” is not trained yet, so there is no verdict."
+    lines["pid"] = runs[1].evals[-1]
+    assert "no verdict" not in verdict_of_pair(runs, lines, names, "matthews")
 
 
 def test_what_is_not_the_same_examples_has_no_gap(tmp_path: Path):

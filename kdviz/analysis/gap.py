@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kdviz.analysis.answers import FEWEST_EXAMPLES
 from kdviz.analysis.comparable import same_examples
 from kdviz.metrics import METRICS, paired_interval, predictions
 from kdviz.runs.arrays import Damaged
@@ -30,8 +31,10 @@ class ScoreGap:
 
     @property
     def is_told_apart(self) -> bool:
-        """Whether the interval leaves no doubt about the sign."""
-        return self.low > 0 or self.high < 0
+        """Whether the interval leaves no doubt about the sign; never of so few examples that all of them
+        on one side would be luck.
+        """
+        return self.num_examples >= FEWEST_EXAMPLES and (self.low > 0 or self.high < 0)
 
     @property
     def words(self) -> str:

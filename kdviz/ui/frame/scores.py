@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdviz.analysis.apart import apart
+from kdviz.analysis.cautions import is_untrained
 from kdviz.analysis.divergence import divergence
 from kdviz.analysis.gap import answered_others, score_gap
 from kdviz.figures.base import numbers_of_examples
@@ -146,6 +147,8 @@ def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str
     for run in runs[:2]:
         if divergence(run):
             return f"“{plain(names[run.id])}” diverged: its score is no result, so there is no verdict."
+        if is_untrained(run, lines[run.id]["epoch"]):
+            return f"The classifier of “{plain(names[run.id])}” is not trained yet, so there is no verdict."
     for run in (first, second):
         line = lines[run.id]
         values.append((line["metrics"].get(metric), interval_of(line, metric)))
