@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdviz import analysis as compare
+from kdviz.analysis.cka import FEW_EXAMPLES
 from kdviz.config import RunConfig
 from kdviz.metrics import scores
 from kdviz.runs.arrays import ROOT_STEPS
@@ -192,6 +193,17 @@ def test_running_cka_is_that_of_all_examples_at_once(sizes, chunk, monkeypatch):
     expected = [[by_definition(student, teacher) for teacher in teachers] for student in students]
     assert running.matrix() == pytest.approx(np.array(expected), abs=2e-5)
     assert running.matrix() == pytest.approx(np.array(expected), abs=2e-5), "asking changes nothing"
+
+
+def test_cka_of_few_examples_is_far_from_0_for_vectors_that_have_nothing_in_common():
+    """The page says below how many examples 0 is no measure: with another formula that may not hold."""
+    draw = np.random.default_rng(0)
+    scales = np.arange(1, 65) ** -0.5  # some directions carry more, as in [CLS] vectors
+    few, enough, many = (
+        linear_cka(draw.normal(size=(num, 64)) * scales, draw.normal(size=(num, 64)) * scales)
+        for num in (8, FEW_EXAMPLES, 4000)
+    )
+    assert few > 0.5 > 0.2 > enough > many and many < 0.02
 
 
 def test_running_cka_keeps_no_examples():

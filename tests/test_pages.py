@@ -63,6 +63,17 @@ def test_every_part_of_a_page_stands(page: str, part: str, runs: Path):
     assert drawn or (page == "attention" and pictures(app)[1])
 
 
+def test_cka_over_few_examples_is_not_held_against_0(runs: Path):
+    """Of 24 sentences two layers that have nothing in common come out at 0.6: "0 unrelated" makes a find of
+    it.
+    """
+    few = "Over 24 examples unrelated layers come out alike too"
+    assert few in texts(open_page("layers", run="cola-all", show="cka"))
+    assert "come out alike too: compare" not in texts(
+        open_page("layers", run="demo-cola-all-6of12-s0", show="cka")
+    )
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_an_empty_runs_folder_is_no_error(page: str, no_runs: Path):
     """Without it the very first start, before anything was trained, would greet with a traceback."""

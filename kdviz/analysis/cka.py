@@ -6,6 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+FEW_EXAMPLES = 200
+"""Over fewer examples vectors that have nothing to do with each other are alike too. MiniLM's own [CLS]
+vectors, shuffled among the sentences, come to 0.1 over 400 of them, 0.2 over 200, 0.4 over 50 and 0.8 over 8.
+"""
+
 
 class RunningCka:
     """Similarity, 0 to 1, of every student layer with every teacher layer, (student layers, teacher layers),

@@ -56,7 +56,8 @@ WORDS = {
     "The best one-to-one assignment is the one with the lowest total KL.",
     "drift": "How many teacher heads changed their best partner since the moment before.",
     "cka": "Linear CKA compares what two layers represent over the evaluation set, blind to rotation: 1 is "
-    "alike, 0 is unrelated. A bright cell says where in the teacher a student layer sits.",
+    "alike, 0 is unrelated. A bright cell says where in the teacher a student layer sits. Over few examples "
+    "unrelated layers come out alike too: some 0.1 over 400, 0.4 over 50, 0.8 over 8.",
     "agreement": "Share of evaluation examples on which the student predicts what the teacher predicts, "
     "right or wrong.",
     "logit_kl": "KL between the predicted probabilities of teacher and student, in nats: the difference that "

@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from kdviz.analysis import HeadMatch, head_drift, head_kl_matrix, match_heads, pair_kl_heads
+from kdviz.analysis.cka import FEW_EXAMPLES
 from kdviz.errors import RequestError
 from kdviz.figures import RunCurves, cka_film, head_drift_chart, head_matching, heads_overview, layer_curves
 from kdviz.figures.curves import further_terms
@@ -277,3 +278,8 @@ def cka(scene: Scene) -> None:
         dark=scene.dark,
     )
     chart(figure, "layers.cka", "Linear CKA of every student layer with every teacher layer over the epochs")
+    if lines[-1]["n"] < FEW_EXAMPLES:
+        st.caption(
+            f"Over {counted(lines[-1]['n'], 'example')} unrelated layers come out alike too: compare the "
+            "cells with each other, not with 0."
+        )
