@@ -123,6 +123,18 @@ def test_runs_on_other_examples_are_refused_and_of_other_teachers_have_each_its_
         report(Run(first), Run(second))
 
 
+def test_runs_scored_on_fewer_examples_have_each_the_teachers_score_on_theirs(tmp_path):
+    """The teacher of the first run's 112 examples stood beside a student of 24 others as its line to reach,
+    and the numbers of examples in another order than the columns.
+    """
+    runs = [
+        Run(make_run(tmp_path, name, strategy=name, num_eval=number, seed=number))
+        for name, number in (("soft", 24), ("sid", 112))
+    ]
+    html = report(*runs)
+    assert "n = 24 and 112 evaluation examples" in html and html.count("<th>its teacher</th>") == 2
+
+
 def test_runs_matched_otherwise_or_cut_otherwise_have_each_its_own_picture(tmp_path):
     """Layer 1 of a student of 2 stands against the teacher's layer 2, of a student of 1 against its layer 4:
     in one picture the KL of one was shown under the layers of the other, or nothing was drawn at all. So were

@@ -12,6 +12,7 @@ from kdviz.analysis.comparable import same_examples
 from kdviz.analysis.divergence import divergence_words
 from kdviz.errors import RequestError
 from kdviz.explorer import head, scripts
+from kdviz.figures.base import numbers_of_examples
 from kdviz.method import CITATION
 from kdviz.method.terms import recorded_terms
 from kdviz.metrics import METRIC_TITLES
@@ -208,7 +209,7 @@ def _scores(runs: Sequence[Run]) -> str:
         )
         rows.append(f"<tr><th>{title}</th>{cells}</tr>")
     rows += _cost_rows(runs)
-    examples = " and ".join(sorted({f"{last['n']:,}" for last in lasts}))
+    examples = numbers_of_examples([last["n"] for last in lasts])
     return (
         f'<div class="wide"><table><caption>n = {examples} evaluation examples</caption>{"".join(rows)}'
         "</table></div>" + _cautions(runs)

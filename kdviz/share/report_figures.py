@@ -52,8 +52,10 @@ for (const place of document.querySelectorAll("[data-figure]")) {
 
 
 def have_one_teacher(runs: Sequence[Run]) -> bool:
-    """Whether what is said of the teacher is said of that of each run."""
-    return len({run.config.get("teacher_fingerprint") for run in runs}) == 1
+    """Whether what is said of the teacher is said of that of each run: the same, scored on as many
+    examples.
+    """
+    return len({(run.config.get("teacher_fingerprint"), run.evals[-1]["n"]) for run in runs}) == 1
 
 
 def curves_figure(runs: Sequence[Run]) -> go.Figure:
