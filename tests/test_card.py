@@ -79,6 +79,18 @@ def test_only_a_student_of_a_teacher_is_said_to_copy_it(tmp_path):
         assert ("Distilled with" in card.text) == ("knowledge-distillation" in card.data.tags) == has_teacher
 
 
+def test_a_card_names_the_terms_that_were_trained(tmp_path):
+    """A student of attention alone was said to have learned the [CLS] distance of all matched layers too."""
+    folder = make_run(tmp_path, "one", strategy="all")
+    config = json.loads((folder / "config.json").read_text())
+    for terms, said in ((["kl"], "Attention KL"), (["kl", "cos"], "Attention KL, CLS distance")):
+        (folder / "config.json").write_text(json.dumps({**config, "terms": terms}))
+        training = model_card(Run(folder)).partition("## Scores")[0]
+        assert f"; of a layer: {said}\n" in training and training.count("CLS distance") == ("cos" in terms)
+    soft = model_card(Run(make_run(tmp_path, "two", strategy="soft")))
+    assert "of a layer" not in soft and "alone" not in soft.partition("## Data")[0]
+
+
 def test_what_is_no_result_is_called_none(tmp_path):
     """An attention KL of 2,000 nats, or the score of a classifier that nothing trained, stood in the card
     like any other number, and in its head for the hub to list.

@@ -7,7 +7,7 @@ from kdviz.analysis.cautions import cautions, is_untrained
 from kdviz.analysis.divergence import divergence_words
 from kdviz.method import CITATION
 from kdviz.method.strategies import STRATEGIES
-from kdviz.method.terms import recorded_terms
+from kdviz.method.terms import TERMS, recorded_terms
 from kdviz.metrics import METRIC_TITLES, METRICS
 from kdviz.models.registry import TEACHERS
 from kdviz.runs.command import command_of, is_path, shown_name
@@ -143,9 +143,12 @@ def _training(run: Run) -> str:
         for stage in config.get("stages", [])
     )
     epoch = _last(run).get("epoch", 0)
+    asked = config.get("terms")
+    asked = asked if isinstance(asked, (list, tuple)) and STRATEGIES[run.strategy].uses_internal_terms else ()
+    terms = [term.title for name, term in TERMS.items() if name in asked]
     rows = [
         f"- Student layers ↔ teacher layers: {pairs}; first weights: {plain(str(config.get('init')))}",
-        f"- Stages: {stages or 'one'}",
+        f"- Stages: {stages or 'one'}" + (f"; of a layer: {', '.join(terms)}" if terms else ""),
         f"- {epoch} of {counted(config.get('epochs'), 'epoch')} done, batches of {config.get('batch_size')}, "
         f"learning rate {config.get('learning_rate')}, at most {config.get('max_length')} tokens, "
         f"seed {run.seed}",
