@@ -109,6 +109,7 @@ def test_a_run_from_start_to_report(tiny, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "Matthews correlation" in done.stdout and "attention KL" in done.stdout
+    assert "brackets: 95 % interval over the examples" in done.stdout
     run = Run(runs_dir / "first")
     assert run.state == "finished" and [line["epoch"] for line in run.evals] == [0, 1, 2, 3]
     rows = json.loads(kdviz("list", "--runs-dir", runs_dir, "--json").stdout)

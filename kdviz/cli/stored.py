@@ -80,7 +80,10 @@ def show(asked: argparse.Namespace) -> None:
 def print_scores(run: Run) -> None:
     """The last evaluation of a run, with what was before training."""
     first, last = run.evals[0], run.evals[-1]
-    print(f"{run.id}: epoch {last['epoch']}, n = {last.get('n', 'unknown')}")
+    print(
+        f"{run.id}: epoch {last['epoch']}, n = {last.get('n', 'unknown')}; brackets: 95 % interval over the "
+        "examples"
+    )
     teacher = last.get("teacher_metrics", {})
     for name, value in last["metrics"].items():
         low, high = interval_of(last, name)
