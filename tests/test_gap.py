@@ -121,6 +121,19 @@ def test_answers_of_an_untrained_classifier_have_no_verdict(tmp_path: Path):
     assert "no verdict" not in verdict_of_pair(runs, lines, names, "matthews")
 
 
+def test_a_verdict_on_runs_of_unlike_progress_names_their_epochs(tmp_path: Path):
+    """A run that was stopped after one of six epochs was said to score lower than one that went on, as if
+    that were its strategy's doing.
+    """
+    runs = [Run(make_run(tmp_path, name, strategy=name, epochs=6)) for name in ("soft", "all")]
+    names = {run.id: run.id for run in runs}
+    lines = {"soft": runs[0].evals[1], "all": runs[1].evals[-1]}
+    said = verdict_of_pair(runs, lines, names, "matthews")
+    assert "“soft” after epoch 1" in said and "“all” after epoch 6" in said
+    lines["soft"] = runs[0].evals[-1]
+    assert "after epoch" not in verdict_of_pair(runs, lines, names, "matthews")
+
+
 def test_what_is_not_the_same_examples_has_no_gap(tmp_path: Path):
     """Row 7 of the sample data is another sentence than row 7 of GLUE."""
     soft, other = _run(tmp_path, "soft", SOFT), _run(tmp_path, "all", BETTER, fingerprint="beef")

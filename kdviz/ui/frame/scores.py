@@ -160,10 +160,14 @@ def verdict_of_pair(runs: Sequence[Run], lines: dict[str, dict], names: dict[str
         n = numbers_of_examples([lines[run.id]["n"] for run in (first, second)])
         others = f"they were scored on different examples (n = {n})"
     though = f", though {others}" if others else ""
+    said = {run.id: f"“{plain(names[run.id])}”" for run in (first, second)}
+    epochs = {run.id: lines[run.id]["epoch"] for run in (first, second)}
+    if len(set(epochs.values())) > 1:  # one was stopped, or goes on
+        said = {name: f"{words} after epoch {epochs[name]:g}" for name, words in said.items()}
     if value == other:
-        return f"“{plain(names[first.id])}” and “{plain(names[second.id])}” score the same here{though}."
+        return f"{said[first.id]} and {said[second.id]} score the same here{though}."
     high, low = (first, second) if value > other else (second, first)
-    names_said = f"“{plain(names[high.id])}” scores higher than “{plain(names[low.id])}”"
+    names_said = f"{said[high.id]} scores higher than {said[low.id]}"
     if gap := score_gap([(high, lines[high.id]["epoch"])], [(low, lines[low.id]["epoch"])], metric):
         examples = f"{gap.words} over the same {counted(gap.num_examples, 'example')}"
         if gap.is_told_apart:
