@@ -67,6 +67,18 @@ def test_head_matching_reorders_the_student():
     assert list(figure.data[1].customdata[0]) == [0, 1]
 
 
+def test_the_teachers_line_strikes_out_no_score():
+    """A student as good as its teacher had its number crossed through by the line it is held against."""
+    scores = [
+        figures.Score(label=label, strategy=strategy, value=value, low=value - 0.1, high=value + 0.1)
+        for label, strategy, value in (
+            ("teacher", "teacher", 0.75), ("same", "all", 0.75), ("below", "soft", 0.74), ("far", "sid", 0.4)
+        )
+    ]  # fmt: skip
+    drawn = figures.scores_with_intervals(scores, score_name="accuracy", num_examples=30).data
+    assert [trace.textposition for trace in drawn] == ["top right", "top right", "top left", "top center"]
+
+
 def test_the_inside_figure_states_its_own_claim():
     """The sentence on top is a number: the ratio of the medians over the examples on which both agree with
     the teacher.

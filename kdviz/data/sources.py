@@ -139,8 +139,8 @@ def examples_of(run: Run) -> dict[int, Example]:
     loaded = load_examples(run.task, source, folder, seed=seed)
     if loaded.fingerprint != data.get("fingerprint"):
         raise RequestError(
-            f"run {run.id}: expected data with fingerprint {data.get('fingerprint')} from {loaded.origin}, "
-            f"got {loaded.fingerprint}; "
+            f"run {run.id}: expected data with fingerprint {data.get('fingerprint')}, got "
+            f"{loaded.fingerprint} ({loaded.origin}); "
             "the data changed since the run, so its texts cannot be shown",
             field="source",
         )

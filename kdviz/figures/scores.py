@@ -10,6 +10,8 @@ from kdviz.figures.base import SMALL, legend_below, numbers, numbers_of_examples
 from kdviz.figures.panels import Panels
 from kdviz.palette import TEACHER_COLOUR, Style, run_styles, theme
 
+NEAR = 0.1
+"""Half of what a number takes of a phone's axis."""
 SHORT_NAMES = {"baseline": "most frequent answer"}
 
 
@@ -45,6 +47,8 @@ def scores_with_intervals(
     styles = _styles([score.strategy for score in scores], dark)
     rows = list(range(len(scores)))
     has_bar = any(score.low is not None for score in scores)
+    teacher = next((score for score in scores if score.strategy == "teacher"), None)
+    low, high = _range(scores)
     panels = Panels(dark=dark)
     for row, score, style in zip(rows, scores, styles, strict=True):
         panels.add(
@@ -55,8 +59,7 @@ def scores_with_intervals(
                 name=safe(score.label, 40),
                 cliponaxis=False,
                 text=[f"{score.value:.3f}"],
-                # beside the line that goes through the teacher's own mark
-                textposition="top right" if score.strategy == "teacher" else "top center",
+                textposition=_clear_of_line(score, teacher, NEAR * (high - low)),
                 textfont={"size": 14},
                 marker={"symbol": style.symbol, "size": 14, "color": style.colour},
                 error_x=_error(score, style),
@@ -72,13 +75,19 @@ def scores_with_intervals(
     )
     panels.x_axis(
         title={"text": f"{safe(score_name)}{f' (bar: {safe(interval)})' if has_bar else ''}", "standoff": 6},
-        range=_range(scores),
+        range=[low, high],
     )
-    teacher = next((score for score in scores if score.strategy == "teacher"), None)
     if teacher is not None:
         panels.vertical_line(teacher.value, line={"color": TEACHER_COLOUR, "width": 2}, layer="below")
     panels.heading(f"<b>{safe(score_name)}</b> · n = {_n_of(scores, num_examples)} evaluation examples")
     return panels.figure(height=120 + 46 * max(1, len(rows)), margin={"t": 44, "b": 54}, showlegend=False)
+
+
+def _clear_of_line(score: Score, teacher: Score | None, near: float) -> str:
+    """Where a score's number stands: over its mark, or beside it, clear of the teacher's line."""
+    if teacher is None or abs(score.value - teacher.value) > near:
+        return "top center"
+    return "top right" if score.value >= teacher.value else "top left"
 
 
 def score_against_parameters(
