@@ -7,16 +7,26 @@ from kdviz.ui.frame import state
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import heading
 from kdviz.ui.studies.choose import choose_study, table_of
-from kdviz.ui.studies.table import choose_task, comparisons, curves, numbers, provenance, sentences, take_away
+from kdviz.ui.studies.table import (
+    choose_task,
+    comparisons,
+    curves,
+    numbers,
+    provenance,
+    sentences,
+    take_away,
+    task_in_sight,
+)
 from kdviz.ui.studies.watch import start_or_watch
 
-asked = st.query_params.get("study", "")  # before the link becomes the view's own
+asked = st.query_params.to_dict() if state.is_news() else {}  # before the link becomes the view's own
 state.read_link()
 state.leave_if_asked()
-state.settle(state.current())
 with st.container():  # what comes and goes above would rename the fragment below, in mid-click
-    entry = choose_study(asked)
+    entry = choose_study(asked.get("study", ""))
     table = table_of(entry)
+    task = task_in_sight(table, asked.get("task", "")) if table is not None else ""
+    state.settle(state.current(), study=entry.key, **({"task": task} if task else {}))
     heading(entry.title, "study", "seeds")
     if table is not None:
         if table.about:
@@ -27,7 +37,7 @@ if entry.study is not None:
     with guarded("Starting and watching"):
         start_or_watch(entry.study, table)
 if table is not None:
-    task = choose_task(table)
+    choose_task(table, task)
     with guarded("The table"):
         numbers(entry, table, task)
     with guarded("The curves"):

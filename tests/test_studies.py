@@ -501,6 +501,34 @@ def test_curves_of_one_seed_claim_no_interval():
         assert heading.endswith(said)
 
 
+def test_the_study_in_sight_is_in_the_link_and_stays(finished_study, monkeypatch):
+    """Who sent the address of a study had the other see the first of the list; so did a reload, and a look at
+    another page.
+    """
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(finished_study[1]))
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    page.switch_page("pages/studies.py").run()
+    asked = {"study": "own:small", "task": "cola"}
+    page.selectbox[0].select(next(each for each in page.selectbox[0].options if "small" in each)).run()
+    assert {name: page.query_params.get(name) for name in asked} == asked
+    page.selectbox[0].select_index(0).run()
+    page.segmented_control[0].set_value("rte").run()
+    asked = {name: page.query_params[name] for name in asked}
+    assert asked["task"] == "rte"
+    page.switch_page("pages/layers.py").run()
+    page.query_params.clear()
+    page.switch_page("pages/studies.py").run()
+    assert {name: page.query_params.get(name) for name in asked} == asked
+    other = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    for name, value in asked.items():
+        other.query_params[name] = value
+    other.switch_page("pages/studies.py").run()
+    assert not other.exception and other.selectbox[0].index == 0
+    assert {name: other.query_params.get(name) for name in asked} == asked
+
+
 def test_a_study_that_is_not_here_is_said(finished_study, monkeypatch):
     """An old link would show another study's numbers under the name that the reader has in mind."""
     from streamlit.testing.v1 import AppTest

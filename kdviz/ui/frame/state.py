@@ -97,10 +97,12 @@ def is_following() -> bool:
     return mode() == "follow" and st.session_state.get(_HELD, False)
 
 
-def settle(view: View) -> None:
-    """The view as the run can show it: kept, and written into the address of the page."""
+def settle(view: View, **more: str) -> None:
+    """The view as the run can show it: kept, and written into the address of the page. `more`: what else the
+    link of a page says that stands in no frame.
+    """
     st.session_state[_VIEW] = view
-    params = link_params(view)
+    params = link_params(view) | ({} if mode() else more)
     if st.query_params.to_dict() != params:
         st.query_params.from_dict(params)
     written = st.session_state.setdefault(_WRITTEN, [])

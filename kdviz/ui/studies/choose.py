@@ -86,18 +86,21 @@ def _order(study: Study) -> tuple[int, bool]:
 
 
 def choose_study(asked: str) -> Entry:
-    """The drop-down list of studies; at first that of the key `asked`, as a link may name it (`?study=`)."""
+    """The drop-down list of studies; that of the key `asked`, where a link names it (`?study=`)."""
     found = {entry.key: entry for entry in entries()}
     if asked and asked not in found:
         st.info(f"There is no study {code(asked[:80])} here; another one is shown.", icon=":material/info:")
-    if _CHOSEN not in st.session_state or st.session_state[_CHOSEN] not in found:
+    if asked in found:
+        st.session_state[_CHOSEN] = asked
+    elif st.session_state.get(_CHOSEN) not in found:
         active = next((key for key, entry in found.items() if _is_active(entry)), None)
-        st.session_state[_CHOSEN] = asked if asked in found else active or next(iter(found))
+        st.session_state[_CHOSEN] = active or next(iter(found))
     key = st.selectbox(
         "Study",
         list(found),
         index=list(found).index(st.session_state[_CHOSEN]),
         key=_CHOSEN,
+        persist_state="session",
         format_func=lambda key: found[key].words,
         help="A study is a grid of runs that differ in a few settings and in their seed, and its table.",
     )

@@ -44,20 +44,35 @@ def sentences(table: Table) -> None:
         )
 
 
-def choose_task(table: Table) -> str:
-    tasks = list(dict.fromkeys(row.task for row in table.rows))
-    if len(tasks) == 1:
-        return tasks[0]
-    key = f"studies.task.{table.study}"
-    return st.segmented_control(
-        "Task",
-        tasks,
-        default=st.session_state.get(key, tasks[0]),
-        format_func=lambda task: TASKS[task].title,
-        key=key,
-        required=True,
-        label_visibility="collapsed",
-    )
+_TASK = "studies.task.{}"
+
+
+def task_in_sight(table: Table, asked: str) -> str:
+    """The task whose numbers are shown: the one `asked` for by a link, else the last chosen of this study."""
+    tasks, key = _tasks(table), _TASK.format(table.study)
+    if asked in tasks or st.session_state.get(key) not in tasks:
+        st.session_state[key] = asked if asked in tasks else tasks[0]
+    return st.session_state[key]
+
+
+def choose_task(table: Table, task: str) -> None:
+    """The control for the task in sight, where there are several."""
+    tasks = _tasks(table)
+    if len(tasks) > 1:
+        st.segmented_control(
+            "Task",
+            tasks,
+            default=task,
+            format_func=lambda task: TASKS[task].title,
+            key=_TASK.format(table.study),
+            persist_state="session",
+            required=True,
+            label_visibility="collapsed",
+        )
+
+
+def _tasks(table: Table) -> list[str]:
+    return list(dict.fromkeys(row.task for row in table.rows))
 
 
 def numbers(entry: Entry, table: Table, task: str) -> None:
