@@ -44,6 +44,27 @@ def test_a_first_visit_is_light(browser, server: str):
     assert not newcomer.faults
 
 
+@pytest.mark.story(23)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_who_goes_from_page_to_page_by_keyboard_sees_where(visitor: Visitor, scheme: str):
+    """Nobody could tell which link Enter would follow: its grey was fainter than that of the open page."""
+    page = visitor.afresh(color_scheme=scheme).open("/").page
+    seen = set()
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        name, style, width = page.evaluate(
+            """() => {
+                const link = document.activeElement, { outlineStyle, outlineWidth } = getComputedStyle(link)
+                const isPage = link.closest('[data-testid="stTopNavLinkContainer"]')
+                return [isPage && link.innerText, outlineStyle, parseFloat(outlineWidth)]
+            }"""
+        )
+        if name:
+            seen.add(name.strip())
+            assert style == "solid" and width >= 2, name
+    assert {"Start", "Distil", "Learn"} <= seen
+
+
 @pytest.mark.story(4)
 def test_arrow_keys_scrub_through_training(visitor: Visitor, runs: Path):
     """Without it the keys, the map and the link could drift apart."""

@@ -43,7 +43,11 @@ def test_the_lecture_by_keyboard_alone(visitor: Visitor):
     page.keyboard.press("ArrowLeft")
     visitor.params(at=str(len(LECTURE.steps) - 1))
     page.keyboard.press("n")
-    page.get_by_text(LECTURE.steps[-2].notes.split(".")[0]).first.wait_for()
+    notes = page.get_by_text(LECTURE.steps[-2].notes.split(".")[0]).first
+    notes.wait_for()
+    visitor.rest()
+    box = notes.bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= WALL["height"], "a clicker cannot scroll to them"
     page.keyboard.press("Escape")
     visitor.until(lambda: "present=" not in page.url, "the ordinary page")
     visitor.rest()

@@ -37,7 +37,11 @@ SIDEBAR = '[data-testid="stSidebar"]'
 MAIN = '[data-testid="stMainBlockContainer"]'
 BLOCK = '[data-testid="stVerticalBlock"]'
 RUNNING = '[data-testid="stStatusWidgetRunningIcon"]'
-PARTS = (CAPTION, MARKDOWN, BUTTON_GROUP, DROPDOWN, SLIDER, PROGRESS, HEADER, SIDEBAR, MAIN, BLOCK, RUNNING)
+PAGE_LINK = '[data-testid="stTopNavLink"]'
+PARTS = (
+    CAPTION, MARKDOWN, BUTTON_GROUP, DROPDOWN, SLIDER, PROGRESS, HEADER, SIDEBAR, MAIN, BLOCK, RUNNING,
+    PAGE_LINK,
+)  # fmt: skip
 """CSS selectors of parts of a page."""
 SECONDS_BETWEEN_TRIES = 0.005
 SECONDS_APART = 0.004

@@ -12,7 +12,7 @@ from kdviz.ui.frame import state
 from kdviz.ui.frame.identity import visitor
 from kdviz.ui.frame.shell import draw_page, page_path
 from kdviz.ui.present import frame
-from kdviz.ui.present.large import enlarge
+from kdviz.ui.present.large import NOTES, enlarge
 from kdviz.ui.present.parts import task as task_of
 from kdviz.ui.present.parts import whose, words
 from kdviz.ui.present.questions import ANSWER, presenter_question, question_key
@@ -53,7 +53,8 @@ def present() -> None:
         _question(found, step)
         _bar(found, at)
         if st.session_state.get(_NOTES) and step.notes:
-            st.info(safe_markdown(step.notes), icon=":material/speaker_notes:")
+            with st.container(key=NOTES):
+                st.info(safe_markdown(step.notes), icon=":material/speaker_notes:")
         whose(shown)
     with view:
         draw_page(page)
