@@ -51,6 +51,14 @@ def test_a_page_stands_with_runs_and_without(page: str, runs: Path):
     assert "sample data, not GLUE" in texts(app)
 
 
+def test_the_words_of_the_first_screen_are_one_hover_away(runs: Path):
+    """Who has never heard of soft labels, maps or nats read three figures of them all the same."""
+    told = open_page("start").subheader[0].proto.help
+    assert all(
+        word in told for word in ("**teacher**", "Soft labels", "All layers at once", "row", "in nats")
+    )
+
+
 @pytest.mark.parametrize(("page", "part"), PARTS)
 def test_every_part_of_a_page_stands(page: str, part: str, runs: Path):
     """Without it a part that nobody opened before a release would fail in front of an audience."""

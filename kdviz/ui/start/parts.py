@@ -34,7 +34,9 @@ UNBROKEN = "\u00a0"
 def title(has_runs: bool) -> None:
     """The product's name, and what it is for."""
     st.subheader(
-        "kdviz: see what a small model learns from a large one", anchor=False, help=WORDS["distillation"]
+        "kdviz: see what a small model learns from a large one",
+        anchor=False,
+        help="\n\n".join(WORDS[term] for term in ("distillation", "strategy", "attention", "kl")),
     )
     if not has_runs:
         st.markdown(
