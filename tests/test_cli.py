@@ -66,6 +66,8 @@ def kdviz(*arguments: object, **options: object) -> subprocess.CompletedProcess:
     [
         ({"task": "colla"}, r"task: expected one of cola, .*, got 'colla'"),
         ({"data_dir": "/nowhere"}, r"/nowhere: expected a folder, got nothing"),
+        ({"data_dir": ""}, r"--data-dir: expected a text, got '' \(a variable that is not set\?\)"),
+        ({"student_checkpoint": " "}, r"--student-checkpoint: expected a text, got ' ' \(a variable"),
         ({"student_layers": 0}, r"student_layers: expected a number from 1 to 48, got 0"),
         ({"student_layers": 9}, r"student_layers: expected at most 4, the teacher's layers, got 9"),
         ({"epochs": "many"}, r"--epochs: expected a whole number, got 'many'"),

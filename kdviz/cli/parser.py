@@ -74,7 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
     tasks = add(
         "tasks", "the tasks, and where their data can be had", catalogue.tasks, runs_dir=False, as_json=True
     )
-    tasks.add_argument("--data-dir", help="folder in the GLUE release layout")
+    tasks.add_argument("--data-dir", type=_path, help="folder in the GLUE release layout")
     bench.add_arguments(add("bench", "speed figures as JSON", bench.main, runs_dir=False))
     teachers = add(
         "teachers",

@@ -52,6 +52,11 @@ def _value(kind: Kind) -> Callable[[str], object]:
     def convert(text: str) -> object:
         if text.lower() == "none" and kind.may_be_none:
             return None
+        if not text.strip():
+            raise argparse.ArgumentTypeError(
+                f"expected {kind.words}, got {text!r} (a variable that is not set?); leave the flag out for "
+                "its default"
+            )
         try:
             return kind.base(text)
         except ValueError:
