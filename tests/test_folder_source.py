@@ -374,6 +374,8 @@ def test_cells_as_pandas_writes_them_give_a_warning(tmp_path):
         ([('"tea"', 0), ('"jam"', 1), ("x", 1)], [("milk", 0), ("salt", 1)], "train: 2 cells look quoted"),
         ([("tea", 0), ("jam", 1)], [("milk", 0), ("salt", 0)], "dev: every row has the label 0"),
         ([("tea", 0), ("jam", 1)], [("jam", 1), ("tea", 0)], "dev: 2 of 2 rows are in the training file"),
+        ([("caf\u00c3\u00a9", 0), ("tea", 1)], [("milk", 0), ("salt", 1)], "train: 1 of 2 texts have signs"),
+        ([("gj04", n % 2) for n in range(30)], [("milk", 0), ("salt", 1)], "train: 30 rows have 1 different"),
     ],
 )
 def test_data_that_can_be_read_and_mean_nothing_are_said(tmp_path, train, dev, said):

@@ -37,6 +37,14 @@ def refusal(task: str, folder) -> str:
         ("mnli", "dev_mismatched.tsv", "validation_mismatched.tsv", "call it dev_mismatched.tsv"),
         ("mnli", "dev_matched.tsv", "dev.tsv", "dev_matched.tsv: expected a file, got nothing; put"),
         ("cola", "train.tsv", "validation.tsv", "train.tsv: expected a file, got nothing; put"),
+        ("rte", "dev.tsv", "eval.tsv", "(but eval.tsv is there: call it dev.tsv)"),
+        ("rte", "train.tsv", "train (1).tsv", "(but 'train (1).tsv' is there: if that is meant"),
+        ("rte", "train.tsv", "train.tsv.txt", "(but 'train.tsv.txt' is there: if that is meant"),
+        ("cola", "dev.tsv", "in_domain_dev.tsv", "(but 'in_domain_dev.tsv' is there: if that is meant"),
+        ("mnli", "dev_matched.tsv", "dev-matched.tsv", "(but 'dev-matched.tsv' is there: if that is meant"),
+        ("mnli", "dev_matched.tsv", "dev-mismatched.tsv", "dev_matched.tsv: expected a file, got nothing;"),
+        ("cola", "train.tsv", "train.py", "train.tsv: expected a file, got nothing; put"),
+        ("cola", "train.tsv", "dataset_info.json", "as datasets' save_to_disk writes it: choose the source"),
     ],
 )
 def test_what_lies_in_a_files_place_is_named(tmp_path, task, missing, there, said):
@@ -54,10 +62,11 @@ def test_what_lies_in_a_files_place_is_named(tmp_path, task, missing, there, sai
         (gzip.compress(b"text"), "a compressed file (gzip); unpack it"),
         (b"PK\x03\x04 and so on", "an archive (zip); unpack it"),
         (b"PAR1 and so on", "in the format parquet"),
+        (b'{"sentence": "a", "label": 1}\n', "a file in the format JSON; save it as tab-separated text"),
         (bytes(4096), "zero bytes alone, as a crash leaves them"),
         (b"\n\t\n \n", "expected rows, got blank lines alone"),
     ],
-    ids=("git-lfs", "html", "gzip", "zip", "parquet", "zeros", "blank"),
+    ids=("git-lfs", "html", "gzip", "zip", "parquet", "json", "zeros", "blank"),
 )
 def test_what_is_no_table_is_called_what_it_is(tmp_path, content, said):
     """A page of faults, a line each, for a file that only has the right name."""
@@ -112,6 +121,9 @@ def test_one_label_that_is_otherwise_keeps_its_line(tmp_path):
         ("rte", "index,sentence1,sentence2,label\n1,a,b,entailment\n", "(separated by commas?)"),
         ("mnli", "sentence1\tsentence2\tlabel\na\tb\tneutral\n", "among 3 columns; put the release's"),
         ("cola", "a film\t1\nno film\t0\n", "expected 4 tab-separated columns, got 2 in every row; put"),
+        ("cola", "index\tsentence\n0\ta film\n", "got 2 in every row (a test file, whose labels are kept ba"),
+        ("rte", "index\tsentence1\tsentence2\n0\ta\tb\n", "among 3 columns (a test file, whose labels are"),
+        ("sst2", "sentence\tlabel\na\t1\t\nb\t0\t\n", "2 tab-separated columns as its header has, got 3 in"),
     ],
 )
 def test_another_layout_is_recognised(tmp_path, task, content, said):
@@ -128,6 +140,13 @@ def test_a_folder_spelled_otherwise_one_floor_below_is_found(tmp_path):
     """glue_data/cola: both are as other programs make them."""
     (tmp_path / "glue_data" / "cola").mkdir(parents=True)
     assert f"{tmp_path / 'glue_data'} holds cola/: rename that to CoLA/" in refusal("cola", tmp_path)
+
+
+def test_what_the_datasets_library_saved_is_called_that(tmp_path):
+    """ "Give the folder that holds CoLA/" to whoever saved the very task from the hub."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "dataset_dict.json").write_text("{}")
+    assert "as datasets' save_to_disk writes it: choose the source hub" in refusal("cola", tmp_path)
 
 
 @pytest.mark.parametrize("value", ["", "  "])

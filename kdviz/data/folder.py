@@ -8,6 +8,7 @@ their lines.
 """
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +18,13 @@ from pathlib import Path
 
 from kdviz.data.examples import Example, Splits
 from kdviz.data.likely import likely_folder
-from kdviz.data.mistaken import another_format, what_labels_are, what_lies_beside, whose_header
+from kdviz.data.mistaken import (
+    another_format,
+    what_labels_are,
+    what_lies_beside,
+    whose_first_line,
+    whose_header,
+)
 from kdviz.errors import RequestError
 from kdviz.task import Task
 from kdviz.tasks import task_named
@@ -31,7 +38,13 @@ MOST_BROKEN_OFF, LARGEST_DAMAGED_SHARE = 50, 0.25
 """The release's damage is a handful of rows; a file with more is damaged in another way, and refused."""
 
 MOST_BLANK_SHARE, MOST_REPEATED_SHARE = 0.01, 0.1
-"""A few empty texts and repeated rows are in the release; more are another file's, and are said."""
+"""A few empty or garbled texts and repeated rows are in the release; more are said."""
+
+_ENCODED_TWICE = re.compile("[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac")
+"""What UTF-8's bytes for accents, and for quotation marks, are in Latin-1 and Windows-1252."""
+
+FEW_ROWS, LEAST_DIFFERENT_SHARE = 20, 0.05
+"""Of more rows than a few, hardly any are of one and the same text in the release."""
 
 _MEND = "mend or remove the line"
 _ELSEWHERE = "put the release's file there or choose another source"
@@ -192,7 +205,8 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
             Example(index=index, text_a=texts[0], text_b=texts[1] if task.is_pair else None, label=label)
         )
     num_rows = len(lines) - first_line + 1
-    if num_rows > 1 and (whole := _same_in_every_row(widths, labels, num_rows, task)):
+    if num_rows > 1 and (whole := _same_in_every_row(widths, labels, num_rows, num_columns, task)):
+        whole += whose_first_line(lines[0])
         rows.faults = [Fault(path, None, whole, "put the release's file there")]
         return rows
     if len(broken_off) > min(MOST_BROKEN_OFF, LARGEST_DAMAGED_SHARE * num_rows):
@@ -222,10 +236,13 @@ def _wanted_labels(task: Task) -> str:
     return f"expected one of the labels {', '.join(task.label_names)} in {where}"
 
 
-def _same_in_every_row(widths: Counter[int], labels: Counter[str], num_rows: int, task: Task) -> str:
+def _same_in_every_row(
+    widths: Counter[int], labels: Counter[str], num_rows: int, num_columns: int, task: Task
+) -> str:
     """What is wrong with every row of a file in the same way, which is then of another kind; else ""."""
-    if len(widths) == 1 and widths.total() == num_rows and not isinstance(task.label_column, str):
-        return f"expected {task.num_columns} tab-separated columns, got {min(widths)} in every row"
+    if len(widths) == 1 and widths.total() == num_rows:
+        as_header = " as its header has" if isinstance(task.label_column, str) else ""
+        return f"expected {num_columns} tab-separated columns{as_header}, got {min(widths)} in every row"
     if labels.total() == num_rows:
         some = ", ".join(_short(text) for text in sorted(labels)[:3])
         more = f" and {len(labels) - 3:,} others" if len(labels) > 3 else ""
@@ -291,9 +308,23 @@ def _oddities(examples: list[Example], task: Task) -> Iterator[str]:
             f"{counted(marks, 'text')} with the sign \ufffd, which stands for letters lost in a "
             "wrong encoding; get the file again"
         )
+    twice = sum(bool(_ENCODED_TWICE.search(text)) for text in texts)
+    if twice > MOST_BLANK_SHARE * len(texts):
+        yield (
+            f"{twice:,} of {len(texts):,} texts have signs such as \u00c3\u00a9, which UTF-8 leaves that was "
+            "read in another encoding; get the file again"
+        )
     blank = sum(not has_visible(text) for text in texts)
     if blank > MOST_BLANK_SHARE * len(texts):
         yield f"{blank:,} of {len(texts):,} texts are empty"
+    for part in ("text_a", "text_b"):
+        different = {getattr(example, part) for example in examples}
+        few = len(examples) > FEW_ROWS and len(different) < LEAST_DIFFERENT_SHARE * len(examples)
+        if few and different != {None}:
+            yield (
+                f"{len(examples):,} rows have {counted(len(different), 'different text')} between them; is "
+                "it another column that holds the texts?"
+            )
     labels = {example.label for example in examples}
     if len(labels) == 1 and len(examples) > 1:
         yield (

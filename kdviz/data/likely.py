@@ -25,6 +25,8 @@ def likely_folder(task: Task, given: Path) -> str | None:
         for candidate in (given, given.parent, *_folders(given)):
             if other := _spelled_otherwise(task, candidate):
                 return f"{candidate} holds {other}/: rename that to {task.folder}/, and give {candidate}"
+        if any(os.path.isfile(given / name) for name in ("dataset_dict.json", "dataset_info.json")):
+            return f"{given} is as datasets' save_to_disk writes it: choose the source hub"
         for candidate in (given, given.parent):
             if os.path.isfile(candidate / "train.tsv"):
                 return (

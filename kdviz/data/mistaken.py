@@ -19,7 +19,8 @@ _OTHER_NAMES = (
     (r".*\.(parquet|arrow)", "the hub's files: choose the source hub"),
     (r"(?i){stem}\.(csv|txt|jsonl?|xlsx?|ods)", "another format: save it as tab-separated text, {name}"),
     (r".*\.(zip|tar|tgz|tar\.gz)", "an archive: unpack it"),
-    (r"(?i)(val|valid|validation){part}\.tsv", "call it {name}"),
+    (r"dataset_(dict|info)\.json", "a data set as datasets' save_to_disk writes it: choose the source hub"),
+    (r"(?i)(val|valid|validation|eval){part}\.tsv", "call it {name}"),
     (r"test.*\.tsv", "whose labels the release keeps back"),
 )
 """(names that may lie in a file's place, what they are)."""
@@ -36,6 +37,8 @@ _OTHER_FORMATS = (
     (b"BZh", "a compressed file (bzip2)", "unpack it"),
     (b"\xfd7zXZ", "a compressed file (xz)", "unpack it"),
     (b"PK\x03\x04", "an archive (zip)", "unpack it"),
+    (b'{"', "a file in the format JSON", "save it as tab-separated text, or choose the source hub"),
+    (b"[{", "a file in the format JSON", "save it as tab-separated text, or choose the source hub"),
     (b"PAR1", "a file in the format parquet", "save it as tab-separated text, or choose the source hub"),
 )
 """(how it begins, what it is, what to do)."""
@@ -57,6 +60,11 @@ def what_lies_beside(path: Path) -> str:
         found = next((name for name in names if re.fullmatch(whole, name)), None)
         if found:
             return f" (but {found[:100]} is there: {words.format(name=path.name)})"
+    wanted = set(_plain(path.stem).split())
+    for name in names:
+        there = set(_plain(name).split())
+        if wanted < there and there & {"tsv", "txt"} and (path.parent / name).is_file():
+            return f" (but {name[:100]!r} is there: if that is meant, call it {path.name})"
     return ""
 
 
@@ -71,11 +79,19 @@ def another_format(content: bytes) -> tuple[str, str] | None:
     return None
 
 
+_KEPT_BACK = " (a test file, whose labels are kept back?)"
+
+
+def whose_first_line(line: str | None) -> str:
+    """` (…?)` where the first line of a file without a header is the header of one with labels kept back."""
+    return _KEPT_BACK if line is not None and _plain(line) in ("index sentence", "id sentence") else ""
+
+
 def what_labels_are(values: set[str], task: Task) -> str:
     """` (…?)` where the labels of every row are of a known other kind; else ""."""
     wanted = task.label_names
     if values <= {"-1", ""}:
-        return " (a test file, whose labels are kept back?)"
+        return _KEPT_BACK
     if all(re.fullmatch(r"\d+\.0+", value) for value in values):
         return f" (written with a decimal point: write {', '.join(wanted)})"
     known = {_plain(word) for words in task.all_names for word in words}
@@ -89,6 +105,8 @@ def whose_header(header: list[str], task: Task) -> str:
     """` (…?)` where a header is that of another task, or the task's own spelled otherwise; else ""."""
     plain = {_plain(cell): cell for cell in header}
     needed = _columns(task)
+    if needed and set(needed) - set(header) == {task.label_column} and "label" not in plain:
+        return _KEPT_BACK
     if needed and all(_plain(name) in plain for name in needed):
         return f" (spelled otherwise: write {', '.join(needed)})"
     others = [other for other in TASKS.values() if _columns(other) and set(_columns(other)) <= set(header)]
