@@ -17,6 +17,7 @@ TREE = "/api/datasets/nyu-mll/glue/tree/"
 
 Tables = dict[str, dict[str, dict[str, list]]]
 Models = dict[str, dict[str, bytes]]
+Answer = tuple[int, bytes, dict[str, str]]
 
 
 def repository(tables: Tables) -> dict[str, bytes]:
@@ -50,6 +51,7 @@ def hub_server(
     seconds_a_piece: float = 0.0,
     silent_after: int | None = None,
     status: int | None = None,
+    instead: dict[str, Answer] | None = None,
 ) -> Iterator[tuple[str, list[str]]]:
     """The endpoint's address, and the requests it got so far ("HEAD /path").
 
@@ -58,7 +60,8 @@ def hub_server(
     `seconds_a_piece`.
 
     From request number `silent_after` on, the server takes requests and never answers; with `status` it
-    answers that alone.
+    answers that alone. `instead` is what it answers (status, body, headers) where a part of a path is asked
+    for.
     """
     files, requests, ended = repository(tables), [], threading.Event()
 
@@ -75,6 +78,9 @@ def hub_server(
                 self.close_connection = True
             elif status is not None:
                 self.answer(b"", status)
+            elif own := next((own for part, own in (instead or {}).items() if part in self.path), None):
+                code, body, headers = own
+                self.answer(body, code, **headers)
             else:
                 self.answer_path(*self.path.partition("?")[::2])
 

@@ -134,6 +134,11 @@ def without_known_frame(folder: Path) -> None:
     (folder / "vocab.txt").write_text(words.replace("[CLS]\n[SEP]", "<s>\n</s>"), encoding="utf-8")
 
 
+def torchscript(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(str(folder / "pytorch_model.bin"))
+
+
 def sparse(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
     name = "embeddings.word_embeddings.weight"
@@ -303,6 +308,13 @@ HOSTILE = {
     ),
     "the top of a hub cache": (lambda f: into(f, "snapshots/abc"), "choose .*snapshots/abc"),
     "a Trainer's output": (lambda f: into(f, "checkpoint-500"), "choose .*checkpoint-500"),
+    "a folder of a run": (
+        lambda f: (
+            into(f, "student"),
+            (f / "config.json").write_text('{"format_version": 1, "task": "cola"}'),
+        ),
+        "config.json in .* is not a model's; did you mean .*copy/student",
+    ),
     "one folder too high": (lambda f: into(f, "0_Transformer"), "did you mean .*0_Transformer"),
     "an empty folder": (lambda f: (shutil.rmtree(f), f.mkdir()), "the folder is empty"),
     "another program's export": (
@@ -314,6 +326,14 @@ HOSTILE = {
     "FSDP's pieces": (
         lambda f: keep_as(f, "pytorch_model_fsdp_0/__0_0.distcp"),
         "__0_0.distcp: the state of a distributed training",
+    ),
+    "an export without a config": (
+        lambda f: (keep_as(f, "model.gguf"), (f / "config.json").unlink()),
+        "config.json in .*, found none but model.gguf: an exported model",
+    ),
+    "weights without a config": (
+        lambda f: (f / "config.json").unlink(),
+        "none but model.safetensors: weights alone, .* add its config.json",
     ),
     "other weights": (
         lambda f: (f / "model.safetensors").rename(f / "tf_model.h5"),
@@ -387,6 +407,22 @@ HOSTILE = {
         lambda f: (as_bin(f), (f / "pytorch_model.bin").rename(f / "model.pt")),
         "call them pytorch_model.bin",
     ),
+    "a pickle called safetensors": (
+        lambda f: (as_bin(f), (f / "pytorch_model.bin").rename(f / "model.safetensors")),
+        "holds a pickle under the name of safetensors; call it pytorch_model.bin",
+    ),
+    "a pickle of before 2020 called safetensors": (
+        lambda f: (
+            as_bin(f, _use_new_zipfile_serialization=False),
+            (f / "pytorch_model.bin").rename(f / "model.safetensors"),
+        ),
+        "holds a pickle under the name of safetensors",
+    ),
+    "safetensors called a pickle": (
+        lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+        "holds safetensors under the name of a pickle; call it model.safetensors",
+    ),
+    "TorchScript": (torchscript, "pytorch_model.bin is a TorchScript module"),
     "a vocabulary with a byte-order mark": (
         lambda f: (f / "vocab.txt").write_bytes(b"\xef\xbb\xbf" + (f / "vocab.txt").read_bytes()),
         "vocab.txt begins with a byte-order mark",
@@ -424,6 +460,13 @@ def test_positions_counted_from_no_padding_are_refused(checkpoints, tmp_path):
     refused(copy, "pad_token_id: None, and RoBERTa counts positions from it")
     change_json(copy / "config.json", pad_token_id=...)
     check(copy)
+
+
+def test_a_tokenizer_that_cuts_at_random_is_refused(checkpoints, tmp_path):
+    """Kept words would be one throw of the dice, and student/ would read other ones: found after training."""
+    copy = Path(shutil.copytree(checkpoints["roberta"], tmp_path / "copy"))
+    change_tokenizer(copy, lambda value: value["model"].update(dropout=0.1))
+    refused(copy, "says dropout: 0.1, so a text has other tokens each time")
 
 
 @pytest.mark.parametrize("name", ["ema.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json"])

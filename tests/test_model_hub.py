@@ -182,6 +182,48 @@ def test_a_hub_that_sends_more_than_it_says_is_left(monkeypatch, own_cache, file
             resolve("a/liar", downloads=Downloads(most_bytes=10_000_000))
 
 
+API = "/api/models"
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [
+        ({API: (429, b"", {"Retry_After": "300"})}, "no more requests .*429.*; try again later; else use"),
+        ({API: (503, b"", {})}, "the hub is in trouble .it answered 503.; try again later; else use"),
+        ({API: (401, b"", {})}, "no such model, or it is private .*; check the id; else use"),
+        ({"/resolve/": (403, b"", {"X_Error_Code": "GatedRepo"})}, "it is gated: agree to its terms"),
+        ({API: (404, b"", {"X_Error_Code": "RevisionNotFound"})}, "no such revision or file; check the id"),
+        ({API: (200, b"<html>Log in", {"Content_Type": "text/html"})}, "what answered is no hub .a login pa"),
+        (
+            {"safetensors": (200, b"cut", {"ETag": "x", "X_Repo_Commit": "a" * 40, "X_Linked_Size": "99"})},
+            "it sent less than it said",
+        ),
+        ({API: (410, b"", {})}, "HfHubHTTPError: .*410.*; check the id; else use minilm-l6"),
+    ],
+    ids=("429", "503", "private", "gated", "revision", "login page", "cut short", "410"),
+)
+def test_what_a_hub_answers_is_told_with_what_helps(monkeypatch, own_cache, files, instead, said):
+    """ "Check the id" sends people to look for a slip where waiting, or agreeing to terms, is what helps."""
+    with hub_server({}, models={"a/model": files}, instead=instead) as (endpoint, _):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(RequestError, match=said) as caught:
+            resolve("a/model", downloads=Downloads())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_in_the_cache_says_how_to_get_it_again(monkeypatch, own_cache, files):
+    """The cache hands out the same file each time, whatever is asked of the hub."""
+    with hub_server({}, models={"a/model": files}) as (endpoint, _):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        folder = resolve("a/model", downloads=Downloads()).folder
+        path = (folder / "model.safetensors").resolve()
+        path.write_bytes(path.read_bytes()[:-9])
+        with pytest.raises(RequestError, match="is damaged .*the hub's cache keeps it: remove") as caught:
+            resolve("a/model", downloads=Downloads())
+        shutil.rmtree(str(caught.value).partition("remove ")[2].partition(" first")[0])
+        assert resolve("a/model", downloads=Downloads()).num_layers == 4
+
+
 def test_a_download_can_be_stopped_and_is_continued(monkeypatch, own_cache, files):
     """Whoever stops a download of minutes wants it to end now, and not to begin again the next time."""
     told, begin = [], time.monotonic()

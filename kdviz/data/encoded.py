@@ -202,6 +202,12 @@ class Tokenizer:
         return {number for number in self.vocabulary.values() if number >= own} - added_ids(self.folder)
 
     @property
+    def dropout(self) -> float | None:
+        """The share of merges that are left out at random; None where a text has the same tokens always."""
+        share: float | None = getattr(self._tokenizer.backend_tokenizer.model, "dropout", None)
+        return share
+
+    @property
     def unknown_id(self) -> int | None:
         """The id of what is in no vocabulary; None where everything is (bytes)."""
         return self._tokenizer.unk_token_id

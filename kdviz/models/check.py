@@ -157,6 +157,11 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
                 f"added_tokens.json says that {word!r} is number {number}, and the tokenizer built of this "
                 f"folder makes it {words.get(word, 'none')}; save the tokenizer anew, with a tokenizer.json"
             )
+    if tokenizer.dropout:
+        raise Unusable(
+            f"tokenizer.json says dropout: {tokenizer.dropout:.3g}, so a text has other tokens each time it "
+            "is read; set it to null"
+        )
     if tokenizer.pad_id >= vocab_size:
         raise Unusable(
             f"its padding token is number {tokenizer.pad_id}, beyond the model's vocabulary of {vocab_size}"

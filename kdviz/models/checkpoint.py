@@ -20,7 +20,14 @@ from kdviz.models.hub import Downloads, NotHere, hub_folder
 from kdviz.models.labels import label_names
 from kdviz.models.names import Place, place_of
 from kdviz.models.parameters import check_encoder, encoder_prefix
-from kdviz.models.refusals import Unusable, check_file, read_json_object, what_folder_is_this
+from kdviz.models.refusals import (
+    Damaged,
+    Unusable,
+    check_file,
+    read_json_object,
+    what_config_is_this,
+    what_folder_is_this,
+)
 from kdviz.models.registry import MINILM_SHA256, fitting_teachers, minilm_folder
 from kdviz.models.weights_files import Weights, check_named_file, find_weights
 
@@ -76,12 +83,15 @@ def resolve(name: str, *, field: str = "teacher", downloads: Downloads | None = 
             "-OO or PYTHONOPTIMIZE=2; start it without",
             field=field,
         )
+    folder = _folder_of(place, field, downloads)
     try:
-        found = inspect(place.name, _folder_of(place, field, downloads), _SHA256.get(place.name))
+        found = inspect(place.name, folder, _SHA256.get(place.name))
         check_named_file(place.file, found.weights)
         return found
     except Unusable as error:
-        raise RequestError(f"{field}: {error}", field=field) from None
+        is_kept = isinstance(error, Damaged) and place.hub_id and not place.folder
+        again = f" (the hub's cache keeps it: remove {folder.parents[1]} first)" if is_kept else ""
+        raise RequestError(f"{field}: {error}{again}", field=field) from None
 
 
 def _folder_of(place: Place, field: str, downloads: Downloads | None) -> Path:
@@ -108,6 +118,8 @@ def inspect(name: str, folder: Path, expected_sha256: str | None = None) -> Chec
     if not (folder / "config.json").exists():
         raise Unusable(what_folder_is_this(folder))
     config = read_json_object(folder / "config.json")
+    if "model_type" not in config and (better := what_config_is_this(folder)):
+        raise Unusable(better)
     family = check_config(config, f" in {folder}")
     weights = find_weights(folder)
     if not any((folder / file).exists() for file in TOKENIZERS):

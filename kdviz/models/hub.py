@@ -34,6 +34,7 @@ MOST_DOWNLOAD_BYTES = 2_000_000_000
 SMALL_FILE_BYTES = 64 << 20
 SECONDS_WITHOUT_A_SIGN = 60.0
 DISK_RESERVE_BYTES = 256 << 20
+_AGAIN = "try again, it goes on where it was"
 
 
 class NotHere(RequestError):
@@ -82,8 +83,7 @@ def hub_folder(place: Place, *, field: str, downloads: Downloads | None = None) 
         return _fetched(place, downloads)
     except Unusable as error:
         raise RequestError(
-            f"{field}: {name} cannot be had from the model hub: {error}; check the id, or use minilm-l6",
-            field=field,
+            f"{field}: {name} cannot be had from the model hub: {error}; else use minilm-l6", field=field
         ) from None
 
 
@@ -214,7 +214,7 @@ class _Fetch:
             self._said.write(json.dumps(message) + "\n")
             self._said.flush()
         except OSError:
-            raise Unusable("the download ended by itself") from None
+            raise Unusable(f"the download ended by itself; {_AGAIN}") from None
 
     def _answer(self, key: str, progress: Callable[[int], None] | None = None) -> Any:
         """The value of `key` in the child's next answer; progress lines on the way are told."""
@@ -225,11 +225,11 @@ class _Fetch:
                 line = self._lines.get(timeout=0.2)
             except queue.Empty:
                 if time.monotonic() - heard > SECONDS_WITHOUT_A_SIGN:
-                    raise Unusable(f"nothing came for {SECONDS_WITHOUT_A_SIGN:.0f} s") from None
+                    raise Unusable(f"nothing came for {SECONDS_WITHOUT_A_SIGN:.0f} s; {_AGAIN}") from None
                 continue
             heard = time.monotonic()
             if not line:
-                raise Unusable("the download ended by itself")
+                raise Unusable(f"the download ended by itself; {_AGAIN}")
             answer = json.loads(line)
             if "error" in answer:
                 raise Unusable(str(answer["error"]))

@@ -22,7 +22,15 @@ from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError
 from kdviz.files import file_sum
-from kdviz.models.refusals import Unusable, check_file, one_line, read_json_object, what_is_there_instead
+from kdviz.models.refusals import (
+    SAVE,
+    Damaged,
+    Unusable,
+    check_file,
+    one_line,
+    read_json_object,
+    what_is_there_instead,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +91,7 @@ def find_weights(folder: Path) -> Weights:
                 found[clean] = (path, tensors[path][name].kept or name)
     for name, path in (wanted or {}).items():
         if name not in tensors[path]:
-            raise Unusable(
+            raise Damaged(
                 f"the index of the weights in {folder} says that {name[:100]} is in {path.name}, which does "
                 "not have it; get the checkpoint again"
             )
@@ -167,7 +175,7 @@ def _shards(folder: Path, index: Path) -> tuple[tuple[Path, ...], dict[str, Path
         or not all(isinstance(file, str) and file == os.path.basename(file) for file in listed.values())
         or any(file in ("", ".", "..") or "\\" in file or "\0" in file for file in listed.values())
     ):
-        raise Unusable(
+        raise Damaged(
             f"expected a weight_map from tensors to files of the same folder in {index}; get the checkpoint "
             "again"
         )
@@ -176,7 +184,7 @@ def _shards(folder: Path, index: Path) -> tuple[tuple[Path, ...], dict[str, Path
         raise Unusable(f"{index} lists {len(names)} files; choose another checkpoint")
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
-        raise Unusable(
+        raise Damaged(
             f"the weights in {folder} come in {len(names)} files, {missing[0][:100]!r} "
             f"{'is' if len(missing) == 1 else f'and {len(missing) - 1} more are'} missing; get the "
             "checkpoint again"
@@ -214,6 +222,7 @@ def _tensors(path: Path, mtime_ns: int, size: int) -> Mapping[str, _Tensor]:
     """What a weights file holds, by the names in it. safetensors' header is read without torch: importing it
     takes seconds, and a page that only looks cannot wait.
     """
+    _check_kind(path)
     if not _is_safetensors(path):
         return {
             name: _Tensor(tuple(tensor.shape), _dtype_name(tensor))
@@ -231,7 +240,18 @@ def _tensors(path: Path, mtime_ns: int, size: int) -> Mapping[str, _Tensor]:
                 name: replace(found[kept], kept=kept) for name, kept in shared.items() if name not in found
             }
     except (OSError, SafetensorError) as error:
-        raise Unusable(f"the weights file {path} is damaged ({one_line(error)}); get it again") from None
+        raise Damaged(f"the weights file {path} is damaged ({one_line(error)}); get it again") from None
+
+
+def _check_kind(path: Path) -> None:
+    """Unusable where a file's content is of the other kind than its name says."""
+    with open(path, "rb") as file:
+        begin = file.read(9)
+    is_safetensors = begin[8:] == b"{" and int.from_bytes(begin[:8], "little") < path.stat().st_size
+    if is_safetensors and not _is_safetensors(path):
+        raise Unusable(f"{path} holds safetensors under the name of a pickle; call it {SAFETENSORS}")
+    if begin.startswith((b"PK\x03\x04", b"\x80\x02")) and _is_safetensors(path) and not is_safetensors:
+        raise Unusable(f"{path} holds a pickle under the name of safetensors; call it {PICKLED}")
 
 
 @lru_cache(maxsize=256)
@@ -306,7 +326,7 @@ def _unpickled(path: Path) -> dict[str, torch.Tensor]:
     except Unusable:
         raise
     except Exception as error:  # torch raises errors of every kind for damaged files
-        raise Unusable(f"the weights file {path} is damaged ({one_line(error)}); get it again") from None
+        raise Damaged(f"the weights file {path} is damaged ({one_line(error)}); get it again") from None
     return _checked_state(state, path)
 
 
@@ -322,10 +342,12 @@ def _check_zip(path: Path) -> None:
     """torch stores its records as they are; a compressed one could be a thousand times its size."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
+    if any("/code/" in entry.filename for entry in entries):
+        raise Unusable(f"{path} is a TorchScript module; {SAVE}")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or (
         sum(entry.file_size for entry in entries) > path.stat().st_size
     ):
-        raise Unusable(f"the weights file {path} is not as torch writes it (compressed); get it again")
+        raise Damaged(f"the weights file {path} is not as torch writes it (compressed); get it again")
 
 
 def _checked_state(state: object, path: Path) -> dict[str, torch.Tensor]:
