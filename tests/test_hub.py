@@ -230,6 +230,20 @@ def test_a_server_in_trouble_is_named(monkeypatch, status):
         assert seconds_to_give_up(match=f"answered {status}") < 3
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (429, b"", "takes no more requests from here .*; try again later; else choose folder or sample"),
+        (200, b"<html>Log in", "no hub .a login page of this network.*; else choose folder or sample"),
+    ],
+)
+def test_what_a_hub_answers_is_told_with_what_helps(monkeypatch, status, body, said):
+    """ "Connect to a network" sends people to a cable that is plugged in."""
+    with hub_server(tables("cola"), instead={"/api/datasets": (status, body, {})}) as (endpoint, _):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        assert seconds_to_give_up(match=said) < 60
+
+
 def test_offline_mode_is_respected(monkeypatch):
     """Whoever sets it wants no request sent, not even one to see whether there is a network."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

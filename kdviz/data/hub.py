@@ -36,10 +36,10 @@ _one_at_a_time = threading.Lock()
 class HubUnavailable(RequestError):
     """The hub has not got it, or cannot be reached; `reason` is the short form."""
 
-    def __init__(self, task_name: str, reason: str):
+    def __init__(self, task_name: str, reason: str, advice: str = "connect to a network, or choose"):
         super().__init__(
-            f"source: expected {HUB_ID} {task_name} from the hub, got none: {reason}; connect to a "
-            "network, or choose folder or sample",
+            f"source: expected {HUB_ID} {task_name} from the hub, got none: {reason}; {advice} folder or "
+            "sample",
             field="source",
         )
         self.reason = reason
@@ -79,9 +79,12 @@ def _read_hub(task_name: str, endpoint: str, folders: tuple[str, str], network: 
             raise ValueError(f"{name} forbids the network")
         if silence := _ask(endpoint):
             raise ValueError(f"{endpoint} {silence}")
-        return _from_child(task, offline=False)
     except ValueError as error:
         raise HubUnavailable(task_name, f"{missing}, and {error}") from None
+    try:
+        return _from_child(task, offline=False)
+    except ValueError as error:
+        raise HubUnavailable(task_name, f"{missing}, and {error}", "else choose") from None
 
 
 def hub_is_reachable() -> bool:

@@ -13,6 +13,7 @@ from kdviz.compat import before_each_request
 
 MOST_TRIES = 2
 SECONDS_PER_ANSWER = 5.0
+LATER = "try again later"
 
 
 class GaveUp(BaseException):
@@ -30,16 +31,37 @@ def main() -> None:
         no_endless_retries()
         answer = {"splits": read(**question)}
     except GaveUp as error:
-        answer = {"error": str(error)}
+        answer = {"error": f"{error}; {LATER}"}
     except (
         Exception
     ) as error:  # the libraries' errors are of no common kind, and the parent needs one line of any
         answer = {
-            "error": f"{type(error).__name__}: "
+            "error": what_answered(error)
+            or f"{type(error).__name__}: "
             f"{str(error).strip().splitlines()[0] if str(error).strip() else 'no reason given'}"
         }
     with output:
         json.dump(answer, output)
+
+
+def what_answered(error: BaseException) -> str | None:
+    """What came in place of the hub's answer, and what helps; None where `error` is of another kind."""
+    kind = type(error).__name__
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status == 429:
+        return f"the hub takes no more requests from here for now (it answered 429); {LATER}"
+    if status is not None and status >= 500:
+        return f"the hub is in trouble (it answered {status}); {LATER}"
+    if "Timeout" in kind:
+        return f"the hub did not answer in time; {LATER}"
+    if kind in ("RemoteProtocolError", "ReadError", "ConnectError"):
+        return f"the connection broke ({' '.join(str(error).split())[:160]}); {LATER}"
+    if kind == "JSONDecodeError":
+        return (
+            "what answered is no hub (a login page of this network?); open the hub in a browser, and look at "
+            "HF_ENDPOINT where that is set"
+        )
+    return what_answered(error.__cause__) if error.__cause__ else None
 
 
 def no_endless_retries(most_tries: int = MOST_TRIES) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kdviz.compat import fetch_in_pieces_of, piece_counter
-from kdviz.data.hub_reader import GaveUp, no_endless_retries
+from kdviz.data.hub_reader import LATER, GaveUp, no_endless_retries, what_answered
 
 CHUNK_BYTES = 1 << 18
 MOST_TRIES = 6
@@ -89,21 +89,14 @@ def _fetch(
 
 def _reason(error: BaseException) -> str:
     """Why it cannot be had, and what to do about that."""
-    chain = [error]
-    while (before := chain[-1].__cause__) is not None and before not in chain:
-        chain.append(before)
-    return next(filter(None, map(_known, chain)), None) or _other(error)
-
-
-def _known(error: BaseException) -> str | None:
     kind = type(error).__name__
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GaveUp):
-        return f"{error}; try again later"
+        return f"{error}; {LATER}"
     if isinstance(error, TooLarge):
         return "it sends more than it said it would"
     if "Consistency check failed" in str(error):
-        return "it sent less than it said it would; try again later"
+        return f"it sent less than it said it would; {LATER}"
     if kind == "GatedRepoError":
         return "it is gated: agree to its terms on its page of the hub, and log in with 'hf auth login'"
     if kind == "RepositoryNotFoundError" or status in (401, 403):
@@ -112,28 +105,8 @@ def _known(error: BaseException) -> str | None:
         )
     if kind in ("RevisionNotFoundError", "EntryNotFoundError", "RemoteEntryNotFoundError"):
         return "there is no such revision or file; check the id"
-    if status == 429:
-        return "the hub takes no more requests from here for now (it answered 429); try again later"
-    if status is not None and status >= 500:
-        return f"the hub is in trouble (it answered {status}); try again later"
-    if "Timeout" in kind:
-        return "the hub did not answer in time; try again later"
-    if kind in ("RemoteProtocolError", "ReadError", "ConnectError"):
-        return f"the connection broke ({_in_short(error)}); try again, it goes on where it was"
-    if kind == "JSONDecodeError":
-        return (
-            "what answered is no hub (a login page of this network?); open the hub in a browser, and look at "
-            "HF_ENDPOINT where that is set"
-        )
-    return None
-
-
-def _other(error: BaseException) -> str:
-    return f"{type(error).__name__}: {_in_short(error)}".rstrip(": ") + "; check the id"
-
-
-def _in_short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160]
+    text = " ".join(str(error).split())[:160]
+    return what_answered(error) or f"{kind}: {text}".rstrip(": ") + "; check the id"
 
 
 if __name__ == "__main__":
