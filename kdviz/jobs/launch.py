@@ -231,6 +231,8 @@ def carry_out(
         _settle(writer, "failed", str(error))
         raise
     except Exception as error:
+        if not writer.folder.is_dir():
+            raise RunFailed("the run's folder is gone: it was moved or deleted meanwhile") from error
         writer.log.error("%s", traceback.format_exc())
         reason = _reason(error)
         _settle(writer, "failed", reason)
