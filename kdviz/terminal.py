@@ -22,11 +22,12 @@ BAR_WIDTH = 24
 
 class Lasting:
     """A standard stream that falls silent when whoever read it has gone (`| head -1`, a closed window), or
-    where there is none: what was begun goes on. What its terminal cannot show is a question mark.
+    where there is none: what was begun goes on. What its terminal cannot show is a question mark. Where what
+    it says `may_be_lost` (progress), a full disk behind it is no reason to end either.
     """
 
-    def __init__(self, stream: TextIO | None):
-        self._stream = stream or io.StringIO()
+    def __init__(self, stream: TextIO | None, *, may_be_lost: bool = False):
+        self._stream, self._may_be_lost = stream or io.StringIO(), may_be_lost
         if isinstance(self._stream, io.TextIOWrapper):
             self._stream.reconfigure(errors="replace")
 
@@ -43,7 +44,7 @@ class Lasting:
         except OSError as error:
             # What is left of it would be tried once more at the very end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            if error.errno not in (errno.EPIPE, errno.EIO):
+            if not self._may_be_lost and error.errno not in (errno.EPIPE, errno.EIO):
                 raise
 
     def __getattr__(self, name: str) -> Any:

@@ -310,6 +310,17 @@ def test_output_that_cannot_be_written_is_one_line(tmp_path):
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "No space left" in done.stderr
 
 
+def test_a_run_goes_on_when_its_progress_has_no_place(tiny, tmp_path):
+    """`2> log` on a disk that became full ended the training, and blamed the disk of the runs."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = [sys.executable, "-m", "kdviz", "run", *settings_of(tiny, epochs=1)]
+    command += ["--runs-dir", str(tmp_path), "--run-id", "alone"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=full, timeout=300)
+    assert done.returncode == 0 and Run(tmp_path / "alone").state == "finished"
+
+
 def test_ctrl_c_during_the_imports_is_a_stop(monkeypatch, capsys):
     """They take a second: who has mistyped presses it then, and read a traceback of numpy's."""
 

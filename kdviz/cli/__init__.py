@@ -14,7 +14,8 @@ from kdviz.terminal import Lasting, complain, fill_standard_descriptors
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status. Errors are one line on standard error."""
     fill_standard_descriptors()
-    with contextlib.redirect_stdout(Lasting(sys.stdout)), contextlib.redirect_stderr(Lasting(sys.stderr)):
+    said = contextlib.redirect_stderr(Lasting(sys.stderr, may_be_lost=True))
+    with contextlib.redirect_stdout(Lasting(sys.stdout)), said:
         return _carry_out(arguments)
 
 
