@@ -351,6 +351,10 @@ def test_differing_settings():
     assert named(by_seed) == ["seed", "data.fingerprint"]
     assert named(first | {"seed": 1, "teacher_fingerprint": "t"}) == ["seed", "teacher_fingerprint"]
     assert named(first | {"batch_size": 8, "teacher_fingerprint": "t"}) == ["batch_size"]
+    assert named(first | {"student_weights_sha256": "w"}) == ["student_weights_sha256"]
+    assert named(first | {"student_checkpoint": "/s", "student_weights_sha256": "w"}) == [
+        "student_checkpoint"
+    ]
     kept_by_others = {
         "owner": "c",
         "study": "grid",

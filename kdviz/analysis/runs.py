@@ -29,8 +29,8 @@ def differing_settings(configs: Sequence[Mapping]) -> list[dict]:
     of COMPARED.
 
     Nested settings are named "data.source". The data fingerprint is shown only when source and counts alike
-    would hide that the data differ, and the teacher's when its settings alone would. A setting a run does not
-    have is None.
+    would hide that the data differ, the teacher's when its settings alone would, and the sum of the student's
+    own checkpoint when its name would. A setting a run does not have is None.
     """
     flat = [_flatten(config) for config in configs]
     rows = [{"setting": key, "values": [config.get(key) for config in flat]} for key in COMPARED]
@@ -57,6 +57,7 @@ def differing_settings(configs: Sequence[Mapping]) -> list[dict]:
                 *("data.source", "data.num_train", "data.fingerprint"),
             ),
         ),
+        ("student_weights_sha256", ("student_checkpoint",)),
     ):
         values = [config.get(key) for config in flat]
         if any(value != values[0] for value in values[1:]) and not shown.intersection(telling):
