@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from kdviz.analysis.comparable import comparable
 from kdviz.method.strategies import INTERNAL
+from kdviz.metrics import mean_of
 from kdviz.runs.reader import Run
 
 
@@ -30,7 +31,7 @@ def telling_probe(runs: Sequence[Run]) -> str | None:
         logits = [probe.teacher_logits, *(line.get("student_logits") or () for line in lines)]
         if not all(logits) or any(_largest(each) != probe.label for each in logits):
             continue
-        far = [_mean(line.get("attention_kl") or ()) for line in lines]
+        far = [mean_of(line.get("attention_kl") or ()) for line in lines]
         ratio = far[0] / far[-1] if far[-1] else 0.0
         if ratio > best:
             best, found = ratio, probe.id
@@ -56,8 +57,3 @@ def _last_of(run: Run, probe_id: str) -> dict:
 def _largest(values: Sequence[float | None]) -> int:
     """The place of the largest; -1 where a diverged student has numbers that are not finite."""
     return -1 if None in values else max(range(len(values)), key=values.__getitem__)
-
-
-def _mean(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else 0.0

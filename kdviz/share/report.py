@@ -15,7 +15,7 @@ from kdviz.explorer import head, scripts
 from kdviz.figures.base import numbers_of_examples
 from kdviz.method import CITATION
 from kdviz.method.terms import recorded_terms
-from kdviz.metrics import METRIC_TITLES
+from kdviz.metrics import METRIC_TITLES, mean_of
 from kdviz.palette import named, run_styles
 from kdviz.runs.command import FOLDERS, command_of, shown_name
 from kdviz.runs.names import distinct_names
@@ -35,7 +35,7 @@ from kdviz.share.report_figures import (
 from kdviz.share.report_pictures import pictures
 from kdviz.share.view import MAX_OTHERS
 from kdviz.tasks import TASKS
-from kdviz.text import counted, short_places
+from kdviz.text import counted, decimals, short_places
 
 MOST_RUNS = MAX_OTHERS + 1
 MOST_BYTES = 9_900_000
@@ -184,27 +184,28 @@ def _scores(runs: Sequence[Run]) -> str:
         for run, last in zip(runs, lasts, strict=True):
             low, high = interval_of(last, metric)
             if run is runs[0] or not is_one:
-                cells += f"<td>{_number(last['teacher_metrics'].get(metric))}</td>"
+                cells += f"<td>{decimals(last['teacher_metrics'].get(metric))}</td>"
             cells += (
-                f"<td>{_number(last['metrics'].get(metric))}</td><td>{_number(low)} to {_number(high)}</td>"
-                f"<td>{_number(run.evals[0]['metrics'].get(metric))}</td>"
+                f"<td>{decimals(last['metrics'].get(metric))}</td>"
+                f"<td>{decimals(low)} to {decimals(high)}</td>"
+                f"<td>{decimals(run.evals[0]['metrics'].get(metric))}</td>"
             )
         rows.append(f"<tr><th>{escape(METRIC_TITLES.get(metric, metric))}</th>{cells}</tr>")
     for title, value in (
         ("Agreement with the teacher", lambda line: line.get("agreement")),
         ("KL of the answers (nats)", lambda line: line.get("logit_kl")),
-        ("Attention KL, mean of the layers (nats)", lambda line: _mean(line["mismatch"]["attention_kl"])),
+        ("Attention KL, mean of the layers (nats)", lambda line: mean_of(line["mismatch"]["attention_kl"])),
         *(
             (
                 f"{term.title}, mean of the layers ({term.unit})",
-                lambda line, key=term.key: _mean(line["mismatch"].get(key) or ()),
+                lambda line, key=term.key: mean_of(line["mismatch"].get(key) or ()),
             )
             for term in recorded_terms(lasts)
         ),
     ):
         cells = "".join(
             "<td></td>" * (run is runs[0] or not is_one)
-            + f"<td>{_number(value(run.evals[-1]))}</td><td></td><td>{_number(value(run.evals[0]))}</td>"
+            + f"<td>{decimals(value(run.evals[-1]))}</td><td></td><td>{decimals(value(run.evals[0]))}</td>"
             for run in runs
         )
         rows.append(f"<tr><th>{title}</th>{cells}</tr>")
@@ -248,13 +249,13 @@ def _cost_rows(runs: Sequence[Run]) -> list[str]:
 def _score_words(runs: Sequence[Run]) -> str:
     metric = TASKS[runs[0].task].primary_metric
     said = [
-        f"teacher {_number(run.evals[-1]['teacher_metrics'].get(metric))}"
+        f"teacher {decimals(run.evals[-1]['teacher_metrics'].get(metric))}"
         for run in (runs[:1] if have_one_teacher(runs) else runs)
     ]
     for name, run in zip(distinct_names(runs), runs, strict=True):
         low, high = interval_of(run.evals[-1], metric)
-        value = _number(run.evals[-1]["metrics"].get(metric))
-        said.append(f"{name} {value}, 95 % interval {_number(low)} to {_number(high)}")
+        value = decimals(run.evals[-1]["metrics"].get(metric))
+        said.append(f"{name} {value}, 95 % interval {decimals(low)} to {decimals(high)}")
     return f"{METRIC_TITLES[metric]}: {'; '.join(said)}"
 
 
@@ -370,14 +371,6 @@ def _again(runs: Sequence[Run]) -> str:
     ids = " ".join(run.id for run in runs)
     parts.append(f"<pre><code>{escape(f'python -m kdviz report {ids}')}</code></pre>")
     return "".join(parts)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    return None if not values or any(value is None for value in values) else sum(values) / len(values)
-
-
-def _number(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, (int, float)) else "–"
 
 
 def _whole(value: object) -> str:
