@@ -41,7 +41,8 @@ def measured(setting: str, seed: int, asked: argparse.Namespace) -> dict:
     from kdviz.data.encoded import Tokenizer
     from kdviz.training.device import arithmetic
     from kdviz.training.request import resolve_request
-    from kdviz.training.teacher import WantedTeacher, finetuned_teacher, teacher_score
+    from kdviz.training.teacher import WantedTeacher, finetuned_teacher
+    from kdviz.training.teacher_score import teacher_score
 
     torch.set_num_threads(asked.threads)
     task, train_size, epochs, *rest = setting.split(":")

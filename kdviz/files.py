@@ -11,7 +11,7 @@ import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -147,6 +147,15 @@ def read_json(path: Path) -> object:
             return json.loads(file.read().decode("utf-8-sig"))
     except RecursionError:
         raise ValueError(f"{path.name} is nested too deeply") from None
+
+
+def object_in(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none, or it cannot be read."""
+    try:
+        found = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def json_line(value: dict) -> str:

@@ -30,8 +30,8 @@ from kdviz.models.build import load_classifier
 from kdviz.models.checkpoint import resolve
 from kdviz.runs.reader import Run
 from kdviz.training.request import Request, resolve_request
-from kdviz.training.teacher import teacher_score
 from kdviz.training.teacher_alone import make_teacher
+from kdviz.training.teacher_score import teacher_score
 
 RECORD = Path(__file__).with_suffix(".json")
 FIRST_STEPS = 10

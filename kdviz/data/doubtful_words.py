@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kdviz.data.examples import Example
 from kdviz.data.tokenizer_files import Stamps, stamps_of
-from kdviz.data.tokenizer_reading import object_in
+from kdviz.files import object_in
 
 MOST_UNKNOWN = 0.05
 MOST_CAPITALS = 0.05

@@ -17,12 +17,11 @@ from kdviz.data.tokenizer_reading import (
     Contradiction,
     added_ids,
     num_segments,
-    object_in,
     settings_to_read_as_is,
 )
 from kdviz.data.tokens import marked, readable
 from kdviz.errors import RequestError
-from kdviz.files import write_arrays
+from kdviz.files import object_in, write_arrays
 
 WINDOW_BATCHES = 50
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdviz.data.tokenizer_files import TOKENIZER_JSON, TOKENIZER_SETTINGS, Stamps, stamps_of
-from kdviz.files import read_json
+from kdviz.files import object_in
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -178,12 +178,3 @@ def _names(made: PreTrainedTokenizerBase, written: Tokenizer, config: Mapping[st
         "pad_token": written.id_to_token(pad) if isinstance(pad, int) and pad >= 0 else None,
     }
     return {name: token for name, token in others.items() if token} | names
-
-
-def object_in(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where there is none, or it cannot be read."""
-    try:
-        found = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.files import read_json, write_json
+from kdviz.files import object_in, read_json, write_json
 from kdviz.jobs.lazy_imports import give_back_memory, import_heavy
 from kdviz.jobs.process_wide import process_wide
 from kdviz.locks import exclusive, is_locked
@@ -365,14 +365,8 @@ def _record(folder: Path, state: str, **more: object) -> None:
 
 def _set_state(folder: Path, state: str, **more: object) -> None:
     """Change the state in status.json, keeping the rest. Only for a run whose lock is held."""
-    try:
-        status = read_json(RunFiles(folder).status)
-    except (OSError, ValueError):
-        status = {}
-    write_json(
-        RunFiles(folder).status,
-        {**(status if isinstance(status, dict) else {}), "error": None, "state": state, **more},
-    )
+    path = RunFiles(folder).status
+    write_json(path, {**object_in(path), "error": None, "state": state, **more})
 
 
 def _group_of(folder: Path) -> str | None:

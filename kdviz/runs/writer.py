@@ -23,6 +23,7 @@ from kdviz.files import (
     file_sum,
     is_regular,
     json_line,
+    object_in,
     read_json,
     write_arrays,
     write_bytes,
@@ -68,7 +69,7 @@ class RunWriter:
     def __init__(self, folder: Path, on_status: Callable[[dict], None] | None = None):
         self.folder, self._on_status = Path(folder), on_status
         self.files = RunFiles(self.folder)
-        self.status: dict = self._read_status()
+        self.status: dict = object_in(self.files.status)
         self._last_status = 0.0
         self.log = logging.Logger(f"kdviz.run.{self.folder.name}")
         self._handler = _LogFile(self.files.log, encoding="utf-8", delay=True)
@@ -77,13 +78,6 @@ class RunWriter:
 
     def close(self) -> None:
         self._handler.close()
-
-    def _read_status(self) -> dict:
-        try:
-            status = read_json(self.files.status)
-        except (OSError, ValueError):
-            return {}
-        return status if isinstance(status, dict) else {}
 
     def update_status(self, *, force: bool = False, **changes: object) -> None:
         """Merge `changes` into status.json; written at most every STATUS_INTERVAL_SECONDS unless forced."""

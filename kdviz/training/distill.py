@@ -37,7 +37,7 @@ from kdviz.training.optimise import make_optimizer
 from kdviz.training.prepare import Prepared, make_student
 from kdviz.training.seeds import derived_seed
 from kdviz.training.step import set_trainable, step_terms
-from kdviz.training.teacher import teacher_score
+from kdviz.training.teacher_score import teacher_score
 from kdviz.training.used_rows import train_all_rows, train_used_rows
 
 TRAIN_LINES = 250

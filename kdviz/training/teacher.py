@@ -1,4 +1,4 @@
-"""Fine-tuning a teacher once, keeping it by fingerprint, and judging whether it can be trusted."""
+"""Fine-tuning a teacher once, and keeping it by fingerprint."""
 
 import shutil
 import time
@@ -16,18 +16,11 @@ from torch import nn
 from kdviz.config import RunConfig
 from kdviz.data.encoded import Batch, EncodedSet
 from kdviz.errors import RequestError, RunFailed
-from kdviz.files import read_json, write_json
+from kdviz.files import object_in, write_json
 from kdviz.locks import exclusive
 from kdviz.method import losses
 from kdviz.method.objective import Terms
 from kdviz.method.targets import Needs
-from kdviz.metrics import (
-    beats_constant_answer,
-    majority_share,
-    predictions,
-    recorded_intervals,
-    recorded_scores,
-)
 from kdviz.models.answer import RunIn, answer
 from kdviz.models.build import load_classifier, reorder_classes, save_model
 from kdviz.models.checkpoint import Checkpoint
@@ -263,7 +256,7 @@ def _keep(wanted: WantedTeacher, model: nn.Module, order: LabelOrder | None, *, 
 
 def label_order(folder: Path) -> dict[str, Any] | None:
     """How the classes of the teacher in `folder` were put in order, and why; None where it was trained."""
-    labels = _object_in(folder / "teacher.json").get("labels")
+    labels = object_in(folder / "teacher.json").get("labels")
     return labels if isinstance(labels, dict) else None
 
 
@@ -277,61 +270,14 @@ def _install(whole: Path, folder: Path) -> None:
     whole.rmdir()
 
 
-def teacher_score(
-    teacher: nn.Module,
-    folder: Path,
-    task: Task,
-    evaluation: EncodedSet,
-    logits: np.ndarray | None = None,
-    *,
-    tick: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
-    """The teacher's metrics on the evaluation set with intervals, n and the majority share; kept in
-    metrics.json.
-
-    `warning` says where its accuracy is hardly above always answering the most frequent class. `tick` is
-    called between batches and may raise.
-    """
-    known = _object_in(folder / "metrics.json")
-    if isinstance(kept := known.get(evaluation.fingerprint), dict):
-        return kept
-    logits = predict(teacher, evaluation, tick=tick) if logits is None else logits
-    labels, answers = evaluation.labels.astype(np.int64), predictions(logits)
-    accuracy, majority = float((labels == answers).mean()), majority_share(labels)
-    score = {
-        "metrics": recorded_scores(task, labels, answers),
-        "intervals": recorded_intervals(task, labels, answers),
-        "n": len(labels),
-        "accuracy": accuracy,
-        "majority": majority,
-    }
-    if not beats_constant_answer(accuracy, majority, len(labels)):
-        score["warning"] = (
-            f"The teacher answers {accuracy:.1%} right; always answering the most frequent class gives "
-            f"{majority:.1%}. "
-            "A student can hardly learn more from it: give it more examples or epochs."
-        )
-    write_json(folder / "metrics.json", {**known, evaluation.fingerprint: score})
-    return score
-
-
 def _is_as_written(folder: Path) -> bool:
     """Whether a kept teacher's weights have the sum they were written with: other ones would teach another
     student without a word. One of an older version has no sum.
     """
-    written = _object_in(folder / "teacher.json").get("sha256")
+    written = object_in(folder / "teacher.json").get("sha256")
     return written is None or written == _weights_sha256(folder)
 
 
 def _weights_sha256(folder: Path) -> str:
     stat = (folder / SAFETENSORS).stat()
     return file_sha256(folder / SAFETENSORS, stat.st_mtime_ns, stat.st_size)
-
-
-def _object_in(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where there is none, or it cannot be read."""
-    try:
-        found = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
