@@ -39,7 +39,15 @@ def matching_diagram(
     heights = _student_heights(num_teacher_layers, num_student_layers, pairs)
     active = set(range(num_student_layers)) if active is None else set(active)
     traces = _traces(
-        num_teacher_layers, heights, pairs, chosen, active, classification, values, strategy, dark
+        num_teacher_layers,
+        heights,
+        pairs,
+        active=active,
+        strategy=strategy,
+        classification=classification,
+        chosen=chosen,
+        values=values,
+        dark=dark,
     )
     panels, pixels = _panels(traces, num_teacher_layers, classification is not None, dark)
     panels.notes = _names(strategy, dark)
@@ -68,12 +76,10 @@ def stage_film(
             num_teacher_layers,
             heights,
             pairs,
-            None,
-            set(stage["layers"]),
-            stage["classification"],
-            None,
-            strategy,
-            dark,
+            active=set(stage["layers"]),
+            strategy=strategy,
+            classification=stage["classification"],
+            dark=dark,
         )
 
     def words(place: int) -> list[dict]:
@@ -131,14 +137,18 @@ def _panels(
 def _traces(
     num_teacher: int,
     heights: Sequence[float],
-    pairs,
-    chosen,
+    pairs: Sequence[tuple[int, int]],
+    *,
     active: set[int],
-    classification,
-    values,
     strategy: str,
+    classification: str | None,
+    chosen: int | None = None,
+    values: Sequence[float] | None = None,
     dark: bool,
 ) -> list[dict]:
+    """The pairs as lines, both models as columns, and between them what the classifiers learn: see
+    `matching_diagram`.
+    """
     look, style = theme(dark), strategy_style(strategy)
     traces = []
     for place, (student, teacher) in enumerate(pairs):
@@ -171,20 +181,28 @@ def _traces(
     live_teachers = {teacher for student, teacher in pairs if student in active}
     traces.append(
         _column(
+            "teacher",
             0.0,
             list(range(num_teacher)),
-            partner,
-            live_teachers,
-            TEACHER_COLOUR,
-            "circle",
-            chosen,
-            "teacher",
-            dark,
+            pair_of=partner,
+            live=live_teachers,
+            colour=TEACHER_COLOUR,
+            symbol="circle",
+            chosen=chosen,
+            dark=dark,
         )
     )
     traces.append(
         _column(
-            1.0, list(heights), own, active & set(own), style.colour, style.symbol, chosen, "student", dark
+            "student",
+            1.0,
+            list(heights),
+            pair_of=own,
+            live=active & set(own),
+            colour=style.colour,
+            symbol=style.symbol,
+            chosen=chosen,
+            dark=dark,
         )
     )
     if classification is not None:
@@ -193,14 +211,15 @@ def _traces(
 
 
 def _column(
+    who: str,
     x: float,
     heights: list[float],
+    *,
     pair_of: Mapping[int, int],
     live: Collection[int],
     colour: str,
     symbol: str,
-    chosen,
-    who: str,
+    chosen: int | None,
     dark: bool,
 ) -> dict:
     """The layers of one model as wide boxes: filled where matched and active, hollow elsewhere."""
