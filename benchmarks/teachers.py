@@ -3,8 +3,8 @@
     python benchmarks/teachers.py --data-dir GLUE qqp:2000:3 qqp:4000:2 cola:8551:3 --seeds 0 1
 
 A setting is TASK:TRAIN_SIZE:EPOCHS[:LEARNING_RATE]. The teacher is fine-tuned and scored as in a run, by the
-same code; `seconds` is the processor time of its fine-tuning. The rows of kdviz/training/measured.py were
-made by this, with one thread.
+same code; `seconds` is the processor time of its fine-tuning. The rows of
+kdviz/training/measured_teachers.py were made by this, with one thread.
 """
 
 import argparse

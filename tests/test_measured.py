@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from kdviz.config import RunConfig
 from kdviz.models.registry import TEACHERS
 from kdviz.tasks import TASKS
-from kdviz.training.measured import MEASURED, forecast, recommended_task
+from kdviz.training.measured_teachers import MEASURED, forecast, recommended_task
 from kdviz.ui.distil import before
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ heads.py    head_kl_matrix (teacher heads, student heads) · match_heads -> Head
 cka.py      RunningCka -> matrix (student layers, teacher layers)
 answers.py  predictions · output_kl · inside -> Inside · rank_inside · right_wrong -> RightWrong ·
             right_wrong_by_phenomenon
-runs.py     differing_settings
+settings.py  differing_settings (of several runs)
 comparable.py  which runs may be compared · divergence.py  whether one is a result at all
 cautions.py what is to be said beside a run's numbers
 apart.py    whose inside is farther from the teacher, with its interval · gap.py  whose score is higher
@@ -35,7 +35,7 @@ from kdviz.analysis.maps import (
     row_kl,
     row_terms,
 )
-from kdviz.analysis.runs import differing_settings
+from kdviz.analysis.settings import differing_settings
 
 __all__ = [
     "Farther",

@@ -7,7 +7,7 @@ from kdviz.jobs.limits import footprint
 from kdviz.jobs.speed import estimated_seconds
 from kdviz.method.stages import Stage
 from kdviz.text import counted
-from kdviz.training.measured import Forecast, forecast
+from kdviz.training.measured_teachers import Forecast, forecast
 from kdviz.training.request import Request
 
 

@@ -17,7 +17,7 @@ from folders import make_run
 from hostile import DAMAGES, ELSEWHERE, MARKUP, UNREADABLE, ZEROS, make_damaged, make_marked_up
 from streamlit.testing.v1 import AppTest
 
-from kdviz.analysis.runs import differing_settings
+from kdviz.analysis.settings import differing_settings
 from kdviz.cli import main
 from kdviz.errors import RequestError
 from kdviz.jobs.queue import Queue

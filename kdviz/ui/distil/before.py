@@ -23,7 +23,7 @@ from kdviz.models.hub import NotHere
 from kdviz.paths import runs_folder
 from kdviz.progress import duration_words
 from kdviz.text import counted
-from kdviz.training.measured import Forecast
+from kdviz.training.measured_teachers import Forecast
 from kdviz.training.request import Request, resolve_request
 from kdviz.ui.distil.board import board, forget_board, watch
 from kdviz.ui.distil.bring import bring_box

@@ -16,7 +16,7 @@ from kdviz.method.terms import TERMS
 from kdviz.models.registry import TEACHERS, readiness
 from kdviz.palette import words_of
 from kdviz.tasks import TASKS
-from kdviz.training.measured import recommended_task
+from kdviz.training.measured_teachers import recommended_task
 from kdviz.ui.distil.words import HELP, LABELS, SOURCE_NAMES, choice_name
 from kdviz.ui.frame.controls import starting_with
 from kdviz.ui.frame.look import plain
