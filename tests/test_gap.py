@@ -48,6 +48,7 @@ def _run(
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     config = json.loads((folder / "config.json").read_text())
     config["data"].update(data)
+    config["init"] = "teacher"  # its classifier came trained, whatever the stages of one epoch are
     (folder / "config.json").write_text(json.dumps(config))
     return Run(folder)
 
