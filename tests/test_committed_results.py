@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import t as student_t
 
+from kdviz.analysis.apart import apart
+from kdviz.analysis.gap import score_gap
+from kdviz.demo.grid import TELLING
+from kdviz.runs.reader import DEMO_RUNS, Run
 from kdviz.studies.results import RESULTS, stored_results
 
 ROOT = Path(__file__).parents[1]
@@ -65,6 +69,13 @@ def test_the_readmes_claim_is_what_they_say():
             )
             low, high = min(each.low for each in found), max(each.high for each in found)
             known.add(f"{' to '.join(sorted(times, key=float))} times as far [{low:.1f}, {high:.1f}]")
+    soft, internal = (Run(DEMO_RUNS / f"demo-mrpc-{strategy}-6of12-s0") for strategy in TELLING)
+    gap = score_gap(*([(run, run.evals[-1]["epoch"])] for run in (internal, soft)), "accuracy")
+    farther = apart([soft], [internal]).farther
+    nats = [f"{np.mean(run.evals[-1]['mismatch']['attention_kl']):.2f}" for run in (soft, internal)]
+    known.add(f"{gap.difference:.3f} [{gap.low:.3f}, {gap.high:.3f}]")
+    known.add(f"{farther.times:.1f} times as far [{farther.low:.1f}, {farther.high:.1f}]")
+    assert f"at {' and '.join(nats)}, {farther.times:.1f} times as far" in claim
     said = re.findall(r"(?:[\d.]+ to )?-?[\d.]+(?: times as far)? \[-?[\d.]+, -?[\d.]+\]", claim)
     assert len(said) == claim.count("[") - claim.count("[CLS]") and set(said) <= known, set(said) - known
     assert clear <= set(said)
