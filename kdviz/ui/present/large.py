@@ -13,8 +13,8 @@ ROOT_PIXELS = 23
 """Streamlit's smallest letters are 0.875 of the root's."""
 PICTURE_PIXELS = 24
 """The explorer's smallest letters are 0.85 of this."""
-NOTES = "presenter-notes"
-"""The speaker's notes, by their key: in sight however long the step above them is."""
+ASKED_FOR = "presenter-asked-for"
+"""The container of what the keys A and N show: in sight however long the step is, no clicker scrolls."""
 STYLE = f"""<style>
 html {{ font-size: {ROOT_PIXELS}px !important; --kx-size: {PICTURE_PIXELS}px; }}
 {HEADER}, {SIDEBAR} {{ display: none; }}
@@ -24,8 +24,8 @@ html {{ font-size: {ROOT_PIXELS}px !important; --kx-size: {PICTURE_PIXELS}px; }}
 {MARKDOWN} td, {MARKDOWN} th {{ padding: .1rem .35rem; }}
 {MAIN} {BLOCK} {{ gap: .55rem; }}
 {MARKDOWN} p, {MARKDOWN} li {{ line-height: 1.35; }}
-:has(> .st-key-{NOTES}) {{ position: sticky; bottom: .5rem; z-index: 2; }}
-.st-key-{NOTES} {{ background: Canvas; }}
+:has(> .st-key-{ASKED_FOR}) {{ position: sticky; bottom: .5rem; z-index: 2; }}
+.st-key-{ASKED_FOR} {{ background: Canvas; padding: .3rem 0; }}
 {PROGRESS} [role="progressbar"] * {{ height: 4px; min-height: 4px; }}
 </style>"""
 RAISED = re.compile(r"(?:(\d+)·)?10<sup>(.*?)</sup>")

@@ -12,7 +12,7 @@ from kdviz.ui.frame import state
 from kdviz.ui.frame.identity import visitor
 from kdviz.ui.frame.shell import draw_page, page_path
 from kdviz.ui.present import frame
-from kdviz.ui.present.large import NOTES, enlarge
+from kdviz.ui.present.large import ASKED_FOR, enlarge
 from kdviz.ui.present.parts import task as task_of
 from kdviz.ui.present.parts import whose, words
 from kdviz.ui.present.questions import ANSWER, presenter_question, question_key
@@ -52,9 +52,7 @@ def present() -> None:
         task_of(found, step, at, page, shown)
         _question(found, step)
         _bar(found, at)
-        if st.session_state.get(_NOTES) and step.notes:
-            with st.container(key=NOTES):
-                st.info(safe_markdown(step.notes), icon=":material/speaker_notes:")
+        _asked_for(found, step)
         whose(shown)
     with view:
         draw_page(page)
@@ -124,7 +122,7 @@ def _leave() -> None:
 
 
 def _question(found: Lecture, step: Step) -> None:
-    """The question with its hidden answer, and what the room answers."""
+    """The question, what the room answers, and the key to the answer."""
     if not step.question:
         return
     st.markdown(f"**{safe_markdown(step.question)}**")
@@ -139,8 +137,18 @@ def _question(found: Lecture, step: Step) -> None:
         args=(None if is_shown else key,),
         help="Show or hide the answer (A)",
     )
-    if is_shown:
-        st.markdown(safe_markdown(step.answer))
+
+
+def _asked_for(found: Lecture, step: Step) -> None:
+    """The answer and the notes, where a key asked for them."""
+    is_answered = step.question and st.session_state.get(ANSWER) == question_key(found, step)
+    notes = step.notes if st.session_state.get(_NOTES) else ""
+    if is_answered or notes:
+        with st.container(key=ASKED_FOR):
+            if is_answered:
+                st.markdown(safe_markdown(step.answer))
+            if notes:
+                st.info(safe_markdown(notes), icon=":material/speaker_notes:")
 
 
 def _lead(page: str) -> None:
