@@ -57,6 +57,7 @@ COMMON = {
 NUM_SEEDS = 3
 DEPTHS = (1, 2, 3, 4)
 TELLING = ("soft", "all")  # their maps are shown at every stored moment; the others' at fewer
+TELLING_FIRST = (*TELLING, *(name for name in STRATEGIES if name not in TELLING))
 
 
 def demo_runs(data_dir: str) -> Iterator[DemoRun]:
@@ -66,12 +67,12 @@ def demo_runs(data_dir: str) -> Iterator[DemoRun]:
     """
     for strategy in TELLING:
         yield replace(_run(data_dir, "qqp", strategy, settings=SMALL), with_weights=True)
-    for strategy in (*TELLING, *(name for name in STRATEGIES if name not in TELLING)):
+    for strategy in TELLING_FIRST:
         yield _run(data_dir, "cola", strategy)
     for depth in DEPTHS:
         yield _run(data_dir, "cola", "all", depth=depth)
     yield _run(data_dir, "qqp", "hard", settings=SMALL)
-    for strategy in (*TELLING, *(name for name in STRATEGIES if name not in TELLING)):
+    for strategy in TELLING_FIRST:
         yield _run(data_dir, "rte", strategy)
     for strategy in TELLING:
         yield _run(data_dir, "mrpc", strategy, settings=PAPER_SHORT)

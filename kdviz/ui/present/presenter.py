@@ -126,22 +126,25 @@ def _question(found: Lecture, step: Step) -> None:
     if not step.question:
         return
     st.markdown(f"**{safe_markdown(step.question)}**")
-    key = question_key(found, step)
-    is_shown = st.session_state.get(ANSWER) == key
+    is_shown = _is_answered(found, step)
     presenter_question(found, step)
     st.button(
         "Hide the answer" if is_shown else "Answer",
         key="kdviz.bar.answer",
         shortcut="A",
         on_click=_show_answer,
-        args=(None if is_shown else key,),
+        args=(None if is_shown else question_key(found, step),),
         help="Show or hide the answer (A)",
     )
 
 
+def _is_answered(found: Lecture, step: Step) -> bool:
+    return bool(step.question) and st.session_state.get(ANSWER) == question_key(found, step)
+
+
 def _asked_for(found: Lecture, step: Step) -> None:
     """The answer and the notes, where a key asked for them."""
-    is_answered = step.question and st.session_state.get(ANSWER) == question_key(found, step)
+    is_answered = _is_answered(found, step)
     notes = step.notes if st.session_state.get(_NOTES) else ""
     if is_answered or notes:
         with st.container(key=ASKED_FOR):
