@@ -120,8 +120,8 @@ def _number(value: float | None) -> str:
 
 def stop(asked: argparse.Namespace) -> None:
     """Ask another process to stop its run."""
-    from kdviz.jobs.launch import request_stop
     from kdviz.jobs.queue import existing_run
+    from kdviz.jobs.stop import request_stop
 
     request_stop(existing_run(asked.runs_dir, asked.run_id))
     print(f"run {asked.run_id} is asked to stop")

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kdviz import __version__
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import free_bytes, read_json, size_words, write_json
+from kdviz.jobs.stop import Stop, StopSignal
 from kdviz.locks import exclusive, is_locked
 from kdviz.machine import cores_allowed, most_threads
 from kdviz.models.hub import Downloads
@@ -99,44 +100,6 @@ def _make(runs_dir: Path, run_id: str, request: Request, record: dict) -> Path:
 
 class Taken(RequestError):
     """The run id is another run's."""
-
-
-class Stop(Protocol):
-    """Says whether to stop."""
-
-    def is_set(self) -> bool: ...
-
-
-class StopSignal:
-    """Says when to stop: the caller's event, or the file `stop` that another process left in the run's
-    folder.
-    """
-
-    def __init__(self, event: threading.Event, folder: Path):
-        self._event, self._file, self._looked = event, RunFiles(folder).stop, 0.0
-        self._file.unlink(missing_ok=True)
-
-    def is_set(self) -> bool:
-        if self._event.is_set():
-            return True
-        if time.monotonic() - self._looked > 0.5:
-            self._looked = time.monotonic()
-            if self._file.exists():
-                self._file.unlink(missing_ok=True)
-                self._event.set()
-                return True
-        return False
-
-
-def request_stop(folder: Path) -> None:
-    """Ask the process that trains the run in `folder`, whichever it is, to stop. RequestError where none
-    does.
-    """
-    if not is_locked(RunFiles(folder).lock):
-        raise RequestError(
-            f"run {folder.name!r} is not being trained; there is nothing to stop", field="run_id"
-        )
-    RunFiles(folder).stop.touch()
 
 
 def execute(

@@ -22,6 +22,7 @@ from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import object_in, read_json, write_json
 from kdviz.jobs.lazy_imports import give_back_memory, import_heavy
 from kdviz.jobs.process_wide import process_wide
+from kdviz.jobs.stop import request_stop
 from kdviz.locks import exclusive, is_locked
 from kdviz.runs.files import DELETED, RunFiles
 from kdviz.runs.reader import Run, check_run_id
@@ -170,7 +171,7 @@ class Queue:
             if ticket is not None:
                 self._waiting.remove(ticket)
         if ticket is None:
-            _launch().request_stop(existing_run(self.runs_dir, run_id))
+            request_stop(existing_run(self.runs_dir, run_id))
             return
         try:
             _record(self.runs_dir / run_id, "stopped")

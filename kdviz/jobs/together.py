@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import read_json
-from kdviz.jobs.launch import StopSignal, Turn, carry_out, clear_litter, create_run, with_fresh_id
+from kdviz.jobs.launch import Turn, carry_out, clear_litter, create_run, with_fresh_id
+from kdviz.jobs.stop import StopSignal
 from kdviz.locks import exclusive
 from kdviz.machine import cores_allowed
 from kdviz.runs.files import RunFiles
