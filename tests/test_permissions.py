@@ -10,14 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdviz.errors import RequestError
-from kdviz.jobs.permissions import (
-    Permissions,
-    Visitor,
-    give_code,
-    new_secret,
-    owner_of,
-    owns,
-)
+from kdviz.jobs.permissions import Permissions, Visitor, new_secret, owner_of, owns
+from kdviz.jobs.presenter_code import give_code
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +19,7 @@ def clock(monkeypatch):
     """No wrong codes yet; the time goes on when a test says so."""
     monkeypatch.delitem(sys.__dict__, "_kdviz_wrong_codes", raising=False)
     clock = Clock()
-    monkeypatch.setattr("kdviz.jobs.wrong_codes.time.monotonic", clock)
+    monkeypatch.setattr("kdviz.jobs.presenter_code.time.monotonic", clock)
     yield clock
     sys.__dict__.pop("_kdviz_wrong_codes", None)
 

@@ -3,20 +3,19 @@
 Settings come from the environment, read once per decision so that tests and servers need no global state:
 
 KDVIZ_READ_ONLY=1             nobody starts, stops or deletes anything.
-KDVIZ_PRESENTER_CODE=...      needed to start, stop or delete; who gave it may do so with every run.
+KDVIZ_PRESENTER_CODE=...      needed to start, stop or delete; who gave it (see `kdviz.jobs.presenter_code`)
+                              may do so with every run.
 """
 
 import hashlib
 import hmac
-import math
 import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kdviz.errors import RequestError
-from kdviz.jobs import wrong_codes as wrong
-from kdviz.jobs.process_wide import process_wide
+from kdviz.jobs.presenter_code import has_given_code, presenter_code
 
 _OFF = ("", "0", "false", "no", "off")
 """What switches a variable off; anything else that somebody wrote there closes rather than opens."""
@@ -35,11 +34,7 @@ class Visitor:
     def of(cls, secret: bytes, environment: Mapping[str, str] = os.environ) -> "Visitor":
         """The visitor holding `secret` (random bytes that only this browser and this server know)."""
         owner = owner_of(secret)
-        return cls(
-            owner=owner,
-            is_presenter=bool(_code(environment))
-            and hmac.compare_digest(_presenters().get(owner, b""), _digest(_code(environment))),
-        )
+        return cls(owner=owner, is_presenter=has_given_code(owner, environment))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +48,7 @@ class Permissions:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Permissions":
         return cls(
             read_only=environment.get("KDVIZ_READ_ONLY", "").strip().lower() not in _OFF,
-            needs_code=bool(_code(environment)),
+            needs_code=bool(presenter_code(environment)),
         )
 
     def refusal(self, action: str, visitor: Visitor, run_config: Mapping | None = None) -> str | None:
@@ -100,38 +95,3 @@ def owner_of(secret: bytes) -> str:
 def new_secret() -> bytes:
     """A secret for a visitor whose browser keeps none."""
     return secrets.token_bytes(16)
-
-
-def give_code(
-    visitor: Visitor,
-    given: str,
-    environment: Mapping[str, str] = os.environ,
-    *,
-    address: str = "an unknown address",
-) -> bool:
-    """Whether `given` is the presenter's code, compared in constant time; remembers the visitor's browser if
-    so. RequestError, and the code is not looked at, where too many wrong ones came before (`WrongCodes`).
-    """
-    wrong_codes, code = wrong.shared(), _code(environment)
-    with wrong_codes.guard:  # the next try, from another session, sees that this one was wrong
-        if wait := wrong_codes.seconds_to_wait(address):
-            raise RequestError(f"Too many wrong codes were given; try again in {math.ceil(wait)} s.")
-        if not code or not hmac.compare_digest(_digest(given), _digest(code)):
-            wrong_codes.count(address)
-            return False
-    _presenters()[visitor.owner] = _digest(code)
-    return True
-
-
-def _code(environment: Mapping[str, str]) -> str:
-    return environment.get("KDVIZ_PRESENTER_CODE", "").strip()
-
-
-def _digest(code: str) -> bytes:
-    """Equal lengths for `compare_digest`, which tells the length of what it compares."""
-    return hashlib.sha256(code.strip().encode("utf-8", "surrogatepass")).digest()
-
-
-def _presenters() -> dict[str, bytes]:
-    """Browsers that gave the code, and which."""
-    return process_wide("presenters", dict)

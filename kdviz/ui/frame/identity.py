@@ -5,7 +5,8 @@ import binascii
 import streamlit as st
 
 from kdviz.errors import RequestError
-from kdviz.jobs.permissions import Permissions, Visitor, give_code, new_secret
+from kdviz.jobs.permissions import Permissions, Visitor, new_secret
+from kdviz.jobs.presenter_code import give_code
 
 _SECRET = "kdviz.secret"
 _COOKIE = "_streamlit_xsrf"
