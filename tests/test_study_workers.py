@@ -17,7 +17,7 @@ from studies import write_study
 
 from kdviz.cli import main
 from kdviz.jobs.launch import create_run, execute
-from kdviz.runs.files import teachers_of
+from kdviz.runs.layout import teachers_of
 from kdviz.runs.reader import Run
 from kdviz.studies.check import check_study
 from kdviz.studies.folder import open_study

@@ -16,7 +16,7 @@ from kdviz.bench.loops import OwnLoop, wait_for
 from kdviz.config import RunConfig
 from kdviz.errors import RunFailed
 from kdviz.runs.checkpoint import save_epoch
-from kdviz.runs.files import RunFiles
+from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import Run, Store
 from kdviz.share.own_sentence import ask
 from kdviz.training.evaluate import evaluate

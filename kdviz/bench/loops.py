@@ -24,7 +24,7 @@ from kdviz.models.checkpoint import resolve
 from kdviz.models.families import family_of
 from kdviz.models.trace import classify, trace
 from kdviz.models.weights_files import SAFETENSORS
-from kdviz.runs.files import RunFiles, teachers_of
+from kdviz.runs.layout import RunFiles, teachers_of
 from kdviz.runs.writer import RunWriter
 from kdviz.tasks import TASKS
 from kdviz.training.distill import Distillation

@@ -11,7 +11,7 @@ from kdviz.demo.compact import store_run
 from kdviz.demo.grid import DemoRun, demo_runs
 from kdviz.demo.weights import store_weights
 from kdviz.errors import RequestError, RunFailed
-from kdviz.runs.files import RunFiles
+from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import DEMO_RUNS, Run
 
 

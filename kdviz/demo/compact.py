@@ -13,7 +13,7 @@ import numpy as np
 
 from kdviz.files import finite, read_json, write_bytes, write_json
 from kdviz.runs.arrays import ROOT_STEPS
-from kdviz.runs.files import RunFiles
+from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import Run
 
 TRAIN_LINES = 40

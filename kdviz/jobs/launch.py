@@ -26,7 +26,7 @@ from kdviz.jobs.stop import Stop, StopSignal
 from kdviz.locks import exclusive, is_locked
 from kdviz.machine import cores_allowed, most_threads
 from kdviz.models.hub import Downloads
-from kdviz.runs.files import DELETED, NEW, RunFiles
+from kdviz.runs.layout import DELETED, NEW, RunFiles
 from kdviz.runs.reader import FORMAT_VERSION, Run, check_run_id
 from kdviz.runs.writer import RunWriter, now
 from kdviz.training.request import Request, recorded_request, resolve_request

@@ -24,7 +24,7 @@ from kdviz.jobs.lazy_imports import give_back_memory, import_heavy
 from kdviz.jobs.process_wide import process_wide
 from kdviz.jobs.stop import request_stop
 from kdviz.locks import exclusive, is_locked
-from kdviz.runs.files import DELETED, RunFiles
+from kdviz.runs.layout import DELETED, RunFiles
 from kdviz.runs.reader import Run, check_run_id
 
 log = logging.getLogger(__name__)

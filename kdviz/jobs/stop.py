@@ -7,7 +7,7 @@ from typing import Protocol
 
 from kdviz.errors import RequestError
 from kdviz.locks import is_locked
-from kdviz.runs.files import RunFiles
+from kdviz.runs.layout import RunFiles
 
 LOOKS_EVERY_SECONDS = 0.5
 """How often the run's folder is looked at for the file `stop`."""

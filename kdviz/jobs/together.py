@@ -21,7 +21,7 @@ from kdviz.jobs.launch import Turn, carry_out, clear_litter, create_run, with_fr
 from kdviz.jobs.stop import StopSignal
 from kdviz.locks import exclusive
 from kdviz.machine import cores_allowed
-from kdviz.runs.files import RunFiles
+from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import check_run_id
 from kdviz.runs.writer import RunWriter
 from kdviz.training.request import Request, resolve_request

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kdviz.config import RunConfig
 from kdviz.models.weights_files import SAFETENSORS
-from kdviz.runs.files import RunFiles
+from kdviz.runs.layout import RunFiles
 
 
 def kept_epochs(num_epochs: int, bytes_per_epoch: int, limit_bytes: int) -> list[int]:

@@ -19,7 +19,7 @@ from kdviz.locks import is_locked
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps, stored_in
 from kdviz.runs.bounded import read_json
-from kdviz.runs.files import RunFiles
+from kdviz.runs.layout import RunFiles
 from kdviz.runs.lines import Lines
 from kdviz.runs.parts import Evaluation, Moment, Probe, probe_of, thinned
 from kdviz.runs.records import (

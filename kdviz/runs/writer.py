@@ -31,7 +31,7 @@ from kdviz.files import (
 )
 from kdviz.models.families import takes_token_types
 from kdviz.models.weights_files import SAFETENSORS
-from kdviz.runs.files import RunFiles
+from kdviz.runs.layout import RunFiles
 
 if TYPE_CHECKING:
     from kdviz.training.evaluate import Evaluated

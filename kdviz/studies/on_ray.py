@@ -18,7 +18,7 @@ import kdviz
 from kdviz.errors import RequestError, Stopped
 from kdviz.files import read_json, write_json
 from kdviz.models.weights_files import SAFETENSORS
-from kdviz.runs.files import RunFiles, teachers_of
+from kdviz.runs.layout import RunFiles, teachers_of
 from kdviz.runs.reader import Run
 from kdviz.studies.bundle import pack, unpack
 from kdviz.studies.check import Checked, Forecast

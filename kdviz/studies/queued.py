@@ -15,7 +15,7 @@ from kdviz.jobs.lazy_imports import import_heavy
 from kdviz.jobs.limits import Limits
 from kdviz.jobs.process_wide import process_wide
 from kdviz.jobs.queue import Queue, one_line
-from kdviz.runs.files import RunFiles
+from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import Run
 from kdviz.studies.check import Checked, Forecast, check_study
 from kdviz.studies.folder import StudyFolder

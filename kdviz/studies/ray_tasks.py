@@ -13,7 +13,7 @@ from pathlib import Path
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed
 from kdviz.files import read_json, write_json
-from kdviz.runs.files import RunFiles, teachers_of
+from kdviz.runs.layout import RunFiles, teachers_of
 from kdviz.runs.reader import Run
 from kdviz.studies.bundle import pack, unpack
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import MEBIBYTE
-from kdviz.runs.files import RunFiles
+from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import Run
 from kdviz.studies.identity import cell_mark
 from kdviz.terminal import ProgressLine, all_together

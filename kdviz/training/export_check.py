@@ -11,7 +11,7 @@ import torch
 from kdviz.data.examples import Example
 from kdviz.errors import RunFailed
 from kdviz.models.build import load_as_a_stranger
-from kdviz.runs.files import RunFiles
+from kdviz.runs.layout import RunFiles
 
 NUM_ROWS = 4
 TOLERANCE = 2e-3

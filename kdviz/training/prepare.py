@@ -23,7 +23,7 @@ from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.families import as_classifier
 from kdviz.runs.epoch_weights import checkpoint_bytes
-from kdviz.runs.files import teachers_of
+from kdviz.runs.layout import teachers_of
 from kdviz.runs.writer import RunWriter
 from kdviz.task import Task
 from kdviz.training.continuation import continuation

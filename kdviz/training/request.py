@@ -30,7 +30,7 @@ from kdviz.models.hub import Downloads
 from kdviz.models.matching import match_layers
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.paths import user_path
-from kdviz.runs.files import teachers_of
+from kdviz.runs.layout import teachers_of
 from kdviz.task import Task
 from kdviz.tasks import TASKS
 from kdviz.training import settled

@@ -9,7 +9,7 @@ from typing import Any
 
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.machine import cores_allowed
-from kdviz.runs.files import teachers_of
+from kdviz.runs.layout import teachers_of
 from kdviz.training.request import Request
 
 

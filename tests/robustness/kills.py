@@ -30,7 +30,7 @@ from tiny import SETTINGS, make_teacher  # noqa: E402
 
 from kdviz.config import RunConfig  # noqa: E402
 from kdviz.jobs.launch import create_run, execute  # noqa: E402
-from kdviz.runs.files import RunFiles  # noqa: E402
+from kdviz.runs.layout import RunFiles  # noqa: E402
 from kdviz.runs.reader import Run, Store, Unreadable  # noqa: E402
 
 TIMES = ("seconds", "seconds_left", "started", "finished", "created", "updated")
