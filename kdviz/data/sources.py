@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdviz.data import sample
 from kdviz.data.examples import Example, Splits
-from kdviz.data.folder import read_folder, task_files
+from kdviz.data.glue_folder import read_folder, task_files
 from kdviz.data.hub import HUB_ID, HubUnavailable, cached, read_hub
 from kdviz.errors import RequestError
 from kdviz.paths import user_path

@@ -23,7 +23,7 @@ from folders import make_run
 
 from kdviz.cli import main
 from kdviz.config import RunConfig
-from kdviz.data.folder import read_folder
+from kdviz.data.glue_folder import read_folder
 from kdviz.errors import RequestError
 from kdviz.jobs.permissions import Permissions, Visitor
 from kdviz.jobs.queue import Queue, delete_run
