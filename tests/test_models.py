@@ -15,8 +15,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kdviz.data.encoded import Tokenizer
 from kdviz.errors import RequestError
-from kdviz.models.build import build_student, load_classifier, num_parameters, save_model
+from kdviz.models.build import build_student, load_classifier, num_parameters
 from kdviz.models.checkpoint import check_fit, resolve
+from kdviz.models.export import save_model
 from kdviz.models.matching import match_layers
 from kdviz.models.registry import MINILM_SHA256, TEACHERS
 

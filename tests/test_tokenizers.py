@@ -20,8 +20,8 @@ from kdviz.data.tokenizer_files import copy_tokenizer
 from kdviz.data.tokens import are_special
 from kdviz.errors import RequestError, RunFailed
 from kdviz.jobs.plan import plan
-from kdviz.models.build import load_as_a_stranger
 from kdviz.models.check import check_models
+from kdviz.models.export import load_as_a_stranger
 from kdviz.share.own_sentence import ask
 from kdviz.training import teacher_fingerprint as fingerprints
 from kdviz.training.export_check import check_export, sample_rows

@@ -19,8 +19,9 @@ from kdviz.data.encoded import EncodedSet, RecentBatches
 from kdviz.files import read_json, write_json
 from kdviz.jobs.launch import create_run
 from kdviz.method.losses import hard_label_loss
-from kdviz.models.build import load_classifier, save_model
+from kdviz.models.build import load_classifier
 from kdviz.models.checkpoint import resolve
+from kdviz.models.export import save_model
 from kdviz.models.families import family_of
 from kdviz.models.trace import classify, trace
 from kdviz.models.weights_files import SAFETENSORS

@@ -1,14 +1,13 @@
-"""Building models: a classifier from a checkpoint, a student from a teacher, and saving both."""
+"""Building models: a classifier from a checkpoint, a student from a teacher."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from kdviz.compat import HOW_IT_RUNS, NOT_SAVED, new_model
-from kdviz.data.tokenizer_files import copy_tokenizer
+from kdviz.compat import HOW_IT_RUNS, new_model
 from kdviz.errors import RequestError
 from kdviz.models.families import (
     CLASSIFIER,
@@ -17,12 +16,11 @@ from kdviz.models.families import (
     Family,
     as_classifier,
     family_of,
-    takes_token_types,
 )
 from kdviz.models.matching import match_layers
 from kdviz.models.parameters import encoder_prefix, match_parameters
 from kdviz.models.refusals import Unusable, one_line, read_json_object
-from kdviz.models.weights_files import SAFETENSORS, find_weights, read_weights
+from kdviz.models.weights_files import find_weights, read_weights
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +49,7 @@ def load_classifier(
         raise RequestError(f"teacher: {folder}: {error}", field="teacher") from None
     tensors = read_weights(weights, set(match.sources.values()))
     state = {name: tensors[source] for name, source in match.sources.items()}
-    model: torch.nn.Module = _quiet(
+    model: torch.nn.Module = quietly(
         lambda: family.classifier_class().from_pretrained(
             None, config=config, state_dict=state, attn_implementation=family.attention, dtype="float32"
         )
@@ -90,7 +88,7 @@ def parameter_shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
             return made
 
     try:
-        model = _quiet(build)
+        model = quietly(build)
     except Exception as error:  # an unknown activation, a width of another kind: errors of every kind
         raise Unusable(
             f"config.json describes no model ({type(error).__name__}: {one_line(error)})"
@@ -135,7 +133,7 @@ def build_student(
     origin_config, teacher_config = as_classifier(origin).config, as_classifier(teacher).config
     config = copy.deepcopy(origin_config)
     config.num_hidden_layers, config.num_labels = len(pairs), teacher_config.num_labels
-    student: torch.nn.Module = _quiet(lambda: type(origin)(config))
+    student: torch.nn.Module = quietly(lambda: type(origin)(config))
     draw_weights(student, {name for name, _ in student.named_parameters()}, generator)
     if init != "random":
         # A student checkpoint of another depth than the teacher's is thinned by the uniform rule.
@@ -176,51 +174,6 @@ def reorder_classes(model: torch.nn.Module, rows: Sequence[int]) -> None:
             parameter.copy_(parameter[order].clone())
 
 
-def save_model(
-    model: torch.nn.Module, tokenizer_folder: Path, folder: Path, labels: Sequence[str] | None = None
-) -> None:
-    """Write `model` as a folder that AutoModelForSequenceClassification.from_pretrained loads, tokenizer
-    included. `labels` name its classes (default: as its config does).
-    """
-    from safetensors.torch import save
-
-    from kdviz.files import write_bytes, write_json
-
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    config = config_of(model, labels)
-    copy_tokenizer(
-        tokenizer_folder, folder, model_type=config["model_type"], token_types=takes_token_types(config)
-    )
-    write_json(folder / "config.json", config)
-    write_bytes(folder / SAFETENSORS, save(state, {"format": "pt"}))
-
-
-def config_of(model: torch.nn.Module, labels: Sequence[str] | None = None) -> dict[str, Any]:
-    """The config.json with which AutoModelForSequenceClassification loads this model. `labels` name its
-    classes: those of the checkpoint that it comes from may have been another task's.
-    """
-    config = as_classifier(model).config.to_dict() | {
-        "architectures": [type(model).__name__],
-        "dtype": "float32",
-    }
-    if labels is not None:
-        config["id2label"] = {str(number): label for number, label in enumerate(labels)}
-        config["label2id"] = {label: number for number, label in enumerate(labels)}
-    return {key: value for key, value in config.items() if key not in NOT_SAVED}
-
-
-def load_as_a_stranger(folder: Path) -> tuple[torch.nn.Module, Callable[..., Mapping[str, torch.Tensor]]]:
-    """(model in eval mode, tokenizer) of a saved folder, as transformers alone loads it."""
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    known = {"local_files_only": True, "trust_remote_code": False}
-    model: torch.nn.Module = _quiet(
-        lambda: AutoModelForSequenceClassification.from_pretrained(folder, **known)
-    )
-    return model.float().eval(), AutoTokenizer.from_pretrained(folder, **known)
-
-
 def random_classifier(
     family: Family, *, num_layers: int, num_heads: int, width: int, vocab_size: int
 ) -> torch.nn.Module:
@@ -239,10 +192,10 @@ def random_classifier(
             family.inner_width_name: 4 * width,
         },
     )
-    return _quiet(lambda: new_model(family.classifier_class(), config, family.attention)).eval()
+    return quietly(lambda: new_model(family.classifier_class(), config, family.attention)).eval()
 
 
-def _quiet(build: Callable[[], T]) -> T:
+def quietly(build: Callable[[], T]) -> T:
     """Run `build` without transformers' loading reports, one at a time: it patches torch's initialisers while
     it builds.
     """

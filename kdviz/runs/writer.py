@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdviz.data.tokenizer_files import copy_tokenizer
 from kdviz.files import (
     file_sum,
     is_regular,
@@ -29,7 +28,7 @@ from kdviz.files import (
     write_bytes,
     write_json,
 )
-from kdviz.models.families import takes_token_types
+from kdviz.models.export import save_beside_weights
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.layout import RunFiles
 
@@ -209,10 +208,7 @@ class RunWriter:
         """
         folder = self.files.student
         folder.mkdir(exist_ok=True)
-        copy_tokenizer(
-            tokenizer_folder, folder, model_type=config["model_type"], token_types=takes_token_types(config)
-        )
-        write_json(folder / "config.json", config)
+        save_beside_weights(folder, config, tokenizer_folder)
         temporary = folder / ".model.tmp"
         temporary.unlink(missing_ok=True)
         try:

@@ -16,7 +16,7 @@ from kdviz.method.stages import StageSchedule
 from kdviz.method.strategies import planned_stages
 from kdviz.method.targets import stage_needs
 from kdviz.method.terms import measured_terms
-from kdviz.models.build import config_of
+from kdviz.models.export import config_of
 from kdviz.models.trace import seed_dropout
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.checkpoint import drop_older, latest, load_epoch, save_epoch

@@ -10,7 +10,7 @@ import torch
 
 from kdviz.data.examples import Example
 from kdviz.errors import RunFailed
-from kdviz.models.build import load_as_a_stranger
+from kdviz.models.export import load_as_a_stranger
 from kdviz.runs.layout import RunFiles
 
 NUM_ROWS = 4

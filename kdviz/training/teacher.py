@@ -22,8 +22,9 @@ from kdviz.method import losses
 from kdviz.method.objective import Terms
 from kdviz.method.targets import Needs
 from kdviz.models.answer import RunIn, answer
-from kdviz.models.build import load_classifier, reorder_classes, save_model
+from kdviz.models.build import load_classifier, reorder_classes
 from kdviz.models.checkpoint import Checkpoint
+from kdviz.models.export import save_model
 from kdviz.models.labels import LabelOrder, measured_order, order_by_names
 from kdviz.models.trace import seed_dropout
 from kdviz.models.weights_files import SAFETENSORS, file_sha256
