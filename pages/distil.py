@@ -8,14 +8,14 @@ from kdviz.ui.distil.form import controls_in_sight, more_controls
 from kdviz.ui.distil.kept_form import keep_form, restore_form
 from kdviz.ui.distil.list import run_list
 from kdviz.ui.distil.live import live_section
-from kdviz.ui.frame import state
+from kdviz.ui.frame import link, state
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.identity import permissions, presenter_box, visitor
 from kdviz.ui.frame.look import heading
 
-state.read_link()
+link.read_link()
 state.leave_if_asked()
-state.settle(state.current())
+link.settle(state.current())
 with st.container(), guarded("Runs left behind"):  # what comes and goes above would rename the live view
     left_over(on_top=True)
 with guarded("The live view"):

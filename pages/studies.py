@@ -3,7 +3,7 @@
 import streamlit as st
 
 from kdviz.text import plain
-from kdviz.ui.frame import state
+from kdviz.ui.frame import link, state
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.look import heading
 from kdviz.ui.studies.choose import choose_study, table_of
@@ -19,14 +19,14 @@ from kdviz.ui.studies.table import (
 )
 from kdviz.ui.studies.watch import start_or_watch
 
-asked = st.query_params.to_dict() if state.is_news() else {}  # before the link becomes the view's own
-state.read_link()
+asked = st.query_params.to_dict() if link.is_news() else {}  # before the link becomes the view's own
+link.read_link()
 state.leave_if_asked()
 with st.container():  # what comes and goes above would rename the fragment below, in mid-click
     entry = choose_study(asked.get("study", ""))
     table = table_of(entry)
     task = task_in_sight(table, asked.get("task", "")) if table is not None else ""
-    state.settle(state.current(), study=entry.key, **({"task": task} if task else {}))
+    link.settle(state.current(), study=entry.key, **({"task": task} if task else {}))
     heading(entry.title, "study", "seeds")
     if table is not None:
         if table.about:

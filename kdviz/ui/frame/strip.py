@@ -13,7 +13,7 @@ from kdviz.runs.reader import Run, Unreadable
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import View, same_moment
 from kdviz.text import code, counted, plain, plain_reason
-from kdviz.ui.frame import state
+from kdviz.ui.frame import link, state
 from kdviz.ui.frame.controls import choose, moment_slider, panels
 from kdviz.ui.frame.look import is_dark
 from kdviz.ui.frame.screen import is_narrow
@@ -75,13 +75,13 @@ def strip(
     where none was asked for, of a run among others. `more` draws the page's further controls
     under *More*. `parts`: the page's parts, chosen in the box on the wall (see `panels`).
     """
-    notices = state.read_link()
+    notices = link.read_link()
     state.leave_if_asked()
     entries = store().list()
     runs = watchable([entry for entry in entries if isinstance(entry, Run)])
     run = _run_asked_for(runs, entries, prefer_demo)
     view, more_notices = state.current().but(run=run.id).fit(run)
-    state.settle(view)
+    link.settle(view)
     scene = Scene(
         run=run,
         view=view,
@@ -154,7 +154,7 @@ def _run_asked_for(runs: list[Run], entries: list, prefer_demo: bool) -> Run:
             on_click=state.change,
             kwargs={"run": None, "step": None},
         )
-    state.settle(state.current())
+    link.settle(state.current())
     st.stop()
 
 

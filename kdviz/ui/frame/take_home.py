@@ -15,6 +15,7 @@ from kdviz.share.tables import curves_csv, predictions_csv
 from kdviz.share.view import View
 from kdviz.ui.frame import state
 from kdviz.ui.frame.guard import guarded
+from kdviz.ui.frame.link import full_link
 from kdviz.ui.frame.look import FORMAT_KEY, FORMATS
 from kdviz.ui.frame.shell import page_name
 
@@ -28,7 +29,7 @@ def share(run: Run, view: View, runs: Sequence[Run], *, chooses: bool = False) -
     page itself chooses sentence and layers where none were asked for, so the link leaves them to it.
     """
     pinned = completed(view, run)
-    link = state.full_link(pinned.but(pair=view.pair, probe=view.probe) if chooses else pinned)
+    link = full_link(pinned.but(pair=view.pair, probe=view.probe) if chooses else pinned)
     st.markdown("**Link** to exactly this view")
     st.code(link, language=None, wrap_lines=True)
     if len(link) <= LONGEST_QR_CHARACTERS:

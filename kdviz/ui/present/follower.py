@@ -14,6 +14,7 @@ from kdviz.share.roles import Place
 from kdviz.text import plain
 from kdviz.ui.frame import state
 from kdviz.ui.frame.compat import can_wake, window_id
+from kdviz.ui.frame.link import settle
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.shell import draw_page
 from kdviz.ui.frame.turns import fragment
@@ -74,7 +75,7 @@ def _follow() -> None:
             follower_question(found, step)
     with view:
         _once(("view", found is None, page, version), lambda: draw_page(page), is_free or page in MOVING)
-    state.settle(state.current())
+    settle(state.current())
 
 
 def _once(key: tuple, draw: Callable[[], None], is_own: bool) -> None:

@@ -18,7 +18,7 @@ from kdviz.share.lecture import DEFAULT, NAME, Lecture, Step, shelf
 from kdviz.share.roles import SHOWN, Place, check_place, completed, fulfils, resolve
 from kdviz.share.view import LINK_NAMES, View
 from kdviz.text import code, counted
-from kdviz.ui.frame import state
+from kdviz.ui.frame import link, state
 from kdviz.ui.frame.store import default_run, store, watchable
 
 LEARN, PRESENT, FOLLOW = "learn", "present", "follow"
@@ -86,7 +86,7 @@ def current() -> Frame:
 
 
 def keep(frame: Frame) -> None:
-    """Make this the session's frame; what `state` writes into the link follows."""
+    """Make this the session's frame; what is written into the link follows."""
     st.session_state[_FRAME] = frame
     state.set_frame(frame.mode, frame.to_params())
 
@@ -95,7 +95,7 @@ def read(*, is_learn: bool = False) -> list[str]:
     """Take over the frame and the view that the link asks for, where that is news. Returns notices."""
     notices = _read_frame(is_learn=is_learn)
     if current().mode in (LEARN, PRESENT):
-        notices += state.read_link_for_page()
+        notices += link.read_link_for_page()
     return notices
 
 
@@ -103,7 +103,7 @@ def _read_frame(*, is_learn: bool) -> list[str]:
     asked = st.query_params.to_dict()
     frame = current()
     known = state.mode() == LEARN if is_learn else _FRAME in st.session_state and state.mode() != LEARN
-    if known and (not asked or not state.is_news()):
+    if known and (not asked or not link.is_news()):
         return []
     if is_learn and not asked:
         keep(replace(frame, mode=LEARN) if frame.mode == LEARN else Frame(mode=LEARN))

@@ -8,6 +8,7 @@ from kdviz.errors import RequestError
 from kdviz.jobs import following
 from kdviz.ui.frame import state
 from kdviz.ui.frame.identity import code_form, permissions, visitor
+from kdviz.ui.frame.link import base_url
 from kdviz.ui.frame.take_home import qr
 from kdviz.ui.frame.turns import fragment
 from kdviz.ui.present import frame
@@ -19,7 +20,7 @@ POLL_SECONDS = 2.0
 
 def room_link() -> str:
     """The address that a follower opens."""
-    parts = urlsplit(state.base_url())
+    parts = urlsplit(base_url())
     return f"{parts.scheme}://{parts.netloc}{parts.path}?follow=1" if parts.netloc else "?follow=1"
 
 
