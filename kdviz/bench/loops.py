@@ -25,7 +25,7 @@ from kdviz.models.export import save_model
 from kdviz.models.families import family_of
 from kdviz.models.trace import classify, trace
 from kdviz.models.weights_files import SAFETENSORS
-from kdviz.runs.layout import RunFiles, teachers_of
+from kdviz.runs.layout import RunFiles, teacher_of
 from kdviz.runs.writer import RunWriter
 from kdviz.tasks import TASKS
 from kdviz.training.distill import Distillation
@@ -60,7 +60,7 @@ class OwnLoop:
         self.clock = clock
         folder = create_run(config, runs_dir, name)
         asked = read_json(RunFiles(folder).config)
-        place_teacher(config, teachers_of(runs_dir) / asked["teacher_fingerprint"])
+        place_teacher(config, teacher_of(runs_dir, asked["teacher_fingerprint"]))
         asked |= {"num_threads": torch.get_num_threads()}
         write_json(RunFiles(folder).config, asked)
         self.folder, self.asked = folder, asked

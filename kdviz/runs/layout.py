@@ -6,6 +6,8 @@ from pathlib import Path
 
 from kdviz.models.weights_files import SAFETENSORS
 
+TEACHERS, STUDIES = "teachers", "studies"
+"""What lies beside the runs in their folder."""
 NEW, DELETED = ".new", ".deleted-"
 """How the name of a run's folder ends while it is made, and begins while it is removed."""
 _EVALUATION = re.compile(r"epoch_(\d{4,9})\.safetensors(\.gz|\.xz)?")
@@ -116,7 +118,7 @@ class RunFiles:
 
     def teacher(self, fingerprint: str) -> Path:
         """The folder of the fine-tuned teacher, shared by the runs beside this one."""
-        return teachers_of(self.folder.parent) / fingerprint
+        return teacher_of(self.folder.parent, fingerprint)
 
     def teacher_probes(self, fingerprint: str) -> Path:
         """The teacher's maps of the probes, where runs of one teacher share them (the stored demo)."""
@@ -125,4 +127,19 @@ class RunFiles:
 
 def teachers_of(runs_dir: Path) -> Path:
     """The folder of the fine-tuned teachers of all runs in `runs_dir`."""
-    return runs_dir / "teachers"
+    return runs_dir / TEACHERS
+
+
+def teacher_of(runs_dir: Path, fingerprint: str) -> Path:
+    """The folder of one fine-tuned teacher."""
+    return teachers_of(runs_dir) / fingerprint
+
+
+def encoded_sets_of(runs_dir: Path) -> Path:
+    """The folder of the tokenised sets, which runs share."""
+    return teachers_of(runs_dir) / ".encoded"
+
+
+def studies_of(runs_dir: Path) -> Path:
+    """The folder of the studies whose runs are in `runs_dir`."""
+    return runs_dir / STUDIES

@@ -19,7 +19,7 @@ from kdviz.locks import is_locked
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps, stored_in
 from kdviz.runs.bounded import read_json
-from kdviz.runs.layout import RunFiles
+from kdviz.runs.layout import STUDIES, TEACHERS, RunFiles
 from kdviz.runs.lines import Lines
 from kdviz.runs.parts import Evaluation, Moment, Probe, probe_of, thinned
 from kdviz.runs.records import (
@@ -40,7 +40,7 @@ FORMAT_VERSION = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 MOST_MOMENTS = 501
 """As many as a run of the most `snapshots` has, and the one before its first step."""
-RESERVED_NAMES = {"teachers", "studies"}
+RESERVED_NAMES = {TEACHERS, STUDIES}
 STATES = ("queued", "running", "finished", "stopped", "interrupted", "failed")
 DEMO_RUNS = Path(__file__).parents[1] / "demo" / "runs"
 

@@ -9,6 +9,7 @@ from kdviz.errors import RequestError
 from kdviz.files import is_regular, write_bytes, write_json
 from kdviz.locks import exclusive, is_locked
 from kdviz.runs.bounded import read_json
+from kdviz.runs.layout import studies_of
 from kdviz.runs.reader import check_run_id
 from kdviz.runs.writer import now
 from kdviz.studies.spec import Study, read_study
@@ -20,7 +21,8 @@ class StudyFolder:
     """The folder of one study. Its state is a note for people; what was done is told by the run folders."""
 
     def __init__(self, runs_dir: Path, study_id: str):
-        self.runs_dir, self.folder = Path(runs_dir), Path(runs_dir) / "studies" / check_run_id(study_id)
+        self.runs_dir = Path(runs_dir)
+        self.folder = studies_of(self.runs_dir) / check_run_id(study_id)
 
     @property
     def state(self) -> dict:
@@ -115,7 +117,7 @@ def open_study(name: Path | str, size: str | None, runs_dir: Path) -> Study:
 def started_studies(runs_dir: Path) -> list[Study | Unusable]:
     """The studies of a runs folder, the last started first."""
     try:
-        folders = [path for path in (Path(runs_dir) / "studies").iterdir() if is_regular(path / FILE)]
+        folders = [path for path in studies_of(Path(runs_dir)).iterdir() if is_regular(path / FILE)]
     except OSError:
         return []
     found = []

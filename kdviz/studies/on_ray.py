@@ -18,7 +18,7 @@ import kdviz
 from kdviz.errors import RequestError, Stopped
 from kdviz.files import read_json, write_json
 from kdviz.models.weights_files import SAFETENSORS
-from kdviz.runs.layout import RunFiles, teachers_of
+from kdviz.runs.layout import RunFiles, teacher_of
 from kdviz.runs.reader import Run
 from kdviz.studies.bundle import pack, unpack
 from kdviz.studies.check import Checked, Forecast
@@ -110,7 +110,7 @@ class _Driver:
     def _ask_teacher(self, name: str, cells: list[Checked]) -> None:
         """The teacher may be here from before, under the name that a worker's arithmetic gives it."""
         named = str(self._folder.state.get("teachers", {}).get(name, name))
-        kept = named if (teachers_of(self._runs_dir) / named / SAFETENSORS).exists() else None
+        kept = named if (teacher_of(self._runs_dir, named) / SAFETENSORS).exists() else None
         job, inputs = self._job(cells[0])
         self._pending[self._teacher_task.remote(job, inputs, kept)] = ("teacher", name, cells)
 
@@ -120,7 +120,7 @@ class _Driver:
             for checked in cells:
                 self._fail(checked, f"the teacher could not be made: {answer.error}")
             return
-        folder = teachers_of(self._runs_dir) / answer.teacher
+        folder = teacher_of(self._runs_dir, answer.teacher)
         if answer.content is not None:
             names = self._here(cells[0]).names
             unpack(answer.content, folder, settle=lambda incoming: _settle_teacher(incoming, names))

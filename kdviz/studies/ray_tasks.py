@@ -13,7 +13,7 @@ from pathlib import Path
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed
 from kdviz.files import read_json, write_json
-from kdviz.runs.layout import RunFiles, teachers_of
+from kdviz.runs.layout import RunFiles, teacher_of
 from kdviz.runs.reader import Run
 from kdviz.studies.bundle import pack, unpack
 
@@ -73,7 +73,7 @@ def run_task(
     with _workplace() as place:
         runs_dir = place / "runs"
         try:
-            unpack(teacher[1], teachers_of(runs_dir) / teacher[0])
+            unpack(teacher[1], teacher_of(runs_dir, teacher[0]))
             config = _config(job, inputs, place)
             if begun is None:
                 folder = create_run(config, runs_dir, job.run_id, extra=job.extra)

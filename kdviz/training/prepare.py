@@ -23,7 +23,7 @@ from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.families import as_classifier
 from kdviz.runs.epoch_weights import checkpoint_bytes
-from kdviz.runs.layout import teachers_of
+from kdviz.runs.layout import encoded_sets_of, teacher_of
 from kdviz.runs.writer import RunWriter
 from kdviz.task import Task
 from kdviz.training.continuation import continuation
@@ -115,7 +115,7 @@ def prepare(
     origin = (request.teacher_fingerprint, request.arithmetic.dtype, fingerprint(request.evaluation))
     tokenizer, cache = (
         shared.once((origin, "tokenizer"), lambda: Tokenizer(checkpoint.folder, config.max_length)),
-        teachers_of(runs_dir) / ".encoded",
+        encoded_sets_of(runs_dir),
     )
     train, evaluations = shared.once((origin, "sets"), lambda: _encode(tokenizer, request, cache, check_stop))
     check_stop()
@@ -129,7 +129,7 @@ def prepare(
 
         return report
 
-    teacher_folder = teachers_of(runs_dir) / request.teacher_fingerprint
+    teacher_folder = teacher_of(runs_dir, request.teacher_fingerprint)
     hooks = TeacherHooks(tick=tick("teacher"), phase=lambda text: writer.update_status(waiting=text))
     # With a checkpoint the teacher's lines are there already, whoever removed the teacher since.
     if continuation(writer) is None:

@@ -30,7 +30,7 @@ from kdviz.models.hub import Downloads
 from kdviz.models.matching import match_layers
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.paths import user_path
-from kdviz.runs.layout import teachers_of
+from kdviz.runs.layout import teacher_of
 from kdviz.task import Task
 from kdviz.tasks import TASKS
 from kdviz.training import settled
@@ -159,7 +159,7 @@ class Request:
 
     def kept_teacher(self, runs_dir: Path) -> Path | None:
         """The folder of this run's fine-tuned teacher, where an earlier run has left it; else None."""
-        folder = teachers_of(Path(runs_dir)) / self.teacher_fingerprint
+        folder = teacher_of(Path(runs_dir), self.teacher_fingerprint)
         return folder if (folder / SAFETENSORS).exists() else None
 
     def record(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.machine import cores_allowed
-from kdviz.runs.layout import teachers_of
+from kdviz.runs.layout import encoded_sets_of, teacher_of
 from kdviz.training.request import Request
 
 
@@ -34,8 +34,8 @@ def make_teacher(
     from kdviz.training.teacher import TeacherHooks, WantedTeacher, finetuned_teacher
 
     torch.set_num_threads(num_threads or cores_allowed())
-    config, checkpoint, teachers = request.config, request.checkpoint, teachers_of(Path(runs_dir))
-    folder = teachers / request.teacher_fingerprint
+    config, checkpoint, encoded = request.config, request.checkpoint, encoded_sets_of(Path(runs_dir))
+    folder = teacher_of(Path(runs_dir), request.teacher_fingerprint)
 
     def tick(share: float) -> None:
         check_stop()
@@ -48,8 +48,8 @@ def make_teacher(
             config=config,
             task=request.task,
             checkpoint=checkpoint,
-            train=tokenizer.encode_set(request.train, teachers / ".encoded", tick=check_stop),
-            evaluation=tokenizer.encode_set(request.evaluation, teachers / ".encoded", tick=check_stop),
+            train=tokenizer.encode_set(request.train, encoded, tick=check_stop),
+            evaluation=tokenizer.encode_set(request.evaluation, encoded, tick=check_stop),
             folder=folder,
             device=device,
             run_in=arithmetic(device, getattr(torch, request.arithmetic.dtype)),
