@@ -15,7 +15,7 @@ from kdviz.method.strategies import INTERNAL, STAGED, STRATEGIES, planned_stages
 from kdviz.method.terms import DEFAULT_TERMS, TERMS
 from kdviz.tasks import task_named
 
-SOURCES = ("auto", "folder", "hub", "sample")
+SOURCES = ("folder", "hub", "sample")
 INITS = ("pretrained", "teacher", "random")
 MATCHINGS, CUSTOM = ("uniform", "first", "last"), "custom:"
 CACHE_MODES = ("auto", "off")
@@ -50,7 +50,7 @@ class _OwnSettings:
         "auto",
         "Where the examples come from; auto takes the first of folder, hub (its cache alone) and sample "
         "that has the task.",
-        choices=SOURCES,
+        choices=("auto", *SOURCES),
     )
     data_dir: str | None = _setting(None, "Folder in the GLUE release layout (default: KDVIZ_GLUE_DIR).")
     teacher: str = _setting(

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-MEBIBYTE = 1 << 20
+MEBIBYTE, GIBIBYTE = 1 << 20, 1 << 30
 """Bytes."""
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdviz.config import SOURCES
 from kdviz.data import sample
 from kdviz.data.examples import Example, Splits
 from kdviz.data.glue_folder import read_folder, task_files
@@ -21,7 +22,6 @@ from kdviz.tasks import task_named
 if TYPE_CHECKING:
     from kdviz.runs.reader import Run
 
-SOURCES = ("folder", "hub", "sample")
 FOLDER_VARIABLE = "KDVIZ_GLUE_DIR"
 
 

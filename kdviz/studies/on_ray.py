@@ -16,7 +16,7 @@ from pathlib import Path
 
 import kdviz
 from kdviz.errors import RequestError, Stopped
-from kdviz.files import read_json, write_json
+from kdviz.files import GIBIBYTE, read_json, write_json
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.layout import RunFiles, teacher_of
 from kdviz.runs.reader import Run
@@ -33,7 +33,6 @@ from kdviz.training.request import Request, resolve_request
 
 RETRIES = 4
 TELL_SECONDS = 30.0
-_GIBIBYTE = 1 << 30
 
 
 def run_on_ray(
@@ -76,7 +75,7 @@ class _Driver:
             "scheduling_strategy": "SPREAD",
         }
         if asked.memory_gb:
-            options["memory"] = int(asked.memory_gb * _GIBIBYTE)
+            options["memory"] = int(asked.memory_gb * GIBIBYTE)
         self._teacher_task = ray.remote(**options)(teacher_task)
         self._run_task = ray.remote(**options)(run_task)
 

@@ -36,12 +36,11 @@ from kdviz.models.registry import TEACHERS
 from kdviz.paths import user_path
 from kdviz.runs.reader import check_run_id
 from kdviz.studies import paper
-from kdviz.studies.identity import digest, distinct_ids, slug
+from kdviz.studies.identity import PATH_SETTINGS, digest, distinct_ids, slug
 from kdviz.tasks import TASKS
 
 SIZES = ("minutes", "hours", "paper")
 SHIPPED = Path(__file__).parent / "shipped"
-PATH_SETTINGS = ("teacher", "student_checkpoint", "data_dir")
 _TABLES = ("settings", "grid", "tasks", "sizes", "resources", "show")
 _KNOWN = {"name", "title", "about", "rows", "also", *_TABLES}
 _MOST_CELLS = 10_000
