@@ -237,6 +237,10 @@ class _OwnSettings:
     def uses_internal_terms(self) -> bool:
         return self.strategy in INTERNAL
 
+    def steps_per_epoch(self, num_examples: int) -> int:
+        """Steps of one pass over so many examples; the last batch may be a smaller one."""
+        return -(-num_examples // self.batch_size)
+
     def weight_of(self, term: str) -> float:
         """The weight of an internal term, of each active pair."""
         return getattr(self, f"{term}_weight")

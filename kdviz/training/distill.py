@@ -1,6 +1,5 @@
 """The loop: trains a student stage by stage, evaluates it, and tells the run folder. It knows no screen."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,7 +57,7 @@ class Distillation:
             self.student, learning_rate=self.config.learning_rate, weight_decay=self.config.weight_decay
         )
         self.schedule = StageSchedule(planned_stages(self.config), self.config.cosine_threshold)
-        self.steps_per_epoch = math.ceil(len(prepared.train) / self.config.batch_size)
+        self.steps_per_epoch = self.config.steps_per_epoch(len(prepared.train))
         self.total_steps = self.steps_per_epoch * self.config.epochs
         self.recipe = Recipe(
             seed=self.config.seed,

@@ -87,7 +87,7 @@ class Request:
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-len(self.train) // self.config.batch_size)
+        return self.config.steps_per_epoch(len(self.train))
 
     @property
     def total_steps(self) -> int:

@@ -132,7 +132,7 @@ class FineTuning:
         self.optimizer = make_optimizer(
             self.model, learning_rate=config.teacher_learning_rate, weight_decay=config.weight_decay
         )
-        self.steps_per_epoch = -(-len(train) // config.batch_size)
+        self.steps_per_epoch = config.steps_per_epoch(len(train))
         self.recipe = Recipe(
             seed=derived_seed("teacher", config.data_seed),
             total_steps=self.steps_per_epoch * config.teacher_epochs,
