@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 from kdviz.bench.loops import CLOCKS, OwnLoop, quiet
 from kdviz.config import RunConfig
 from kdviz.models.export import save_model
-from kdviz.training.prepare import Shared
+from kdviz.training.shared import Shared
 
 PACKAGES = ("torch==2.13.0", "transformers==5.23.0", "textbrewer==0.2.1.post1", "tensorboard", "setuptools")
 

@@ -23,7 +23,7 @@ from kdviz.studies.check import check_study
 from kdviz.studies.folder import open_study
 from kdviz.studies.spec import read_study
 from kdviz.studies.table import make_table
-from kdviz.training.prepare import Shared
+from kdviz.training.shared import Shared
 
 ROOT = Path(__file__).parents[1]
 

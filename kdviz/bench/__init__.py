@@ -151,7 +151,7 @@ def _measure(
 ) -> dict:
     from kdviz.bench import costs
     from kdviz.bench.loops import CLOCKS, OwnLoop, quiet
-    from kdviz.training.prepare import Shared
+    from kdviz.training.shared import Shared
 
     quiet()
     say("preparing")

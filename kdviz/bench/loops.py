@@ -29,9 +29,10 @@ from kdviz.runs.layout import RunFiles, teacher_of
 from kdviz.runs.writer import RunWriter
 from kdviz.tasks import TASKS
 from kdviz.training.distill import Distillation
-from kdviz.training.prepare import Shared, prepare
+from kdviz.training.prepare import prepare
 from kdviz.training.request import recorded_request
 from kdviz.training.seeds import derived_seed
+from kdviz.training.shared import Shared
 from kdviz.training.teacher import FineTuning
 from kdviz.training.teacher_outputs import TeacherOutputs
 

@@ -32,7 +32,7 @@ from kdviz.runs.writer import RunWriter, now
 from kdviz.training.request import Request, recorded_request, resolve_request
 
 if TYPE_CHECKING:
-    from kdviz.training.prepare import Shared
+    from kdviz.training.shared import Shared
 
 FREE_BYTES_LEFT = 64_000_000
 """What the disk must have free for a run to begin."""

@@ -27,7 +27,7 @@ from kdviz.runs.writer import RunWriter
 from kdviz.training.request import Request, resolve_request
 
 if TYPE_CHECKING:
-    from kdviz.training.prepare import Shared
+    from kdviz.training.shared import Shared
 
 
 def create_together(
@@ -109,7 +109,7 @@ def execute_together(
 
 
 def _shared(num_threads: int, num_students: int) -> Shared:
-    from kdviz.training.prepare import Shared
+    from kdviz.training.shared import Shared
 
     return Shared(num_threads, num_students=num_students)
 

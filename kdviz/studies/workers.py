@@ -30,7 +30,7 @@ from kdviz.studies.identity import cell_mark
 from kdviz.terminal import ProgressLine, all_together
 
 if TYPE_CHECKING:
-    from kdviz.training.prepare import Shared
+    from kdviz.training.shared import Shared
 
 LOOK_SECONDS = 0.5
 _KEPT_BYTES = 512 * MEBIBYTE
@@ -254,6 +254,6 @@ def start_run(study_id: str, run_id: str, config: RunConfig, runs_dir: Path) -> 
 
 
 def _shared() -> Shared:
-    from kdviz.training.prepare import Shared
+    from kdviz.training.shared import Shared
 
     return Shared(kept_bytes=_KEPT_BYTES)
