@@ -97,17 +97,7 @@ def prepare(
     # With a checkpoint the teacher's lines are there already, whoever removed the teacher since.
     if continuation(writer) is None:
         hooks = replace(hooks, begin=writer.keep_teacher_lines, line=writer.line)
-    wanted = WantedTeacher(
-        config=config,
-        task=request.task,
-        checkpoint=checkpoint,
-        train=train,
-        evaluation=next(iter(evaluations.values())),
-        folder=teacher_folder,
-        device=device,
-        run_in=run_in,
-        label_rows=request.label_rows,
-    )
+    wanted = WantedTeacher.of(request, runs_dir, train=train, evaluation=next(iter(evaluations.values())))
     teacher = shared.once((origin, "teacher", device), lambda: finetuned_teacher(wanted, hooks))
     if order := label_order(teacher_folder):
         writer.log.info("%s", order["message"])

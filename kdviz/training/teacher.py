@@ -29,12 +29,15 @@ from kdviz.models.labels import LabelOrder, measured_order, order_by_names
 from kdviz.models.trace import seed_dropout
 from kdviz.models.weights_files import SAFETENSORS, file_sha256
 from kdviz.runs.checkpoint import Damaged, Saved, drop_older, latest, load_epoch, save_epoch
+from kdviz.runs.layout import teacher_of
 from kdviz.task import Task
+from kdviz.training.device import arithmetic, choose_device
 from kdviz.training.epoch import Recipe, train_epoch_of
 from kdviz.training.evaluate import predict
 from kdviz.training.events import Event, StepDone
 from kdviz.training.listeners import LossLines
 from kdviz.training.optimise import make_optimizer
+from kdviz.training.request import Request
 from kdviz.training.seeds import derived_seed
 from kdviz.training.used_rows import train_used_rows
 
@@ -77,6 +80,26 @@ class WantedTeacher:
     device: torch.device
     run_in: RunIn = nullcontext
     label_rows: tuple[int, ...] | None = None
+
+    @classmethod
+    def of(
+        cls, request: Request, runs_dir: Path, *, train: EncodedSet, evaluation: EncodedSet
+    ) -> "WantedTeacher":
+        """The teacher that a request asks for, with its examples tokenised, kept beside the runs in
+        `runs_dir`.
+        """
+        device, _ = choose_device(request.config.device_choice)
+        return cls(
+            config=request.config,
+            task=request.task,
+            checkpoint=request.checkpoint,
+            train=train,
+            evaluation=evaluation,
+            folder=teacher_of(runs_dir, request.teacher_fingerprint),
+            device=device,
+            run_in=arithmetic(device, getattr(torch, request.arithmetic.dtype)),
+            label_rows=request.label_rows,
+        )
 
     def beside(self, what: str) -> Path:
         """A hidden name beside the folder: what is not the finished teacher yet."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.machine import cores_allowed
-from kdviz.runs.layout import encoded_sets_of, teacher_of
+from kdviz.runs.layout import encoded_sets_of
 from kdviz.training.request import Request
 
 
@@ -30,35 +30,26 @@ def make_teacher(
     import torch
 
     from kdviz.data.encoded import Tokenizer
-    from kdviz.training.device import arithmetic, choose_device
     from kdviz.training.teacher import TeacherHooks, WantedTeacher, finetuned_teacher
 
     torch.set_num_threads(num_threads or cores_allowed())
-    config, checkpoint, encoded = request.config, request.checkpoint, encoded_sets_of(Path(runs_dir))
-    folder = teacher_of(Path(runs_dir), request.teacher_fingerprint)
+    runs_dir = Path(runs_dir)
 
     def tick(share: float) -> None:
         check_stop()
         progress({"phase": "teacher", "phase_progress": round(share, 4)})
 
     try:
-        tokenizer = Tokenizer(checkpoint.folder, config.max_length)
-        device, _ = choose_device(config.device_choice)
-        wanted = WantedTeacher(
-            config=config,
-            task=request.task,
-            checkpoint=checkpoint,
-            train=tokenizer.encode_set(request.train, encoded, tick=check_stop),
-            evaluation=tokenizer.encode_set(request.evaluation, encoded, tick=check_stop),
-            folder=folder,
-            device=device,
-            run_in=arithmetic(device, getattr(torch, request.arithmetic.dtype)),
-            label_rows=request.label_rows,
+        tokenizer = Tokenizer(request.checkpoint.folder, request.config.max_length)
+        train, evaluation = (
+            tokenizer.encode_set(examples, encoded_sets_of(runs_dir), tick=check_stop)
+            for examples in (request.train, request.evaluation)
         )
+        wanted = WantedTeacher.of(request, runs_dir, train=train, evaluation=evaluation)
         finetuned_teacher(wanted, TeacherHooks(tick=tick))
     except (RequestError, RunFailed, Stopped):
         raise
     except Exception as error:
         said = " ".join(str(error).split())[:200] or traceback.format_exc().splitlines()[-1]
         raise RunFailed(f"the teacher could not be fine-tuned: {type(error).__name__}: {said}") from error
-    return folder
+    return wanted.folder
