@@ -20,6 +20,7 @@ from kdviz.models.build import load_classifier
 from kdviz.models.trace import trace
 from kdviz.training.outputs_disk import filling
 from kdviz.training.teacher_outputs import (
+    Budget,
     KeptOutputs,
     LiveOutputs,
     estimate_bytes,
@@ -64,11 +65,18 @@ def encoded(tiny_checkpoint: Path) -> EncodedSet:
 
 
 def outputs(
-    teacher, encoded, folder: Path, *, memory: int = LARGE, disk: int = LARGE, needs: Needs = NEEDS, **more
+    teacher,
+    encoded,
+    folder: Path,
+    *,
+    memory: int = LARGE,
+    disk: int = LARGE,
+    mode: str = "auto",
+    needs: Needs = NEEDS,
+    **more,
 ):
-    return teacher_outputs(
-        teacher, encoded, needs, folder=folder / "outputs", memory_bytes=memory, disk_bytes=disk, **more
-    )
+    budget = Budget(folder=folder / "outputs", memory_bytes=memory, disk_bytes=disk, mode=mode)
+    return teacher_outputs(teacher, encoded, needs, budget, **more)
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ from scipy.special import rel_entr
 
 import kdviz.method
 from kdviz.config import RunConfig
+from kdviz.files import GIBIBYTE
 from kdviz.method import term as term_module
 from kdviz.method.targets import training_needs
 from kdviz.method.term import Reading
 from kdviz.method.terms import TERMS
 from kdviz.method.terms.value_relation import loss, value_relation
 from kdviz.models.build import load_classifier
-from kdviz.training.teacher_outputs import teacher_outputs
+from kdviz.training.teacher_outputs import Budget, teacher_outputs
 
 VALUE = dict(strategy="all", terms=("kl", "cos", "value_relation"))
 
@@ -133,15 +134,13 @@ def test_kept_value_relations_equal_the_live_teachers(tiny_checkpoint, tmp_path,
         [Example(index=number, text_a=text, text_b=None, label=0) for number, text in enumerate(texts)]
     )
     needs = training_needs(RunConfig(student_layers=2, terms=("value_relation",)), ((0, 1), (1, 3)))
+    folder = tmp_path / "teachers" / "x" / "outputs"
     kept, live = (
         teacher_outputs(
             teacher,
             encoded,
             needs,
-            folder=tmp_path / "teachers" / "x" / "outputs",
-            memory_bytes=1 << 30,
-            disk_bytes=1 << 30,
-            mode=mode,
+            Budget(folder=folder, memory_bytes=GIBIBYTE, disk_bytes=GIBIBYTE, mode=mode),
         )
         for mode in ("auto", "off")
     )

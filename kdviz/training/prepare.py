@@ -2,10 +2,11 @@
 student.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -20,20 +21,20 @@ from kdviz.models.build import build_student, load_classifier
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.families import as_classifier
 from kdviz.runs.epoch_weights import checkpoint_bytes
-from kdviz.runs.layout import encoded_sets_of, teacher_of
+from kdviz.runs.layout import encoded_sets_of
 from kdviz.runs.writer import RunWriter
 from kdviz.task import Task
 from kdviz.training.continuation import continuation
-from kdviz.training.device import arithmetic, choose_device
 from kdviz.training.export_check import sample_rows
 from kdviz.training.probes import Probes, make_probes
 from kdviz.training.request import Request
 from kdviz.training.seeds import derived_seed
 from kdviz.training.shared import Shared
 from kdviz.training.teacher import TeacherHooks, WantedTeacher, finetuned_teacher, label_order
-from kdviz.training.teacher_outputs import TeacherOutputs, teacher_outputs
+from kdviz.training.teacher_outputs import Budget, TeacherOutputs, teacher_outputs
 
 RECENT_BATCHES = 4
+T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
@@ -70,106 +71,132 @@ def prepare(
     """Load and compute all that a run needs, telling phase and progress in status.json. `shared` holds what
     other students that are trained with this one have made, and takes what this one makes.
     """
-    config, checkpoint, runs_dir = request.config, request.checkpoint, writer.folder.parent
+    config, checkpoint = request.config, request.checkpoint
     for warning in request.warnings:
         writer.log.warning("%s", warning)
-    is_alone, shared = shared is None, shared or Shared()
-    # What all that is shared is made from: students of another teacher or other data share nothing.
-    origin = (request.teacher_fingerprint, request.arithmetic.dtype, fingerprint(request.evaluation))
-    tokenizer, cache = (
-        shared.once((origin, "tokenizer"), lambda: Tokenizer(checkpoint.folder, config.max_length)),
-        encoded_sets_of(runs_dir),
-    )
-    train, evaluations = shared.once((origin, "sets"), lambda: _encode(tokenizer, request, cache, check_stop))
+    made = _Preparation(writer=writer, request=request, check_stop=check_stop, shared=shared or Shared())
+    tokenizer = made.once("tokenizer", lambda: Tokenizer(checkpoint.folder, config.max_length))
+    train, evaluations = made.once("sets", lambda: made.sets(tokenizer))
     check_stop()
-    device, _ = choose_device(config.device_choice)
-    run_in = arithmetic(device, getattr(torch, request.arithmetic.dtype))
-
-    def tick(phase: str) -> Callable[[float], None]:
-        def report(share: float) -> None:
-            check_stop()
-            writer.update_status(phase=phase, phase_progress=round(share, 4))
-
-        return report
-
-    teacher_folder = teacher_of(runs_dir, request.teacher_fingerprint)
-    hooks = TeacherHooks(tick=tick("teacher"), phase=lambda text: writer.update_status(waiting=text))
-    # With a checkpoint the teacher's lines are there already, whoever removed the teacher since.
-    if continuation(writer) is None:
-        hooks = replace(hooks, begin=writer.keep_teacher_lines, line=writer.line)
-    wanted = WantedTeacher.of(request, runs_dir, train=train, evaluation=next(iter(evaluations.values())))
-    teacher = shared.once((origin, "teacher", device), lambda: finetuned_teacher(wanted, hooks))
-    if order := label_order(teacher_folder):
-        writer.log.info("%s", order["message"])
-        writer.add_to_config({"teacher_labels": order})
-
-    def outputs(encoded: EncodedSet, needs: Needs, memory_bytes: int, **how: Any) -> TeacherOutputs:
-        budget: dict[str, Any] = dict(
-            folder=teacher_folder / "outputs",
-            memory_bytes=memory_bytes,
-            disk_bytes=config.cache_disk_mb * MEBIBYTE,
-            mode=config.cache,
-        )
-        leave_bytes = shared.num_students * checkpoint_bytes(request.student_parameters, config)
-        return shared.once(
-            (origin, "outputs", encoded.fingerprint, needs, *budget.values(), *how),
-            lambda: teacher_outputs(
-                teacher,
-                encoded,
-                needs,
-                tick=tick("teacher_outputs"),
-                leave_bytes=leave_bytes,
-                **budget,
-                **how,
-            ),
-        )
-
-    # One budget of memory for all sets of a run. Whatever the arithmetic of training, what is measured is
-    # measured in float32: a stranger can recompute it.
-    memory_left, evaluation_outputs = config.cache_memory_mb * MEBIBYTE, {}
-    for name, encoded in evaluations.items():
-        evaluation_outputs[name] = outputs(encoded, request.evaluation_needs, memory_left)
-        memory_left -= evaluation_outputs[name].memory_bytes
-    train_outputs = outputs(
-        train,
-        request.training_needs,
-        memory_left,
-        arithmetic=request.arithmetic.dtype,
-        run_in=run_in,
+    wanted = WantedTeacher.of(
+        request, writer.folder.parent, train=train, evaluation=next(iter(evaluations.values()))
     )
+    teacher, device = made.teacher(wanted), wanted.device
+    train_outputs, evaluation_outputs = made.all_outputs(teacher, wanted, evaluations)
+    recent = 0 if shared is None else RECENT_BATCHES
     return Prepared(
         config=config,
         task=request.task,
         pairs=request.pairs,
         device=device,
-        run_in=run_in,
+        run_in=wanted.run_in,
         checkpoint=checkpoint,
         student_checkpoint=request.student_checkpoint or checkpoint,
         train=train,
         evaluations=evaluations,
         samples=sample_rows(request.evaluation),
         teacher=teacher,
-        teacher_folder=teacher_folder,
+        teacher_folder=wanted.folder,
         train_outputs=train_outputs,
         evaluation_outputs=evaluation_outputs,
-        probes=shared.once((origin, "probes", device), lambda: make_probes(config.task, tokenizer, teacher)),
-        batches=shared.once(
-            (origin, "batches", device),
-            lambda: RecentBatches(train, device, 0 if is_alone else RECENT_BATCHES),
-        ),
+        probes=made.once("probes", lambda: make_probes(config.task, tokenizer, teacher), device),
+        batches=made.once("batches", lambda: RecentBatches(train, device, recent), device),
     )
 
 
-def _encode(
-    tokenizer: Tokenizer, request: Request, cache: Path, check_stop: Callable[[], None]
-) -> tuple[EncodedSet, dict[str, EncodedSet]]:
-    """The training set, and the evaluation sets by name."""
-    train = tokenizer.encode_set(request.train, cache, tick=check_stop)
-    evaluations = {
-        name: tokenizer.encode_set(examples, cache, tick=check_stop)
-        for name, examples in request.evaluations.items()
-    }
-    return train, evaluations
+@dataclass(frozen=True, kw_only=True)
+class _Preparation:
+    """What a run needs is made: each thing once for all students that share it, told in status.json, and left
+    off where the run is to stop.
+    """
+
+    writer: RunWriter
+    request: Request
+    check_stop: Callable[[], None]
+    shared: Shared
+
+    def once(self, what: str, make: Callable[[], T], *of: Hashable) -> T:
+        """What `make` makes, or an earlier student had made of the same. Students of another teacher or other
+        data share nothing.
+        """
+        return self.shared.once((self._origin, what, *of), make)
+
+    @cached_property
+    def _origin(self) -> Hashable:
+        request = self.request
+        return request.teacher_fingerprint, request.arithmetic.dtype, fingerprint(request.evaluation)
+
+    def sets(self, tokenizer: Tokenizer) -> tuple[EncodedSet, dict[str, EncodedSet]]:
+        """The training set, and the evaluation sets by name."""
+        cache = encoded_sets_of(self.writer.folder.parent)
+        train = tokenizer.encode_set(self.request.train, cache, tick=self.check_stop)
+        evaluations = {
+            name: tokenizer.encode_set(examples, cache, tick=self.check_stop)
+            for name, examples in self.request.evaluations.items()
+        }
+        return train, evaluations
+
+    def teacher(self, wanted: WantedTeacher) -> nn.Module:
+        """The fine-tuned teacher. How its classes were put in order is added to config.json."""
+        writer = self.writer
+        hooks = TeacherHooks(
+            tick=self._tick("teacher"), phase=lambda text: writer.update_status(waiting=text)
+        )
+        # With a checkpoint the teacher's lines are there already, whoever removed the teacher since.
+        if continuation(writer) is None:
+            hooks = replace(hooks, begin=writer.keep_teacher_lines, line=writer.line)
+        teacher = self.once("teacher", lambda: finetuned_teacher(wanted, hooks), wanted.device)
+        if order := label_order(wanted.folder):
+            writer.log.info("%s", order["message"])
+            writer.add_to_config({"teacher_labels": order})
+        return teacher
+
+    def all_outputs(
+        self, teacher: nn.Module, wanted: WantedTeacher, evaluations: Mapping[str, EncodedSet]
+    ) -> tuple[TeacherOutputs, dict[str, TeacherOutputs]]:
+        """The teacher's outputs for training, and those of the evaluation sets by name. All share one budget
+        of memory. Whatever the arithmetic of training, what is measured is measured in float32: a stranger
+        can recompute it.
+        """
+        config, request = self.request.config, self.request
+        budget = Budget(
+            folder=wanted.folder / "outputs",
+            memory_bytes=config.cache_memory_mb * MEBIBYTE,
+            disk_bytes=config.cache_disk_mb * MEBIBYTE,
+            leave_bytes=self.shared.num_students * checkpoint_bytes(request.student_parameters, config),
+            mode=config.cache,
+        )
+        of_evaluations = {}
+        for name, encoded in evaluations.items():
+            found = self._outputs(teacher, encoded, request.evaluation_needs, budget)
+            of_evaluations[name] = found
+            budget = replace(budget, memory_bytes=budget.memory_bytes - found.memory_bytes)
+        how = {"arithmetic": request.arithmetic.dtype, "run_in": wanted.run_in}
+        return self._outputs(teacher, wanted.train, request.training_needs, budget, **how), of_evaluations
+
+    def _outputs(
+        self, teacher: nn.Module, encoded: EncodedSet, needs: Needs, budget: Budget, **how: Any
+    ) -> TeacherOutputs:
+        """The outputs of one set. What else the disk is to hold is each student's own, and no part of what
+        they share.
+        """
+        return self.once(
+            "outputs",
+            lambda: teacher_outputs(
+                teacher, encoded, needs, budget, tick=self._tick("teacher_outputs"), **how
+            ),
+            encoded.fingerprint,
+            needs,
+            replace(budget, leave_bytes=0),
+            *how,
+        )
+
+    def _tick(self, phase: str) -> Callable[[float], None]:
+        def report(share: float) -> None:
+            self.check_stop()
+            self.writer.update_status(phase=phase, phase_progress=round(share, 4))
+
+        return report
 
 
 def make_student(prepared: Prepared) -> nn.Module:

@@ -139,44 +139,54 @@ def estimate_bytes(
     return bytes_per_number * needs.num_values(len(encoded), num_cells=num_cells, width=hidden_size)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Where a teacher's outputs may be kept, and how much they may take: of the memory, and of the disk, of
+    which `leave_bytes` stay free. `mode` "off": nothing is kept.
+
+    `folder` holds the outputs of one teacher; a set's part is named by its fingerprint, so whoever has the
+    same teacher and the same set shares it.
+    """
+
+    folder: Path
+    memory_bytes: int
+    disk_bytes: int
+    leave_bytes: int = 0
+    mode: str = "auto"
+
+
 def teacher_outputs(
     teacher: nn.Module,
     encoded: EncodedSet,
     needs: Needs,
+    budget: Budget,
     *,
-    folder: Path,
-    memory_bytes: int,
-    disk_bytes: int,
-    leave_bytes: int = 0,
-    mode: str = "auto",
     arithmetic: str = "float32",
     run_in: RunIn = nullcontext,
     tick: Callable[[float], None] = lambda share: None,
 ) -> TeacherOutputs:
     """The teacher's outputs on `encoded`: cached where the budget allows, else live.
 
-    `folder` holds the outputs of this teacher; the set's part is named by its fingerprint, so whoever has the
-    same teacher and the same set shares it. A file that is damaged, or of another shape than wanted, is
-    computed again. `leave_bytes` of the disk stay free. The teacher runs in `run_in`, a factory of contexts;
-    `arithmetic` is its name. `tick` is called with the share done and may raise.
+    A file that is damaged, or of another shape than wanted, is computed again. The teacher runs in `run_in`,
+    a factory of contexts; `arithmetic` is its name. `tick` is called with the share done and may raise.
     """
-    if mode == "off":
+    if budget.mode == "off":
         return LiveOutputs(teacher, "live: the cache is switched off", run_in)
     if not needs.logits and not needs.readings:
         return LiveOutputs(teacher, "none: this strategy asks the teacher nothing", run_in)
     config = as_classifier(teacher).config
     shape = {"num_heads": config.num_attention_heads, "hidden_size": config.hidden_size}
     full, half = (estimate_bytes(encoded, needs, **shape, bytes_per_number=size) for size in (4, 2))
-    asked = _Asked(teacher, encoded, needs, folder, leave_bytes, arithmetic, run_in, tick)
-    if full <= memory_bytes:
-        return asked.in_memory(disk_bytes)
+    asked = _Asked(teacher, encoded, needs, budget, arithmetic, run_in, tick)
+    if full <= budget.memory_bytes:
+        return asked.in_memory()
     for dtype, size in ((np.float32, full), (np.float16, half)):
-        if size <= disk_bytes and (kept := asked.mapped(dtype, disk_bytes)):
+        if size <= budget.disk_bytes and (kept := asked.mapped(dtype)):
             return kept
     return LiveOutputs(
         teacher,
         f"live: {half / MEBIBYTE:,.0f} MiB of outputs exceed the disk budget of "
-        f"{disk_bytes / MEBIBYTE:,.0f} MiB, or what runs that go on, and the disk, leave of it",
+        f"{budget.disk_bytes / MEBIBYTE:,.0f} MiB, or what runs that go on, and the disk, leave of it",
         run_in,
     )
 
@@ -188,20 +198,19 @@ class _Asked:
     teacher: nn.Module
     encoded: EncodedSet
     needs: Needs
-    folder: Path
-    leave_bytes: int
+    budget: Budget
     arithmetic: str
     run_in: RunIn
     tick: Callable[[float], None]
 
-    def in_memory(self, disk_bytes: int) -> TeacherOutputs:
+    def in_memory(self) -> TeacherOutputs:
         """In memory; stored as well, for the next run, where the disk's budget has room."""
         forms, place = self._forms(np.float32), self._place(np.float32)
         arrays, why = self._stored(place, forms, in_memory=True), ""
         missing = [name for name in forms if name not in arrays]
-        if missing and _bytes_of(forms, missing) <= disk_bytes:
+        if missing and _bytes_of(forms, missing) <= self.budget.disk_bytes:
             try:
-                self._fill(place, forms, disk_bytes, in_memory=True)
+                self._fill(place, forms, in_memory=True)
                 arrays = self._stored(place, forms, in_memory=True)
                 missing = [name for name in forms if name not in arrays]
                 why = ", not stored (no room on the disk)" if missing else ""
@@ -213,13 +222,13 @@ class _Asked:
             arrays |= fresh
         return self._kept(arrays, place, f"in memory{why}", np.float32)
 
-    def mapped(self, dtype: type, disk_bytes: int) -> TeacherOutputs | None:
+    def mapped(self, dtype: type) -> TeacherOutputs | None:
         """Mapped from files; None where the disk's budget has no room, because others use it."""
         forms, place = self._forms(dtype), self._place(dtype)
         try:
             arrays = self._stored(place, forms, in_memory=False)
             if len(arrays) < len(forms):
-                self._fill(place, forms, disk_bytes, in_memory=False)
+                self._fill(place, forms, in_memory=False)
                 arrays = self._stored(place, forms, in_memory=False)
         except OSError as error:
             reason = f"live: the outputs could not be stored ({error.strerror})"
@@ -229,7 +238,8 @@ class _Asked:
         return self._kept(arrays, place, "mapped from disk", dtype)
 
     def _place(self, dtype: type) -> Path:
-        return self.folder / f"{self.encoded.fingerprint}-{self.arithmetic}-kept-{np.dtype(dtype).name}"
+        name = f"{self.encoded.fingerprint}-{self.arithmetic}-kept-{np.dtype(dtype).name}"
+        return self.budget.folder / name
 
     def _forms(self, dtype: type) -> dict[str, Form]:
         return _forms(self.teacher, self.encoded, self.needs, dtype)
@@ -239,15 +249,15 @@ class _Asked:
         found = {name: _stored(place / f"{name}.npy", *forms[name], in_memory=in_memory) for name in forms}
         return {name: array for name, array in found.items() if array is not None}
 
-    def _fill(self, place: Path, forms: dict[str, Form], disk_bytes: int, *, in_memory: bool) -> None:
+    def _fill(self, place: Path, forms: dict[str, Form], *, in_memory: bool) -> None:
         """Compute and store what is missing in `place`, where there is room for it."""
         with filling(place, self.tick):
             there = self._stored(place, forms, in_memory=in_memory)
             missing = [name for name in forms if name not in there]
             new_bytes = _bytes_of(forms, missing)
-            teachers = self.folder.parent.parent
-            budget = {"budget_bytes": disk_bytes, "leave_bytes": self.leave_bytes}
-            if not missing or not make_room(teachers, place, new_bytes=new_bytes, **budget):
+            teachers = self.budget.folder.parent.parent
+            room = {"budget_bytes": self.budget.disk_bytes, "leave_bytes": self.budget.leave_bytes}
+            if not missing or not make_room(teachers, place, new_bytes=new_bytes, **room):
                 return
             place.mkdir(parents=True, exist_ok=True)
             temporary = {name: place / f".{name}.tmp" for name in missing}
