@@ -132,58 +132,21 @@ def read_study(
 
     `paths` are those of an earlier reading: a study goes on from another working directory. `stem` stands for
     the file's name where a copy is read; one of an older version may name an `x` that gives no curves, and
-    has none then. RequestError where the file is malformed or any of its runs cannot
-    be asked for.
+    has none then. RequestError where the file is malformed or any of its runs cannot be asked for.
     """
     file = find_file(name)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        content = tomllib.loads(text)
-    except OSError as error:
-        raise RequestError(f"study: expected a TOML file, got {file} ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"study: {str(file)[:200]!r} is not TOML: {error}") from None
-    _check_numbers(content, file)
-    _check_shape(content, file)
+    text, content = _read(file)
     size = _size(content, size, file)
-    here = content.get("sizes", {}).get(size, {}) if size else {}
+    asked = _at_size(content, size)
     is_copy, stem = stem is not None, stem or file.stem
     name = str(content.get("name", stem))
     study_id = check_run_id(_id_of(name, size))
-    settings = {**content.get("settings", {}), **here.get("settings", {})}
-    of_tasks = {
-        task: {**content.get("tasks", {}).get(task, {}), **here.get("tasks", {}).get(task, {})}
-        for task in (*content.get("tasks", {}), *here.get("tasks", {}))
-    }
-    grid = {**content.get("grid", {}), **here.get("grid", {})}
-    rows = [*content.get("rows", []), *here.get("rows", [])]
-    where, found = _Places(file.parent, dict(paths or {})), {}
-    also = content.get("also", [])
-    count = math.prod(map(len, grid.values())) * max(1, len(rows)) + len(also)
-    if count > _MOST_CELLS:
-        raise RequestError(f"study: expected at most {_MOST_CELLS:,} runs, got {count:,} in {file}")
-    changes = list(_changes(grid, rows, also))
+    where = _Places(file.parent, dict(paths or {}))
+    changes = list(_changes(asked, file))
     varied = list(dict.fromkeys(key for change, _ in changes for key in change))
-    for change, row in changes:
-        task = str(change.get("task", settings.get("task", RunConfig.task)))
-        config = _config({**settings, **of_tasks.get(task, {}), **change}, where, file, change)
-        _, other = found.setdefault(config, (change, row))
-        if other.get("label") != row.get("label"):
-            raise RequestError(
-                f"study: the rows {other.get('label')!r} and {row.get('label')!r} ask for the same runs in "
-                f"{file}; leave one out, or let them differ"
-            )
+    found = _distinct(changes, asked, where, file)
     ids = distinct_ids(study_id, [change for change, _ in found.values()])
     show = content.get("show", {})
-    x = show.get("x")
-    if x is not None and x not in (along := _along(varied)):
-        if not is_copy:
-            among = ", ".join(along) if len(along) > 1 else f"{along[0]} alone"
-            raise RequestError(
-                "study: expected [show] x to be a setting with numbers that the study varies, or parameters "
-                f"({among}), got {repr(x)[:80]} in {file}"
-            )
-        x = None
     return Study(
         id=study_id,
         title=str(content.get("title", name)),
@@ -201,12 +164,43 @@ def read_study(
             for run_id, (config, (_, row)) in zip(ids, found.items(), strict=True)
         ),
         columns=tuple(show.get("columns", Study.columns)),
-        x=x,
-        resources=_resources({**content.get("resources", {}), **here.get("resources", {})}, file),
+        x=_x_of(show.get("x"), varied, file, is_copy=is_copy),
+        resources=_resources(asked["resources"], file),
         stem=stem,
         text=text,
         paths=where.found,
     )
+
+
+def _read(file: Path) -> tuple[str, dict]:
+    """The file's text and what it says; RequestError where it is malformed."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise RequestError(f"study: expected a TOML file, got {file} ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"study: {str(file)[:200]!r} is not TOML: {error}") from None
+    _check_numbers(content, file)
+    _check_shape(content, file)
+    return text, content
+
+
+def _at_size(content: dict, size: str | None) -> dict:
+    """What the file says at a size: its own settings, grid, tasks and resources with those of the size, and
+    the rows of both.
+    """
+    here = content.get("sizes", {}).get(size, {}) if size else {}
+    merged = {
+        name: {**content.get(name, {}), **here.get(name, {})} for name in ("settings", "grid", "resources")
+    }
+    tasks, own = content.get("tasks", {}), here.get("tasks", {})
+    return {
+        **merged,
+        "tasks": {task: {**tasks.get(task, {}), **own.get(task, {})} for task in (*tasks, *own)},
+        "rows": [*content.get("rows", []), *here.get("rows", [])],
+        "also": content.get("also", []),
+    }
 
 
 def _id_of(name: str, size: str | None) -> str:
@@ -217,14 +211,39 @@ def _id_of(name: str, size: str | None) -> str:
     return f"{slug(whole, 41)}-{digest(name)[:6]}"
 
 
-def _changes(grid: dict, rows: list[dict], also: list[dict]) -> Iterator[tuple[dict, dict]]:
-    """(changed settings, their row) of every run: the grid in the order written, the rows within it."""
+def _changes(asked: dict, file: Path) -> Iterator[tuple[dict, dict]]:
+    """(changed settings, their row) of every run: the grid in the order written, the rows within it.
+    RequestError where they are too many.
+    """
+    grid, rows, also = asked["grid"], asked["rows"], asked["also"]
+    count = math.prod(map(len, grid.values())) * max(1, len(rows)) + len(also)
+    if count > _MOST_CELLS:
+        raise RequestError(f"study: expected at most {_MOST_CELLS:,} runs, got {count:,} in {file}")
     for values in itertools.product(*grid.values()):
         for row in rows or [{}]:
             own = {key: value for key, value in row.items() if key not in ("label", "paper")}
             yield {**dict(zip(grid, values)), **own}, row
     for row in also:
         yield {key: value for key, value in row.items() if key not in ("label", "paper")}, row
+
+
+def _distinct(
+    changes: list[tuple[dict, dict]], asked: dict, where: "_Places", file: Path
+) -> dict[RunConfig, tuple[dict, dict]]:
+    """The runs that the changes come to, each once, with its first change and row. RequestError where one
+    cannot be asked for, or two rows ask for the same.
+    """
+    found: dict[RunConfig, tuple[dict, dict]] = {}
+    for change, row in changes:
+        task = str(change.get("task", asked["settings"].get("task", RunConfig.task)))
+        values = {**asked["settings"], **asked["tasks"].get(task, {}), **change}
+        _, other = found.setdefault(_config(values, where, file, change), (change, row))
+        if other.get("label") != row.get("label"):
+            raise RequestError(
+                f"study: the rows {other.get('label')!r} and {row.get('label')!r} ask for the same runs in "
+                f"{file}; leave one out, or let them differ"
+            )
+    return found
 
 
 def _config(values: dict, where: "_Places", file: Path, change: dict) -> RunConfig:
@@ -321,6 +340,22 @@ def _check_shape(content: dict, file: Path) -> None:
     columns = show.get("columns", [])
     if not isinstance(columns, list) or set(map(str, columns)) - set(COLUMNS) - set(METRIC_TITLES):
         raise RequestError(f"study: expected [show] columns among {', '.join(COLUMNS)} in {file}")
+
+
+def _x_of(asked: str | None, varied: list[str], file: Path, *, is_copy: bool) -> str | None:
+    """What the study's curves are drawn over. RequestError where that gives none; a copy, which may be of an
+    older version, then has none.
+    """
+    along = _along(varied)
+    if asked is None or asked in along:
+        return asked
+    if is_copy:
+        return None
+    among = ", ".join(along) if len(along) > 1 else f"{along[0]} alone"
+    raise RequestError(
+        "study: expected [show] x to be a setting with numbers that the study varies, or parameters "
+        f"({among}), got {repr(asked)[:80]} in {file}"
+    )
 
 
 def _along(varied: list[str]) -> list[str]:
