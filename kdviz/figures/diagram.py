@@ -187,7 +187,6 @@ def _traces(
             pair_of=partner,
             live=live_teachers,
             colour=TEACHER_COLOUR,
-            symbol="circle",
             chosen=chosen,
             dark=dark,
         )
@@ -200,7 +199,6 @@ def _traces(
             pair_of=own,
             live=active & set(own),
             colour=style.colour,
-            symbol=style.symbol,
             chosen=chosen,
             dark=dark,
         )
@@ -218,7 +216,6 @@ def _column(
     pair_of: Mapping[int, int],
     live: Collection[int],
     colour: str,
-    symbol: str,
     chosen: int | None,
     dark: bool,
 ) -> dict:

@@ -31,7 +31,7 @@ def distinct_ids(prefix: str, changes: Sequence[Mapping]) -> list[str]:
     seen = Counter(readable)
     return [
         text
-        if len(text) <= LONGEST and seen[text] == 1 and all(_is_plain(*item) for item in change.items())
+        if len(text) <= LONGEST and seen[text] == 1 and all(map(_is_plain, change.values()))
         else f"{slug(text, LONGEST - 7)}-{digest(change)[:6]}"
         for text, change in zip(readable, changes, strict=True)
     ]
@@ -42,7 +42,7 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _is_plain(key: str, value: object) -> bool:
+def _is_plain(value: object) -> bool:
     """Whether the name tells the value whole."""
     return not isinstance(value, (list, dict)) and _written(value).replace("_", "-") == slug(
         _written(value), 40
