@@ -73,82 +73,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(asked: argparse.Namespace) -> int:
     """Run the benchmark and print its JSON object on standard output."""
-    options = {name: value for name, value in vars(asked).items() if name in bench.__kwdefaults__}
-    print(json.dumps(bench(**options, say=lambda text: print(text, file=sys.stderr, flush=True)), indent=1))
+    print(json.dumps(bench(asked, lambda text: print(text, file=sys.stderr, flush=True)), indent=1))
     return 0
 
 
-def bench(
-    *,
-    task: str = "cola",
-    source: str = "auto",
-    data_dir: str | None = None,
-    teacher: str = "minilm-l6",
-    student_layers: int = 3,
-    batch_size: int = 32,
-    max_length: int = 64,
-    examples: int = 320,
-    eval_size: int = 400,
-    repetitions: int = 5,
-    threads: int | None = None,
-    device: str = "auto",
-    dtype: str = "float32",
-    clock: str = "wall",
-    store_runs: int = 1000,
-    default_run: bool = True,
-    say: Callable[[str], None] = lambda text: None,
-) -> dict:
-    """Measure, and return what the command prints. RequestError where an option cannot be used."""
-    for name, value in (
-        ("examples", examples),
-        ("repetitions", repetitions),
-        ("store_runs", store_runs),
-    ):
-        if value is not None and value < 1:
+def bench(asked: argparse.Namespace, say: Callable[[str], None]) -> dict:
+    """Measure, and return what the command prints; `asked` holds the options of `add_arguments`.
+    RequestError where one cannot be used.
+    """
+    for name in ("examples", "repetitions", "store_runs"):
+        if (value := getattr(asked, name)) < 1:
             raise RequestError(f"--{name.replace('_', '-')}: expected at least 1, got {value}")
-    check_threads(threads, "--threads")
-    if clock not in ("wall", "processor"):
-        raise RequestError(f"--clock: expected wall or processor, got {clock[:80]!r}")
+    check_threads(asked.threads, "--threads")
+    if asked.clock not in ("wall", "processor"):
+        raise RequestError(f"--clock: expected wall or processor, got {asked.clock[:80]!r}")
     import torch
 
-    torch.set_num_threads(threads or cores_allowed())
+    torch.set_num_threads(asked.threads or cores_allowed())
     config = RunConfig(
-        task=task,
-        source=source,
-        data_dir=data_dir,
-        teacher=teacher,
-        student_layers=student_layers,
-        batch_size=batch_size,
-        max_length=max_length,
-        train_size=examples,
-        eval_size=eval_size,
-        epochs=student_layers + 1,
-        device_choice=device,
-        dtype_choice=dtype,
+        task=asked.task,
+        source=asked.source,
+        data_dir=asked.data_dir,
+        teacher=asked.teacher,
+        student_layers=asked.student_layers,
+        batch_size=asked.batch_size,
+        max_length=asked.max_length,
+        train_size=asked.examples,
+        eval_size=asked.eval_size,
+        epochs=asked.student_layers + 1,
+        device_choice=asked.device,
+        dtype_choice=asked.dtype,
         snapshots=1,
     )
     with tempfile.TemporaryDirectory(prefix="kdviz-bench-") as scratch:
-        return _measure(
-            config,
-            Path(scratch),
-            clock=clock,
-            repetitions=repetitions,
-            store_runs=store_runs,
-            default_run=default_run,
-            say=say,
-        )
+        return _measure(config, Path(scratch), asked, say)
 
 
-def _measure(
-    config: RunConfig,
-    scratch: Path,
-    *,
-    clock: str,
-    repetitions: int,
-    store_runs: int,
-    default_run: bool,
-    say: Callable[[str], None],
-) -> dict:
+def _measure(config: RunConfig, scratch: Path, asked: argparse.Namespace, say: Callable[[str], None]) -> dict:
     from kdviz.bench import costs
     from kdviz.bench.loops import CLOCKS, OwnLoop, quiet
     from kdviz.training.shared import Shared
@@ -162,13 +123,13 @@ def _measure(
             name,
             _variant(config, name),
             scratch / "runs",
-            CLOCKS[clock],
+            CLOCKS[asked.clock],
             shared=shared,
             student_of=main_loop,
         )
         main_loop = own["all_cached"]
-    times = _student_times(own, scratch, repetitions, say) | _teacher_times(
-        main_loop, scratch, repetitions, say
+    times = _student_times(own, scratch, asked.repetitions, say) | _teacher_times(
+        main_loop, scratch, asked.repetitions, say
     )
     num_examples = len(main_loop.prepared.train)
     samples = {name: [num_examples / seconds for seconds in each] for name, each in times.items()}
@@ -186,16 +147,16 @@ def _measure(
             f"({own['all_auto'].asked['dtype']}: {own['all_auto'].asked['dtype_reason']}); the "
             f"others are in {main_loop.asked['dtype']}",
         },
-        "evaluation": costs.evaluation_costs(main_loop, repetitions),
-        "own_sentence_milliseconds": costs.own_sentence_costs(main_loop, repetitions),
-        "store": costs.store_costs(main_loop.folder, store_runs, scratch),
+        "evaluation": costs.evaluation_costs(main_loop, asked.repetitions),
+        "own_sentence_milliseconds": costs.own_sentence_costs(main_loop, asked.repetitions),
+        "store": costs.store_costs(main_loop.folder, asked.store_runs, scratch),
         "teacher_outputs": {
             "cached": main_loop.prepared.train_outputs.reason,
             "live": own["all_live"].prepared.train_outputs.reason,
         },
         "memory": {"benchmark_peak_bytes": costs.process_peak_bytes()},
     }
-    if default_run:
+    if asked.default_run:
         say("two default runs")
         defaults = RunConfig(
             task=config.task,
@@ -209,7 +170,7 @@ def _measure(
             (run["peak_bytes"] for run in result["default_run"].values() if run["peak_bytes"]), default=None
         )
     return result | {
-        "settings": _settings(config, main_loop) | {"clock": clock, "repetitions": repetitions},
+        "settings": _settings(config, main_loop) | {"clock": asked.clock, "repetitions": asked.repetitions},
         "machine": _machine(),
     }
 
