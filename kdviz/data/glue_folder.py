@@ -156,19 +156,9 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
         rows.faults.append(Fault(path, None, f"expected rows, got {got}", "put the release's file there"))
         return rows
     has_header = isinstance(task.label_column, str)
-    if has_header:
-        if lines[0] is None:  # not UTF-8, and a fault already
-            return rows
-        header = lines[0].split("\t")
-        num_columns = len(header)
-        places = [_column(path, header, name, rows) for name in (*task.folder_columns, task.label_column)]
-        if None in places:
-            if hint := whose_header(header, task):
-                rows.faults[-1] = replace(rows.faults[-1], problem=rows.faults[-1].problem + hint)
-            return rows
-        *text_columns, label_column = places
-    else:
-        num_columns, text_columns, label_column = task.num_columns, task.folder_columns, task.label_column
+    if (columns := _columns(lines[0] if has_header else "", path, task, rows)) is None:
+        return rows
+    num_columns, (*text_columns, label_column) = columns
     label_ids = {text: label for label, text in enumerate(task.label_names)}
     first_line, broken_off, num_quoted, num_marked = 2 if has_header else 1, [], 0, 0
     widths: Counter[int] = Counter()
@@ -228,6 +218,24 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
             Fault(path, None, f"expected rows{below}, got none", "put the release's file there")
         )
     return rows
+
+
+def _columns(header: str | None, path: Path, task: Task, rows: Rows) -> tuple[int, list[int]] | None:
+    """(number of columns, where those of the texts and of the label are), by the file's header where the
+    task's files have one. None where it cannot be read, which is a fault of `rows` then.
+    """
+    names = (*task.folder_columns, task.label_column)
+    if not isinstance(task.label_column, str):
+        return task.num_columns, list(names)
+    if header is None:  # not UTF-8, and a fault already
+        return None
+    cells = header.split("\t")
+    places = [_column(path, cells, name, rows) for name in names]
+    if None in places:
+        if hint := whose_header(cells, task):
+            rows.faults[-1] = replace(rows.faults[-1], problem=rows.faults[-1].problem + hint)
+        return None
+    return len(cells), places
 
 
 def _wanted_labels(task: Task) -> str:
