@@ -30,61 +30,12 @@ def right_wrong_table(
     wrong (0 or 1)]. `styles`: what the runs wear, where these are not all runs of the page; else as
     `run_styles` has it.
     """
-    look, styles = theme(dark), styles or run_styles([strategy for _, strategy, _ in tables])
+    styles = styles or run_styles([strategy for _, strategy, _ in tables])
     panels = Panels(side_by_side([1] * len(tables), spacing=0.1), dark=dark)
+    plain = {"tickvals": [0, 1], "showgrid": False, "showline": False, "fixedrange": True}
     for column, ((label, _, table), style) in enumerate(zip(tables, styles, strict=True), start=1):
-        total = max(1, table.num_examples)
-        counts = table.counts
-        panels.add(
-            heatmap(
-                z=numbers(counts / total),
-                zmin=0,
-                zmax=1,
-                colorscale=colour_scale(look.sequential[:4]),
-                showscale=False,
-                xgap=3,
-                ygap=3,
-                hoverinfo="skip",
-                text=[
-                    [
-                        f"<b>{counts[t, s]:,}</b><br>{counts[t, s] / total:.1%}<br>"
-                        f"{CELL_NAMES[t][s].split(':')[0]}"
-                        for s in (0, 1)
-                    ]
-                    for t in (0, 1)
-                ],
-                texttemplate="%{text}",
-                textfont={"size": 15, "color": look.text},
-            ),
-            column,
-        )
-        cells = [(t, s) for t in (0, 1) for s in (0, 1)]
-        for t, s in cells:
-            strong = chosen == (column - 1, t, s)
-            panels.frame(
-                s,
-                t,
-                0.48,
-                half_height=0.47,
-                line={"color": look.text if strong else look.grid, "width": 3 if strong else 1},
-                panel=column,
-            )
-        panels.add(
-            click_layer(
-                [s for _, s in cells],
-                [t for t, _ in cells],
-                [[column - 1, t, s] for t, s in cells],
-                [
-                    f"{safe(label)}<br>{CELL_NAMES[t][s]}<br>{counts[t, s]:,} of {table.num_examples:,} "
-                    "examples"
-                    for t, s in cells
-                ],
-                name="cells",
-                size=60,
-            ),
-            column,
-        )
-        plain = {"tickvals": [0, 1], "showgrid": False, "showline": False, "fixedrange": True}
+        here = chosen[1:] if chosen and chosen[0] == column - 1 else None
+        _cells(panels, column, label, table, chosen=here, dark=dark)
         panels.x_axis(column, ticktext=["student right", "student wrong"], range=[-0.5, 1.5], **plain)
         panels.y_axis(
             column,
@@ -104,6 +55,67 @@ def right_wrong_table(
         ):
             panels.heading(line, panel=column, y=0, shift=shift)
     return panels.figure(height=400, margin={"l": 120, "t": 44, "b": 126}, showlegend=False)
+
+
+def _cells(
+    panels: Panels,
+    column: int,
+    label: str,
+    table: RightWrong,
+    *,
+    chosen: tuple[int, int] | None,
+    dark: bool,
+) -> None:
+    """The four cells of one run: their shares as shades and numbers, each with a frame, and to be clicked."""
+    look, counts, total = theme(dark), table.counts, max(1, table.num_examples)
+    cells = [(t, s) for t in (0, 1) for s in (0, 1)]
+    panels.add(
+        heatmap(
+            z=numbers(counts / total),
+            zmin=0,
+            zmax=1,
+            colorscale=colour_scale(look.sequential[:4]),
+            showscale=False,
+            xgap=3,
+            ygap=3,
+            hoverinfo="skip",
+            text=[
+                [
+                    f"<b>{counts[t, s]:,}</b><br>{counts[t, s] / total:.1%}<br>"
+                    f"{CELL_NAMES[t][s].split(':')[0]}"
+                    for s in (0, 1)
+                ]
+                for t in (0, 1)
+            ],
+            texttemplate="%{text}",
+            textfont={"size": 15, "color": look.text},
+        ),
+        column,
+    )
+    for t, s in cells:
+        strong = chosen == (t, s)
+        panels.frame(
+            s,
+            t,
+            0.48,
+            half_height=0.47,
+            line={"color": look.text if strong else look.grid, "width": 3 if strong else 1},
+            panel=column,
+        )
+    panels.add(
+        click_layer(
+            [s for _, s in cells],
+            [t for t, _ in cells],
+            [[column - 1, t, s] for t, s in cells],
+            [
+                f"{safe(label)}<br>{CELL_NAMES[t][s]}<br>{counts[t, s]:,} of {table.num_examples:,} examples"
+                for t, s in cells
+            ],
+            name="cells",
+            size=60,
+        ),
+        column,
+    )
 
 
 def phenomenon_dots(
