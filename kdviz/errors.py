@@ -1,4 +1,4 @@
-"""The two ways a run can end badly, told apart by who can mend it."""
+"""The two ways a run can end badly, told apart by who can mend it, and what an error says in one line."""
 
 
 class RequestError(ValueError):
@@ -19,3 +19,14 @@ class RunFailed(RuntimeError):
 
 class Stopped(Exception):
     """The user asked the run to stop: exit status 130; the epochs so far stay usable."""
+
+
+def one_line(error: object, most: int = 160) -> str:
+    """What an error says, in one line of at most `most` characters; its kind where it says nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
+def kind_and_line(error: BaseException) -> str:
+    """The kind of an error that nobody foresaw, and what it says, in one line of at most 300 characters."""
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}"[:300] if said else type(error).__name__

@@ -20,7 +20,7 @@ from kdviz.data.tokenizer_reading import (
     settings_to_read_as_is,
 )
 from kdviz.data.tokens import marked, readable
-from kdviz.errors import RequestError
+from kdviz.errors import RequestError, one_line
 from kdviz.files import object_in, write_arrays
 
 WINDOW_BATCHES = 50
@@ -362,7 +362,7 @@ def _built(folder: Path, field: str):
         raise RequestError(f"{field}: the tokenizer in {folder}: {error}", field=field) from None
     except Exception as error:  # a file of any kind may be wrong, or a package missing
         missing = getattr(error, "name", None) if isinstance(error, ImportError) else None
-        why = f"it needs the package {missing}" if missing else " ".join(str(error).split())[:160]
+        why = f"it needs the package {missing}" if missing else one_line(error)
         there = (folder / TOKENIZER_JSON).is_file() and not missing
         todo = (
             "look at its tokenizer_config.json, or remove that: tokenizer.json is enough"

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from kdviz.compat import cache_folders, hub_repository, hub_snapshot, prepared_dataset
 from kdviz.data.examples import Example, Splits
-from kdviz.errors import RequestError
+from kdviz.errors import RequestError, one_line
 from kdviz.task import Task
 from kdviz.tasks import task_named
 
@@ -119,7 +119,7 @@ def _ask(endpoint: str) -> str | None:
         except TimeoutError:
             pass
         except (OSError, ValueError, http.client.HTTPException) as error:
-            problem[0] = f"cannot be reached ({_one_line(getattr(error, 'reason', error))})"
+            problem[0] = f"cannot be reached ({one_line(getattr(error, 'reason', error))})"
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
@@ -153,7 +153,7 @@ def _from_child(task: Task, *, offline: bool) -> Splits:
     except ValueError:
         raise ValueError(f"the reader ended with status {child.returncode} and no answer") from None
     if "error" in answer:
-        raise ValueError(_one_line(answer["error"]))
+        raise ValueError(one_line(answer["error"]))
     return Splits(
         task=task.name,
         train=_examples(task, "train", answer["splits"]["train"]),
@@ -213,7 +213,3 @@ def _snapshot(task_name: str) -> str | None:
             if any((snapshot / task_name).glob("*.parquet")):
                 return str(snapshot)
     return None
-
-
-def _one_line(value: object) -> str:
-    return " ".join(str(value).split())[:200]

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.errors import RequestError, RunFailed, Stopped, kind_and_line
 from kdviz.files import object_in, read_json, write_json
 from kdviz.jobs.lazy_imports import give_back_memory, import_heavy
 from kdviz.jobs.process_wide import process_wide
@@ -256,7 +256,7 @@ class Queue:
         try:
             state = Run(self.runs_dir / ticket.run_id).state
         except ValueError as error:
-            self._remember(ticket.run_id, one_line(error))
+            self._remember(ticket.run_id, kind_and_line(error))
             return False
         if state != "queued":
             log.info("run %s is %s by now, so it is not started", ticket.run_id, state)
@@ -296,9 +296,9 @@ class Queue:
             self._remember(ticket.run_id, str(error))
         except Exception as error:
             log.exception("run %s broke", ticket.run_id)
-            self._remember(ticket.run_id, one_line(error))
+            self._remember(ticket.run_id, kind_and_line(error))
             with contextlib.suppress(OSError):
-                _record(folder, "failed", error=one_line(error))
+                _record(folder, "failed", error=kind_and_line(error))
 
     def _remember(self, run_id: str, reason: str) -> None:
         log.warning("run %s: %s", run_id, reason)
@@ -347,12 +347,6 @@ def delete_run(runs_dir: Path, run_id: str) -> None:
     shutil.rmtree(doomed, ignore_errors=True)  # who clears up after others may be at it too
     if doomed.exists():
         shutil.rmtree(doomed)
-
-
-def one_line(error: BaseException) -> str:
-    """What went wrong in one line, without a traceback."""
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said}"[:300] if said else type(error).__name__
 
 
 def _record(folder: Path, state: str, **more: object) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from kdviz.compat import HOW_IT_RUNS, new_model
-from kdviz.errors import RequestError
+from kdviz.errors import RequestError, one_line
 from kdviz.models.families import (
     CLASSIFIER,
     FAMILIES,
@@ -19,7 +19,7 @@ from kdviz.models.families import (
 )
 from kdviz.models.matching import match_layers
 from kdviz.models.parameters import encoder_prefix, match_parameters
-from kdviz.models.refusals import Unusable, one_line, read_json_object
+from kdviz.models.refusals import Unusable, read_json_object
 from kdviz.models.weights_files import find_weights, read_weights
 
 if TYPE_CHECKING:

@@ -61,10 +61,6 @@ def check_file(path: Path) -> None:
         raise Damaged(f"{path} is a web page that was saved under this name; download the file itself")
 
 
-def one_line(error: object) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__
-
-
 def what_is_there_instead(folder: Path) -> str:
     """Why there are no weights to read, by what lies there."""
     names = _names_in(folder)

@@ -20,14 +20,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdviz.errors import RequestError
+from kdviz.errors import RequestError, one_line
 from kdviz.files import file_sum
 from kdviz.models.refusals import (
     SAVE,
     Damaged,
     Unusable,
     check_file,
-    one_line,
     read_json_object,
     what_is_there_instead,
 )

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from kdviz.errors import RunFailed
+from kdviz.errors import RunFailed, one_line
 from kdviz.files import file_sum, finite, is_regular, read_json
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.records import checked
@@ -78,9 +78,9 @@ class Damaged(RunFailed):
     """The checkpoint in `folder` cannot be used, or is not as it was written."""
 
     def __init__(self, folder: Path, why: Exception):
-        said = " ".join(str(why).split())[:120]
         super().__init__(
-            f"the checkpoint {folder} is damaged ({said}); put a whole copy of it back, or start a new run"
+            f"the checkpoint {folder} is damaged ({one_line(why, 120)}); put a whole copy of it back, or "
+            "start a new run"
         )
 
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
-from kdviz.errors import RequestError
+from kdviz.errors import RequestError, one_line
 from kdviz.files import open_regular
 from kdviz.paths import user_path
 from kdviz.share.roles import Place, check_place
@@ -126,8 +126,7 @@ def _table(path: Path) -> dict:
     except UnicodeDecodeError:
         raise LectureError(path.name, "expected UTF-8 text; save it as UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise LectureError(path.name, f"expected TOML, got a mistake: {said}") from None
+        raise LectureError(path.name, f"expected TOML, got a mistake: {one_line(error, 200)}") from None
 
 
 def _step(step: object, file: str, number: int) -> Step:

@@ -10,11 +10,11 @@ import threading
 import time
 from pathlib import Path
 
-from kdviz.errors import RequestError
+from kdviz.errors import RequestError, kind_and_line
 from kdviz.jobs.lazy_imports import import_heavy
 from kdviz.jobs.limits import Limits
 from kdviz.jobs.process_wide import process_wide
-from kdviz.jobs.queue import Queue, one_line
+from kdviz.jobs.queue import Queue
 from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import Run
 from kdviz.studies.check import Checked, Forecast, check_study
@@ -89,7 +89,7 @@ class QueuedStudy:
             self.error = str(error)
         except Exception as error:
             log.exception("study %s broke", self.study.id)
-            self.error = one_line(error)
+            self.error = kind_and_line(error)
         finally:
             self.phase, self.current = ENDED, None
 
@@ -124,7 +124,7 @@ class QueuedStudy:
                 time.sleep(LOOK_SECONDS)
             state = Run(folder).state
         except (RequestError, ValueError, OSError) as error:
-            return one_line(error) if isinstance(error, OSError) else str(error)
+            return kind_and_line(error) if isinstance(error, OSError) else str(error)
         if state == "finished" or self._stop.is_set():
             return None
         return self._queue.note(run_id) or str(Run(folder).status.get("error") or f"it is {state}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.errors import RequestError, RunFailed, Stopped, kind_and_line
 from kdviz.machine import cores_allowed
 from kdviz.runs.layout import encoded_sets_of
 from kdviz.training.request import Request
@@ -50,6 +49,5 @@ def make_teacher(
     except (RequestError, RunFailed, Stopped):
         raise
     except Exception as error:
-        said = " ".join(str(error).split())[:200] or traceback.format_exc().splitlines()[-1]
-        raise RunFailed(f"the teacher could not be fine-tuned: {type(error).__name__}: {said}") from error
+        raise RunFailed(f"the teacher could not be fine-tuned: {kind_and_line(error)}") from error
     return wanted.folder

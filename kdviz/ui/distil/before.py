@@ -11,12 +11,12 @@ from typing import NoReturn
 import streamlit as st
 
 from kdviz.config import RunConfig
-from kdviz.errors import RequestError
+from kdviz.errors import RequestError, kind_and_line
 from kdviz.figures.diagram import matching_diagram, stage_film
 from kdviz.jobs.lazy_imports import import_heavy, is_imported
 from kdviz.jobs.limits import Limits
 from kdviz.jobs.plan import Plan, plan
-from kdviz.jobs.queue import one_line, shared
+from kdviz.jobs.queue import shared
 from kdviz.jobs.speed import speed_is_known
 from kdviz.method.strategies import STRATEGIES
 from kdviz.models.hub import NotHere
@@ -183,7 +183,8 @@ def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
         _refuse(error)
     except OSError as error:
         reason = (
-            f"the run's folder cannot be written: {one_line(error)}; free some space or set KDVIZ_RUNS_DIR"
+            f"the run's folder cannot be written: {kind_and_line(error)}; free some space or set "
+            "KDVIZ_RUNS_DIR"
         )
         _refuse(RequestError(reason))
     watch(run_id)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from kdviz.errors import RequestError
-from kdviz.jobs.queue import one_line, shared
+from kdviz.errors import RequestError, kind_and_line
+from kdviz.jobs.queue import shared
 from kdviz.paths import runs_folder
 from kdviz.share.live import Board, board_of
 from kdviz.ui.frame import identity
@@ -83,5 +83,5 @@ def do(action: str, run_id: str, act: Callable[[], None]) -> None:
     except RequestError as error:
         st.session_state[_REFUSAL] = str(error)
     except OSError as error:
-        st.session_state[_REFUSAL] = f"Could not {action} {run_id}: {one_line(error)}"
+        st.session_state[_REFUSAL] = f"Could not {action} {run_id}: {kind_and_line(error)}"
     forget_board()
