@@ -18,13 +18,11 @@ Domain = tuple[float, float, float, float]
 WHOLE: Domain = (0.0, 1.0, 0.0, 1.0)
 
 
-def side_by_side(
-    widths: Sequence[float], *, spacing: float = 0.0, bottom: float = 0.0, top: float = 1.0
-) -> list[Domain]:
+def side_by_side(widths: Sequence[float], *, spacing: float = 0.0) -> list[Domain]:
     """Panels in one row from left to right, `spacing` (paper) apart; `widths` are shares of the rest."""
     unit = (1 - spacing * (len(widths) - 1)) / sum(widths)
     lefts = [sum(widths[:place]) * unit + place * spacing for place in range(len(widths))]
-    return [(left, left + width * unit, bottom, top) for left, width in zip(lefts, widths, strict=True)]
+    return [(left, left + width * unit, 0.0, 1.0) for left, width in zip(lefts, widths, strict=True)]
 
 
 class Panels:

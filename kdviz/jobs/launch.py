@@ -25,7 +25,6 @@ from kdviz.files import free_bytes, read_json, size_words, write_json
 from kdviz.jobs.stop import Stop, StopSignal
 from kdviz.locks import exclusive, is_locked
 from kdviz.machine import cores_allowed, most_threads
-from kdviz.models.hub import Downloads
 from kdviz.runs.layout import DELETED, NEW, RunFiles
 from kdviz.runs.reader import FORMAT_VERSION, Run, check_run_id
 from kdviz.runs.writer import RunWriter, now
@@ -49,17 +48,16 @@ def create_run(
     run_id: str | None = None,
     *,
     extra: dict | None = None,
-    downloads: Downloads | None = None,
 ) -> Path:
     """Check everything that can be checked before training, and make the run's folder, state queued.
 
     `config` may be a request that a preview resolved before. Returns the folder. RequestError, and no folder,
-    where the request cannot be carried out. `extra` is added to config.json. `downloads`: leave to fetch what
-    is not on this machine.
+    where the request cannot be carried out, or asks for a model that is not on this machine. `extra` is added
+    to config.json.
     """
     if run_id is not None:
         check_run_id(run_id)
-    request = config if isinstance(config, Request) else resolve_request(config, downloads=downloads)
+    request = config if isinstance(config, Request) else resolve_request(config)
     runs_dir = Path(runs_dir)
     record = {
         "format_version": FORMAT_VERSION,

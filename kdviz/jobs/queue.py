@@ -29,6 +29,8 @@ from kdviz.runs.reader import Run, check_run_id
 
 log = logging.getLogger(__name__)
 
+NUM_THREADS = 1
+"""Torch threads of the training thread: the page keeps a core."""
 CAN_BE_TAKEN_UP = ("queued", "stopped", "interrupted", "failed")
 _shared_guard = threading.Lock()
 
@@ -47,8 +49,7 @@ class Queue:
     """The runs of one runs folder that this process trains, one after the other.
 
     `create(config, runs_dir, run_id, extra=...)` and `execute(folder, stop=..., num_threads=...)` are
-    `kdviz.jobs.launch`'s, imported when first needed (torch takes seconds). `num_threads` is what the
-    training thread may use: 1 leaves the page a core.
+    `kdviz.jobs.launch`'s, imported when first needed (torch takes seconds).
     """
 
     def __init__(
@@ -57,10 +58,9 @@ class Queue:
         *,
         execute: Callable | None = None,
         create: Callable | None = None,
-        num_threads: int = 1,
     ):
         self.runs_dir = Path(runs_dir)
-        self._execute, self._create, self._num_threads = execute, create, num_threads
+        self._execute, self._create = execute, create
         self._changed = threading.Condition()
         self._waiting: list[_Ticket] = []
         self._current: list[_Ticket] = []
@@ -270,8 +270,8 @@ class Queue:
             ends = _together().execute_together(
                 [self.runs_dir / run_id for run_id in stops],
                 stops=stops,
-                num_threads=self._num_threads,
-                num_cores=self._num_threads,
+                num_threads=NUM_THREADS,
+                num_cores=NUM_THREADS,
             )
         except Exception as error:
             log.exception("runs %s broke", ", ".join(stops))
@@ -289,7 +289,7 @@ class Queue:
             if self._execute is None:
                 import_heavy()
             execute = self._execute or _launch().execute
-            execute(folder, stop=ticket.stop, num_threads=self._num_threads)
+            execute(folder, stop=ticket.stop, num_threads=NUM_THREADS)
         except Stopped:
             pass
         except (RunFailed, RequestError) as error:

@@ -14,7 +14,7 @@ from kdviz.errors import RequestError, kind_and_line
 from kdviz.jobs.lazy_imports import import_heavy
 from kdviz.jobs.limits import Limits
 from kdviz.jobs.process_wide import process_wide
-from kdviz.jobs.queue import Queue
+from kdviz.jobs.queue import NUM_THREADS, Queue
 from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import Run
 from kdviz.studies.check import Checked, Forecast, check_study
@@ -36,8 +36,8 @@ _guard = threading.Lock()
 class QueuedStudy:
     """One study of one runs folder: checked first, then, once somebody starts it, carried out."""
 
-    def __init__(self, study: Study, queue: Queue, *, num_threads: int = 1):
-        self.study, self._queue, self._num_threads = study, queue, num_threads
+    def __init__(self, study: Study, queue: Queue):
+        self.study, self._queue = study, queue
         self.phase, self.error, self.current = CHECKING, None, None
         self.forecast: Forecast | None = None
         self.progress: Progress | None = None
@@ -76,7 +76,7 @@ class QueuedStudy:
         runs_dir = self._queue.runs_dir
         try:
             import_heavy()
-            self.forecast = check_study(self.study, runs_dir, num_threads=self._num_threads)
+            self.forecast = check_study(self.study, runs_dir, num_threads=NUM_THREADS)
             _check_limits(self.forecast, runs_dir)
             self.progress = Progress(self.forecast)
             self.phase = READY

@@ -16,7 +16,7 @@ from kdviz.figures.diagram import matching_diagram, stage_film
 from kdviz.jobs.lazy_imports import import_heavy, is_imported
 from kdviz.jobs.limits import Limits
 from kdviz.jobs.plan import Plan, plan
-from kdviz.jobs.queue import shared
+from kdviz.jobs.queue import NUM_THREADS, shared
 from kdviz.jobs.speed import speed_is_known
 from kdviz.method.strategies import STRATEGIES
 from kdviz.models.hub import NotHere
@@ -36,7 +36,6 @@ from kdviz.ui.frame.wish import carry_out, fulfilled, wish
 from kdviz.ui.frame.words import WORDS
 
 PREVIEW_SECONDS = 60
-APP_THREADS = 1
 IMPATIENT_SECONDS = 3.0
 _REFUSED, _LAST_START = "distil.refused", "distil.last_start"
 
@@ -80,11 +79,11 @@ def preview_of(config: RunConfig) -> Preview:
     with turns.aside():
         request = _request(json.dumps(config.to_dict(), sort_keys=True), is_imported())
     idle = shared(runs_folder()).current is None
-    is_known = speed_is_known(request, measure=idle, num_threads=APP_THREADS)
+    is_known = speed_is_known(request, measure=idle, num_threads=NUM_THREADS)
     Limits.from_environment().check_run(request, runs_folder())
     return Preview(
         request=request,
-        plan=plan(request, num_threads=APP_THREADS, with_seconds=is_known),
+        plan=plan(request, num_threads=NUM_THREADS, with_seconds=is_known),
         has_teacher=request.kept_teacher(runs_folder()) is not None if is_imported() else None,
     )
 
