@@ -140,7 +140,8 @@ def score_intervals(
     *,
     num_resamples: int = 1000,
 ) -> dict[str, list[float]]:
-    """Percentile bootstrap interval [low, high] of each of the task's metrics over examples.
+    """The 95 % percentile bootstrap interval [low, high] of each of the task's metrics over the examples;
+    class ids (n,) twice.
 
     Every metric here is a function of the table of counts, so resampling the examples is drawing that table
     from a multinomial: the same distribution, at a thousandth of the work. The same draws each time.
@@ -191,5 +192,5 @@ def mean_of(values: Sequence[float | None]) -> float:
 
 
 def majority_share(labels: np.ndarray) -> float:
-    """Share of the most frequent class: what answering always the same reaches."""
+    """Share of the most frequent class of labels (n,): what answering always the same reaches."""
     return float(np.bincount(labels).max() / len(labels))

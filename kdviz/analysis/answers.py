@@ -159,7 +159,9 @@ def rank_inside(first: Inside, second: Inside | None = None) -> list[dict]:
 
 
 def right_wrong(label: Sequence[int], teacher_logits: np.ndarray, student_logits: np.ndarray) -> RightWrong:
-    """The table teacher right/wrong × student right/wrong from class ids (n,) and (n, classes) logits."""
+    """The table teacher right/wrong × student right/wrong from class ids (n,) and (n, classes) logits.
+    ValueError where they are not of the same n examples.
+    """
     label = np.asarray(label)
     teacher, student = predictions(teacher_logits), predictions(student_logits)
     if not len(label) == len(teacher) == len(student):
@@ -187,7 +189,7 @@ def right_wrong_by_phenomenon(
     teacher_logits: np.ndarray,
     student_logits: np.ndarray,
 ) -> dict[str, RightWrong]:
-    """`right_wrong` for each phenomenon, alphabetical; examples without one are left out. `rows` are
+    """`right_wrong` for each phenomenon (n,), alphabetical; examples without one are left out. `rows` are
     positions in the arrays given.
     """
     names = np.array([name or "" for name in phenomena], dtype=object)

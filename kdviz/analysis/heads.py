@@ -36,7 +36,8 @@ def head_kl_matrix(teacher_probes: Sequence[np.ndarray], student_probes: Sequenc
     heads), mean over probes.
 
     Each probe is a pair of (heads, query, key) maps, in the same order in both lists; lengths may differ
-    between probes, so rows are averaged within a probe first and every probe counts the same.
+    between probes, so rows are averaged within a probe first and every probe counts the same. ValueError
+    where the lists are empty or of two lengths.
     """
     if not teacher_probes or len(teacher_probes) != len(student_probes):
         raise ValueError(

@@ -76,7 +76,7 @@ def filter_maps(
     `hide_special` drops the rows and columns of special tokens ([CLS] and [SEP]); with `renormalise` the
     remaining rows are scaled to sum to 1 again, otherwise they sum to less. Links weaker than `threshold`
     become NaN (blank) after that. KL is to be computed on the maps before the threshold. A row that loses
-    everything stays 0.
+    everything stays 0. ValueError where the maps are not of these tokens.
     """
     shown = np.asarray(maps, dtype=np.float64)
     if shown.shape[-1] != len(tokens) or shown.shape[-2] != len(tokens):

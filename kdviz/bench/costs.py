@@ -135,6 +135,7 @@ def timed_run(config: RunConfig, runs_dir: Path, run_id: str, num_threads: int) 
     metrics.
 
     Imports are counted. `peak_bytes` is the largest resident size, None where the system does not tell.
+    RunFailed where the run does not end well.
     """
     command = [
         sys.executable,

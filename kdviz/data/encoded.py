@@ -51,6 +51,7 @@ class Batch:
         return self.input_ids, self.attention_mask, self.token_type_ids
 
     def to(self, device: torch.device) -> "Batch":
+        """The same batch on `device`."""
         if device.type == "cpu":
             return self
         moved = {

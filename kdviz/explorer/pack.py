@@ -109,7 +109,7 @@ def hold_the_same(packs: Sequence[bytes]) -> bool:
 
 
 def header_of(packed: bytes) -> dict:
-    """The header of a pack, read back."""
+    """The header of a pack, read back; ValueError where `packed` is none."""
     if packed[:4] != MAGIC:
         raise ValueError(f"expected a pack that begins with {MAGIC!r}, got {packed[:4]!r}")
     (length,) = struct.unpack_from("<I", packed, 4)

@@ -135,7 +135,7 @@ class Queue:
 
     def take_up(self, run_id: str) -> None:
         """Let a run that is left over, stopped, interrupted or failed wait for its turn; it goes on where it
-        was.
+        was. RequestError where it is in another state, or trained elsewhere.
         """
         run = Run(existing_run(self.runs_dir, run_id))
         state = run.state

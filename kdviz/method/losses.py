@@ -27,7 +27,9 @@ def attention_kl(teacher_log_probs: Tensor, student_log_probs: Tensor, mask: Ten
 
 
 def attention_kl_per_head(teacher_log_probs: Tensor, student_log_probs: Tensor, mask: Tensor) -> Tensor:
-    """The same before the means over examples and heads: (batch, heads), in nats."""
+    """The same before the means over examples and heads: (batch, heads), in nats. ValueError where shapes do
+    not fit.
+    """
     _same_shape("attention maps", teacher_log_probs, student_log_probs)
     batch, _, queries, keys = teacher_log_probs.shape
     if mask.shape != (batch, queries) or queries != keys:

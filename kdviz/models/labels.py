@@ -82,6 +82,7 @@ def rows_by_name(names: Sequence[str] | None, task: Task) -> tuple[int, ...] | N
 
 
 def order_by_names(names: Sequence[str], rows: tuple[int, ...], task: Task) -> LabelOrder:
+    """The order that a classifier's names for its classes tell: `rows` of `rows_by_name`."""
     listed = ", ".join(f"{number} = {name}" for number, name in enumerate(names))
     same = rows == tuple(range(task.num_labels))
     return LabelOrder(

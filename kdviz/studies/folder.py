@@ -72,7 +72,9 @@ class StudyFolder:
             yield
 
     def keep(self, study: Study, where: str) -> None:
-        """Store the file and a fresh state; `where`: here, app or ray."""
+        """Store the file and a fresh state; `where`: here, app or ray. RequestError where the folder cannot
+        be written.
+        """
         try:
             write_bytes(self.folder / FILE, study.text.encode())
             write_json(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def choose_device(wanted: str) -> tuple[torch.device, str]:
-    """(device, reason)."""
+    """(device, reason) for cpu, cuda or auto. RequestError where there is no such device."""
     if wanted != "auto":
         if wanted == "cuda" and not torch.cuda.is_available():
             raise RequestError(

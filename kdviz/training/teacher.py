@@ -110,7 +110,7 @@ def finetuned_teacher(wanted: WantedTeacher, hooks: TeacherHooks = TeacherHooks(
     """That teacher: loaded where it exists, else fine-tuned, resuming after a break.
 
     In eval mode, without gradients; nothing here or later updates it. Another run that needs the same teacher
-    waits.
+    waits. RunFailed where a kept one is damaged, or the loss becomes no number.
     """
     folder = wanted.folder
     while not (folder / SAFETENSORS).exists():
