@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 
 from kdviz.compat import before_each_request
+from kdviz.errors import one_line
 
 MOST_TRIES = 2
 SECONDS_PER_ANSWER = 5.0
@@ -55,7 +56,7 @@ def what_answered(error: BaseException) -> str | None:
     if "Timeout" in kind:
         return f"the hub did not answer in time; {LATER}"
     if kind in ("RemoteProtocolError", "ReadError", "ConnectError"):
-        return f"the connection broke ({' '.join(str(error).split())[:160]}); {LATER}"
+        return f"the connection broke ({one_line(error)}); {LATER}"
     if kind == "JSONDecodeError":
         return (
             "what answered is no hub (a login page of this network?); open the hub in a browser, and look at "

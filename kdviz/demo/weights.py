@@ -29,10 +29,9 @@ def store_weights(run: Run, target: Path) -> dict:
     origin = arrays_of(load_classifier(checkpoint.folder, num_labels))
     same = {layer: layer for layer in range(checkpoint.num_layers)}
     paths = {"teacher": teacher_weights(target, run.config), "student": student_weights(target)}
-    teacher_folder = run.files.teacher(str(run.config["teacher_fingerprint"]))
     drift: dict = {}
     for role, folder, layers in (
-        ("teacher", teacher_folder, same),
+        ("teacher", run.teacher_folder, same),
         ("student", run.files.student, dict(run.pairs)),
     ):
         exact = load_classifier(folder, num_labels)

@@ -256,11 +256,18 @@ class Run:
         """Attention probabilities (teacher layers, heads, query, key), float32. KeyError where not recorded,
         Damaged where they cannot be used.
         """
-        own = self.files.snapshot(None)
-        fingerprint = self.config.get("teacher_fingerprint") or "none"
-        shared = self.files.teacher_probes(fingerprint)
+        own, shared = self.files.snapshot(None), self.files.teacher_probes(self._teacher_name)
         shape = self._map_shape(self.config["teacher_num_layers"], probe_id)
         return read_maps(own if exists(own) else shared, probe_id, shape)
+
+    @property
+    def teacher_folder(self) -> Path:
+        """Where its fine-tuned teacher lies, as long as nobody has removed it."""
+        return self.files.teacher(self._teacher_name)
+
+    @property
+    def _teacher_name(self) -> str:
+        return self.config.get("teacher_fingerprint") or "none"
 
     def _map_shape(self, num_layers: int, probe_id: str) -> tuple[int, int, int]:
         probe = next((probe for probe in self.probes if probe.id == probe_id), None)

@@ -49,7 +49,7 @@ def can_be_asked(run: Run) -> bool:
     """Whether the weights of both models are there (most runs of the stored demo keep none)."""
     if are_stored(run):
         return run.config["teacher"] == STORED_ON
-    return bool(epochs_with_weights(run)) and (_teacher_folder(run) / SAFETENSORS).exists()
+    return bool(epochs_with_weights(run)) and (run.teacher_folder / SAFETENSORS).exists()
 
 
 def ask(run: Run, text_a: str, text_b: str | None = None, epoch: int | None = None) -> Answer:
@@ -109,10 +109,6 @@ def _run(model, ids: list[int], types: list[int]) -> tuple[np.ndarray, np.ndarra
     return np.stack([traced.log_probs[layer][0].exp().numpy() for layer in sorted(traced.log_probs)]), logits
 
 
-def _teacher_folder(run: Run) -> Path:
-    return run.files.teacher(str(run.config["teacher_fingerprint"]))
-
-
 def _loaded(run: Run, epoch: int) -> tuple:
     """(tokenizer, teacher, student after `epoch`), the last few kept in memory."""
     from kdviz.data.encoded import Tokenizer
@@ -122,7 +118,7 @@ def _loaded(run: Run, epoch: int) -> tuple:
         return _loaded_from_stored(run)
     num_labels, teacher_folder, student_folder = (
         len(run.config["labels"]),
-        _teacher_folder(run),
+        run.teacher_folder,
         _student_folder(run, epoch),
     )
     weights = student_folder / SAFETENSORS

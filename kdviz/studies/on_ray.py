@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import kdviz
-from kdviz.errors import RequestError, Stopped
+from kdviz.errors import RequestError, Stopped, one_line
 from kdviz.files import GIBIBYTE, read_json, write_json
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.layout import RunFiles, teacher_of
@@ -255,8 +255,8 @@ def _connected(address: str | None) -> Iterator:
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise RequestError(
-            f"--address: no Ray cluster answers at {address or 'this machine'} "
-            f"({' '.join(str(error).split())[:200]}); one with 'ray start --head'",
+            f"--address: no Ray cluster answers at {address or 'this machine'} ({one_line(error, 200)}); "
+            "start one with 'ray start --head'",
             field="address",
         ) from None
     try:

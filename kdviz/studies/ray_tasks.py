@@ -6,18 +6,18 @@ that the log of a failed run comes back too.
 
 import shutil
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kdviz.config import RunConfig
-from kdviz.errors import RequestError, RunFailed
+from kdviz.errors import RequestError, RunFailed, one_line
 from kdviz.files import read_json, write_json
 from kdviz.runs.layout import RunFiles, teacher_of
 from kdviz.runs.reader import Run
 from kdviz.studies.bundle import pack, unpack
 
 DATA, OUTPUTS = "data_dir", "outputs"
+LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def teacher_task(job: Job, inputs: dict[str, bytes], kept: str | None) -> Answer
                 return Answer(content=None, teacher=kept)
             folder = make_teacher(request, place / "runs", num_threads=job.num_threads)
         except (RequestError, RunFailed, OSError) as error:
-            return Answer(content=None, error=" ".join(str(error).split()))
+            return Answer(content=None, error=one_line(error, LONGEST_REASON))
         return Answer(content=pack_teacher(folder), teacher=folder.name)
 
 
@@ -65,7 +65,6 @@ def run_task(
     inputs: dict[str, bytes],
     teacher: tuple[str, bytes],
     begun: bytes | None,
-    tell: Callable[[dict], None] = lambda status: None,
 ) -> Answer:
     """The finished run's folder; with `begun` (its folder so far) it goes on from its last checkpoint."""
     from kdviz.jobs.launch import create_run, execute
@@ -81,13 +80,13 @@ def run_task(
                 folder = unpack(begun, runs_dir / job.run_id)
                 _settle_here(folder, config)
         except (RequestError, RunFailed, OSError) as error:
-            return Answer(content=None, error=" ".join(str(error).split()))
+            return Answer(content=None, error=one_line(error, LONGEST_REASON))
         try:
             if Run(folder).state != "finished":
-                execute(folder, progress=tell, num_threads=job.num_threads)
+                execute(folder, num_threads=job.num_threads)
             error = None
         except (RequestError, RunFailed, OSError) as failure:
-            error = " ".join(str(failure).split())
+            error = one_line(failure, LONGEST_REASON)
         return Answer(content=pack(folder), error=error, teacher=teacher[0])
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kdviz.config import RunConfig
-from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.errors import RequestError, RunFailed, Stopped, kind_and_line
 from kdviz.files import MEBIBYTE
 from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import Run
@@ -239,7 +239,7 @@ def carry_out(
     except (RunFailed, RequestError) as error:
         return str(error)
     except (OSError, ValueError) as error:
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return kind_and_line(error)
     return None
 
 
