@@ -42,6 +42,22 @@ def test_a_folder_in_a_files_place_is_called_that(tiny):
     assert sorted(path.name for path in folder.glob("*.tmp")) == []
 
 
+def test_who_can_read_a_run_can_read_its_weights(tiny, tmp_path):
+    """safetensors writes files that their owner alone can read: who shares a runs folder could look at every
+    number and not load student/.
+    """
+    before = os.umask(0o027)
+    try:
+        run = tiny.run(runs_dir=tmp_path / "runs", epochs=1, teacher_epochs=2, student_layers=1)
+    finally:
+        os.umask(before)
+    files = [path for path in run.folder.parent.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"model.safetensors", "optimizer.safetensors", "state.json"}
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in files} == {
+        path.name: "0o640" for path in files
+    }
+
+
 @pytest.mark.parametrize(
     "given", ["~/x", " ~/x ", '"~/x"', "'~/x'", " '~/x '", "~/y/../x", "\u201c~/x\u201d", "\u200b~/x"]
 )

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -47,6 +48,8 @@ def save_epoch(
     with open(temporary / STATE, "w", encoding="utf-8") as file:
         json.dump(finite({**state, "sha256": sums}), file)
     for path in temporary.iterdir():
+        with suppress(OSError):  # a file system without modes
+            shutil.copymode(temporary / STATE, path)  # safetensors lets nobody but the owner read
         _sync(path)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(temporary, folder)
