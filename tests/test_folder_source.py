@@ -372,6 +372,11 @@ def test_cells_as_pandas_writes_them_give_a_warning(tmp_path):
         ([("", 0), (" \u200b", 1), ("tea", 1)], [("milk", 0), ("salt", 1)], "train: 2 of 3 texts are empty"),
         ([("tea", 1), ("jam", 1)], [("milk", 0), ("salt", 1)], "train: every row has the label 1"),
         ([('"tea"', 0), ('"jam"', 1), ("x", 1)], [("milk", 0), ("salt", 1)], "train: 2 cells look quoted"),
+        (
+            [('"tea, jam"', 0), ('"a, b"', 1), ('"c, d"', 1), *[(f"x{n}", n % 2) for n in range(9)]],
+            [("milk", 0), ("salt", 1)],
+            "train: 3 cells look quoted",
+        ),
         ([("tea", 0), ("jam", 1)], [("milk", 0), ("salt", 0)], "dev: every row has the label 0"),
         ([("tea", 0), ("jam", 1)], [("jam", 1), ("tea", 0)], "dev: 2 of 2 rows are in the training file"),
         ([("caf\u00c3\u00a9", 0), ("tea", 1)], [("milk", 0), ("salt", 1)], "train: 1 of 2 texts have signs"),
@@ -386,6 +391,15 @@ def test_data_that_can_be_read_and_mean_nothing_are_said(tmp_path, train, dev, s
         (tmp_path / "CoLA" / f"{name}.tsv").write_text(content, encoding="utf-8")
     loaded = load_examples("cola", "folder", tmp_path)
     assert len(loaded.warnings) == 1 and loaded.warnings[0].startswith(said) and said in loaded.note
+
+
+def test_quotations_with_commas_are_no_spreadsheets_format(tmp_path):
+    """Excel puts marks around every text with a comma; where one has none, the others are quotations."""
+    folder = write_task(tmp_path, "sst2") / "SST-2"
+    texts = ['"yes, sir"', '"no, sir"', '"well, sir"', "bread, butter", *(f"film {n}" for n in range(9))]
+    rows = "".join(f"{text}\t{number % 2}\n" for number, text in enumerate(texts))
+    (folder / "train.tsv").write_text(f"sentence\tlabel\n{rows}")
+    assert load_examples("sst2", "folder", tmp_path).warnings == ()
 
 
 def test_a_quoted_header_says_so():

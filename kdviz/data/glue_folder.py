@@ -46,6 +46,11 @@ _ENCODED_TWICE = re.compile("[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac")
 FEW_ROWS, LEAST_DIFFERENT_SHARE = 20, 0.05
 """Of more rows than a few, hardly any are of one and the same text in the release."""
 
+FEW_QUOTED = 3
+"""Excel puts quotation marks around every text with a comma. That so many texts have one, and all of them are
+quotations, does not happen.
+"""
+
 _MEND = "mend or remove the line"
 _ELSEWHERE = "put the release's file there or choose another source"
 
@@ -161,6 +166,7 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
     num_columns, (*text_columns, label_column) = columns
     label_ids = {text: label for label, text in enumerate(task.label_names)}
     first_line, broken_off, num_quoted, num_marked = 2 if has_header else 1, [], 0, 0
+    with_comma: Counter[bool] = Counter()  # whether they stand between quotation marks
     widths: Counter[int] = Counter()
     labels: Counter[str] = Counter()
 
@@ -191,6 +197,7 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
         texts = [cells[column] for column in text_columns]
         num_quoted += any(map(_is_quoted, texts))
         num_marked += any(map(_is_marked, texts))
+        with_comma.update(_is_marked(text) for text in texts if "," in text)
         rows.examples.append(
             Example(index=index, text_a=texts[0], text_b=texts[1] if task.is_pair else None, label=label)
         )
@@ -204,7 +211,8 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
     elif broken_off:
         rows.skipped["broken off"] = len(broken_off)
     rows.warnings += _oddities(rows.examples, task)
-    if num_marked > 0.5 * len(rows.examples):  # one cell between marks is a quotation, most are a format
+    is_excels = with_comma[True] >= FEW_QUOTED and not with_comma[False]
+    if num_marked > 0.5 * len(rows.examples) or is_excels:  # one between marks is a quotation
         num_quoted = max(num_quoted, num_marked)
     if num_quoted:
         rows.warnings.append(
