@@ -432,6 +432,19 @@ HOSTILE = {
         lambda f: (words_alone(f, keep=30000), (f / "added_tokens.json").write_text('{"[E1]": 30500}')),
         r"says that '\[E1\]' is number 30500, .* makes it 30000",
     ),
+    "a word that was put into vocab.txt alone": (
+        lambda f: (f / "vocab.txt").write_text(
+            (f / "vocab.txt").read_text(encoding="utf-8").replace("[unused1]\n", "covid\n"), encoding="utf-8"
+        ),
+        r"vocab.txt says that 'covid' is number 2, and tokenizer.json, .* makes it none; remove the one",
+    ),
+    "words that changed places in vocab.txt alone": (
+        lambda f: (f / "vocab.txt").write_text(
+            (f / "vocab.txt").read_text(encoding="utf-8").replace("\nthe\nof\n", "\nof\nthe\n"),
+            encoding="utf-8",
+        ),
+        r"vocab.txt says that 'of' is number 1996, and tokenizer.json, .* makes it 1997",
+    ),
     "a padding token in quotes": (lambda f: change_json(f / "config.json", pad_token_id="0"), "pad_token_id"),
     "a vocabulary without the unknown token": (
         lambda f: change_tokenizer(f, lambda value: value["model"].update(unk_token="[NOPE]")),

@@ -169,13 +169,18 @@ def test_a_folder_anywhere_and_a_cache_of_links(copy, tmp_path):
             finetuning_task="mnli",
             task_specific_params={"x": 1},
             layer_types=["full_attention"] * 4,
+            gradient_checkpointing=True,
         ),
         dict(_attn_implementation="flash_attention_2", auto_map={"AutoModel": "modeling.Model"}),
     ],
 )
 def test_how_a_model_ran_elsewhere_is_not_how_it_runs_here(tiny, copy, settings):
-    """Each of these ended a run that had trained to its end, or came with student/ to whoever loads it."""
+    """Each of these ended a run that had trained to its end, or came with student/ to whoever loads it. A
+    layer that runs again in the backward pass would draw other dropout there.
+    """
     change_json(copy / "config.json", **settings)
+    layers = load_classifier(copy, 2).get_submodule("bert.encoder.layer")
+    assert not any(layer.gradient_checkpointing for layer in layers)
     run = tiny.run(teacher=str(copy), epochs=1, teacher_epochs=1)
     assert run.state == "finished"
     kept = json.loads((run.folder / "student" / "config.json").read_text())

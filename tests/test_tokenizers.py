@@ -109,6 +109,26 @@ def test_a_tokenizer_json_is_read_as_it_stands(tiny, minilm_folder, tmp_path, wr
     AutoTokenizer.from_pretrained(run.folder / "student")(list(texts), padding=True)
 
 
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        ({"pre_tokenizer": {"type": "Digits", "individual_digits": True}}, "in 1998 the dog slept"),
+        ({"normalizer": {"type": "NFKC"}}, "the ﬁne dog"),
+        ({"pre_tokenizer": {"type": "UnicodeScripts"}}, "кот dog"),
+    ],
+)
+def test_what_differs_in_rare_signs_alone_is_read_as_it_stands(copy, what, text):
+    """Numbers cut in digits, or letters of another width: the sentences of a probe need not have them."""
+    content = json.loads((copy / "tokenizer.json").read_text(encoding="utf-8"))
+    ((part, more),) = what.items()
+    steps = "normalizers" if part == "normalizer" else "pretokenizers"
+    content[part] = {"type": "Sequence", steps: [more, content[part]]}
+    (copy / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    written = Written.from_file(str(copy / "tokenizer.json"))
+    written.no_padding()
+    assert Tokenizer(copy, 32).encode(text)[0] == written.encode(text).ids
+
+
 def test_settings_hold_against_a_tokenizer_json(copy):
     """do_lower_case and its like are obeyed by every version of transformers, also against tokenizer.json."""
     change_json(copy / "tokenizer_config.json", do_lower_case=False, tokenizer_class="BertTokenizer")
@@ -272,6 +292,36 @@ def test_a_tokenizers_settings_go_without_code_and_places(tiny, copy):
     same_ids(run, "the dog sleeps")
     kept = (run.folder / "student" / "tokenizer_config.json").read_text()
     assert "auto_map" not in kept and str(copy.parent) not in kept
+
+
+def test_an_empty_line_behind_the_words_is_no_word(tiny, copy):
+    """An editor's last line was "a token beyond the model's vocabulary", its tokenizer another model's."""
+    for name in ("tokenizer.json", "special_tokens_map.json"):
+        (copy / name).unlink()
+    (copy / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    with open(copy / "vocab.txt", "ab") as file:
+        file.write(b"\n\n")
+    assert check_models(tiny.config(teacher=str(copy)))
+    assert check_models(tiny.config(student_checkpoint=str(copy))), "the teacher's words, and no others"
+
+
+def test_words_in_places_to_come_and_numbers_beside_tokenizer_json(tiny, copy, minilm_folder, tmp_path):
+    """A list of words beside tokenizer.json is not read: where it names others, the model may have been
+    trained on those. BERT's empty places may have been filled in tokenizer.json alone.
+    """
+    content = json.loads((copy / "tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = content["model"]["vocab"]
+    vocabulary["covid"] = vocabulary.pop("[unused1]")
+    (copy / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    assert check_models(tiny.config(teacher=str(copy)))
+    folder = write_family_checkpoint(tmp_path / "roberta", "roberta", minilm_folder)
+    vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    assert check_models(tiny.config(teacher=str(folder)))
+    vocabulary["dog"], vocabulary["cat"] = 1000, 1001
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    with pytest.raises(RequestError, match="vocab.json says that '(dog|cat)' is number 100"):
+        check_models(tiny.config(teacher=str(folder)))
 
 
 def test_a_token_beyond_the_table_is_refused_before_anything_is_made(tiny, copy):

@@ -202,6 +202,11 @@ class Tokenizer:
         return {number for number in self.vocabulary.values() if number >= own} - added_ids(self.folder)
 
     @property
+    def kind(self) -> str:
+        """How words become tokens: WordPiece, BPE, Unigram or WordLevel."""
+        return type(self._tokenizer.backend_tokenizer.model).__name__
+
+    @property
     def dropout(self) -> float | None:
         """The share of merges that are left out at random; None where a text has the same tokens always."""
         share: float | None = getattr(self._tokenizer.backend_tokenizer.model, "dropout", None)

@@ -28,6 +28,7 @@ READ_AS_IS = "PreTrainedTokenizerFast"
 _TEXTS = (
     ("The Dog sees São Paulo's café.", None),
     ("  A  child,\tÉCOLE 東京 (it seems): 3.5% of U.S. don't!\n", None),
+    ("In 1998, 12,500 people @home #read x_y http://a.b/c: ½ ﬁne Ａ №, Привет Йод, 한국어 😀.", None),
     ("the dog sees the cat", "Why does THE doctor like Zoë?"),
 )
 _NAMES = ("cls_token", "sep_token", "pad_token", "unk_token", "mask_token", "bos_token", "eos_token")

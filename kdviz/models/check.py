@@ -9,13 +9,14 @@ fine-tuned teacher are those of the task.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from kdviz.config import RunConfig
-from kdviz.data.tokenizer_files import Stamps, stamps_of
+from kdviz.data.tokenizer_files import TOKENIZER_JSON, Stamps, stamps_of
 from kdviz.errors import RequestError
 from kdviz.method.targets import compares_vectors
 from kdviz.models.checkpoint import Checkpoint, check_fit, resolve
@@ -28,6 +29,8 @@ from kdviz.tasks import TASKS
 
 _TEXTS = ("The dog sees the cat.", "A cat is seen by the dog \ua66e.")
 """The second has a sign that is in no vocabulary: what the tokenizer makes of such shows before training."""
+
+_TO_COME = re.compile(r"\[unused\d+\]")
 
 MOST_SPARE_ROWS, MOST_SPARE_SHARE = 1024, 0.5
 """Rows of a table that no word has. Tables are rounded up, and some models were published with 50,000 rows
@@ -63,7 +66,7 @@ def check_models(config: RunConfig, *, downloads: Downloads | None = None, thoro
     if config.student_checkpoint:
         student = resolve(config.student_checkpoint, field="student_checkpoint", downloads=downloads)
     check_fit(teacher, student or teacher, config.max_length, compares_vectors=compares_vectors(config))
-    rows = rows_by_name(teacher.label_names, task)
+    rows = None if _trained_for(teacher, task) else rows_by_name(teacher.label_names, task)
     if config.teacher_epochs == 0:
         _check_classes(teacher, task, rows)
     if thorough:
@@ -86,6 +89,13 @@ def check_models(config: RunConfig, *, downloads: Downloads | None = None, thoro
 def _check_classes(teacher: Checkpoint, task: Task, rows: tuple[int, ...] | None) -> None:
     """RequestError where a checkpoint that is to be used as it is does not answer the task."""
     wanted = _wanted(task)
+    if other := _trained_for(teacher, task):
+        raise RequestError(
+            f"{wanted}, got {teacher.name}, whose config.json says finetuning_task: "
+            f"{str(teacher.config['finetuning_task'])[:40]}, that is {other.title}; give at least 1 epoch "
+            "(or remove the key where it is of an earlier training)",
+            field="teacher_epochs",
+        )
     if teacher.num_labels != task.num_labels:
         raise RequestError(
             f"{wanted}, got {teacher.name} with "
@@ -105,6 +115,22 @@ def _check_classes(teacher: Checkpoint, task: Task, rows: tuple[int, ...] | None
             f"{', '.join(teacher.label_names)[:120]}; give at least 1 epoch",
             field="teacher_epochs",
         )
+
+
+def _trained_for(teacher: Checkpoint, task: Task) -> Task | None:
+    """The other task that config.json says a classifier is of ("glue:mrpc", as its scripts wrote); None where
+    it says none, or where number and names of the classes say that it has been trained since.
+    """
+    said = str(teacher.config.get("finetuning_task") or "").rpartition(":")[2]
+    other = next((other for other in TASKS.values() if _letters(other.name) == _letters(said)), task)
+    is_left_over = other.num_labels != teacher.num_labels or (
+        teacher.label_names and rows_by_name(teacher.label_names, other) is None
+    )
+    return None if other is task or is_left_over else other
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 def _wanted(task: Task) -> str:
@@ -138,7 +164,7 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
     from kdviz.data.encoded import Tokenizer
 
     tokenizer = Tokenizer(folder, 32)
-    words = tokenizer.vocabulary
+    words = {word: number for word, number in tokenizer.vocabulary.items() if word}  # an empty line is none
     beyond = sorted((number, word) for word, number in words.items() if number >= vocab_size)
     if beyond:
         more = f" and {len(beyond) - 1} more tokens" if len(beyond) > 1 else ""
@@ -156,6 +182,12 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
             raise Unusable(
                 f"added_tokens.json says that {word!r} is number {number}, and the tokenizer built of this "
                 f"folder makes it {words.get(word, 'none')}; save the tokenizer anew, with a tokenizer.json"
+            )
+    for name, word, numbers in _listed(folder, tokenizer.kind):
+        if words.get(word) not in numbers:
+            raise Unusable(
+                f"{name} says that {word!r} is number {numbers[0]}, and tokenizer.json, which is read where "
+                f"both are there, makes it {words.get(word, 'none')}; remove the one that is not the model's"
             )
     if tokenizer.dropout:
         raise Unusable(
@@ -199,6 +231,25 @@ def _added(folder: Path) -> Mapping[str, int]:
     """The words that added_tokens.json adds, with their numbers."""
     path = folder / "added_tokens.json"
     return read_json_object(path) if path.exists() else {}
+
+
+def _listed(folder: Path, kind: str) -> Iterator[tuple[str, str, list[int]]]:
+    """(file, word, its numbers) of every word in the list of words that lies beside a tokenizer.json; BERT's
+    places for words to come may have been filled since.
+    """
+    name = {"WordPiece": "vocab.txt", "BPE": "vocab.json"}.get(kind, "")
+    if not name or not all((folder / file).exists() for file in (name, TOKENIZER_JSON)):
+        return
+    numbers: dict[str, list[int]] = {}
+    if name == "vocab.json":
+        numbers = {word: [number] for word, number in read_json_object(folder / name).items()}
+    else:
+        lines = (folder / name).read_bytes().decode("utf-8", "replace").split("\n")
+        for number, line in enumerate(lines):
+            numbers.setdefault(line.strip(), []).append(number)
+    for word, found in numbers.items():
+        if word and "\ufffd" not in word and not _TO_COME.fullmatch(word):
+            yield name, word, found
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,27 +48,32 @@ class LabelOrder:
 
 
 def label_names(config: Mapping[str, Any], num_labels: int | None) -> tuple[str, ...] | None:
-    """The names of a classifier's classes in config.json; None where they say nothing or contradict
-    themselves.
+    """The names of a classifier's classes in config.json: those of id2label, of label2id where that is left
+    out or says nothing; None where both say nothing or contradict each other.
     """
-    named = config.get("id2label")
-    if not num_labels or not isinstance(named, dict) or len(named) != num_labels:
+    forward, backward = (
+        value if isinstance(value := config.get(key), dict) else {} for key in ("id2label", "label2id")
+    )
+    if all(_says_nothing(str(name)) for name in forward.values()):
+        return _names_by_row([(row, name) for name, row in backward.items()], num_labels)
+    names = _names_by_row(forward.items(), num_labels)
+    rows = {_plain(str(name)): str(row) for name, row in backward.items()}
+    contradicted = any(rows.get(_plain(name), str(row)) != str(row) for row, name in enumerate(names or ()))
+    return None if contradicted else names
+
+
+def _names_by_row(named: Collection[tuple[Any, Any]], num_labels: int | None) -> tuple[str, ...] | None:
+    """The names in the order of their rows; None where not every row has one that says something, its own."""
+    if not num_labels or len(named) != num_labels:
         return None
     try:
-        by_row = {int(row): str(name) for row, name in named.items()}
+        by_row = {int(row): str(name) for row, name in named}
         names = tuple(by_row[row] for row in range(num_labels))
     except (KeyError, TypeError, ValueError):
         return None
     if len({_plain(name) for name in names}) < num_labels or any(_says_nothing(name) for name in names):
         return None
-    backwards = config.get("label2id")
-    rows = (
-        {_plain(str(name)): str(row) for name, row in backwards.items()}
-        if isinstance(backwards, dict)
-        else {}
-    )
-    contradicted = any(rows.get(_plain(name), str(row)) != str(row) for row, name in enumerate(names))
-    return None if contradicted else names
+    return names
 
 
 def rows_by_name(names: Sequence[str] | None, task: Task) -> tuple[int, ...] | None:
