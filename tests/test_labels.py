@@ -1,19 +1,24 @@
 """Which class of a fine-tuned checkpoint is which: by their names, else by the measured score."""
 
 import json
+import re
 import shutil
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from kdviz.errors import RequestError
+from kdviz.errors import RequestError, Stopped
+from kdviz.jobs.launch import execute
 from kdviz.models.check import check_models
 from kdviz.models.labels import label_names, measured_order, rows_by_name
 from kdviz.tasks import TASKS
 from kdviz.training.request import resolve_request
+from kdviz.training.teacher_score import teacher_score
 
 
 @pytest.mark.parametrize(
@@ -90,6 +95,17 @@ def test_every_task_knows_its_own_names_in_every_order(task):
 def test_names_that_are_missing_or_contradict_themselves_say_nothing(config):
     """Half-edited configs are common; the order is then measured, not guessed."""
     assert label_names(config, 2) is None
+
+
+def test_names_that_only_label2id_has_are_read():
+    """Whoever set label2id alone has LABEL_0 and LABEL_1 in id2label, which transformers fills in."""
+    backward = {"not_entailment": 0, "entailment": 1}
+    names = ("not_entailment", "entailment")
+    assert label_names({"label2id": backward}, 2) == names
+    assert label_names({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}, "label2id": backward}, 2) == names
+    assert label_names({"label2id": {"LABEL_0": 0, "LABEL_1": 1}}, 2) is None
+    assert label_names({"label2id": {"entailment": 1, "not_entailment": 1}}, 2) is None
+    assert label_names({"id2label": {"0": "yes", "1": "no"}, "label2id": {"entailment": "x"}}, 2) is None
 
 
 def answers(labels: np.ndarray, share: float, rows: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -235,6 +251,74 @@ def test_names_of_another_task_are_refused_or_replaced(tiny, tmp_path, tuned):
     names = json.loads((run.folder / "student" / "config.json").read_text())["id2label"]
     assert list(names.values()) == run.config["labels"]
     assert "teacher_labels" not in run.config
+
+
+def said_to_be_of(folder: Path, target: Path, task: object, names: tuple[str, ...] | None = None) -> Path:
+    """A copy of a teacher whose config.json says what it was fine-tuned for."""
+    as_shared(folder, target, names, reverse=False)
+    config = json.loads((target / "config.json").read_text())
+    (target / "config.json").write_text(json.dumps({**config, "finetuning_task": task}))
+    return target
+
+
+def test_a_classifier_of_another_task_without_names_is_refused(tiny, tmp_path, tuned):
+    """Its scripts wrote which task of GLUE it is of; by its two classes alone it was taken for any other's,
+    and the better of both orders measured.
+    """
+    for number, said in enumerate(("mrpc", "glue:mrpc", "SST-2")):
+        folder = said_to_be_of(tuned, tmp_path / str(number), said)
+        with pytest.raises(RequestError, match=f"finetuning_task: {said}, that is .*at least 1") as caught:
+            check_models(tiny.config(teacher=str(folder), teacher_epochs=0))
+        assert caught.value.field == "teacher_epochs"
+        assert check_models(tiny.config(teacher=str(folder))).label_rows is None
+    names = ("unacceptable", "acceptable")
+    for number, (said, own) in enumerate(
+        (("cola", None), ("glue:CoLA", None), ("text-classification", None), (None, None), ({"a": 1}, None))
+        + (("mnli", None), ("mrpc", names))  # of three classes, or of other names: it was trained since
+    ):
+        folder = said_to_be_of(tuned, tmp_path / f"used{number}", said, own)
+        assert check_models(tiny.config(teacher=str(folder), teacher_epochs=0)).teacher.num_labels == 2
+    qnli = said_to_be_of(tuned, tmp_path / "qnli", "qnli", ("entailment", "not_entailment"))
+    with pytest.raises(RequestError, match="finetuning_task: qnli, that is QNLI"):
+        check_models(tiny.config(task="rte", teacher=str(qnli), teacher_epochs=0))
+    assert resolve_request(tiny.config(task="rte", teacher=str(qnli))).already_answers is None
+
+
+def test_a_stop_is_heard_while_the_order_of_classes_is_measured(tiny, tmp_path, tuned):
+    """Of all of QQP's 40,430 questions that takes minutes, in which nothing could end the run."""
+    shared = as_shared(tuned, tmp_path / "shared", None, reverse=True)
+    folder = tiny.create("measured", runs_dir=tmp_path, teacher=str(shared), teacher_epochs=0)
+    stop, asked = threading.Event(), []
+
+    def predicted(model, encoded, *, tick=lambda: None):
+        stop.set()
+        tick()
+        asked.append("went on")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kdviz.training.teacher.predict", predicted)
+        with pytest.raises(Stopped):
+            execute(folder, stop=stop, num_threads=1)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("epochs", "share", "said"),
+    [
+        (0, 0.1, "other way round it would be 90.0% right, .*names them in the wrong order"),
+        (0, 0.5, r"is used as it is .teacher_epochs: 0., so look whether it is fine-tuned for RTE\.$"),
+        (3, 0.5, r"give it more examples or epochs\.$"),
+        (3, 0.1, r"give it more examples or epochs\.$"),
+    ],
+)
+def test_what_to_do_about_a_teacher_depends_on_how_it_was_made(tmp_path, epochs, share, said):
+    """One that is used as it is lacks no examples or epochs here: that advice sent people the wrong way."""
+    (tmp_path / "teacher.json").write_text(json.dumps({"epochs": epochs}))
+    labels = np.arange(200) % 2
+    answered = np.where(np.arange(200) < 200 * share, labels, 1 - labels)
+    evaluation = SimpleNamespace(labels=labels, fingerprint="f")
+    score = teacher_score(None, tmp_path, TASKS["rte"], evaluation, np.eye(2)[answered])
+    assert re.search(said, score["warning"])
 
 
 def test_three_classes_for_two_are_refused(tiny, tmp_path, tuned):

@@ -3,6 +3,7 @@
 import gc
 import json
 import shutil
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 
 from kdviz.errors import RunFailed
 from kdviz.jobs.launch import execute
+from kdviz.locks import exclusive
 from kdviz.models.build import load_classifier
 from kdviz.runs.reader import Run
 
@@ -148,6 +150,29 @@ def test_the_teacher_never_changes_and_never_leaves_eval_mode(tiny, monkeypatch,
         run.folder.parent / "teachers" / run.config["teacher_fingerprint"] / "model.safetensors"
     )
     assert all(torch.equal(tensor, before[name]) for name, tensor in stored.items())
+
+
+def test_what_was_waited_for_is_not_said_of_what_is_done_now(tiny, tmp_path, monkeypatch):
+    """A run whose teacher another run began, and left, was "waiting for another run" all the while it
+    fine-tuned that teacher itself.
+    """
+    monkeypatch.setattr("kdviz.runs.writer.STATUS_INTERVAL_SECONDS", 0.0)
+    folder = tiny.create(runs_dir=tmp_path, epochs=1)
+    seen, teacher = [], Run(folder).config["teacher_fingerprint"]
+    with ExitStack() as other:
+        other.enter_context(exclusive(tmp_path / "teachers" / f".{teacher}.lock"))
+
+        def look(status: dict) -> None:
+            seen.append((status["phase"], status.get("phase_progress"), status.get("waiting")))
+            if status.get("waiting"):
+                other.close()
+
+        execute(folder, progress=look, num_threads=1)
+    said = [place for place, (_, _, waiting) in enumerate(seen) if waiting]
+    assert said and seen[said[0]][2] == "waiting for another run that is fine-tuning this teacher"
+    later = seen[said[-1] + 1 :]
+    assert any(phase == "teacher" and share for phase, share, _ in later)
+    assert not any(waiting for phase, share, waiting in seen if phase == "teacher" and share)
 
 
 def test_a_second_run_uses_the_teacher_that_is_there(tiny, straight):

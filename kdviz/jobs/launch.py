@@ -180,7 +180,13 @@ def carry_out(
     begin = time.monotonic()
     try:
         writer.update_status(
-            force=True, state="running", phase="loading", error=None, started=now(), finished=None
+            force=True,
+            state="running",
+            phase="loading",
+            waiting=None,
+            error=None,
+            started=now(),
+            finished=None,
         )
         yield Turn.BEGUN
         yield from _train(writer, stop, num_threads, shared)

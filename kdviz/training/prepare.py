@@ -140,7 +140,7 @@ class _Preparation:
         """The fine-tuned teacher. How its classes were put in order is added to config.json."""
         writer = self.writer
         hooks = TeacherHooks(
-            tick=self._tick("teacher"), phase=lambda text: writer.update_status(waiting=text)
+            tick=self._tick("teacher"), waiting=lambda text: writer.update_status(waiting=text)
         )
         # With a checkpoint the teacher's lines are there already, whoever removed the teacher since.
         if continuation(writer) is None:

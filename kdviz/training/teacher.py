@@ -53,13 +53,13 @@ class TeacherState(Saved):
 @dataclass(frozen=True, kw_only=True)
 class TeacherHooks:
     """What the fine-tuning tells: `begin` the step it starts at, `line` records for metrics.jsonl, `tick` the
-    share done (may raise), `phase` what is done now, in words.
+    share done (may raise), `waiting` what is waited for, in words, None once it is over.
     """
 
     begin: Callable[[int], None] = lambda step: None
     line: Callable[[dict[str, Any]], None] = lambda record: None
     tick: Callable[[float], None] = lambda share: None
-    phase: Callable[[str], None] = lambda text: None
+    waiting: Callable[[str | None], None] = lambda text: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +116,13 @@ def finetuned_teacher(wanted: WantedTeacher, hooks: TeacherHooks = TeacherHooks(
     while not (folder / SAFETENSORS).exists():
         with exclusive(wanted.beside("lock")) as ours:
             if not ours:
-                hooks.phase("waiting for another run that is fine-tuning this teacher")
+                hooks.waiting("waiting for another run that is fine-tuning this teacher")
                 hooks.tick(0.0)
                 time.sleep(0.2)
             elif not (folder / SAFETENSORS).exists():
+                hooks.waiting(None)
                 _finetune(wanted, hooks)
+    hooks.waiting(None)
     try:
         if not _is_as_written(folder):
             raise OSError("its weights are not as they were written")
@@ -192,7 +194,7 @@ def _finetune(wanted: WantedTeacher, hooks: TeacherHooks) -> None:
     the final one.
     """
     partial, num_epochs = wanted.beside("partial"), wanted.config.teacher_epochs
-    tuning, order = _before_first_step(wanted)
+    tuning, order = _before_first_step(wanted, hooks)
     first_epoch = 0
     if found := latest(partial):
         try:
@@ -200,7 +202,7 @@ def _finetune(wanted: WantedTeacher, hooks: TeacherHooks) -> None:
             first_epoch = state["epoch"]
         except Damaged:  # from the beginning it becomes the same teacher
             shutil.rmtree(partial)
-            tuning, order = _before_first_step(wanted)
+            tuning, order = _before_first_step(wanted, hooks)
     begin, total_steps = time.perf_counter(), tuning.recipe.total_steps
     hooks.begin(first_epoch * tuning.steps_per_epoch)
 
@@ -234,7 +236,7 @@ def _finetune(wanted: WantedTeacher, hooks: TeacherHooks) -> None:
     shutil.rmtree(partial, ignore_errors=True)
 
 
-def _before_first_step(wanted: WantedTeacher) -> tuple[FineTuning, LabelOrder | None]:
+def _before_first_step(wanted: WantedTeacher, hooks: TeacherHooks) -> tuple[FineTuning, LabelOrder | None]:
     """The fine-tuning from its beginning, and how the classes that came with the checkpoint were put in the
     task's order; None where there is nothing to order, because the classifier is trained from here on.
     """
@@ -246,7 +248,8 @@ def _before_first_step(wanted: WantedTeacher) -> tuple[FineTuning, LabelOrder | 
         order = order_by_names(checkpoint.label_names or (), wanted.label_rows, task)
     elif config.teacher_epochs == 0:
         labels = wanted.evaluation.labels.astype(np.int64)
-        order = measured_order(predict(model, wanted.evaluation), labels, task)
+        logits = predict(model, wanted.evaluation, tick=lambda: hooks.tick(0.0))
+        order = measured_order(logits, labels, task)
     if order is not None:
         reorder_classes(model, order.rows)
     return FineTuning(config, model, wanted.train, device=wanted.device, run_in=wanted.run_in), order

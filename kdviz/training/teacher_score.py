@@ -51,8 +51,23 @@ def teacher_score(
     if not beats_constant_answer(accuracy, majority, len(labels)):
         score["warning"] = (
             f"The teacher answers {accuracy:.1%} right; always answering the most frequent class gives "
-            f"{majority:.1%}. "
-            "A student can hardly learn more from it: give it more examples or epochs."
+            f"{majority:.1%}. A student can hardly learn more from it: "
+            f"{_advice(folder, task, labels, answers)}."
         )
     write_json(folder / "metrics.json", {**known, evaluation.fingerprint: score})
     return score
+
+
+def _advice(folder: Path, task: Task, labels: np.ndarray, answers: np.ndarray) -> str:
+    """What to do about a teacher that is hardly better than a constant answer: one that is used as it is
+    lacks no training here.
+    """
+    if object_in(folder / "teacher.json").get("epochs") != 0:
+        return "give it more examples or epochs"
+    other_way = float((labels == 1 - answers).mean())
+    if task.num_labels == 2 and beats_constant_answer(other_way, majority_share(labels), len(labels)):
+        return (
+            f"with its two classes the other way round it would be {other_way:.1%} right, so look whether "
+            "id2label in its config.json names them in the wrong order"
+        )
+    return f"it is used as it is (teacher_epochs: 0), so look whether it is fine-tuned for {task.title}"
