@@ -1,5 +1,6 @@
 """Models of the hub: laid out as their repositories are, fetched only with leave, and found in the cache."""
 
+import errno
 import json
 import shutil
 import time
@@ -15,6 +16,7 @@ from kdviz.errors import RequestError
 from kdviz.models.build import load_classifier
 from kdviz.models.checkpoint import resolve
 from kdviz.models.hub import Downloads, NotHere
+from kdviz.models.hub_child import _reason
 from kdviz.models.names import place_of
 from kdviz.models.registry import TEACHERS
 
@@ -211,6 +213,43 @@ def test_what_a_hub_answers_is_told_with_what_helps(monkeypatch, own_cache, file
     assert "\n" not in str(caught.value)
 
 
+def test_a_cache_that_cannot_be_written_is_called_so(monkeypatch, own_cache, files):
+    """ "Check the id" for a full disk, or a home that is read-only."""
+    own_cache.parent.mkdir(parents=True)
+    own_cache.write_text("in its place")
+    with hub_server({}, models={"a/model": files}) as (endpoint, _):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(RequestError, match="cache cannot be written .*set HF_HOME") as caught:
+            resolve("a/model", downloads=Downloads())
+    assert "\n" not in str(caught.value) and "check the id" not in str(caught.value)
+    for error in (OSError(errno.ENOSPC, "No space left on device"), PermissionError(13, "denied", "/x")):
+        assert _reason(error).startswith(f"the hub's cache cannot be written ({error.strerror}")
+
+
+def test_a_download_that_broke_off_before_the_last_file_is_gone_on_with(monkeypatch, own_cache, files):
+    """With weights and vocabulary in it the cache looked whole, and a tokenizer without its settings was
+    read, in every later run.
+    """
+    listed = {name: files[name] for name in sorted(files, key=lambda name: name == "tokenizer_config.json")}
+    broken = {"tokenizer_config.json": (403, b"", {"X_Error_Code": "GatedRepo"})}
+    with hub_server({}, models={"a/model": listed}, instead=broken) as (endpoint, _):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(RequestError, match="it is gated"):
+            resolve("a/model", downloads=Downloads())
+    with hub_server({}, models={"a/model": listed}) as (endpoint, _):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        folder = resolve("a/model", downloads=Downloads()).folder
+    assert {path.name for path in folder.iterdir()} >= set(listed) - {"README.md"}
+
+
+def test_why_the_hub_cannot_be_had_is_said(monkeypatch, own_cache):
+    """A proxy that wants a password, and an address without its http, are no missing network."""
+    for endpoint, said in (("http://127.0.0.1:9", "127.0.0.1:9 cannot be reached"), ("hub.org", "unknown")):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(RequestError, match=f"not in the local cache .*{said}"):
+            resolve("a/model", downloads=Downloads())
+
+
 def test_a_damaged_file_in_the_cache_says_how_to_get_it_again(monkeypatch, own_cache, files):
     """The cache hands out the same file each time, whatever is asked of the hub."""
     with hub_server({}, models={"a/model": files}) as (endpoint, _):
@@ -307,10 +346,18 @@ def test_a_revision_is_found_by_its_name_or_its_commit(own_cache, tiny_checkpoin
         ("https://huggingface.co/a/model/tree/main/", "a/model"),
         ("https://huggingface.co/roberta-base/tree/main", "FacebookAI/roberta-base"),
         ("hf.co/a/model?library=transformers#usage", "a/model"),
+        ("hf://a/model", "a/model"),
+        ("hf://a/model@v1/model.safetensors", "a/model@v1"),
+        ("a/model/", "a/model"),
+        ("models--a--model", "a/model"),
+        ("models--bert-base-uncased", "google-bert/bert-base-uncased"),
+        ("https://mirror.org/hf/a/model/tree/main", "a/model"),
+        ("https://MIRROR.org/hf/roberta-base", "FacebookAI/roberta-base"),
     ],
 )
-def test_an_address_means_the_model_of_its_page(address, name):
+def test_an_address_means_the_model_of_its_page(monkeypatch, address, name):
     """A branch cut at its slash, or a page's own words taken for a name, are another model."""
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.org/hf/")
     assert place_of(address).name == name
 
 
@@ -372,6 +419,7 @@ def test_paths_as_they_are_pasted(monkeypatch, tmp_path, tiny_checkpoint):
         ("https://huggingface.co/a/model/blob/main/step_2/model.safetensors", "step_2/model.safetensors' in"),
         ("https://huggingface.co/a/model/tree/feature/x", "written a/model@feature/x"),
         ("https://huggingface.co/api/datasets/nyu-mll/glue", "that of datasets"),
+        ("https://hf-mirror.com/a/model", "address of hf-mirror.com, which is not the hub: give owner/name"),
         ("a/b/c", "a local folder or a hub id"),
         ("", "expected one of minilm-l6"),
         ("../..//../..", "readable config.json"),

@@ -74,22 +74,22 @@ def _read_hub(task_name: str, endpoint: str, folders: tuple[str, str], network: 
             missing = f"the cache {in_cache} cannot be used ({error})"
     if not network:
         raise HubUnavailable(task_name, missing)
-    try:
-        if name := forbidding_variable():
-            raise ValueError(f"{name} forbids the network")
-        if silence := _ask(endpoint):
-            raise ValueError(f"{endpoint} {silence}")
-    except ValueError as error:
-        raise HubUnavailable(task_name, f"{missing}, and {error}") from None
+    if silence := why_no_hub():
+        raise HubUnavailable(task_name, f"{missing}, and {silence}")
     try:
         return _from_child(task, offline=False)
     except ValueError as error:
         raise HubUnavailable(task_name, f"{missing}, and {error}", "else choose") from None
 
 
-def hub_is_reachable() -> bool:
-    """Whether the hub may be asked and answers anything within SECONDS_TO_ANSWER."""
-    return not forbidding_variable() and _ask(_endpoint()) is None
+def why_no_hub() -> str | None:
+    """Why the hub may not be asked, or what came in place of an answer within SECONDS_TO_ANSWER; None where
+    it answers.
+    """
+    if name := forbidding_variable():
+        return f"{name} forbids the network"
+    silence = _ask(_endpoint())
+    return silence and f"{_endpoint()} {silence}"
 
 
 def forbidding_variable() -> str | None:
@@ -108,10 +108,9 @@ def _ask(endpoint: str) -> str | None:
     problem = [f"did not answer within {SECONDS_TO_ANSWER} s"]
 
     def ask() -> None:
-        request = urllib.request.Request(
-            f"{endpoint}/datasets/{HUB_ID}/resolve/main/README.md", method="HEAD"
-        )
+        page = f"{endpoint}/datasets/{HUB_ID}/resolve/main/README.md"
         try:
+            request = urllib.request.Request(page, method="HEAD")
             with urllib.request.urlopen(request, timeout=SECONDS_TO_ANSWER):
                 problem[0] = None
         except urllib.error.HTTPError as error:

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections import Counter
+from pathlib import Path
 
 from kdviz.compat import before_each_request
 from kdviz.errors import one_line
@@ -91,27 +92,34 @@ def read(
     """Text columns and labels of each split, by the first of the names `datasets` that can be loaded.
     `snapshot` is a downloaded repository, for where no prepared cache is.
     """
-    loaded = _loaded(datasets, task, snapshot, splits)
-    tables = {split: loaded[split].with_format("arrow")[:] for split in splits}
+    tables = _tables(datasets, task, snapshot, splits)
     return {
         split: {"texts": [table[name].to_pylist() for name in columns], "labels": table["label"].to_pylist()}
         for split, table in tables.items()
     }
 
 
-def _loaded(names: list[str], task: str, snapshot: str | None, splits: list[str]):
+def _tables(names: list[str], task: str, snapshot: str | None, splits: list[str]) -> dict:
+    """An arrow table a split."""
     from datasets import load_dataset
 
     failed = None
     for name in names:
         try:
-            return load_dataset(name, task)
+            loaded = load_dataset(name, task)
+            return {split: loaded[split].with_format("arrow")[:] for split in splits}
         except Exception as error:  # whatever is wrong with a prepared cache, the downloaded files may do
             failed = failed or error
     if snapshot is None:
         raise failed
-    files = {split: os.path.join(snapshot, task, f"{split}-*.parquet") for split in splits}
-    return load_dataset("parquet", data_files=files)
+    files = {split: sorted(Path(snapshot, task).glob(f"{split}-*.parquet")) for split in splits}
+    if not all(files.values()):
+        raise failed
+    # Without the library, which writes to its cache whatever it reads: a shared one may be read-only.
+    import pyarrow
+    from pyarrow import parquet
+
+    return {split: pyarrow.concat_tables(map(parquet.read_table, files[split])) for split in splits}
 
 
 if __name__ == "__main__":

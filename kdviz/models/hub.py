@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from kdviz.compat import cache_folders, hub_repositories, hub_snapshot
-from kdviz.data.hub import child_environment, forbidding_variable, hub_is_reachable
+from kdviz.data.hub import child_environment, why_no_hub
 from kdviz.data.tokenizer_files import TOKENIZERS, is_tokenizer_file
 from kdviz.errors import RequestError
 from kdviz.files import free_bytes, size_words
@@ -71,9 +71,7 @@ def hub_folder(place: Place, *, field: str, downloads: Downloads | None = None) 
             field=field,
             place=place,
         )
-    forbidden = forbidding_variable()
-    if forbidden or not hub_is_reachable():
-        why = f"{forbidden} forbids the network" if forbidden else "the model hub cannot be reached"
+    if why := why_no_hub():
         raise RequestError(
             f"{field}: {name} is not in the local cache ({cache_folders()[1]}) and {why}"
             f"{_no_folder(place)}; use minilm-l6 or a local folder",
@@ -136,7 +134,8 @@ def _fetched(place: Place, downloads: Downloads) -> Path:
         folder = fetch(["config.json"], config_bytes)
         check_config(read_json_object(folder / "config.json"))
         wanted = _weights_among(fetch)
-        tokenizer = [name for name in fetch.names if is_tokenizer_file(name)]
+        # What tells a cache that it has a tokenizer comes last: a download that breaks off is gone on with.
+        tokenizer = sorted(filter(is_tokenizer_file, fetch.names), key=lambda name: name in TOKENIZERS)
         fetch.size_of(tokenizer)  # asked for at once where the list does not tell
         wanted += [name for name in tokenizer if fetch.size_of([name]) <= SMALL_FILE_BYTES]
         total = fetch.size_of(wanted)

@@ -8,6 +8,7 @@ then {"sizes": {name: bytes}} for each sizes_of, and for each get {"bytes": so f
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -21,6 +22,7 @@ from kdviz.data.hub_reader import LATER, GaveUp, no_endless_retries, what_answer
 CHUNK_BYTES = 1 << 18
 MOST_TRIES = 6
 SECONDS_BETWEEN_LINES = 0.2
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 class TooLarge(Exception):
@@ -95,6 +97,12 @@ def _reason(error: BaseException) -> str:
         return f"{error}; {LATER}"
     if isinstance(error, TooLarge):
         return "it sends more than it said it would"
+    if isinstance(error, OSError) and (error.filename or error.errno in _OF_THE_DISK):
+        place = f" at {error.filename}" if error.filename else ""
+        return (
+            f"the hub's cache cannot be written ({error.strerror}{place}); free some space, or set HF_HOME "
+            "to a folder that can be written"
+        )
     if "Consistency check failed" in str(error):
         return f"it sent less than it said it would; {LATER}"
     if kind == "GatedRepoError":

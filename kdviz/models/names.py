@@ -16,7 +16,11 @@ from kdviz.paths import INVISIBLE, QUOTES, out_of_address
 _QUOTES = "".join((*QUOTES, *QUOTES.values()))
 _HUB_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
 _HUB_ID = re.compile(rf"({_HUB_PART})/({_HUB_PART})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{{0,99}}))?")
-_HUB_URL = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(.*)", re.IGNORECASE)
+_HUB_URL = re.compile(r"(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/|hf://)(.*)", re.IGNORECASE)
+_OTHER_URL = re.compile(r"https?://([^/\s]+).*", re.IGNORECASE)
+
+_IN_CACHE = "models--"
+"""How the folder of a model begins in the hub's cache: models--owner--name."""
 
 _PAGES = ("tree", "blob", "resolve", "raw", "commit", "commits")
 
@@ -56,24 +60,36 @@ class Place:
 
 
 def place_of(text: str, *, field: str = "teacher") -> Place:
-    """The place that `text` means. Blanks, quotation marks, `~`, a file instead of its folder, a hub page's
-    address, `owner/name@revision` and names without their owner are understood. RequestError where nothing
-    of the kind is meant; no network, no look into the folder.
+    """The place that `text` means. Blanks, quotation marks, `~`, a file instead of its folder, the
+    address of a hub's page, `owner/name@revision`, `models--owner--name` and names without their owner are
+    understood. RequestError where nothing of the kind is meant; no network, no look into the folder.
     """
     clean = text.strip().strip(INVISIBLE).strip().strip(_QUOTES).strip()
     if clean.lower() in TEACHERS:
         return _registered(clean.lower())
-    if found := _HUB_URL.fullmatch(clean):
-        return _from_address(found[1], field, text)
+    if (page := _page_of_hub(clean)) is not None:
+        return _from_address(page, field, text)
     if there := _folder(clean):
         folder, file = there
         return Place(name=str(folder), folder=folder, file=file)
+    clean = clean.rstrip("/")
+    if clean.startswith(_IN_CACHE):
+        clean = clean.removeprefix(_IN_CACHE).replace("--", "/", 1)
     if (found := _HUB_ID.fullmatch(clean)) and "--" not in clean and ".." not in clean:
         return _on_hub(f"{found[1]}/{found[2]}", found[3])
     owner = next((owner for begin, owner in _OWNERS if clean.lower().startswith(begin)), None)
     if owner and (found := _HUB_ID.fullmatch(f"{owner}/{clean}")):
         return _on_hub(f"{owner}/{found[2]}", found[3])
     raise RequestError(f"{field}: {_not_a_place(clean, text)}", field=field)
+
+
+def _page_of_hub(clean: str) -> str | None:
+    """The path of an address of the hub, or of the mirror that HF_ENDPOINT names; None of any other text."""
+    if found := _HUB_URL.fullmatch(clean):
+        return found[1]
+    mirror = os.environ.get("HF_ENDPOINT", "").rstrip("/") + "/"
+    is_there = _OTHER_URL.fullmatch(mirror) and clean.lower().startswith(mirror.lower())
+    return clean[len(mirror) :] if is_there else None
 
 
 def _registered(name: str) -> Place:
@@ -135,6 +151,11 @@ def _folder(clean: str) -> tuple[Path, str | None] | None:
 def _not_a_place(clean: str, text: str) -> str:
     if re.match(r"[A-Za-z]:[\\/]|\\\\", clean):
         hint = "; that is a path of Windows, and this machine has no such folder"
+    elif found := _OTHER_URL.fullmatch(clean):
+        hint = (
+            f"; that is an address of {found[1][:60]}, which is not the hub: give owner/name, and where it "
+            "is a mirror set HF_ENDPOINT to it"
+        )
     elif clean.startswith(("/", "./", "../", "~", "file:")) or clean.count("/") > 1:
         hint = _how_far(clean)
     else:
