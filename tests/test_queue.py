@@ -11,8 +11,9 @@ import pytest
 import kdviz.jobs.queue
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import read_json, write_json
+from kdviz.jobs.delete import delete_run
 from kdviz.jobs.process_wide import process_wide
-from kdviz.jobs.queue import Queue, delete_run, shared
+from kdviz.jobs.queue import Queue, shared
 from kdviz.locks import exclusive
 from kdviz.runs.reader import Run
 

@@ -11,7 +11,7 @@ from kdviz.files import size_words
 from kdviz.method.terms import recorded_terms
 from kdviz.metrics import METRIC_TITLES
 from kdviz.runs.parts import interval_of
-from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id
+from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id, existing_run
 from kdviz.share.live import label_message
 from kdviz.terminal import complain
 from kdviz.text import printable
@@ -120,7 +120,6 @@ def _number(value: float | None) -> str:
 
 def stop(asked: argparse.Namespace) -> None:
     """Ask another process to stop its run."""
-    from kdviz.jobs.queue import existing_run
     from kdviz.jobs.stop import request_stop
 
     request_stop(existing_run(asked.runs_dir, asked.run_id))
@@ -129,7 +128,7 @@ def stop(asked: argparse.Namespace) -> None:
 
 def delete(asked: argparse.Namespace) -> None:
     """Remove a run's folder."""
-    from kdviz.jobs.queue import delete_run
+    from kdviz.jobs.delete import delete_run
 
     delete_run(asked.runs_dir, check_run_id(asked.run_id))
     print(f"run {asked.run_id} is deleted")

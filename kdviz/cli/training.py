@@ -14,7 +14,7 @@ from kdviz.cli.settings import config_of, names
 from kdviz.cli.stored import print_scores
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.machine import check_threads
-from kdviz.runs.reader import Run
+from kdviz.runs.reader import Run, existing_run
 from kdviz.text import counted
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _print_plan(request: "Request", made: "Plan", runs_dir: Path) -> None:
 
 def resume(asked: argparse.Namespace) -> int:
     """Continue a run where it stopped."""
-    from kdviz.jobs.queue import CAN_BE_TAKEN_UP, existing_run
+    from kdviz.jobs.queue import CAN_BE_TAKEN_UP
 
     folder = existing_run(asked.runs_dir, asked.run_id)
     state = Run(folder).state

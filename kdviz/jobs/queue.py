@@ -12,7 +12,6 @@ Two locks of the operating system keep several servers and the command line apar
 import contextlib
 import logging
 import os
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +19,13 @@ from pathlib import Path
 
 from kdviz.errors import RequestError, RunFailed, Stopped, kind_and_line
 from kdviz.files import object_in, read_json, write_json
+from kdviz.jobs.delete import delete_run
 from kdviz.jobs.lazy_imports import give_back_memory, import_heavy
 from kdviz.jobs.process_wide import process_wide
 from kdviz.jobs.stop import request_stop
 from kdviz.locks import exclusive, is_locked
-from kdviz.runs.layout import DELETED, RunFiles
-from kdviz.runs.reader import Run, check_run_id
+from kdviz.runs.layout import RunFiles
+from kdviz.runs.reader import Run, check_run_id, existing_run
 
 log = logging.getLogger(__name__)
 
@@ -314,39 +314,6 @@ def shared(runs_dir: Path) -> Queue:
     queues: dict[str, Queue] = process_wide("queues", dict)
     with _shared_guard:
         return queues.setdefault(key, Queue(Path(runs_dir)))
-
-
-def existing_run(runs_dir: Path, run_id: str) -> Path:
-    """The folder of a readable run that lies in `runs_dir` itself, not behind a link. RequestError else."""
-    folder = Path(runs_dir) / check_run_id(run_id)
-    if folder.is_symlink() or not folder.is_dir():
-        raise RequestError(
-            f"run {run_id!r} was expected as a folder in {runs_dir}, but there is none", field="run_id"
-        )
-    try:
-        Run(folder)
-    except ValueError as error:
-        raise RequestError(f"run {run_id!r} cannot be read: {error}", field="run_id") from None
-    return folder
-
-
-def delete_run(runs_dir: Path, run_id: str) -> None:
-    """Remove one run's folder, and nothing else: no link is followed, and a run that is being trained, or
-    waits in whichever process' queue, is refused.
-
-    The folder gets a name that no listing shows before its files go, so a half-deleted run is never seen.
-    """
-    folder = existing_run(runs_dir, run_id)
-    with exclusive(RunFiles(folder).waiting) as waits_nowhere, exclusive(RunFiles(folder).lock) as held:
-        if not held:
-            raise RequestError(f"run {run_id!r} is being trained; stop it first")
-        if not waits_nowhere:
-            raise RequestError(f"run {run_id!r} waits in the queue of another process; stop it there first")
-        doomed = folder.with_name(f"{DELETED}{run_id}-{os.getpid()}")
-        os.rename(folder, doomed)
-    shutil.rmtree(doomed, ignore_errors=True)  # who clears up after others may be at it too
-    if doomed.exists():
-        shutil.rmtree(doomed)
 
 
 def _record(folder: Path, state: str, **more: object) -> None:

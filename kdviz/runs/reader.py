@@ -411,3 +411,17 @@ class Store:
         with self._lock:
             self._known[folder] = (stamp, run)
         return run
+
+
+def existing_run(runs_dir: Path, run_id: str) -> Path:
+    """The folder of a readable run that lies in `runs_dir` itself, not behind a link. RequestError else."""
+    folder = Path(runs_dir) / check_run_id(run_id)
+    if folder.is_symlink() or not folder.is_dir():
+        raise RequestError(
+            f"run {run_id!r} was expected as a folder in {runs_dir}, but there is none", field="run_id"
+        )
+    try:
+        Run(folder)
+    except ValueError as error:
+        raise RequestError(f"run {run_id!r} cannot be read: {error}", field="run_id") from None
+    return folder

@@ -25,8 +25,9 @@ from kdviz.cli import main
 from kdviz.config import RunConfig
 from kdviz.data.glue_folder import read_folder
 from kdviz.errors import RequestError
+from kdviz.jobs.delete import delete_run
 from kdviz.jobs.permissions import Permissions, Visitor
-from kdviz.jobs.queue import Queue, delete_run
+from kdviz.jobs.queue import Queue
 from kdviz.runs.reader import Store
 from kdviz.share.live import (
     board_of,
