@@ -132,6 +132,9 @@ def test_stopping_a_waiting_run_takes_it_out(queue, trainer):
     until(lambda: trainer.started == ["a"])
     queue.stop("b")
     assert queue.waiting == ("c",) and Run(queue.runs_dir / "b").state == "stopped"
+    with exclusive(queue.runs_dir / "b" / "waiting.lock"):
+        with pytest.raises(RequestError, match="waits in the queue of another process"):
+            queue.stop("b")
     with pytest.raises(RequestError, match="nothing to stop"):
         queue.stop("b")
 

@@ -267,18 +267,26 @@ class Queue:
         import_heavy()
         stops = {ticket.run_id: ticket.stop for ticket in tickets}
         try:
-            ends = _together().execute_together(
+            _together().execute_together(
                 [self.runs_dir / run_id for run_id in stops],
                 stops=stops,
+                ended=self._let_go,
                 num_threads=NUM_THREADS,
                 num_cores=NUM_THREADS,
             )
         except Exception as error:
             log.exception("runs %s broke", ", ".join(stops))
-            ends = dict.fromkeys(stops, error)
-        for run_id, error in ends.items():
-            if error is not None and not isinstance(error, Stopped):
+            for run_id in self.training:
                 self._remember(run_id, str(error))
+
+    def _let_go(self, run_id: str, error: Exception | None) -> None:
+        """One of several has ended: it can be taken up or removed while the others go on."""
+        if error is not None and not isinstance(error, Stopped):
+            self._remember(run_id, str(error))
+        with self._changed:
+            ticket = next(one for one in self._current if one.run_id == run_id)
+            self._current.remove(ticket)
+        ticket.claim.close()
 
     def _train(self, ticket: _Ticket) -> None:
         """Train one run to its end. Whatever goes wrong is one line kept for the page; the next run

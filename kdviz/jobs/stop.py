@@ -45,7 +45,8 @@ def request_stop(folder: Path) -> None:
     does.
     """
     if not is_locked(RunFiles(folder).lock):
-        raise RequestError(
-            f"run {folder.name!r} is not being trained; there is nothing to stop", field="run_id"
-        )
+        why = "is not being trained; there is nothing to stop"
+        if is_locked(RunFiles(folder).waiting):
+            why = "waits in the queue of another process; stop it there"
+        raise RequestError(f"run {folder.name!r} {why}", field="run_id")
     RunFiles(folder).stop.touch()

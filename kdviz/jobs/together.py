@@ -75,13 +75,15 @@ def execute_together(
     *,
     stops: Mapping[str, threading.Event] | None = None,
     progress: Callable[[str, dict], None] | None = None,
+    ended: Callable[[str, Exception | None], None] = lambda run_id, error: None,
     num_threads: int | None = None,
     num_cores: int | None = None,
 ) -> dict[str, Exception | None]:
     """Carry out several runs in one pass, each from its start or its last checkpoint. Returns how each ended,
     by run id: None where it finished, else what `kdviz.jobs.launch.execute` would have raised.
 
-    `stops` and `progress` as there, by run id; a run that is stopped or breaks leaves the others alone.
+    `stops` and `progress` as there, by run id; a run that is stopped or breaks leaves the others alone. It is
+    let go of as soon as it has ended, and `ended` is told then.
     `num_threads`: torch threads of each student; as many students as then fit into `num_cores` (default: what
     this process may use) train at once. By default what they share is made with all cores, and each student
     gets its part of them. Resumed runs keep the threads they began with.
@@ -92,14 +94,15 @@ def execute_together(
     with contextlib.ExitStack() as held:
         students = []
         for folder in map(Path, folders):
-            if not held.enter_context(exclusive(RunFiles(folder).lock)):
+            own = held.enter_context(contextlib.ExitStack())
+            if not own.enter_context(exclusive(RunFiles(folder).lock)):
                 raise RequestError(
                     f"run {folder.name!r} is being trained by another process; wait for it or stop it there",
                     field="run_id",
                 )
             clear_litter(folder)
-            student = _Student(folder, stops.get(folder.name) or threading.Event(), progress)
-            held.callback(student.writer.close)
+            student = _Student(folder, stops.get(folder.name) or threading.Event(), progress, own, ended)
+            own.callback(student.writer.close)
             students.append(student)
         # Torch has one number of threads for the whole process: runs that began with others come later.
         for threads in sorted({student.num_threads(own_threads) for student in students}):
@@ -170,9 +173,17 @@ def _take_turns(students: list[_Student], num_workers: int) -> None:
 
 
 class _Student:
-    """One of the runs in hand: how far it is, and how it ended."""
+    """One of the runs in hand: how far it is, and how it ended. `held` is what is let go of then."""
 
-    def __init__(self, folder: Path, stop: threading.Event, progress: Callable[[str, dict], None] | None):
+    def __init__(
+        self,
+        folder: Path,
+        stop: threading.Event,
+        progress: Callable[[str, dict], None] | None,
+        held: contextlib.ExitStack,
+        ended: Callable[[str, Exception | None], None],
+    ):
+        self._held, self._ended = held, ended
         self.folder, self.stop = folder, StopSignal(stop, folder)
         self.writer = RunWriter(folder, on_status=progress and (lambda status: progress(folder.name, status)))
         self._recorded_threads = read_json(RunFiles(folder).config).get("num_threads")
@@ -210,9 +221,14 @@ class _Student:
             self.turn = self._steps.throw(interrupted_by) if interrupted_by else next(self._steps)
             self.num_turns += 1
         except StopIteration:
-            self.is_over = True
+            self._end(None)
         except (Stopped, RunFailed, RequestError) as reason:
-            self.error, self.is_over = reason, True
+            self._end(reason)
+
+    def _end(self, error: Exception | None) -> None:
+        self.error, self.is_over = error, True
+        self._held.close()
+        self._ended(self.folder.name, error)
 
     def leave_if_asked(self) -> None:
         """End the run where it waits for what all share and is asked to stop."""

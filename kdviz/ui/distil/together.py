@@ -63,9 +63,9 @@ def group_progress(group: Sequence[Row]) -> None:
     if not going:
         return
     busiest = max(going, key=lambda row: (row.run.status.get("waiting") is None, -_steps(row.run)))
-    share = sum(progress_share(row.run, row.run.status) if row in going else 1.0 for row in group) / len(
-        group
-    )
+    open_ = [row for row in group if row in going or row.state == "queued"]
+    done = len(group) - len(open_) + sum(progress_share(row.run, row.run.status) for row in open_)
+    share = done / len(group)
     left = [seconds_left(row.run, row.run.status, datetime.now(UTC)) for row in going]
     known = [seconds for seconds in left if seconds is not None]
     words = [phase_words(busiest.run.status)]
@@ -81,7 +81,7 @@ def group_progress(group: Sequence[Row]) -> None:
 def group_numbers(group: Sequence[Row]) -> None:
     """A line for each strategy: state, score, agreement, and how far it is inside; growing curves below."""
     metric = primary_metric(group[0].run)
-    over = f"{len(group[0].run.probes or ())} presets"
+    over = counted(len(group[0].run.probes), "preset")
     lines = [
         f"| strategy | | epoch | {metric_title(metric)} | same answer as the teacher | "
         f"attention KL on {over}, nats |",
@@ -154,8 +154,8 @@ def _figures(runs: tuple[Run, ...], age: tuple, dark: bool, narrow: bool) -> tup
     figure = growth_curves(
         [_growth(run, metric) for run in runs],
         score_name=metric_title(metric),
-        scores_over=f"n = {first.config['data']['num_eval']:,} evaluation examples",
-        kl_over=f"{len(first.probes or ())} preset sentences",
+        scores_over=f"n = {counted(first.config['data']['num_eval'], 'evaluation example')}",
+        kl_over=counted(len(first.probes), "preset sentence"),
         last_epoch=float(first.config["epochs"]),
         teacher_score=next((seen.teacher[metric] for seen in scores if metric in seen.teacher), None),
         dark=dark,
