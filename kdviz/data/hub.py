@@ -45,11 +45,20 @@ class HubUnavailable(RequestError):
         self.reason = reason
 
 
+class NotInCache(HubUnavailable):
+    """It is not on this machine, and no request was to be sent: it can be fetched with leave."""
+
+    def __init__(self, task_name: str, reason: str):
+        super().__init__(task_name, reason, "download it, or choose")
+        self.task_name = task_name
+
+
 def read_hub(task: Task, *, network: bool = True) -> Splits:
     """Train and dev examples of a task, from the cache, else over the network; HubUnavailable where neither
     has it.
 
-    Without a network this takes a few seconds at most; with `network` False no request is sent.
+    Without a network this takes a few seconds at most; with `network` False no request is sent, and it is
+    NotInCache.
     """
     with _one_at_a_time:
         return _read_hub(task.name, _endpoint(), cache_folders(), network)
@@ -73,7 +82,7 @@ def _read_hub(task_name: str, endpoint: str, folders: tuple[str, str], network: 
         except ValueError as error:
             missing = f"the cache {in_cache} cannot be used ({error})"
     if not network:
-        raise HubUnavailable(task_name, missing)
+        raise NotInCache(task_name, missing)
     if silence := why_no_hub():
         raise HubUnavailable(task_name, f"{missing}, and {silence}")
     try:

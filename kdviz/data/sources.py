@@ -69,14 +69,20 @@ class Loaded:
 
 
 def load_examples(
-    task: str, source: str = "auto", data_dir: str | Path | None = None, *, seed: int = 0
+    task: str,
+    source: str = "auto",
+    data_dir: str | Path | None = None,
+    *,
+    seed: int = 0,
+    network: bool = True,
 ) -> Loaded:
     """All train and dev examples of a task.
 
     `source` is folder, hub, sample, or auto: the first of these that has the task here; auto looks for the
     hub's data in the cache alone, so that nothing is sent anywhere unless somebody asks for the hub by name.
     The folder is `data_dir`, else KDVIZ_GLUE_DIR; where either names one, auto uses that folder or none.
-    `seed` is the sample generator's. RequestError (one line; field task, source or data_dir) where a named
+    `seed` is the sample generator's. With `network` False the hub's data, too, are looked for in its cache
+    alone. RequestError (one line; field task, source or data_dir) where a named
     source cannot be had, and where a file is malformed.
     """
     spec = task_named(task)
@@ -90,7 +96,7 @@ def load_examples(
     if source == "folder":
         return _from_folder(spec, folder)
     if source == "hub":
-        return _from_hub(spec)
+        return _from_hub(spec, network=network)
     if source == "sample":
         return _from_sample(spec, seed)
     if folder is not None:
@@ -121,7 +127,8 @@ def available(task: str, data_dir: str | Path | None = None) -> dict[str, str]:
 
 
 def examples_of(run: Run) -> dict[int, Example]:
-    """The evaluation examples of a run by index, read again from the source it used.
+    """The evaluation examples of a run by index, read again from the source it used. No request is sent: who
+    looks at a run has asked for no download.
 
     Every example of the main dev set is there, also those outside the run's subset. RequestError where the
     source is gone, or holds other texts than the run saw.
@@ -136,7 +143,7 @@ def examples_of(run: Run) -> dict[int, Example]:
             field="source",
         )
     folder = folder_of_run(run.task, run.config) if source == "folder" else None
-    loaded = load_examples(run.task, source, folder, seed=seed)
+    loaded = load_examples(run.task, source, folder, seed=seed, network=False)
     if loaded.fingerprint != data.get("fingerprint"):
         raise RequestError(
             f"run {run.id}: expected data with fingerprint {data.get('fingerprint')}, got "

@@ -188,13 +188,14 @@ class Request:
 
 
 def resolve_request(
-    config: RunConfig, *, downloads: Downloads | None = None, thorough: bool = True
+    config: RunConfig, *, downloads: Downloads | None = None, thorough: bool = True, network: bool = True
 ) -> Request:
     """Find everything a run needs and check that it fits together. RequestError naming the setting where it
     does not.
 
-    Nothing is written, and nothing fetched but with `downloads`, the leave to do so (then a model of the hub
-    goes to the hub's cache). `thorough`: see `check_models`; a request that a run is made of is.
+    Nothing is written, and no model fetched but with `downloads`, the leave to do so (then it goes to the
+    hub's cache), nor the hub's examples with `network` False. `thorough`: see `check_models`; a request that
+    a run is made of is.
     """
     if config.init == "teacher" and config.student_checkpoint:
         raise RequestError(
@@ -202,18 +203,23 @@ def resolve_request(
             f"got {str(config.student_checkpoint)[:80]!r}; leave it out, or choose another init",
             field="student_checkpoint",
         )
-    return _resolve(config, downloads=downloads, thorough=thorough)
+    return _resolve(config, downloads=downloads, thorough=thorough, network=network)
 
 
 def _resolve(
-    config: RunConfig, *, downloads: Downloads | None = None, thorough: bool = True, sample_seed: int = 0
+    config: RunConfig,
+    *,
+    downloads: Downloads | None = None,
+    thorough: bool = True,
+    network: bool = True,
+    sample_seed: int = 0,
 ) -> Request:
     models = check_models(config, downloads=downloads, thorough=thorough)
     checkpoint, student = models.teacher, models.student
     pairs = match_layers(config.matching, config.student_layers, checkpoint.num_layers)
     if student:
         match_layers("uniform", config.student_layers, student.num_layers)
-    data = load_examples(config.task, config.source, config.data_dir, seed=sample_seed)
+    data = load_examples(config.task, config.source, config.data_dir, seed=sample_seed, network=network)
     train = subset(data.train, config.train_size, seed=config.data_seed)
     return Request(
         config=replace(

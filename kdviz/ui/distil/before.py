@@ -11,6 +11,7 @@ from typing import NoReturn
 import streamlit as st
 
 from kdviz.config import RunConfig
+from kdviz.data.hub import NotInCache
 from kdviz.errors import RequestError, kind_and_line
 from kdviz.figures.diagram import matching_diagram, stage_film
 from kdviz.jobs.lazy_imports import import_heavy, is_imported
@@ -22,7 +23,7 @@ from kdviz.method.strategies import STRATEGIES
 from kdviz.models.hub import NotHere
 from kdviz.paths import runs_folder
 from kdviz.progress import duration_words
-from kdviz.text import counted
+from kdviz.text import counted, plain_reason
 from kdviz.training.measured_teachers import Forecast
 from kdviz.training.request import Request, resolve_request
 from kdviz.ui.distil.board import board, forget_board, watch
@@ -90,7 +91,7 @@ def preview_of(config: RunConfig) -> Preview:
 
 @st.cache_resource(ttl=PREVIEW_SECONDS, max_entries=64, show_spinner="Looking at data and teacher")
 def _request(config_json: str, thorough: bool) -> Request:
-    return resolve_request(RunConfig.from_dict(json.loads(config_json)), thorough=thorough)
+    return resolve_request(RunConfig.from_dict(json.loads(config_json)), thorough=thorough, network=False)
 
 
 def start_box(wanted: Asked) -> None:
@@ -124,7 +125,7 @@ def start_box(wanted: Asked) -> None:
         st.caption(f":material/lock: {refusal}")
     if wanted.config is not None and wanted.error is None:
         _say_teacher(preview_of(wanted.config).plan.teacher)
-    if isinstance(wanted.error, NotHere):
+    if isinstance(wanted.error, (NotHere, NotInCache)):
         bring_box(wanted.error)
     elif wanted.error is not None and not is_in_sight(wanted.error):
         say_refused(wanted.error)
@@ -141,7 +142,7 @@ def _say_teacher(known: Forecast | None) -> None:
 
 
 def _wish(strategies: tuple[str, ...]) -> None:
-    config = read_controls().config
+    config = read_controls(of_all_strategies=bool(strategies)).config
     if config is not None:
         wish("distil", partial(_start, config, strategies))
 
@@ -216,13 +217,13 @@ def preview(wanted: Asked) -> None:
             st.badge("sample data, not GLUE", color="orange")
         what, _, why = seen.request.data.note.partition(" (not used")
         st.markdown(
-            f"{seen.plan.num_train:,} training and {seen.plan.num_eval:,} evaluation examples, out of "
-            f"{plain(what)}.",
+            f"{seen.plan.num_train:,} training and {counted(seen.plan.num_eval, 'evaluation example')}, out "
+            f"of {plain(what)}.",
             width="content",
             help=plain(f"Other sources were not used{why.removesuffix(')')}") if why else None,
         )
     for warning in seen.plan.warnings:
-        st.warning(plain(warning), icon=":material/warning:")
+        st.warning(plain_reason(warning), icon=":material/warning:")
 
 
 def _offer_as_it_is(request: Request) -> None:
@@ -238,7 +239,7 @@ def _no_fine_tuning() -> None:
 
 def _estimate(config: RunConfig) -> None:
     seen = preview_of(config)
-    steps = f"{seen.plan.total_steps:,} steps in {counted(config.epochs, 'epoch')}"
+    steps = f"{counted(seen.plan.total_steps, 'step')} in {counted(config.epochs, 'epoch')}"
     if config.teacher_epochs == 0:
         teacher = "its teacher is used as it is"
     elif seen.has_teacher is None:

@@ -28,9 +28,9 @@ def ending(row: Row, name: str = "see") -> None:
     status = row.run.status
     reason = row.note or status.get("error")
     if row.state == "failed" or (row.note and row.state != "finished"):
+        kept = " What it recorded until then can be looked at." if row.run.probe_lines else ""
         st.warning(
-            f"This run ended early: {plain_reason(str(reason or 'no reason was written'))}. What it "
-            "recorded until then can be looked at.",
+            f"This run ended early: {plain_reason(str(reason or 'no reason was written'))}.{kept}",
             icon=":material/error:",
         )
     if diverged := divergence(row.run):
@@ -83,12 +83,17 @@ def result_card(now: Board, shown: Row | None) -> None:
         ending(row, "result")
 
 
+def was_interrupted(row: Row) -> bool:
+    """Whether the run says so itself: of one whose status cannot be read nobody knows how it ended."""
+    return row.state == "interrupted" and row.run.status.get("state") in ("running", "interrupted")
+
+
 def left_over(*, on_top: bool) -> None:
     """Runs that a server left behind when it ended, with the buttons that take them up again: on top of the
     page, since after a restart a visitor comes for that; above the list of runs while another run goes on.
     """
     now = board()
-    left = [row for row in now.rows if row.is_left_over or row.state == "interrupted"]
+    left = [row for row in now.rows if row.is_left_over or was_interrupted(row)]
     if not left or on_top == any(row.is_active for row in now.rows):
         return
     mine = [
@@ -102,8 +107,8 @@ def left_over(*, on_top: bool) -> None:
         else "Who started a run can resume it, on this page or with python -m kdviz resume."
     )
     st.info(
-        f"{len(left)} run{'s were' if len(left) > 1 else ' was'} going or waiting when a server ended. "
-        f"What was recorded is kept. {then}",
+        f"{len(left)} run{'s were' if len(left) > 1 else ' was'} going or waiting when the program that "
+        f"trained {'them' if len(left) > 1 else 'it'} ended. What was recorded is kept. {then}",
         icon=":material/power_off:",
     )
     with st.container(horizontal=True, gap="small"):

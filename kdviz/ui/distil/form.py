@@ -2,6 +2,7 @@
 message.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from kdviz.method.terms import TERMS
 from kdviz.models.registry import TEACHERS, readiness
 from kdviz.palette import words_of
 from kdviz.tasks import TASKS
+from kdviz.text import plain_reason
 from kdviz.training.measured_teachers import recommended_task
 from kdviz.ui.distil.words import HELP, LABELS, SOURCE_NAMES, choice_name
 from kdviz.ui.frame.controls import starting_with
@@ -63,6 +65,7 @@ MORE = {
     ),
 }
 CUSTOM_LAYERS = "custom_layers"
+PATHS = ("data_dir", "teacher", "student_checkpoint")
 LAYER_CHOICES = {
     "active_pairs": (LABELS["active_pairs"], "student"),
     CUSTOM_LAYERS: ("Teacher layers to match", "teacher"),
@@ -82,12 +85,14 @@ class Asked:
     error: RequestError | None
 
 
-def read_controls() -> Asked:
-    """Read the controls (before they are drawn, so that a message can stand beside its control)."""
+def read_controls(*, of_all_strategies: bool = False) -> Asked:
+    """Read the controls (before they are drawn, so that a message can stand beside its control): those that
+    the chosen strategy has a use for, or those of all.
+    """
     for name in LAYER_CHOICES:
         _keep_to_depth(name)
     try:
-        return Asked(config=RunConfig(**_values()), error=None)
+        return Asked(config=RunConfig(**_values(of_all_strategies)), error=None)
     except RequestError as error:
         return Asked(config=None, error=error)
 
@@ -114,8 +119,9 @@ def is_in_sight(error: RequestError) -> bool:
 
 
 def say_refused(error: RequestError) -> None:
-    """What is wrong with a setting."""
-    st.error(plain(str(error)), icon=":material/error:")
+    """What is wrong with a setting. Where things lie on the server is for who wrote a path here alone."""
+    has_path = error.field in PATHS and os.sep in str(_value(error.field))
+    st.error((plain if has_path else plain_reason)(str(error)), icon=":material/error:")
 
 
 def more_controls(error: RequestError | None) -> None:
@@ -182,9 +188,9 @@ def _default(name: str) -> Any:
     return recommended_task(real, train_size=size, epochs=epochs) or default
 
 
-def _values() -> dict:
-    """The settings as `RunConfig` takes them: what a strategy does not have is left at its default, not
-    lost.
+def _values(of_all_strategies: bool) -> dict:
+    """The settings as `RunConfig` takes them: what the chosen strategy does not have is left at its default,
+    not lost.
     """
     values = {name: _value(name) for name in _FIELDS}
     values["student_layers"] = _student_depth()
@@ -199,7 +205,8 @@ def _values() -> dict:
                 field="matching",
             )
         values["matching"] = CUSTOM + ",".join(map(str, layers))
-    values |= {name: item.default for name, item in _FIELDS.items() if not has_effect(name, values)}
+    if not of_all_strategies:
+        values |= {name: item.default for name, item in _FIELDS.items() if not has_effect(name, values)}
     return values
 
 

@@ -44,7 +44,7 @@ def live_section() -> None:
     now = board()
     with st.container():  # one element more above the fragment would give it another name in mid-click
         if refusal := take_refusal():
-            st.warning(plain(refusal), icon=":material/block:")
+            st.warning(plain_reason(refusal), icon=":material/block:")
     row = now.training or next((row for row in now.rows if row.is_active), None) or now.row(watched())
     if row is not None:
         watch(row.run.id)
@@ -181,6 +181,12 @@ def _title(row: Row) -> None:
             )
 
 
+def _examples_a_step(run: Run) -> float:
+    """On average: an epoch's last step has what is left."""
+    batch_size, num_train = run.config.get("batch_size") or 0, run.config.get("data", {}).get("num_train")
+    return num_train / -(-num_train // batch_size) if batch_size and num_train else batch_size
+
+
 def _progress_words(run: Run, status: dict) -> str:
     parts = [phase_words(status)]
     stage = (
@@ -193,9 +199,7 @@ def _progress_words(run: Run, status: dict) -> str:
     if stage and status.get("total_steps"):
         parts.append(f"step {int(status.get('step') or 0):,} of {int(status['total_steps']):,}")
         if status.get("steps_per_second"):
-            parts.append(
-                f"{status['steps_per_second'] * int(run.config.get('batch_size', 0)):.0f} examples/s"
-            )
+            parts.append(f"{status['steps_per_second'] * _examples_a_step(run):.0f} examples/s")
     if status.get("waiting"):
         parts.append(plain(str(status["waiting"])))
     left = seconds_left(run, status, datetime.now(UTC))

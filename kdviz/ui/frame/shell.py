@@ -10,7 +10,7 @@ import streamlit as st
 from kdviz.errors import RequestError
 from kdviz.pages import FOLDER, PAGES
 from kdviz.paths import runs_folder
-from kdviz.text import plain
+from kdviz.text import plain, plain_reason
 from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, DROPDOWN, PAGE_LINK, RUNNING, SLIDER
 from kdviz.ui.frame.history import one_entry_a_choice
 from kdviz.ui.frame.screen import ask_screen, is_narrow
@@ -72,7 +72,7 @@ def _stop_without_runs_folder() -> None:
         runs_folder()
     except RequestError as error:
         hide_navigation()
-        st.error(plain(str(error)), icon=":material/folder_off:")
+        st.error(plain_reason(str(error)), icon=":material/folder_off:")
         st.stop()
 
 
