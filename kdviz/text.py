@@ -9,6 +9,9 @@ MARKDOWN = frozenset("\\`*_{}[]()#+-.!|~<>$:^&")
 JOINER = "\u2060"
 """A word joiner: no width, no line break. It parts what is found in a text even behind a backslash."""
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a text that begins like this for a formula."""
+
 _FOUND_LATER = re.compile(
     r"""
       (?<=:)(?=[\w+/\\-]+:)      # :material/home: and :smile: become pictures, :streamlit: a logo
@@ -49,6 +52,13 @@ def short_places(text: str) -> str:
 def plain_reason(text: str) -> str:
     """What went wrong, for a page that anybody may look at."""
     return plain(short_places(text))
+
+
+def cell(text: str) -> str:
+    """`text` for a table on a page, which its visitor can save for a spreadsheet: one that would begin a
+    formula there begins with a letter without width.
+    """
+    return f"{JOINER}{text}" if text.startswith(FORMULA) else text
 
 
 def code(text: str) -> str:

@@ -27,7 +27,7 @@ with st.container():  # what comes and goes above would rename the fragment belo
     table = table_of(entry)
     task = task_in_sight(table, asked.get("task", "")) if table is not None else ""
     link.settle(state.current(), study=entry.key, **({"task": task} if task else {}))
-    heading(entry.title, "study", "seeds")
+    heading(plain(entry.title), "study", "seeds")
     if table is not None:
         if table.about:
             st.markdown(plain(table.about))

@@ -20,7 +20,7 @@ from kdviz.cli import main
 from kdviz.errors import RequestError
 from kdviz.figures.studies import Band, band_curves
 from kdviz.files import size_words, write_json
-from kdviz.runs.reader import RUN_ID, Run
+from kdviz.runs.reader import RUN_ID, Run, Store
 from kdviz.studies import paper
 from kdviz.studies.check import check_study
 from kdviz.studies.folder import StudyFolder, open_study, started_studies
@@ -412,6 +412,25 @@ def test_a_study_goes_through_the_queue_and_can_be_stopped(tiny, tmp_path):
     assert {Run(runs_dir / cell.run_id).config["owner"] for cell in study.cells} == {"me"}
 
 
+def test_a_run_of_a_study_that_somebody_stops_has_not_failed(tiny, tmp_path):
+    """Pressed on the Distil page, Stop had the study say that the run had failed."""
+    from kdviz.jobs.queue import Queue
+    from kdviz.studies.queued import ENDED, READY, QueuedStudy
+
+    runs_dir, give_up = tmp_path / "runs", time.monotonic() + 120
+    study = read_study(write_study(tmp_path / "s.toml", tiny, grid='strategy = ["soft"]\nepochs = [200]'))
+    queue = Queue(runs_dir)
+    queued, [cell] = QueuedStudy(study, queue), study.cells
+    while queued.phase != ENDED and time.monotonic() < give_up:
+        if queued.phase == READY:
+            queued.start({"owner": "me"})
+        if queue.training and Run(runs_dir / cell.run_id).state == "running":
+            queue.stop(cell.run_id)
+        time.sleep(0.02)
+    queue.close()
+    assert StudyFolder(runs_dir, study.id).failed == {cell.run_id: "it was stopped before its end"}
+
+
 def test_a_study_that_cannot_run_says_so_before_start(tiny, tmp_path):
     """The page would offer a start that ends in an error for every run."""
     from kdviz.jobs.queue import Queue
@@ -450,6 +469,27 @@ def test_the_page_shows_table_sentences_and_doors(finished_study, monkeypatch):
         assert not page.exception and not page.warning
 
 
+def test_a_kept_tables_doors_lead_to_the_runs_behind_its_numbers(finished_study, monkeypatch):
+    """Who carries out a study whose results are kept with kdviz has runs of the same names, with other
+    numbers: they stood behind the buttons of the kept table.
+    """
+    from kdviz.ui.studies import table as page
+    from kdviz.ui.studies.choose import Entry
+
+    file, runs_dir = finished_study
+    row = make_table(read_study(file), runs_dir).rows[0]
+    shown, said = [], []
+    monkeypatch.setattr(page, "store", lambda: Store(runs_dir))
+    monkeypatch.setattr(page.st, "button", lambda *args, **more: shown.append(more["args"]))
+    monkeypatch.setattr(page.st, "caption", said.append)
+    page._doors(Entry(key="own:small", title="", size=None), row)
+    assert len(shown) == row.n and not said
+    del shown[:]
+    kept = next(iter(stored_results().values()))
+    page._doors(Entry(key="kept:small", title="", size=None, stored=kept), row)
+    assert not shown and "not on this server" in said[0]
+
+
 def test_the_page_says_what_was_left_out_as_soon_as_it_is(finished_study, tmp_path, monkeypatch):
     """A table that was kept until another run finished did not know of a failure; and of a run that was left
     out the page said that it had not been run.
@@ -474,6 +514,28 @@ def test_the_page_says_what_was_left_out_as_soon_as_it_is(finished_study, tmp_pa
     failed = "5 of 6 runs are in the table; 1 left out: choose their row to see why."
     assert failed in captions(state="failed", error="the loss became nan")
     assert "in the table" not in captions()
+
+
+def test_the_table_of_a_study_that_goes_on_elsewhere_follows(finished_study, tmp_path, monkeypatch):
+    """The page said that it follows, and stood still until somebody clicked."""
+    from kdviz.locks import exclusive
+    from kdviz.ui.frame import store as ui_store
+    from kdviz.ui.studies import watch
+
+    copy = Path(shutil.copytree(finished_study[1], tmp_path / "runs"))
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(copy))
+    monkeypatch.setattr(ui_store, "DEMO_RUNS", tmp_path / "demo")
+    study, paces = StudyFolder(copy, "small").study(), []
+    monkeypatch.setattr(
+        watch, "fragment", lambda draw, run_every=None: paces.append(run_every) or (lambda *args: None)
+    )
+    watch.start_or_watch(study, None)
+    with exclusive(StudyFolder(copy, "small").folder / "lock"):
+        watch.start_or_watch(study, None)
+        drawn = watch._signature(study, None)
+        write_json(copy / "small-all-s1" / "status.json", {"state": "stopped"})
+        assert watch._signature(study, None) != drawn
+    assert paces == [None, watch.ELSEWHERE_SECONDS]
 
 
 def test_each_teacher_has_a_line_of_its_own():

@@ -141,9 +141,11 @@ def _dry_run(study: Study, asked: argparse.Namespace) -> int:
 
 
 def _summary(study: Study, forecast: "Forecast") -> str:
+    from kdviz.studies.progress import all_finished
+
     left, teachers = len(forecast.open), len(forecast.teachers)
     if not left:
-        return f"{study.id}: all {len(forecast.cells)} runs are finished"
+        return f"{study.id}: {all_finished(len(forecast.cells))}"
     together = f" ({forecast.at_once} at a time)" if forecast.at_once > 1 else ""
     return (
         f"{study.id}: {left} of {len(forecast.cells)} runs to do{together} and "

@@ -6,6 +6,11 @@ from kdviz.progress import duration_words
 from kdviz.studies.check import Forecast
 
 
+def all_finished(num_runs: int) -> str:
+    """That nothing is left to do of a study of so many runs."""
+    return f"all {num_runs} runs are finished" if num_runs != 1 else "its one run is finished"
+
+
 class Progress:
     """How far a study is: finished of all, failed, and the time left from how the estimates held so far."""
 

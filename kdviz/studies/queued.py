@@ -127,6 +127,8 @@ class QueuedStudy:
             return kind_and_line(error) if isinstance(error, OSError) else str(error)
         if state == "finished" or self._stop.is_set():
             return None
+        if state == "stopped":
+            return "it was stopped before its end"
         return self._queue.note(run_id) or str(Run(folder).status.get("error") or f"it is {state}")
 
 

@@ -135,11 +135,11 @@ def why_not_the_papers(table: Table) -> list[str]:
         return []
     lines = [f"The paper: {paper.SETUP}."]
     for task, setup in table.setup.items():
-        layers, epochs = _range(setup["student_layers"]), _range(setup["epochs"])
-        examples = f", {_range(setup['num_train'])} training examples" if "num_train" in setup else ""
+        layers, epochs = _range(setup["student_layers"], "layer"), _range(setup["epochs"], "epoch")
+        examples = f", {_range(setup['num_train'], 'training example')}" if "num_train" in setup else ""
         lines.append(
-            f"{TASKS[task].title} here: teacher {', '.join(setup['teacher'])}, students of {layers} layers"
-            f"{examples}, {epochs} epochs, the last epoch's score, mean over the seeds."
+            f"{TASKS[task].title} here: teacher {', '.join(setup['teacher'])}, students of {layers}"
+            f"{examples}, {epochs}, the last epoch's score, mean over the seeds."
         )
     return lines
 
@@ -150,6 +150,6 @@ def _number(x: float) -> str:
     return f"{x:,.0f}" if x.is_integer() else f"{x:g}"
 
 
-def _range(values: list) -> str:
+def _range(values: list, noun: str) -> str:
     low, high = min(values), max(values)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return counted(low, noun) if low == high else f"{low:,} to {high:,} {noun}s"

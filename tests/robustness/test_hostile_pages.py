@@ -258,24 +258,44 @@ def test_no_text_of_a_run_becomes_markup(runs: Path, app: AppTest):
         ("start", {"run": "www.elsewhere.example"}),
     ):
         visit(app, page, **{"run": "marked-up", **params})
-        assert not app.exception and "cannot be shown (" not in words(app), (page, params, words(app))
-        for element in elements(app._tree):
-            proto = getattr(element, "proto", None)
-            if proto is None or not hasattr(proto, "ListFields"):
-                continue
-            for field, text in strings(proto):
-                if field in READ_AS_MARKUP:
-                    seen += text
-                    outside = re.sub(r"`[^`]*`", "", text)  # what is shown as code is shown as it is
-                    assert not any(mark in outside for mark in RAW), (
-                        page,
-                        params,
-                        field,
-                        text,
-                    )
-                if field == "spec":
-                    assert "<a href" not in text and "<img" not in text, (page, params)
+        seen += texts_without_markup(app, page, params)
     assert "\\!\\[x\\]" in seen
+
+
+def texts_without_markup(app: AppTest, page: str, params: dict) -> str:
+    """What a page says, which is checked to be no markup of a stranger's."""
+    assert not app.exception and "cannot be shown (" not in words(app), (page, params, words(app))
+    seen = ""
+    for element in elements(app._tree):
+        proto = getattr(element, "proto", None)
+        if proto is None or not hasattr(proto, "ListFields"):
+            continue
+        for field, text in strings(proto):
+            if field in READ_AS_MARKUP:
+                seen += text
+                outside = re.sub(r"`[^`]*`", "", text)  # what is shown as code is shown as it is
+                assert not any(mark in outside for mark in RAW), (page, params, field, text)
+            if field == "spec":
+                assert "<a href" not in text and "<img" not in text, (page, params)
+    return seen
+
+
+def test_no_text_of_a_study_becomes_markup(runs: Path, app: AppTest):
+    """A study's title with an image link made every viewer's browser ask another host: whoever sends somebody
+    a study's file writes it.
+    """
+    text = json.dumps(MARKUP)
+    folder = runs / "studies" / "marked"
+    folder.mkdir(parents=True)
+    (folder / "study.toml").write_text(
+        f'name = "marked"\ntitle = {text}\nabout = {text}\n[settings]\nsource = "sample"\n'
+        f'[[rows]]\nlabel = {text}\nstrategy = "soft"\n[[rows]]\nlabel = "x"\nstrategy = "all"\n'
+    )
+    state = {"stem": MARKUP, "where": MARKUP, "failed": {MARKUP: MARKUP}}
+    (folder / "state.json").write_text(json.dumps(state))
+    visit(app, "studies", study="own:marked")
+    seen = texts_without_markup(app, "studies", {})
+    assert seen.count("\\!\\[x\\]") >= 4, "title, about, and what failed with its reason"
 
 
 def test_no_text_of_a_run_becomes_markup_in_its_report(runs: Path):

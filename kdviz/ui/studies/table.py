@@ -17,7 +17,7 @@ from kdviz.studies.spec import COLUMNS
 from kdviz.studies.statistics import Spread
 from kdviz.studies.table import best_of, telling_names
 from kdviz.tasks import TASKS
-from kdviz.text import times_between, times_text
+from kdviz.text import cell, times_between, times_text
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
 from kdviz.ui.frame.remember import remembered
@@ -118,7 +118,7 @@ def _frame(lines: list[dict], table: Table, metrics: tuple[str, ...], telling: l
 
 
 def _line(table: Table, row: Row, metrics: tuple[str, ...], best: dict, telling: list[str]) -> dict:
-    line: dict = {"student": row.label}
+    line: dict = {"student": cell(row.label)}
     line |= {name: _plain_value(row.settings[name]) for name in telling} | {"seeds": row.n or None}
     for metric in metrics:
         value = row.metrics.get(metric, _NO)
@@ -196,8 +196,11 @@ def _names_width(names: pd.Series) -> int:
 
 
 def _doors(entry: Entry, row: Row) -> None:
-    """Buttons to the runs of a row: their maps and their answers."""
-    there = {run.id: run for run in store().runs() if run.id in row.runs}
+    """Buttons to the runs of a row: their maps and their answers. Who carries a study out whose results are
+    kept with kdviz has other runs of the same names.
+    """
+    is_kept = entry.stored is not None
+    there = {run.id: run for run in store().runs() if run.id in row.runs and run.is_demo == is_kept}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"{plain(row.label[:1].upper() + row.label[1:])}:", width="content")
         for run_id, seed in zip(row.runs, row.seeds, strict=True):
@@ -213,7 +216,7 @@ def _doors(entry: Entry, row: Row) -> None:
     if row.n and not there:
         st.caption(
             "These runs are not on this server: their numbers alone are kept."
-            if entry.stored is not None
+            if is_kept
             else "The folders of these runs are gone."
         )
     for run_id, reason in row.left_out.items():
@@ -324,8 +327,8 @@ def comparisons(table: Table, task: str) -> None:
         told = [f"{name.replace('_', ' ')} {row.settings[name]}" for name in telling]
         lines.append(
             {
-                "student": ", ".join([row.label, *told]),
-                "against": table.rows[each.second].label,
+                "student": cell(", ".join([row.label, *told])),
+                "against": cell(table.rows[each.second].label),
                 METRIC_TITLES[each.metric]: gap.difference,
                 "95 % interval": f"[{gap.low:+.3f}, {gap.high:+.3f}]",
                 "verdict": verdict,

@@ -11,15 +11,17 @@ from kdviz.paths import runs_folder
 from kdviz.progress import duration_words
 from kdviz.studies.check import Forecast
 from kdviz.studies.folder import StudyFolder
+from kdviz.studies.progress import all_finished
 from kdviz.studies.queued import CHECKING, ENDED, READY, STOPPING, QueuedStudy, known_study, queued_study
 from kdviz.studies.rows import Table
 from kdviz.studies.spec import Study
-from kdviz.text import counted, plain_reason
+from kdviz.text import code, counted, plain_reason
 from kdviz.ui.frame import identity
 from kdviz.ui.frame.look import plain
+from kdviz.ui.frame.store import store
 from kdviz.ui.frame.turns import fragment
 
-WATCH_SECONDS = 1.0
+WATCH_SECONDS, ELSEWHERE_SECONDS = 1.0, 3.0
 _REFUSAL = "studies.refusal"
 
 
@@ -27,17 +29,27 @@ def start_or_watch(study: Study, table: Table | None) -> None:
     """What it would take and its Start, or how far it is and its Stop. Redraws itself while it goes."""
     with st.container():  # one element more above the fragment would give it another name in mid-click
         if refusal := st.session_state.pop(_REFUSAL, None):
-            st.warning(plain(refusal), icon=":material/block:")
+            st.warning(plain_reason(refusal), icon=":material/block:")
     going = known_study(runs_folder(), study.id)
     if table is not None and table.num_runs == table.num_cells and not (going and going.is_active):
-        st.caption(f":material/check: All {table.num_cells} runs are finished.")
+        st.caption(f":material/check: {all_finished(table.num_cells).capitalize()}.")
         return
     moves = going is not None and (going.is_active or going.phase == CHECKING)
-    fragment(_panel, run_every=WATCH_SECONDS if moves else None)(study, _signature(going))
+    pace = WATCH_SECONDS if moves else ELSEWHERE_SECONDS if _goes_on_elsewhere(study, going) else None
+    fragment(_panel, run_every=pace)(study, _signature(study, going))
 
 
-def _signature(going: QueuedStudy | None) -> tuple:
+def _goes_on_elsewhere(study: Study, going: QueuedStudy | None) -> bool:
+    """Whether another process carries the study out."""
+    is_ours = going is not None and going.phase != ENDED
+    return not is_ours and StudyFolder(runs_folder(), study.id).is_busy
+
+
+def _signature(study: Study, going: QueuedStudy | None) -> tuple:
     """What of it changes the page around the panel."""
+    if _goes_on_elsewhere(study, going):
+        own = [run for run in store().runs() if run.config.get("study") == study.id]
+        return "elsewhere", sum(run.state in ("finished", "failed") for run in own)
     if going is None:
         return ()
     return going.phase, going.progress.num_done if going.progress else 0
@@ -56,7 +68,7 @@ def _panel(study: Study, drawn: tuple) -> None:
             _ready(going)
         else:
             _going(going)
-    if _signature(going) != drawn:
+    if _signature(study, going) != drawn:
         st.rerun()  # not before its controls are drawn: a click on one that came meanwhile would be dropped
 
 
@@ -65,7 +77,7 @@ def _ended(study: Study, going: QueuedStudy | None) -> None:
     if going is not None and going.error:
         st.error(plain_reason(going.error), icon=":material/error:")
     for run_id, reason in folder.failed.items():
-        st.caption(f":material/error: {plain(run_id)} failed and is left out: {plain_reason(reason[:300])}")
+        st.caption(f":material/error: {plain(run_id)} is left out: {plain_reason(reason[:300])}")
     if folder.is_busy:
         where = "a Ray cluster" if folder.state.get("where") == "ray" else "another process"
         st.markdown(f":material/sync: It is being carried out by {where}; the table follows.")
@@ -83,9 +95,10 @@ def _ended(study: Study, going: QueuedStudy | None) -> None:
         if refusal:
             st.caption(f":material/lock: {refusal}")
         else:
+            command = f"python -m kdviz study {study.stem}{f' --size {study.size}' if study.size else ''}"
             st.caption(
-                f"{len(study.cells)} runs, one after the other, in the same queue as single runs. Also: "
-                f"python -m kdviz study {study.stem}{f' --size {study.size}' if study.size else ''}"
+                f"{counted(len(study.cells), 'run')}, one after the other, in the same queue as single runs. "
+                f"Also: {code(command)}"
             )
 
 
@@ -103,14 +116,17 @@ def _checked(study: Study) -> Callable[[], None]:
 def _ready(going: QueuedStudy) -> None:
     forecast = going.forecast
     if not forecast.open:
-        st.markdown(f":material/check: All {len(forecast.cells)} runs are finished.")
+        st.markdown(f":material/check: {all_finished(len(forecast.cells)).capitalize()}.")
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        refusal = identity.permissions().refusal("start", identity.visitor())
         st.button(
             "Start" if len(forecast.open) == len(forecast.cells) else "Continue",
             key="studies.start",
             type="primary",
             icon=":material/play_arrow:",
+            disabled=bool(refusal),
+            help=refusal,
             on_click=_started(going),
         )
         st.markdown(_forecast_words(forecast))
