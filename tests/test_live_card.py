@@ -198,3 +198,16 @@ def test_resume_stands_on_top_after_a_restart(tmp_path: Path, monkeypatch: pytes
     assert not app.exception
     keys = _keys(app)
     assert keys.index("distil.resume_first.broken") < keys.index("distil.start")
+
+
+def test_what_was_watched_is_in_sight_after_a_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who reloads the page at the end of a run found the form on top, and the result nowhere."""
+    folder = make_run(tmp_path / "runs", "one", state="running")
+    with exclusive(folder / "lock"):
+        assert "distil.see.attention" not in _keys(_open(tmp_path, monkeypatch))
+    put("status.json", state="finished")(folder)
+    time.sleep(0.6)
+    assert "distil.see.attention" in _keys(_open(tmp_path, monkeypatch))
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    monkeypatch.setattr("kdviz.ui.frame.identity._token", lambda cookie: b"another browser.")
+    assert "distil.see.attention" not in _keys(app.switch_page("pages/distil.py").run())

@@ -1,9 +1,11 @@
-"""What is said where a run's file cannot be what it should."""
+"""What is said where a run's file cannot be what it should, and which of several runs a name means."""
 
 import re
 
 import pytest
+from folders import make_run
 
+from kdviz.runs.reader import Store
 from kdviz.runs.records import Malformed, check_config, check_sizes
 
 CONFIG = {
@@ -52,3 +54,15 @@ def test_a_line_with_other_layers_says_that_files_begin_at_0(line, said):
     """The same of metrics.jsonl, whose stages and losses name layers too."""
     with pytest.raises(Malformed, match=re.escape(said)):
         check_sizes("train", {"step": 1, "epoch": 0.5, "loss": 0.1} | line, check_config(CONFIG))
+
+
+def test_of_two_runs_of_one_name_the_first_folder_has_it(tmp_path):
+    """A demo run that was copied into the runs folder stood twice in every list under the demo's name, and
+    whichever was chosen, the copy was shown; their numbers were compared as two runs.
+    """
+    for root, strategy in (("runs", "soft"), ("demo", "all")):
+        make_run(tmp_path / root, "one", strategy=strategy)
+        make_run(tmp_path / root, root)
+    store = Store(tmp_path / "runs", tmp_path / "demo")
+    assert [run.id for run in store.runs()].count("one") == 1 and len(store.list()) == 3
+    assert next(run for run in store.runs() if run.id == "one").folder == store.open("one").folder

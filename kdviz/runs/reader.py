@@ -175,6 +175,11 @@ class Run:
         return self.lines("eval")
 
     @property
+    def before_training(self) -> dict | None:
+        """The evaluation before the first step; None where it is missing, or its line cannot be used."""
+        return next((line for line in self.evals[:1] if line["epoch"] == 0), None)
+
+    @property
     def train_lines(self) -> list[dict]:
         return self.lines("train")
 
@@ -357,20 +362,24 @@ class Store:
         return [entry for entry in self.list() if isinstance(entry, Run)]
 
     def list(self) -> list[Run | Unreadable]:
-        """Every entry, newest first within each root; a missing root is empty."""
-        entries = []
+        """Every entry, newest first within each root; a missing root is empty. Of several of one name the
+        first root's alone, as `open` has it: a copy of a demo run, made in the runs folder, is what that name
+        means.
+        """
+        entries, taken = [], set(RESERVED_NAMES)
         for root in self.roots:
             try:
                 folders = [
                     path
                     for path in root.iterdir()
-                    if os.path.isdir(path) and path.name[0] != "." and path.name not in RESERVED_NAMES
+                    if os.path.isdir(path) and path.name[0] != "." and path.name not in taken
                 ]
             except FileNotFoundError:
                 continue
             except OSError as error:
                 entries.append(Unreadable(root.name, root, f"it is the runs folder ({error.strerror})"))
                 continue
+            taken |= {folder.name for folder in folders}
             found = [self._entry(folder) for folder in folders]
             entries += sorted(
                 found,

@@ -1,8 +1,10 @@
 """Where all runs stand, as every browser sees them, and what a visitor may do to one: watch, stop, resume."""
 
 from collections.abc import Callable
+from threading import Lock
 
 import streamlit as st
+from cachetools import LRUCache
 
 from kdviz.errors import RequestError, kind_and_line
 from kdviz.jobs.queue import shared
@@ -13,6 +15,9 @@ from kdviz.ui.frame.store import store
 
 BOARD_SECONDS = 0.5
 _WATCHED, _REFUSAL = "distil.watched", "distil.refusal"
+_last: LRUCache[tuple[str, str], str] = LRUCache(maxsize=500)
+"""What a browser watched last, by the runs folder and who it is: a reload begins another session."""
+_lock = Lock()
 
 
 def board() -> Board:
@@ -32,12 +37,22 @@ def forget_board() -> None:
 
 def watch(run_id: str) -> None:
     """Show this run when no other is being trained."""
-    st.session_state[_WATCHED] = run_id
+    if st.session_state.get(_WATCHED) != run_id:
+        st.session_state[_WATCHED] = run_id
+        with _lock:
+            _last[_browser()] = run_id
 
 
 def watched() -> str | None:
-    """The run that this session watched last."""
-    return st.session_state.get(_WATCHED)
+    """The run that this session watched last, or before it, this browser."""
+    if _WATCHED not in st.session_state:
+        with _lock:
+            st.session_state[_WATCHED] = _last.get(_browser())
+    return st.session_state[_WATCHED]
+
+
+def _browser() -> tuple[str, str]:
+    return str(runs_folder()), identity.visitor().owner
 
 
 def has_refusal() -> bool:
