@@ -3,21 +3,28 @@ at.
 """
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cachetools import TTLCache
 from folders import cut_off, make_run
 from opened import open_page, texts, use_runs
 from safetensors.numpy import load_file
 from streamlit.testing.v1 import AppTest
 
+from kdviz.cli import main
+from kdviz.data import Example
+from kdviz.errors import RequestError
 from kdviz.files import finite, write_arrays
 from kdviz.palette import run_styles
 from kdviz.runs.names import distinct_names
 from kdviz.runs.reader import Run
+from kdviz.share.report import report
 from kdviz.share.view import View
 from kdviz.tasks import TASKS
+from kdviz.text import cell
 from kdviz.training.evaluate import Evaluated
 from kdviz.ui.answers import inside, mistakes
 
@@ -287,3 +294,99 @@ def test_partners_of_heads_stand_where_the_maps_are_finite(runs: Path):
     assert not app.exception and "step 24 are not finite" in texts(app)
     whole = open_page("layers", run="cola-soft", show="partners", step="0")
     assert "not finite" not in texts(whole)
+
+
+def test_scores_stand_though_the_stored_answers_are_damaged(runs: Path):
+    """One torn file of answers took every score of the page with it, which stand in another file."""
+    path = max((runs / "cola-all" / "evaluations").iterdir())
+    path.write_bytes(path.read_bytes()[:70])
+    for show in ("scores", "runs"):
+        app = open_page("answers", run="cola-all", show=show, **{"with": "cola-soft"})
+        assert not app.exception and len(figures_of(app)) >= 1, show
+    app = open_page("answers", run="cola-all", show="scores")
+    assert "The stored answers of this run cannot be read" in texts(app)
+    table = app.dataframe[0].value.set_index("model")
+    assert "[" not in table.loc["teacher"].iloc[0] and "[" in table.iloc[1].iloc[0]
+
+
+def test_a_run_keeps_its_colour_beside_one_without_a_number(runs: Path):
+    """While one of two runs of a strategy has not been evaluated, the other took its colour."""
+    make_run(runs, "all-1", strategy="all", seed=1, created="2026-01-02T03:02:00Z")
+    edit_lines(runs / "cola-all", lambda line: line if line["kind"] != "eval" else None)
+    second = run_styles(["all", "all"])[1].colour
+    for page, show in (("answers", "scores"), ("answers", "runs"), ("layers", "curves")):
+        app = open_page(page, run="cola-all", show=show, **{"with": "all-1"})
+        assert not app.exception and second in json.dumps(figures_of(app)[0]), show
+
+
+def test_one_example_is_not_several(runs: Path):
+    """1 evaluation examples."""
+    make_run(runs, "one", num_eval=1, source="folder", created="2026-01-02T03:02:00Z")
+    for page, show in (("answers", "scores"), ("layers", "curves"), ("layers", "heads"), ("layers", "cka")):
+        app = open_page(page, run="one", show=show, **{"with": "none"})
+        assert not app.exception and "1 evaluation example" in notes(figures_of(app)[0]), show
+        assert "1 evaluation examples" not in notes(figures_of(app)[0]) + texts(app), show
+    assert "1 evaluation examples" not in report(Run(runs / "one"))
+
+
+def test_how_long_a_run_trained_that_was_stopped(runs: Path):
+    """The line that says what stands behind the numbers said 3 epochs of a run that came to one."""
+    cut_off(make_run(runs, "stopped", state="stopped"), 8)
+    assert " 1 of 3 epochs " in texts(open_page("answers", run="stopped"))
+    assert " 3 epochs " in texts(open_page("answers", run="cola-all"))
+
+
+def test_before_training_is_before_training(runs: Path, capsys):
+    """Where the first evaluation could not be read, the one after the first epoch was called that."""
+    run = runs / "cola-all"
+    first = (("eval", 0), ("probe", 0))
+    edit_lines(run, lambda line: None if (line["kind"], line.get("step")) in first else line)
+    app = open_page("layers", run="cola-all", show="curves", **{"with": "none"})
+    assert "before training" not in json.dumps(figures_of(app)[0])
+    main(["show", "cola-all", "--runs-dir", str(runs)])
+    assert capsys.readouterr().out.count("before training –") == 2 + 2, "two metrics, two layers"
+    assert "<td>–</td></tr>" in report(Run(run))
+    whole = open_page("layers", run="cola-soft", show="curves", **{"with": "none"})
+    assert "dotted levels: before training" in notes(figures_of(whole)[0])
+
+
+def test_no_text_of_a_table_is_a_formula(runs: Path, monkeypatch: pytest.MonkeyPatch):
+    """A table on a page can be saved for a spreadsheet, which would run the sentence of a stranger's data."""
+    sentence = "=HYPERLINK(1)"
+    rows = Run(runs / "cola-all").evaluated_rows
+    known = {row: Example(index=row, text_a=sentence, text_b=None, label=0) for row in rows}
+    for part in (inside, mistakes):
+        monkeypatch.setattr(part, "texts_of", lambda run: known)
+    for show in ("inside", "mistakes"):
+        app = open_page("answers", run="cola-all", show=show, **{"with": "none"})
+        shown = set(app.dataframe[0].value["text"])
+        assert shown == {cell(sentence)} and not any(each.startswith("=") for each in shown)
+
+
+def test_texts_that_are_there_again_are_shown_again(runs: Path, monkeypatch: pytest.MonkeyPatch):
+    """A folder of data that was mounted too late stood as missing until the server was started again."""
+    from kdviz.ui.frame import examples
+
+    run, found = Run(runs / "cola-all"), {0: Example(index=0, text_a="here", text_b=None, label=0)}
+
+    def missing(run: Run) -> dict:
+        raise RequestError("data_dir: expected a folder, got none")
+
+    monkeypatch.setattr(examples, "_missing_texts", TTLCache(maxsize=4, ttl=0.5))
+    monkeypatch.setattr(examples, "examples_of", missing)
+    assert examples.texts_of(run) == {}
+    monkeypatch.setattr(examples, "examples_of", lambda run: found)
+    assert examples.texts_of(run) == {}, "not asked for at every click"
+    time.sleep(0.6)
+    assert examples.texts_of(run) == found
+
+
+def test_presets_are_known_by_their_sentence_not_by_their_place(runs: Path):
+    """Another version's presets stand in another order: a student's answer to one sentence was set against
+    the teacher's answer to another.
+    """
+    before = open_page("answers", run="cola-all", show="inside", over="presets", **{"with": "cola-soft"})
+    path = runs / "cola-soft" / "probes.json"
+    path.write_text(json.dumps(json.loads(path.read_text())[::-1]))
+    after = open_page("answers", run="cola-all", show="inside", over="presets", **{"with": "cola-soft"})
+    assert figures_of(after)[0]["data"] == figures_of(before)[0]["data"]

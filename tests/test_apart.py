@@ -1,5 +1,6 @@
 """What is said of two students side by side, and the cautions that stand beside a student's numbers."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from folders import cut_off, make_run
 from streamlit.testing.v1 import AppTest
 
 from kdviz.analysis.answers import farther, inside
-from kdviz.analysis.apart import apart
+from kdviz.analysis.apart import _of_presets, apart
 from kdviz.analysis.cautions import cautions, constant_answer, is_untrained, untrained_until
 from kdviz.cli import main
 from kdviz.data import Example
@@ -73,6 +74,17 @@ def test_several_seeds_count_by_the_mean_of_each_example(tmp_path: Path):
     soft = [_run(tmp_path, "soft", share * kl, seed=seed) for seed, share in enumerate((1.0, 3.0))]
     found = apart(soft, [_run(tmp_path, "all", kl)])
     assert found.farther.times == pytest.approx(2, rel=1e-3)
+
+
+def test_presets_are_known_by_their_sentence(tmp_path: Path):
+    """Two versions may keep their presets in another order: other sentences were laid over each other."""
+    folder = make_run(tmp_path, "one")
+    first = _of_presets(Run(folder))
+    path = folder / "probes.json"
+    path.write_text(json.dumps(json.loads(path.read_text())[::-1]))
+    second = _of_presets(Run(folder))
+    assert second.index.tolist() == first.index.tolist()[::-1]
+    assert second.attention_kl.tolist() == first.attention_kl.tolist()[::-1]
 
 
 def test_where_no_evaluation_is_stored_the_presets_decide_or_nothing_is_said(tmp_path: Path):

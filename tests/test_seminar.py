@@ -12,7 +12,9 @@ from kdviz.jobs import following
 from kdviz.jobs.permissions import Visitor
 from kdviz.runs.reader import DEMO_RUNS, Run
 from kdviz.share.lecture import SHIPPED, Lecture, read_lecture
+from kdviz.share.view import View
 from kdviz.text import plain
+from kdviz.ui.present.numbers import numbers
 from kdviz.ui.present.questions import question_key
 
 ROOT = Path(__file__).parents[1]
@@ -488,3 +490,12 @@ def test_leading_is_offered_to_the_holder_of_the_code_alone():
     assert not app.exception and following.shared().now[0].params["at"] == "1"
     app.button(key="kdviz.bar.next").click().run()
     assert following.shared().now[0].params["at"] == "2" and following.shared().now[0].page == "attention"
+
+
+def test_a_row_of_a_run_without_maps_is_not_recorded(tmp_path):
+    """Beside a run whose maps were removed the step said IndexError, and that the server's log has more."""
+    folder = make_run(tmp_path, "one")
+    for path in (folder / "snapshots").glob("step_*"):
+        path.unlink()
+    with pytest.raises(KeyError):
+        numbers("row", Run(folder), View(), [])

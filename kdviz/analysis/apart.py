@@ -2,6 +2,7 @@
 one rule: the first screen, the picture, verdicts and the Answers page all ask here or `farther` itself.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,7 @@ from kdviz.analysis.answers import Farther, Inside, farther, inside
 from kdviz.analysis.comparable import same_examples
 from kdviz.analysis.divergence import divergence
 from kdviz.runs.arrays import Damaged
+from kdviz.runs.parts import Probe
 from kdviz.runs.reader import Run
 from kdviz.text import times_between
 
@@ -83,8 +85,8 @@ def _stored(folder: Path, created: str, epoch: int) -> Inside:
 def _of_presets(run: Run) -> Inside | None:
     recorded = (run.probe_lines[-1].get("probes") or {}) if run.probe_lines else {}
     known = [
-        (place, probe.teacher_logits, recorded[probe.id])
-        for place, probe in enumerate(run.probes)
+        (_number_of(probe), probe.teacher_logits, recorded[probe.id])
+        for probe in run.probes
         if (recorded.get(probe.id) or {}).get("student_logits") and recorded[probe.id].get("attention_kl")
     ]
     if not known:
@@ -97,7 +99,12 @@ def _of_presets(run: Run) -> Inside | None:
             [line["attention_kl"] for _, _, line in known],
         )
     )
-    return inside([place for place, _, _ in known], teacher, student, kl)
+    return inside([number for number, _, _ in known], teacher, student, kl)
+
+
+def _number_of(probe: Probe) -> int:
+    """What a preset is known by beside another run's: its sentence, wherever a version has it in its list."""
+    return zlib.crc32(repr((probe.id, probe.text_a, probe.text_b)).encode())
 
 
 def _mean_of_seeds(seeds: Sequence[Inside]) -> Inside:

@@ -31,7 +31,8 @@ def divergence(run: Run) -> str | None:
             return f"its {name} is not finite any more"
         start = known[name]
         if start is not None and value > LARGEST_TIMES * max(start, SMALLEST_START_NATS[name]):
-            return f"its {name} ended at {_short(value)} nats, {_short(start)} before training"
+            when = f"after epoch {first['epoch']}" if first["epoch"] else "before training"
+            return f"its {name} ended at {_short(value)} nats, {_short(start)} {when}"
     for name, value in last["metrics"].items():
         if value is None and first["metrics"].get(name) is not None:
             return "its scores are not finite any more"

@@ -79,7 +79,7 @@ def show(asked: argparse.Namespace) -> None:
 
 def print_scores(run: Run) -> None:
     """The last evaluation of a run, with what was before training."""
-    first, last = run.evals[0], run.evals[-1]
+    first, last = run.before_training, run.evals[-1]
     print(
         f"{run.id}: epoch {last['epoch']}, n = {last.get('n', 'unknown')}; brackets: 95 % interval over the "
         "examples"
@@ -89,7 +89,8 @@ def print_scores(run: Run) -> None:
         low, high = interval_of(last, name)
         print(
             f"  {METRIC_TITLES.get(name, name)}: student {_number(value)} [{_number(low)}, {_number(high)}], "
-            f"before training {_number(first['metrics'].get(name))}, teacher {_number(teacher.get(name))}"
+            f"before training {_number(first and first['metrics'].get(name))}, teacher "
+            f"{_number(teacher.get(name))}"
         )
     if message := label_message(run):
         print(printable(f"  {message}"))
@@ -101,9 +102,9 @@ def print_scores(run: Run) -> None:
     for number, ((student, teacher), kl, distance) in enumerate(
         zip(run.pairs, last["mismatch"]["attention_kl"], last["mismatch"]["cls_distance"])
     ):
-        before = first["mismatch"]["attention_kl"][number]
+        before = first and first["mismatch"]["attention_kl"][number]
         vectors = "–" if distance is None else f"{distance:.5f}"
-        if distance is None and first["mismatch"]["cls_distance"][number] is None:
+        if distance is None and first and first["mismatch"]["cls_distance"][number] is None:
             vectors += " (two widths)"  # else it was finite before training: this one diverged
         said = "".join(
             f", {term.title} {_number(last['mismatch'][term.key][number])} ({term.unit})" for term in further

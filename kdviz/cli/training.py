@@ -151,7 +151,7 @@ def _print_plan(request: "Request", made: "Plan", runs_dir: Path) -> None:
     for number, stage in enumerate(made.stages, start=1):
         print(
             f"stage {number}: {stage.name}, {counted(stage.epochs, 'epoch')}, "
-            f"{stage.epochs * made.steps_per_epoch} steps"
+            f"{counted(stage.epochs * made.steps_per_epoch, 'step')}"
         )
     is_kept = request.kept_teacher(runs_dir) is not None
     teacher = (

@@ -44,6 +44,11 @@ def numbers_of_examples(found: Sequence[int]) -> str:
     return " and ".join(f"{number:,}" for number in dict.fromkeys(found))
 
 
+def over_examples(found: Sequence[int]) -> str:
+    """What a number is over: 1,043 and 400 evaluation examples, or 1 evaluation example."""
+    return f"{numbers_of_examples(found)} evaluation example{'s' * (set(found) != {1})}"
+
+
 def heading_text(
     text: str,
     *,

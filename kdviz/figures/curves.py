@@ -13,6 +13,7 @@ from kdviz.figures.base import (
     log_axis,
     numbers,
     numbers_of_examples,
+    over_examples,
     safe,
     scatter,
 )
@@ -61,10 +62,11 @@ class RunCurves:
     """The mismatch of one run over its m moments.
 
     `attention_kl` (m, pairs) in nats, `cls_distance` (m, pairs) 1 − cosine, `others` the further terms that
-    were trained, by name in metrics.jsonl; `epochs` and `steps` (m,);
-    `pairs` (student layer, teacher layer), 0-based; `stages` (epoch at which it begins, short name). The
-    first moment is the one before training. `over`: how many of what the numbers are means of, where it is
-    not what the figure says of all; `planned_epochs`: of a run that ended before them, or has not ended.
+    were trained, by name in metrics.jsonl; `epochs` and `steps` (m,); `pairs` (student layer, teacher layer),
+    0-based; `stages` (epoch at which it begins, short name). A moment at epoch 0 is the one before training.
+    `over`: how many of what the numbers are means of, where it is not what the figure says of all;
+    `planned_epochs`: of a run that ended before them, or has not ended.
+    `style`: what the run wears where the figure lacks runs of its page; else as `run_styles` has it.
     """
 
     run_id: str
@@ -79,6 +81,7 @@ class RunCurves:
     others: Mapping[str, np.ndarray] = field(default_factory=dict)
     over: tuple[int, str] | None = None
     planned_epochs: float | None = None
+    style: Style | None = None
 
     def of(self, term: Term) -> np.ndarray | None:
         """(m, pairs) of a term, as an axis of its kind can show it; None where it was not measured."""
@@ -94,7 +97,7 @@ class RunCurves:
 @dataclass(frozen=True, kw_only=True)
 class ScoreCurve:
     """One score of one run over its epochs, with a confidence interval where known (`low`, `high` of the same
-    length); `num_examples` where it is over others than the rest of the figure.
+    length); `num_examples` where it is over others than the rest of the figure; `style` as of `RunCurves`.
     """
 
     label: str
@@ -104,6 +107,7 @@ class ScoreCurve:
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
     num_examples: int | None = None
+    style: Style | None = None
 
 
 def further_terms(lines: Sequence[Mapping], num_pairs: int) -> dict[str, np.ndarray]:
@@ -148,7 +152,7 @@ def layer_curves(
         if any(run.of(term) is not None for run in runs) or (term.is_default and not runs)
     ]
     panels = Panels(side_by_side([1] * len(terms), spacing=0.18 / len(terms)), dark=dark)
-    styles = run_styles([run.strategy for run in runs])
+    styles = _worn(runs)
     for run, style in zip(runs, styles, strict=True):
         scale = _scale(run, axis)
         for pair in range(len(run.pairs)):
@@ -171,7 +175,8 @@ def layer_curves(
                     ),
                     column,
                 )
-    if runs:
+    starts = bool(runs) and len(runs[0].epochs) > 0 and not runs[0].epochs[0]
+    if starts:
         _before_training(panels, terms, runs[0], styles[0], _scale(runs[0], axis))
     panels.x_axis(title={"text": AXES[axis], "standoff": 6}, tickformat=".0%" if axis == "progress" else None)
     for column, term in enumerate(terms, start=1):
@@ -184,7 +189,7 @@ def layer_curves(
     staged = next((run for run in runs if run.stages), None)
     of_stages = f"; stages: those of “{safe(staged.label, 40)}”" if staged and len(runs) > 1 else ""
     panels.heading(
-        f"means over {safe(_over_all(runs) or over)}; dotted levels: before training{of_stages}",
+        f"means over {safe(_over_all(runs) or over)}{'; dotted levels: before training' * starts}{of_stages}",
         shift=60,
         size=SMALL,
     )
@@ -216,7 +221,7 @@ def score_curves(
     panels, look = Panels(dark=dark), theme(dark)
     last = max((float(epoch) for run in runs for epoch in run.epochs), default=1.0)
     all_n: list[int] = []
-    for run, style in zip(runs, run_styles([run.strategy for run in runs]), strict=True):
+    for run, style in zip(runs, _worn(runs), strict=True):
         if run.low is not None and run.high is not None:
             panels.add(
                 scatter(
@@ -263,14 +268,19 @@ def score_curves(
                 )
             )
     panels.x_axis(title={"text": "epoch", "standoff": 6})
-    n = numbers_of_examples(all_n or [num_examples])
-    panels.heading(f"<b>{safe(score_name)}</b> · n = {n} evaluation examples")
+    panels.heading(f"<b>{safe(score_name)}</b> · n = {over_examples(all_n or [num_examples])}")
     if shown_epoch is not None:
         panels.vertical_line(shown_epoch, line={"color": look.text, "width": 1.5})
     legend, legend_pixels = legend_below(
         len(runs) + 2, longest_label=max((len(run.label) for run in runs), default=14)
     )
     return panels.figure(height=320 + legend_pixels, margin={"t": 44, "b": 56 + legend_pixels}, legend=legend)
+
+
+def _worn(runs: Sequence[RunCurves] | Sequence[ScoreCurve]) -> list[Style]:
+    """The style of each run."""
+    natural = run_styles([run.strategy for run in runs])
+    return [run.style or style for run, style in zip(runs, natural, strict=True)]
 
 
 def _scale(run: RunCurves, axis: str) -> float:
@@ -295,7 +305,10 @@ def _over_all(runs: Sequence[RunCurves]) -> str:
     found: dict[str, list[int]] = {}
     for number, what in (run.over for run in runs if run.over):
         found.setdefault(what, []).append(number)
-    return " and ".join(f"{numbers_of_examples(each)} {what}" for what, each in found.items())
+    return " and ".join(
+        f"{numbers_of_examples(each)} {what.removesuffix('s') if set(each) == {1} else what}"
+        for what, each in found.items()
+    )
 
 
 def pair_shade(style: Style, pair: int, num_pairs: int, dark: bool) -> str:
@@ -339,8 +352,6 @@ def _before_training(
     panels: Panels, terms: Sequence[Term], run: RunCurves, style: Style, scale: float
 ) -> None:
     """Dotted levels at the values of the first moment, one legend entry for all."""
-    if not len(run.epochs):
-        return
     end = max(run.epochs) * scale
     for column, term in enumerate(terms, start=1):
         values = run.of(term)

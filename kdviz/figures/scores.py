@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from kdviz.figures.base import SMALL, legend_below, numbers, numbers_of_examples, safe, scatter
+from kdviz.figures.base import SMALL, legend_below, numbers, over_examples, safe, scatter
 from kdviz.figures.panels import Panels
 from kdviz.palette import TEACHER_COLOUR, Style, run_styles, theme
 
@@ -19,6 +19,7 @@ SHORT_NAMES = {"baseline": "most frequent answer"}
 class Score:
     """One model's score. `strategy` is a strategy, "teacher" or "baseline"; `low` and `high` bound the
     confidence interval where known; `num_examples` where it is over others than the rest of the figure.
+    `style`: what the run wears where the figure lacks runs of its page; else as `run_styles` has it.
     """
 
     label: str
@@ -30,6 +31,7 @@ class Score:
     num_layers: int | None = None
     milliseconds: float | None = None
     num_examples: int | None = None
+    style: Style | None = None
 
 
 def scores_with_intervals(
@@ -44,7 +46,8 @@ def scores_with_intervals(
     """One row a model: the score as a marker, its interval as a bar, the teacher as a line through all rows.
     `interval` names it; labels are cut after `longest_label` characters.
     """
-    styles = _styles([score.strategy for score in scores], dark)
+    natural = _styles([score.strategy for score in scores], dark)
+    styles = [score.style or style for score, style in zip(scores, natural, strict=True)]
     rows = list(range(len(scores)))
     has_bar = any(score.low is not None for score in scores)
     teacher = next((score for score in scores if score.strategy == "teacher"), None)
@@ -79,7 +82,7 @@ def scores_with_intervals(
     )
     if teacher is not None:
         panels.vertical_line(teacher.value, line={"color": TEACHER_COLOUR, "width": 2}, layer="below")
-    panels.heading(f"<b>{safe(score_name)}</b> · n = {_n_of(scores, num_examples)} evaluation examples")
+    panels.heading(f"<b>{safe(score_name)}</b> · n = {_over(scores, num_examples)}")
     return panels.figure(height=120 + 46 * max(1, len(rows)), margin={"t": 44, "b": 54}, showlegend=False)
 
 
@@ -150,7 +153,7 @@ def score_against_parameters(
     if teacher is not None:
         panels.level(teacher.value, line={"color": TEACHER_COLOUR, "width": 2, "dash": "dot"}, layer="below")
     panels.heading(
-        f"<b>{safe(score_name)} against size</b> · n = {_n_of(scores, num_examples)} evaluation examples",
+        f"<b>{safe(score_name)} against size</b> · n = {_over(scores, num_examples)}",
         shift=26,
     )
     legend, legend_pixels = legend_below(
@@ -198,8 +201,8 @@ def _kind_name(kind: tuple[str, int], scores: Sequence[Score], kinds: Sequence[t
     return labels.pop() if len(labels) == 1 else f"{strategy}, run {place + 1}"
 
 
-def _n_of(scores: Sequence[Score], num_examples: int) -> str:
-    return numbers_of_examples([_own_n(score, num_examples) for score in scores] or [num_examples])
+def _over(scores: Sequence[Score], num_examples: int) -> str:
+    return over_examples([_own_n(score, num_examples) for score in scores] or [num_examples])
 
 
 def _own_n(score: Score, num_examples: int) -> int:

@@ -2,7 +2,7 @@
 it is escaped; nothing in it asks another host for anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from kdviz import __version__
@@ -12,7 +12,7 @@ from kdviz.analysis.comparable import same_examples
 from kdviz.analysis.divergence import divergence_words
 from kdviz.errors import RequestError
 from kdviz.explorer import head, scripts
-from kdviz.figures.base import numbers_of_examples
+from kdviz.figures.base import over_examples
 from kdviz.method import CITATION
 from kdviz.method.terms import recorded_terms
 from kdviz.metrics import METRIC_TITLES, mean_of
@@ -155,8 +155,9 @@ def _banner(run: Run) -> str:
     data, last = run.config.get("data", {}), run.evals[-1]
     source = "sample data, not GLUE" if run.is_sample_data else str(data.get("note") or data.get("source"))
     text = (
-        f"{source}. {_whole(data.get('num_train'))} training and {_whole(data.get('num_eval'))} evaluation "
-        f"examples, {last['epoch']} of {counted(run.config.get('epochs'), 'epoch')}, {last['step']:,} steps, "
+        f"{source}. {_whole(data.get('num_train'))} training and "
+        f"{counted(data.get('num_eval'), 'evaluation example')}, {last['epoch']} of "
+        f"{counted(run.config.get('epochs'), 'epoch')}, {counted(last['step'], 'step')}, "
         f"one seed ({run.seed}), run {run.state}, begun {run.config.get('created')}. Intervals are 95 % "
         "bootstrap intervals over the evaluation examples; they say nothing about other seeds."
     )
@@ -188,7 +189,7 @@ def _scores(runs: Sequence[Run]) -> str:
             cells += (
                 f"<td>{decimals(last['metrics'].get(metric))}</td>"
                 f"<td>{decimals(low)} to {decimals(high)}</td>"
-                f"<td>{decimals(run.evals[0]['metrics'].get(metric))}</td>"
+                f"<td>{decimals(_before(run, lambda line, name=metric: line['metrics'].get(name)))}</td>"
             )
         rows.append(f"<tr><th>{escape(METRIC_TITLES.get(metric, metric))}</th>{cells}</tr>")
     for title, value in (
@@ -205,16 +206,21 @@ def _scores(runs: Sequence[Run]) -> str:
     ):
         cells = "".join(
             "<td></td>" * (run is runs[0] or not is_one)
-            + f"<td>{decimals(value(run.evals[-1]))}</td><td></td><td>{decimals(value(run.evals[0]))}</td>"
+            + f"<td>{decimals(value(run.evals[-1]))}</td><td></td><td>{decimals(_before(run, value))}</td>"
             for run in runs
         )
         rows.append(f"<tr><th>{title}</th>{cells}</tr>")
     rows += _cost_rows(runs)
-    examples = numbers_of_examples([last["n"] for last in lasts])
+    examples = over_examples([last["n"] for last in lasts])
     return (
-        f'<div class="wide"><table><caption>n = {examples} evaluation examples</caption>{"".join(rows)}'
-        "</table></div>" + _cautions(runs)
+        f'<div class="wide"><table><caption>n = {examples}</caption>{"".join(rows)}</table></div>'
+        + _cautions(runs)
     )
+
+
+def _before(run: Run, value: Callable[[dict], float | None]) -> float | None:
+    """A number of the evaluation before training; None where that is missing."""
+    return value(run.before_training) if run.before_training else None
 
 
 def _cautions(runs: Sequence[Run]) -> str:

@@ -25,7 +25,7 @@ from kdviz.figures import (
 )
 from kdviz.figures.curves import further_terms
 from kdviz.metrics import METRIC_TITLES
-from kdviz.palette import Style
+from kdviz.palette import Style, run_styles
 from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import interval_of
 from kdviz.runs.reader import Run
@@ -86,13 +86,21 @@ def score_figure(runs: Sequence[Run]) -> go.Figure:
     teacher = last["teacher_metrics"].get(metric)
     if have_one_teacher(runs) and teacher is not None:
         scores.append(Score(label="teacher", strategy="teacher", value=teacher))
-    for name, run in zip(distinct_names(runs), runs, strict=True):
+    styles = run_styles([run.strategy for run in runs])
+    for name, run, style in zip(distinct_names(runs), runs, styles, strict=True):
         low, high = interval_of(run.evals[-1], metric)
         value = run.evals[-1]["metrics"][metric]
         if value is not None:  # of a run that diverged
-            n = run.evals[-1]["n"]
             scores.append(
-                Score(label=name, strategy=run.strategy, value=value, low=low, high=high, num_examples=n)
+                Score(
+                    label=name,
+                    strategy=run.strategy,
+                    value=value,
+                    low=low,
+                    high=high,
+                    num_examples=run.evals[-1]["n"],
+                    style=style,
+                )
             )
     return scores_with_intervals(scores, score_name=METRIC_TITLES[metric], num_examples=last["n"])
 

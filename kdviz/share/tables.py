@@ -9,9 +9,7 @@ from kdviz.method.term import Term
 from kdviz.method.terms import recorded_terms
 from kdviz.metrics import predictions
 from kdviz.runs.reader import Run
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a text that begins like this for a formula."""
+from kdviz.text import FORMULA
 
 
 def curves_csv(run: Run) -> str:

@@ -14,7 +14,7 @@ from kdviz.studies.spec import COLUMNS
 from kdviz.studies.statistics import Spread
 from kdviz.studies.table import best_of, telling_names
 from kdviz.tasks import TASKS
-from kdviz.text import counted, times_between, times_text
+from kdviz.text import FORMULA, counted, times_between, times_text
 
 WIDE = ("parameters", "seconds")
 
@@ -146,10 +146,10 @@ def as_csv(table: Table) -> str:
 
 
 def _csv_value(value: object) -> object:
-    """Spreadsheets take a text that begins with one of these for a formula."""
+    """A cell that no spreadsheet takes for a formula."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         value = ", ".join(map(str, value))
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def as_json(table: Table) -> str:

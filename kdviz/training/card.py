@@ -117,9 +117,8 @@ def _data(run: Run) -> str:
         if run.is_sample_data
         else f"{plain(_title(run))} of GLUE ({plain(str(data.get('note', '')))})"
     )
-    used = (
-        f"{_whole(data.get('num_train'))} examples to train on, {_whole(data.get('num_eval'))} to evaluate on"
-    )
+    num_train, num_eval = data.get("num_train"), data.get("num_eval")
+    used = f"{counted(num_train, 'example')} to train on, {_whole(num_eval)} to evaluate on"
     return f"{what}. {used}; content fingerprint `{plain(str(data.get('fingerprint')))}`."
 
 
@@ -168,7 +167,7 @@ def _scores(run: Run) -> str:
             f"| {_metric(name)} | {_number(teacher)} | {_number(value)} | {_number(low)} to {_number(high)} |"
         )
     note = (
-        f"n = {_whole(last.get('n'))} evaluation examples, epoch {last.get('epoch')}. The interval is a "
+        f"n = {counted(last.get('n'), 'evaluation example')}, epoch {last.get('epoch')}. The interval is a "
         "bootstrap over these examples; it says nothing about other seeds."
     )
     return "\n\n".join(["\n".join(rows), note, *_cautions(run)])

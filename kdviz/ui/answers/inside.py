@@ -16,6 +16,7 @@ from kdviz.runs.parts import Evaluation
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import same_moment
+from kdviz.text import cell
 from kdviz.ui.answers.scores import line_at
 from kdviz.ui.distil.partner import offer_partner
 from kdviz.ui.frame import state
@@ -121,12 +122,9 @@ def _presets(scene: Scene, runs: list[Run], styles: list[Style]) -> None:
         raise KeyError("no presets")
     drawn, names = [], distinct_names(runs)
     for name, run in zip(names, runs, strict=True):
-        line = _probe_line(run, scene)
+        line, own = _probe_line(run, scene), {probe.id: probe for probe in run.probes}
         rows = [line.get("probes", {})[probe.id] for probe in probes]
-        teacher = np.array(
-            [probe.teacher_logits for probe in run.probes if probe.id in {each.id for each in probes}],
-            dtype=float,
-        )
+        teacher = np.array([own[probe.id].teacher_logits for probe in probes], dtype=float)
         student, kl = (
             np.array([row["student_logits"] for row in rows], dtype=float),
             np.array([row["attention_kl"] for row in rows], dtype=float),
@@ -187,7 +185,7 @@ def _table(ranked: list[dict], names: list[str], text: Callable[[int], str]) -> 
     for row in ranked:
         found = {
             "row": row["index"],
-            "text": text(row["index"]),
+            "text": cell(text(row["index"])),
             f"attention KL, {names[0]}": row["attention_kl"],
             f"output KL, {names[0]}": row["output_kl"],
         }

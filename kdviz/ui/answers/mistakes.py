@@ -13,7 +13,7 @@ from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import Evaluation
 from kdviz.runs.reader import Run
 from kdviz.share.view import same_moment
-from kdviz.text import plain
+from kdviz.text import cell, plain
 from kdviz.ui.answers.inside import MOST_ROWS, cut_words, evaluation_at, pick
 from kdviz.ui.frame.controls import choose
 from kdviz.ui.frame.examples import example_box, say_missing_texts, text_of, texts_of
@@ -87,16 +87,16 @@ def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
     texts, phenomena, found = texts_of(scene.run), scene.run.phenomena, []
     for place in rows[:MOST_ROWS]:
         row = int(answers.index[place])
-        entry = {"row": row} | ({"text": text_of(texts[row], row)} if row in texts else {})
+        entry = {"row": row} | ({"text": cell(text_of(texts[row], row))} if row in texts else {})
         for who, answer in (
             ("right answer", answers.label[place]),
             ("teacher", teacher[place]),
             ("student", student[place]),
         ):
-            entry[who] = label_name(scene.run, int(answer))
+            entry[who] = cell(label_name(scene.run, int(answer)))
         entry["attention KL"] = round(float(answers.attention_kl[place].mean()), 4)
         if phenomena:
-            entry["phenomenon"] = phenomena.get(row, "")
+            entry["phenomenon"] = cell(phenomena.get(row, ""))
         found.append(entry)
     st.markdown(
         f"**{CELLS[scene.view.cell]}** for {plain(name)}: {len(rows):,} of {len(answers.index):,} "

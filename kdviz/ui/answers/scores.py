@@ -13,14 +13,16 @@ from kdviz.figures import Score, ScoreCurve, score_against_parameters, score_cur
 from kdviz.figures.base import numbers_of_examples
 from kdviz.files import size_words
 from kdviz.metrics import mean_of, predictions, score_intervals, scores
+from kdviz.palette import Style, run_styles
+from kdviz.runs.arrays import Damaged
 from kdviz.runs.command import shown_name
 from kdviz.runs.names import distinct_names
-from kdviz.runs.parts import interval_of
+from kdviz.runs.parts import Evaluation, interval_of
 from kdviz.runs.reader import Run
 from kdviz.runs.settings import layers_text
 from kdviz.share.view import MAX_OTHERS, epoch_at, same_moment
 from kdviz.tasks import TASKS
-from kdviz.text import decimals, plain
+from kdviz.text import cell, decimals, plain, plain_reason
 from kdviz.ui.frame.controls import boxed
 from kdviz.ui.frame.look import chart, heading
 from kdviz.ui.frame.others import choose_others, other_depths, other_runs, say
@@ -54,9 +56,9 @@ def chosen_runs(scene: Scene) -> list[Run]:
 
 def score_part(scene: Scene) -> None:
     """The task's own metric of teacher and students with intervals; every number in a table."""
-    runs = chosen_runs(scene)
-    lines = {run.id: line_at(run, scene) for run in runs}
-    runs = [run for run in runs if lines[run.id]]
+    chosen = chosen_runs(scene)
+    lines = {run.id: line_at(run, scene) for run in chosen}
+    runs = [run for run in chosen if lines[run.id]]
     if not runs:
         raise KeyError("no evaluation yet")
     names, metric = (
@@ -64,7 +66,7 @@ def score_part(scene: Scene) -> None:
         primary_metric(scene.run),
     )
     st.markdown(f"The teacher is the line to reach. {verdict_of_pair(runs, lines, names, metric)}")
-    models = _models(scene, runs, lines, names, metric)
+    models = _models(scene, runs, lines, names, metric, _worn(chosen))
     num_examples = lines[runs[0].id]["n"]
     chart(
         remembered(
@@ -86,6 +88,13 @@ def score_part(scene: Scene) -> None:
     for run in runs:
         for caution in cautions(run, int(lines[run.id]["epoch"])):
             st.caption(f":material/info: {plain(names[run.id])}: {plain(caution)}.")
+    try:
+        _last_answers(scene.run)
+    except Damaged as error:
+        st.caption(
+            ":material/broken_image: The stored answers of this run cannot be read, so the teacher has no "
+            f"interval and there is no most frequent answer: {plain_reason(str(error))}."
+        )
     epochs = {names[run.id]: int(lines[run.id]["epoch"]) for run in runs}
     st.caption(
         f"Evaluation set, n = {numbers_of_examples([lines[run.id]['n'] for run in runs])}; after epoch "
@@ -94,7 +103,14 @@ def score_part(scene: Scene) -> None:
     )
 
 
-def _models(scene: Scene, runs: list[Run], lines: dict, names: dict, metric: str) -> list[Score]:
+def _worn(runs: list[Run]) -> dict[str, Style]:
+    """What each of the runs that are compared wears, by its id: also where one of them has no number."""
+    return dict(zip([run.id for run in runs], run_styles([run.strategy for run in runs]), strict=True))
+
+
+def _models(
+    scene: Scene, runs: list[Run], lines: dict, names: dict, metric: str, worn: dict[str, Style]
+) -> list[Score]:
     found = []
     if (value := lines[runs[0].id].get("teacher_metrics", {}).get(metric)) is not None:
         low, high = teacher_intervals(scene.run).get(metric, (None, None))
@@ -125,6 +141,7 @@ def _models(scene: Scene, runs: list[Run], lines: dict, names: dict, metric: str
                 parameters=parameters,
                 num_layers=run.num_layers,
                 num_examples=lines[run.id]["n"],
+                style=worn.get(run.id),
             )
         )
     return found
@@ -196,13 +213,14 @@ def metric_columns(names: Iterable[str]) -> dict:
 
 
 def teacher_intervals(run: Run) -> dict[str, tuple[float, float]]:
-    """The teacher's bootstrap intervals, from its stored answers; {} where they are not stored."""
+    """The teacher's bootstrap intervals, from its stored answers; {} where none can be read."""
     epochs = run.evaluated_epochs
-    return (
-        _teacher_intervals(run.folder, str(run.config.get("created")), run.task, epochs[-1])
-        if epochs and run.task in TASKS
-        else {}
-    )
+    if not epochs or run.task not in TASKS:
+        return {}
+    try:
+        return _teacher_intervals(run.folder, str(run.config.get("created")), run.task, epochs[-1])
+    except LookupError:
+        return {}
 
 
 @lru_cache(maxsize=128)
@@ -214,13 +232,20 @@ def _teacher_intervals(folder: Path, created: str, task: str, epoch: int) -> dic
 
 
 def _constant_scores(run: Run) -> dict[str, float]:
-    """What answering always the most frequent class reaches; {} where the labels are not stored."""
-    epochs = run.evaluated_epochs
-    if not epochs or run.task not in TASKS:
+    """What answering always the most frequent class reaches; {} where no labels can be read."""
+    if run.task not in TASKS:
         return {}
-    label = run.evaluation(epochs[-1]).label
+    try:
+        label = _last_answers(run).label
+    except LookupError:
+        return {}
     most = int(pd.Series(label).mode()[0])
     return scores(TASKS[run.task], label, label * 0 + most)
+
+
+def _last_answers(run: Run) -> Evaluation:
+    """The last stored evaluation. LookupError where there is none, Damaged where it cannot be used."""
+    return run.evaluation(run.evaluated_epochs[-1])
 
 
 def run_part(scene: Scene) -> None:
@@ -262,6 +287,7 @@ def run_part(scene: Scene) -> None:
             lines,
             dict(zip([run.id for run in sized], distinct_names(sized), strict=True)),
             metric,
+            {},
         )
         if sized
         else []
@@ -286,7 +312,7 @@ def run_part(scene: Scene) -> None:
 
 
 def _score_curves(scene: Scene, runs: list[Run], names: list[str], metric: str) -> None:
-    curves = []
+    curves, worn = [], _worn(runs)
     for run, name in zip(runs, names, strict=True):
         lines = [line for line in run.evals if line["metrics"].get(metric) is not None]
         if not lines:
@@ -302,6 +328,7 @@ def _score_curves(scene: Scene, runs: list[Run], names: list[str], metric: str) 
                 low=[low for low, _ in intervals] if known else None,
                 high=[high for _, high in intervals] if known else None,
                 num_examples=lines[-1]["n"],
+                style=worn[run.id],
             )
         )
     last = scene.run.evals[-1] if scene.run.evals else {}
@@ -325,4 +352,4 @@ def _setting_text(name: str, value: object) -> str:
         return "–"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value))
-    return shown_name(value) if isinstance(value, str) else str(value)
+    return cell(shown_name(value)) if isinstance(value, str) else str(value)

@@ -7,7 +7,7 @@ import streamlit as st
 from kdviz.analysis.cautions import cautions
 from kdviz.runs.reader import Run
 from kdviz.share.live import latest_scores, mismatch_so_far
-from kdviz.text import decimals
+from kdviz.text import counted, decimals
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.words import WORDS, metric_title, primary_metric
 
@@ -17,7 +17,7 @@ NO_SCORE = " There is no score: numbers of some answers are not finite."
 def run_numbers(run: Run) -> None:
     """Score of the student beside the teacher's, and how far the inside is from the teacher's."""
     seen, mismatch, metric = latest_scores(run), mismatch_so_far(run), primary_metric(run)
-    title, on = metric_title(metric), f"On {seen.num_examples} evaluation examples"
+    title, on = metric_title(metric), f"On {counted(seen.num_examples, 'evaluation example')}"
     is_evaluated, score = seen.epoch is not None, seen.student.get(metric)
     columns = st.columns(4)
     columns[0].metric(
@@ -52,7 +52,8 @@ def run_numbers(run: Run) -> None:
         "Agreement", shown(run, seen.agreement, is_recorded=is_evaluated), help=WORDS["agreement"]
     )
     now = None if mismatch is None else mismatch.attention_kl[-1].mean()
-    change = None if now is None else now - mismatch.attention_kl[0].mean()
+    has_start = mismatch is not None and mismatch.steps[0] == 0
+    change = now - mismatch.attention_kl[0].mean() if has_start else None
     columns[3].metric(
         "Attention KL, nats",
         shown(run, now, is_recorded=mismatch is not None),

@@ -5,8 +5,10 @@ maps.
 import logging
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import streamlit as st
+from cachetools import TTLCache
 
 from kdviz.data import Example, examples_of
 from kdviz.errors import RequestError
@@ -20,6 +22,9 @@ from kdviz.ui.frame.words import label_name
 
 log = logging.getLogger("kdviz")
 LONGEST_TEXT = 160
+LOOK_AGAIN_SECONDS = 20.0
+_missing_texts: TTLCache[tuple[Path, str], str] = TTLCache(maxsize=64, ttl=LOOK_AGAIN_SECONDS)
+_lock = Lock()
 
 
 def texts_of(run: Run) -> dict[int, Example]:
@@ -38,14 +43,24 @@ def say_missing_texts(run: Run) -> None:
         st.caption(f"Only row numbers: {plain_reason(reason)}.")
 
 
-@lru_cache(maxsize=16)
 def _texts_of(folder: Path, created: str) -> tuple[dict[int, Example], str]:
-    """(texts by row, why there are none)."""
+    """(texts by row, why there are none): what is missing is looked for again after a while."""
+    place = folder, created
+    with _lock:
+        if (known := _missing_texts.get(place)) is not None:
+            return {}, known
     try:
-        return examples_of(Run(folder)), ""
+        return _texts_in(*place), ""
     except RequestError as error:
         log.info("texts of %s: %s", folder.name, error)
+        with _lock:
+            _missing_texts[place] = str(error)
         return {}, str(error)
+
+
+@lru_cache(maxsize=16)
+def _texts_in(folder: Path, created: str) -> dict[int, Example]:
+    return examples_of(Run(folder))
 
 
 def text_of(example: Example | None, row: int) -> str:

@@ -11,7 +11,7 @@ from kdviz.runs.command import shown_name
 from kdviz.runs.parts import Moment, Probe
 from kdviz.runs.reader import Run, Unreadable
 from kdviz.share.own_sentence import can_be_asked
-from kdviz.share.view import View, same_moment
+from kdviz.share.view import View, epoch_at, same_moment
 from kdviz.text import code, counted, plain, plain_reason
 from kdviz.ui.frame import link, state
 from kdviz.ui.frame.controls import choose, moment_slider, panels
@@ -277,14 +277,15 @@ def banner(run: Run) -> None:
         f"**{task_title(run.task)}**",
         ":orange-badge[sample data, not GLUE]" if run.is_sample_data else "real data",
         "" if run.is_sample_data else plain(remark[1] if (remark := _REMARK.search(note)) else ""),
-        f"{_of(data, 'train')} training and {_of(data, 'eval')} evaluation examples"
+        f"{_of(data, 'train')} training and {_of(data, 'eval')} evaluation "
+        f"example{'s' * ((data.get('eval_total') or data['num_eval']) != 1)}"
         if data.get("num_train") is not None and data.get("num_eval") is not None
         else "",
         plain(_skipped(data)),
         f"teacher {plain(shown_name(config.get('teacher')))} of "
         f"{counted(config.get('teacher_num_layers'), 'layer')}",
         f"student of {counted(run.num_layers, 'layer')}, {in_words(run.strategy)}",
-        counted(config.get("epochs"), "epoch"),
+        _epochs(run),
         f"seed {run.seed}, one run",
         "" if run.state == "finished" else f"**{run.state}**",
     ]
@@ -306,6 +307,12 @@ def banner(run: Run) -> None:
             f"This run failed: {plain_reason(run.status.get('error') or 'no reason was written')}. What it "
             "recorded until then can be looked at."
         )
+
+
+def _epochs(run: Run) -> str:
+    """How long it trained: `6 epochs`; of one that has not come to its end `2 of 6 epochs`."""
+    planned = counted(run.config.get("epochs"), "epoch")
+    return planned if run.state == "finished" else f"{epoch_at(run, None) or 0} of {planned}"
 
 
 def _skipped(data: dict) -> str:

@@ -11,6 +11,7 @@ from kdviz.analysis.cka import FEW_EXAMPLES
 from kdviz.errors import RequestError
 from kdviz.figures import RunCurves, cka_film, head_drift_chart, head_matching, heads_overview, layer_curves
 from kdviz.figures.curves import further_terms
+from kdviz.palette import Style, run_styles
 from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import thinned
 from kdviz.runs.reader import Run
@@ -23,7 +24,7 @@ from kdviz.ui.frame.others import choose_others, other_runs, say
 from kdviz.ui.frame.remember import remembered
 from kdviz.ui.frame.state import change, go_to
 from kdviz.ui.frame.strip import Scene
-from kdviz.ui.frame.words import AXES, OVER, count
+from kdviz.ui.frame.words import AXES, OVER
 
 MOST_ASSIGNED = 60
 """Moments at which partners are looked for: each costs reading all presets' maps, and an assignment."""
@@ -53,8 +54,10 @@ def curves(scene: Scene) -> None:
             else ""
         )
     )
+    styles = run_styles([run.strategy for run in runs])
     drawn = [
-        _curves_of(run, name, scene.view.over) for run, name in zip(runs, distinct_names(runs), strict=True)
+        _curves_of(run, name, scene.view.over, style)
+        for run, name, style in zip(runs, distinct_names(runs), styles, strict=True)
     ]
     if any(each.cls_distance.size and np.isnan(each.cls_distance).all() for each in drawn if each):
         st.caption(
@@ -77,7 +80,7 @@ def curves(scene: Scene) -> None:
     )
 
 
-def _curves_of(run: Run, name: str, over: str) -> RunCurves | None:
+def _curves_of(run: Run, name: str, over: str, style: Style) -> RunCurves | None:
     is_presets = over == "presets" or not run.evals
     lines = run.probe_lines if is_presets else run.evals
     if not lines:
@@ -95,6 +98,7 @@ def _curves_of(run: Run, name: str, over: str) -> RunCurves | None:
         stages=stage_begins(run),
         over=(len(run.probes), "presets") if is_presets else (lines[-1]["n"], "evaluation examples"),
         planned_epochs=None if run.state == "finished" else run.config.get("epochs"),
+        style=style,
     )
 
 
@@ -154,12 +158,14 @@ def _heads_kl(scene: Scene) -> tuple[np.ndarray, str]:
         ]
         return np.mean(
             [pair_kl_heads(teacher, student, run.pairs) for teacher, student in probes], axis=0
-        ), f"{len(probes)} presets"
+        ), counted(len(probes), "preset")
     epoch = epoch_at(run, scene.step)
-    line = next(line for line in run.evals if int(line["epoch"]) == epoch)
+    line = next((line for line in run.evals if int(line["epoch"]) == epoch), None)
+    if line is None:
+        raise KeyError("evaluations")
     return np.array(
         line["mismatch"]["attention_kl_heads"], dtype=float
-    ), f"{count(line.get('n', 0))} evaluation examples, epoch {epoch}"
+    ), f"{counted(line.get('n', 0), 'evaluation example')}, epoch {epoch}"
 
 
 def _to_head(points: list[dict]) -> None:
@@ -198,7 +204,7 @@ def partners(scene: Scene) -> None:
         matrix,
         match,
         pair=pair,
-        over=f"{len(run.probes)} presets",
+        over=counted(len(run.probes), "preset"),
         narrow=scene.narrow,
         dark=scene.dark,
     )
@@ -273,7 +279,7 @@ def cka(scene: Scene) -> None:
         [np.array(line["cka"], dtype=float) for line in lines],
         epochs,
         scene.run.pairs,
-        over=f"{count(lines[-1].get('n', 0))} evaluation examples",
+        over=counted(lines[-1].get("n", 0), "evaluation example"),
         active=epochs.index(epoch) if epoch in epochs else -1,
         dark=scene.dark,
     )

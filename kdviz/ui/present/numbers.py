@@ -75,10 +75,12 @@ def _row(run: Run, view: View, runs: list[Run]) -> None:
             icon=":material/info:",
         )
         return
+    with_maps = [moment.step for moment in run.moments if moment.has_maps]
+    if not run.probes or not with_maps:
+        raise KeyError("maps")
     probe = next((probe for probe in run.probes if probe.id == view.probe), run.probes[0])
     pair = len(run.pairs) - 1 if view.pair is None else view.pair
     head, (student_layer, teacher_layer) = view.head or 0, run.pairs[pair]
-    with_maps = [moment.step for moment in run.moments if moment.has_maps]
     step = max((each for each in with_maps if each <= (view.step or 0)), default=with_maps[0])
     teacher = run.teacher_maps(probe.id)[teacher_layer, head]
     first, shown = (run.student_maps(each, probe.id)[student_layer, head] for each in (with_maps[0], step))
@@ -135,7 +137,9 @@ def _by_pair(run: Run, view: View, term: Term, *, digits: int) -> None:
         raise KeyError("evaluations")
     now = next((line for line in reversed(lines) if line["step"] <= (view.step or 0)), lines[0])
     rows = ["| student | teacher | before | now |", "|--:|--:|--:|--:|"]
-    for pair, before, value in zip(run.pairs, lines[0]["mismatch"][term.key], now["mismatch"][term.key]):
+    start = run.before_training
+    befores = start["mismatch"][term.key] if start else [None] * len(run.pairs)
+    for pair, before, value in zip(run.pairs, befores, now["mismatch"][term.key], strict=True):
         student, teacher = pair
         rows.append(
             f"| {student + 1} | {teacher + 1} | {decimals(before, digits)} | {decimals(value, digits)} |"
@@ -144,7 +148,7 @@ def _by_pair(run: Run, view: View, term: Term, *, digits: int) -> None:
         f"Matched layers, and their {plain(term.title)} ({term.unit}) before training and after epoch "
         f"{now['epoch']:g}:\n\n" + "\n".join(rows)
     )
-    st.caption(f"Mean over {count(now.get('n', 0))} evaluation examples.")
+    st.caption(f"Mean over {counted(now.get('n', 0), 'evaluation example')}.")
 
 
 def _strategies(run: Run, view: View, runs: list[Run]) -> None:
@@ -176,7 +180,7 @@ def _scores(run: Run, view: View, runs: list[Run]) -> None:
         )
     st.markdown("\n".join(rows).replace("[", "\\["))
     st.caption(
-        f"After the last epoch, n = {count(last.get('n', 0))} evaluation examples, one seed; brackets: "
+        f"After the last epoch, n = {counted(last.get('n', 0), 'evaluation example')}, one seed; brackets: "
         "95 % bootstrap interval; KL in nats."
     )
     with st.expander("The paper's own numbers"):
