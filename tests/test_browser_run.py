@@ -214,8 +214,8 @@ def names(server: Server) -> list[str]:
 
 
 def runs(server: Server) -> list[Run]:
-    """All runs, the oldest first."""
-    found = [Run(path.parent) for path in server.runs_dir.glob("*/config.json")]
+    """All runs, the oldest first; one that is being made has a dot before its name until it is whole."""
+    found = [Run(path.parent) for path in server.runs_dir.glob("[!.]*/config.json")]
     return sorted(found, key=lambda run: run.config["created"])
 
 

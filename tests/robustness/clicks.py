@@ -199,7 +199,7 @@ class Hand:
 
     def runs(self) -> list[Run]:
         """The runs there are, the oldest first."""
-        found = [Run(path.parent) for path in self.runs_dir.glob("*/config.json")]
+        found = [Run(path.parent) for path in self.runs_dir.glob("[!.]*/config.json")]
         return sorted(found, key=lambda run: run.config["created"])
 
     @property
