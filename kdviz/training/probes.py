@@ -1,4 +1,4 @@
-"""The probes: the project's own sentences, whose maps a run stores at about twenty moments."""
+"""The probes: the presets of a run's task (`kdviz.tasks`), whose maps it stores at about twenty moments."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
