@@ -173,6 +173,28 @@ def test_evaluation_batches_cover_the_set_within_the_budget(lengths, max_tokens)
     )
 
 
+def test_a_set_is_encoded_in_parts(minilm_folder, monkeypatch):
+    """What is cut off of pairs comes back in every combination: all of RTE at once, cut to 8 tokens, took
+    2.4 GB, and a row where two parts meet must be no other for it.
+    """
+    tokenizer, asked = Tokenizer(minilm_folder, 8), []
+    encode = tokenizer._encoded
+
+    def counted(texts_a: list[str], texts_b: list[str] | None) -> dict:
+        asked.append(len(texts_a))
+        return encode(texts_a, texts_b)
+
+    monkeypatch.setattr(tokenizer, "_encoded", counted)
+    monkeypatch.setattr("kdviz.data.encoded.TEXTS_AT_ONCE", 7)
+    parts = tokenizer.encode_set(PAIRS)
+    assert asked == [7, 7, 6]
+    monkeypatch.undo()
+    whole = tokenizer.encode_set(PAIRS)
+    for name in ("tokens", "types", "offsets", "labels", "index"):
+        assert np.array_equal(getattr(parts, name), getattr(whole, name))
+    assert parts.num_truncated == whole.num_truncated > 0
+
+
 def test_the_fingerprint_names_tokenizer_length_and_content(minilm_folder, tokenizer, singles):
     """Teacher outputs are kept under it: two sets under one name would exchange their teachers' answers."""
     others = [

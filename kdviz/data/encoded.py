@@ -24,6 +24,10 @@ from kdviz.errors import RequestError, one_line
 from kdviz.files import object_in, write_arrays
 
 WINDOW_BATCHES = 50
+TEXTS_AT_ONCE = 256
+"""What is cut off comes back too, for a pair every piece of one text with every piece of the other: RTE cut
+to 8 tokens takes 2 GB where all of it is given at once.
+"""
 T = TypeVar("T")
 
 
@@ -293,9 +297,9 @@ class Tokenizer:
         self, examples: Sequence[Example], fingerprint: str, tick: Callable[[], None]
     ) -> EncodedSet:
         tokens, types, lengths, num_truncated = [], [], [0], 0
-        for begin in range(0, len(examples), 4096):
+        for begin in range(0, len(examples), TEXTS_AT_ONCE):
             tick()
-            part = examples[begin : begin + 4096]
+            part = examples[begin : begin + TEXTS_AT_ONCE]
             texts_b = [example.text_b for example in part] if part[0].text_b is not None else None
             texts_a = [example.text_a for example in part]
             encoded = self._encoded(texts_a, texts_b)
