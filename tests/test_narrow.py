@@ -35,6 +35,30 @@ def test_a_figure_taken_apart_keeps_everything():
     )
 
 
+def test_large_letters_break_into_lines_of_a_phone():
+    """A presenter's letters are larger than those that headings were broken for: half of them stood outside
+    of a phone, with the names of the axes and the headings beside names of rows.
+    """
+    import re
+
+    from kdviz.figures import Score, scores_with_intervals
+    from kdviz.ui.frame.narrow import HEADING_PIXELS, for_phone
+    from kdviz.ui.present.large import enlarged
+
+    scores = [Score(label="all layers at once", strategy="all", value=0.5, low=0.4, high=0.6)]
+    drawn = scores_with_intervals(scores, score_name="Matthews correlation", num_examples=1043)
+    phone = for_phone(enlarged(drawn))
+    [heading] = phone.layout.annotations
+    size = heading.font.size
+    longest = max(len(re.sub("<.*?>", "", line)) for line in heading.text.split("<br>"))
+    assert size >= 20 and 0.5 * size * longest <= HEADING_PIXELS
+    name = phone.layout.xaxis.title
+    beside = 0.42 * 20 * len("all layers at once")
+    assert all(0.5 * 20 * len(line) <= HEADING_PIXELS - beside for line in name.text.split("<br>")), name.text
+    assert heading.xshift < -beside / 2, "it begins at the edge, left of the names of the rows"
+    assert phone.layout.margin.b > enlarged(drawn).layout.margin.b
+
+
 def test_headings_break_on_a_phone():
     """Without it half the sentence that a figure is about would stand outside a phone's screen."""
     from kdviz.figures import cka_film

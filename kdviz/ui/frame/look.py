@@ -48,10 +48,10 @@ def chart(
     options = {"theme": None, "key": key, "config": config, "alt": name, "width": "stretch"}
     if height:
         options["height"] = height
-    if is_narrow():
-        figure = for_phone(figure)
     if state.mode() == "present":
         figure = enlarged(figure)
+    if is_narrow():  # then, since larger letters break into more lines
+        figure = for_phone(figure)
     if on_click is None:
         st.plotly_chart(figure, **options)
         return

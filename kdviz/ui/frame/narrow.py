@@ -6,6 +6,8 @@ import re
 
 import plotly.graph_objects as go
 
+from kdviz.figures.base import FONT_SIZE, SMALL
+
 HEADING_PIXELS = 340
 """What a phone leaves for a heading that begins at the figure's left edge."""
 
@@ -70,19 +72,25 @@ def _moved(item: dict, own: str, number: str) -> dict:
 
 
 def for_phone(figure: go.Figure) -> go.Figure:
-    """The same figure with headings that break into lines, and a film's slider below its buttons instead of
-    beside them. Done once.
+    """The same figure with headings and names of axes that break into lines, and a film's slider below its
+    buttons instead of beside them. Done once.
     """
     if figure.layout.meta == FOR_PHONE:
         return figure
     plain = figure.to_plotly_json()
     layout = dict(plain["layout"])
     margin = dict(layout["margin"])
-    layout["annotations"], more = _wrapped(layout.get("annotations", ()), margin["l"])
+    plot_pixels = layout["height"] - margin["t"] - margin["b"]
+    layout["yaxis"], beside = _named_in_lines(layout.get("yaxis", {}), plot_pixels)
+    margin["l"] += beside
+    left_pixels = _left_pixels(layout | {"margin": margin})
+    layout["annotations"], more = _wrapped(layout.get("annotations", ()), left_pixels)
     margin["t"] += more
-    layout["height"] += more
+    layout["xaxis"], below = _named_in_lines(layout.get("xaxis", {}), HEADING_PIXELS - left_pixels)
+    margin["b"] += below
+    layout["height"] += more + below
     frames = [
-        {**frame, "layout": {"annotations": _wrapped(frame["layout"]["annotations"], margin["l"])[0]}}
+        {**frame, "layout": {"annotations": _wrapped(frame["layout"]["annotations"], left_pixels)[0]}}
         for frame in plain.get("frames", ())
     ]
     if layout.get("sliders"):
@@ -93,6 +101,25 @@ def for_phone(figure: go.Figure) -> go.Figure:
         layout["height"] += CONTROLS_PIXELS
         margin["b"] += CONTROLS_PIXELS
     return go.Figure(data=plain["data"], layout=layout | {"margin": margin, "meta": FOR_PHONE}, frames=frames)
+
+
+def _left_pixels(layout: dict) -> int:
+    """What stands left of the plot: the margin, which plotly widens where names of rows need more."""
+    axis = layout.get("yaxis", {})
+    size = (axis.get("tickfont") or layout.get("font") or {}).get("size", SMALL)
+    names = (text for text in axis.get("ticktext") or () if isinstance(text, str))
+    return max(layout["margin"]["l"], round(0.42 * size * max(map(len, names), default=0)))
+
+
+def _named_in_lines(axis: dict, pixels: int) -> tuple[dict, int]:
+    """The axis with its name broken into lines of so many pixels, and those that takes across."""
+    title = axis.get("title") or {}
+    if not title.get("text"):
+        return axis, 0
+    size = (title.get("font") or {}).get("size", FONT_SIZE)
+    text = broken(title["text"], max(12, int(pixels / (0.5 * size))))
+    lines = text.count("<br>") - title["text"].count("<br>")
+    return {**axis, "title": {**title, "text": text}}, lines * round(1.3 * size)
 
 
 def _wrapped(notes: list[dict], left_pixels: int) -> tuple[list[dict], int]:
