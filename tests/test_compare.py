@@ -315,6 +315,16 @@ def test_phenomena_partition_the_table():
     assert sum(table.num_examples for table in tables.values()) == 4
 
 
+def test_a_setting_that_an_older_version_did_not_know_does_not_differ():
+    """The stored demo's first table listed the weight of a term that none of its runs has."""
+    new = RunConfig().to_dict()
+    older = {name: value for name, value in new.items() if name != "value_relation_weight"}
+    assert compare.differing_settings([new, older]) == []
+    other = new | {"value_relation_weight": 2.0}
+    rows = [{"setting": "value_relation_weight", "values": [2.0, None]}]
+    assert compare.differing_settings([other, older]) == rows
+
+
 def test_differing_settings():
     """A table of all settings hides the one that matters; a table without nested ones hides the data."""
     first = {

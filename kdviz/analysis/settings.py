@@ -30,11 +30,15 @@ def differing_settings(configs: Sequence[Mapping]) -> list[dict]:
 
     Nested settings are named "data.source". The data fingerprint is shown only when source and counts alike
     would hide that the data differ, the teacher's when its settings alone would, and the sum of the student's
-    own checkpoint when its name would. A setting a run does not have is None.
+    own checkpoint when its name would. A setting a run does not have is None; one that an older version did
+    not know had its default, and does not differ from it.
     """
-    flat = [_flatten(config) for config in configs]
-    rows = [{"setting": key, "values": [config.get(key) for config in flat]} for key in COMPARED]
-    rows = [row for row in rows if any(value != row["values"][0] for value in row["values"][1:])]
+    flat, defaults = [_flatten(config) for config in configs], _flatten(RunConfig().to_dict())
+    rows = []
+    for key in COMPARED:
+        had = [config.get(key, defaults.get(key)) for config in flat]
+        if any(value != had[0] for value in had[1:]):
+            rows.append({"setting": key, "values": [config.get(key) for config in flat]})
     shown = {row["setting"] for row in rows}
     for key, telling in (
         (
