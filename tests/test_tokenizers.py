@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import write_tiny_checkpoint
 from families import byte_level_bpe, write_family_checkpoint
+from glue_files import write_task
 from tokenizers import Tokenizer as Written
 from transformers import AutoTokenizer
 
@@ -345,6 +346,19 @@ def test_another_vocabulary_of_the_same_size_is_refused(tiny, copy):
     with pytest.raises(RequestError, match="not the same ones") as caught:
         check_models(tiny.config(student_checkpoint=str(copy)))
     assert caught.value.field == "student_checkpoint"
+
+
+def test_a_row_with_an_empty_second_text_does_not_end_a_run(tiny, tmp_path):
+    """The check of the export asked student/ about another text than was measured, and the run "failed"."""
+    folder = write_task(tmp_path / "glue", "rte") / "RTE"
+    lines = (folder / "dev.tsv").read_text().splitlines()
+    rows = [line.split("\t") for line in lines[1:]]
+    content = [lines[0], *("\t".join([first, text, "", label]) for first, text, _, label in rows)]
+    (folder / "dev.tsv").write_text("\n".join(content) + "\n")
+    run = tiny.run(
+        task="rte", data_dir=tmp_path / "glue", runs_dir=tmp_path / "runs", epochs=1, teacher_epochs=1
+    )
+    assert run.state == "finished"
 
 
 def test_an_export_that_answers_otherwise_is_found(tiny, tmp_path):

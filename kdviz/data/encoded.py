@@ -223,14 +223,12 @@ class Tokenizer:
 
     def encode(self, text_a: str, text_b: str | None = None) -> tuple[list[int], list[int], bool]:
         """Token ids, token types, and whether the text was cut to `max_length`."""
-        encoded = self._encoded(text_a, text_b)
-        ids = encoded["input_ids"]
-        several = len(ids) > 0 and isinstance(ids[0], list)
-        ids, cut = (ids[0], len(ids) > 1) if several else (ids, False)
-        types = encoded.get("token_type_ids")
-        return ids, self._types(types[0] if types and several else types, len(ids)), cut
+        encoded = self._encoded([text_a], None if text_b is None else [text_b])
+        ids, types = encoded["input_ids"], encoded.get("token_type_ids")
+        return ids[0], self._types(types[0] if types else None, len(ids[0])), len(ids) > 1
 
-    def _encoded(self, texts_a: str | list[str], texts_b: str | list[str] | None) -> dict:
+    def _encoded(self, texts_a: list[str], texts_b: list[str] | None) -> dict:
+        """Of lists alone: transformers takes an empty second text that comes by itself for none."""
         return self._tokenizer(
             texts_a,
             texts_b,

@@ -35,7 +35,8 @@ def check_export(folder: Path, epoch: int, samples: Mapping[int, Example], max_l
     for row, example in samples.items():
         options = {"truncation": True, "max_length": max_length, "return_tensors": "pt"}
         with torch.no_grad():
-            answered = model(**tokenizer(*_texts(example), **options)).logits[0].numpy()
+            texts = [[text] for text in _texts(example)]  # by itself an empty second one is taken for none
+            answered = model(**tokenizer(*texts, **options)).logits[0].numpy()
         expected = measured[row]
         if not np.isfinite(expected).all():
             continue  # a diverged run says so elsewhere
