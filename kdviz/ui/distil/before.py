@@ -11,7 +11,6 @@ from typing import NoReturn
 import streamlit as st
 
 from kdviz.config import RunConfig
-from kdviz.data.hub import NotInCache
 from kdviz.errors import RequestError, kind_and_line
 from kdviz.figures.diagram import matching_diagram, stage_film
 from kdviz.jobs.lazy_imports import import_heavy, is_imported
@@ -125,7 +124,7 @@ def start_box(wanted: Asked) -> None:
         st.caption(f":material/lock: {refusal}")
     if wanted.config is not None and wanted.error is None:
         _say_teacher(preview_of(wanted.config).plan.teacher)
-    if isinstance(wanted.error, (NotHere, NotInCache)):
+    if isinstance(wanted.error, NotHere):
         bring_box(wanted.error)
     elif wanted.error is not None and not is_in_sight(wanted.error):
         say_refused(wanted.error)

@@ -11,6 +11,7 @@ import streamlit as st
 
 from kdviz.config import CUSTOM, MATCHINGS, STAGED_SETTINGS, RunConfig, has_effect
 from kdviz.data import available
+from kdviz.data.hub import NotInCache
 from kdviz.errors import RequestError
 from kdviz.method.strategies import STRATEGIES
 from kdviz.method.terms import TERMS
@@ -19,6 +20,7 @@ from kdviz.palette import words_of
 from kdviz.tasks import TASKS
 from kdviz.text import plain_reason
 from kdviz.training.measured_teachers import recommended_task
+from kdviz.ui.distil.bring import bring_box
 from kdviz.ui.distil.words import HELP, LABELS, SOURCE_NAMES, choice_name
 from kdviz.ui.frame.controls import starting_with
 from kdviz.ui.frame.look import plain
@@ -106,6 +108,8 @@ def controls_in_sight(error: RequestError | None) -> None:
                 _control(name)
         if error is not None and error.field in row:
             say_refused(error)  # as wide as the form: a column of three is too narrow to read in
+            if isinstance(error, NotInCache):
+                bring_box(error)
         if row == ("strategy",):
             strategy = STRATEGIES[_value("strategy")]
             st.caption(f"`{strategy.name}`: {strategy.words}")
