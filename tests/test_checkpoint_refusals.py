@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from checkpoint_folders import as_bin, change_json, change_weights, check, shards
+from families import write_family_checkpoint
 from safetensors.torch import load_file, save_file
 
 from kdviz.errors import RequestError
@@ -473,6 +474,14 @@ def test_positions_counted_from_no_padding_are_refused(checkpoints, tmp_path):
     refused(copy, "pad_token_id: None, and RoBERTa counts positions from it")
     change_json(copy / "config.json", pad_token_id=...)
     check(copy)
+
+
+def test_fewer_of_mpnets_relative_positions_than_are_looked_up_are_refused(minilm_folder, tmp_path):
+    """transformers looks up 32 whatever the config says: the run ended with an IndexError."""
+    folder = write_family_checkpoint(
+        tmp_path / "mpnet", "mpnet", minilm_folder, relative_attention_num_buckets=16
+    )
+    refused(folder, "says relative_attention_num_buckets: 16, and transformers looks up 32")
 
 
 def test_a_tokenizer_that_cuts_at_random_is_refused(checkpoints, tmp_path):

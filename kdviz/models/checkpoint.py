@@ -258,6 +258,11 @@ _NOT_OBEYED = (
         "so transformers reads another file than kdviz would; call that one model.safetensors, and remove "
         "the key",
     ),
+    (
+        "relative_attention_num_buckets",
+        lambda value: not (value is None or type(value) is int and value >= 32),
+        "and transformers looks up 32 of MPNet's, whatever it says",
+    ),
     ("pruned_heads", _is_set, "so its layers differ in heads, and maps cannot be compared"),
     *(
         (name, lambda value: not (value is None or type(value) is int and value > 0), "which is no size")
