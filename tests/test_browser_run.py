@@ -8,6 +8,7 @@ thing.
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -40,7 +41,7 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url, self.runs_dir, self.root = f"http://127.0.0.1:{self.port}", runs_dir, root
-        self._log, self._options = log, options
+        self.log, self._options = log, options
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
@@ -51,11 +52,11 @@ class Server:
         }
         environment = kept | {"KDVIZ_RUNS_DIR": str(self.runs_dir), "OMP_NUM_THREADS": "1"}
         command = [*app_command(self.port), *self._options]
-        with open(self._log, "a") as log:
+        with open(self.log, "a") as log:
             self.process = subprocess.Popen(command, cwd=self.root, env=environment, stdout=log, stderr=log)
         give_up = time.monotonic() + PATIENCE / 1000
         while not is_healthy(self.url):
-            assert self.process.poll() is None and time.monotonic() < give_up, self._log.read_text()[-2000:]
+            assert self.process.poll() is None and time.monotonic() < give_up, self.log.read_text()[-2000:]
             time.sleep(0.25)
 
     def kill(self) -> None:
@@ -398,6 +399,10 @@ def test_the_queue_outlives_caches_code_and_server(developers_server, page, teac
     badge(page.locator(f".st-key-distil-row-{broken}"), "stopped").wait_for()
     goes_on(server, page)
     assert page.get_by_test_id("stException").count() == 0
+
+    server.process.send_signal(signal.SIGINT)  # Ctrl-C, while the run trains and a window is open
+    assert server.process.wait(60) >= 0, server.log.read_text()[-2000:]  # else it broke, by that signal
+    assert states(server) == ["stopped"] * 3
 
 
 @pytest.mark.story(29)

@@ -144,6 +144,27 @@ os._exit(0)
     assert "done" in _said_by(script, tmp_path)
 
 
+def test_a_chart_waits_for_pandas_that_another_thread_is_importing(tmp_path: Path) -> None:
+    """plotly takes what stands among the modules for the whole of pandas; the first chart after a start ended
+    in its AttributeError.
+    """
+    (tmp_path / "pandas.py").write_text(
+        "import time; time.sleep(3); Series = Index = DataFrame = Timestamp = type('Part', (), {})"
+    )
+    script = f"""
+import sys, threading, time
+from kdviz.figures.panels import Panels
+sys.path.insert(0, {str(tmp_path)!r})
+threading.Thread(target=__import__, args=("pandas",)).start()
+while "pandas" not in sys.modules:
+    time.sleep(0.01)
+panels = Panels(dark=False)
+panels.add({{"type": "scatter", "y": [1.0, 2.0], "customdata": [[1], [2]]}})
+print(len(panels.figure(height=200).to_dict()["data"]))
+"""
+    assert _said_by(script, tmp_path).split() == ["1"]
+
+
 def test_what_is_prepared_is_what_the_first_page_shows(tmp_path: Path) -> None:
     """Preparing another picture than the page shows would cost the server time and save the visitor none."""
     script = f"""

@@ -412,23 +412,31 @@ def test_a_study_goes_through_the_queue_and_can_be_stopped(tiny, tmp_path):
     assert {Run(runs_dir / cell.run_id).config["owner"] for cell in study.cells} == {"me"}
 
 
-def test_a_run_of_a_study_that_somebody_stops_has_not_failed(tiny, tmp_path):
-    """Pressed on the Distil page, Stop had the study say that the run had failed."""
+@pytest.mark.parametrize("ends", ["the run", "the server"])
+def test_a_run_of_a_study_that_somebody_stops_has_not_failed(tiny, tmp_path, ends):
+    """Pressed on the Distil page, Stop had the study say that the run had failed; where the server ends, the
+    study would go on to the next run and call that failed too.
+    """
     from kdviz.jobs.queue import Queue
     from kdviz.studies.queued import ENDED, READY, QueuedStudy
 
     runs_dir, give_up = tmp_path / "runs", time.monotonic() + 120
-    study = read_study(write_study(tmp_path / "s.toml", tiny, grid='strategy = ["soft"]\nepochs = [200]'))
+    grid = 'strategy = ["soft", "hard"]\nepochs = [200]'
+    study = read_study(write_study(tmp_path / "s.toml", tiny, grid=grid))
     queue = Queue(runs_dir)
-    queued, [cell] = QueuedStudy(study, queue), study.cells
+    queued, cells = QueuedStudy(study, queue), study.cells
     while queued.phase != ENDED and time.monotonic() < give_up:
         if queued.phase == READY:
             queued.start({"owner": "me"})
-        if queue.training and Run(runs_dir / cell.run_id).state == "running":
-            queue.stop(cell.run_id)
+        for run_id in queue.training:
+            if Run(runs_dir / run_id).state == "running":
+                queue.stop(run_id) if ends == "the run" else queue.close()
         time.sleep(0.02)
     queue.close()
-    assert StudyFolder(runs_dir, study.id).failed == {cell.run_id: "it was stopped before its end"}
+    stopped = [cell.run_id for cell in cells if (runs_dir / cell.run_id).exists()]
+    assert {Run(runs_dir / run_id).state for run_id in stopped} == {"stopped"}
+    said = dict.fromkeys(stopped, "it was stopped before its end") if ends == "the run" else {}
+    assert StudyFolder(runs_dir, study.id).failed == said and len(stopped) == (2 if said else 1)
 
 
 def test_a_study_that_cannot_run_says_so_before_start(tiny, tmp_path):

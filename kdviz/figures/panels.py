@@ -5,6 +5,7 @@ call, some six times the work. That time would be paid on every change of layer,
 second while a run is trained, by the run itself.
 """
 
+import importlib
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
@@ -143,6 +144,7 @@ class Panels:
             **settings,
         }
         axes = {f"{name[0]}axis{name[1:]}": axis for name, axis in self._axes.items()}
+        importlib.import_module("pandas")  # plotly takes one that another thread is importing for a whole one
         return go.Figure({"data": self.traces, "layout": axes | layout, "frames": list(frames)})
 
     def _set(self, letter: str, panels: Sequence[int], settings: dict) -> None:

@@ -104,6 +104,11 @@ class Queue:
         with self._changed:
             return any(ticket.run_id == run_id and ticket.stop.is_set() for ticket in self._current)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server ends, so that nothing is trained here any more."""
+        return self._closed
+
     def note(self, run_id: str) -> str | None:
         """One line on why the run ended badly in this process; kept here because a full disk keeps
         nothing.
@@ -188,7 +193,7 @@ class Queue:
         self._notes.pop(run_id, None)
 
     def close(self, timeout_seconds: float = 10) -> None:
-        """Stop what runs, leave what waits as it is on disk, end the worker. For tests and orderly ends."""
+        """Stop what runs, leave what waits as it is on disk, end the worker."""
         with self._changed:
             self._closed = True
             for ticket in self._current:
@@ -322,6 +327,14 @@ def shared(runs_dir: Path) -> Queue:
     queues: dict[str, Queue] = process_wide("queues", dict)
     with _shared_guard:
         return queues.setdefault(key, Queue(Path(runs_dir)))
+
+
+def close_shared() -> None:
+    """End every queue of this process in order, before the process ends. Torch in a thread that outlives
+    Python breaks the process ("terminate called"), and what its run did since the last epoch is lost.
+    """
+    for queue in list(process_wide("queues", dict).values()):
+        queue.close()
 
 
 def _record(folder: Path, state: str, **more: object) -> None:

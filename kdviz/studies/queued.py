@@ -93,11 +93,15 @@ class QueuedStudy:
         finally:
             self.phase, self.current = ENDED, None
 
+    @property
+    def _is_to_end(self) -> bool:
+        return self._stop.is_set() or self._queue.is_closed
+
     def _carry_out(self, folder: StudyFolder) -> None:
         failed = {}
         self.progress.begin()
         for checked in self.forecast.open:
-            if self._stop.is_set():
+            if self._is_to_end:
                 break
             self.current = checked.cell.run_id
             reason = self._train(checked)
@@ -125,7 +129,7 @@ class QueuedStudy:
             state = Run(folder).state
         except (RequestError, ValueError, OSError) as error:
             return kind_and_line(error) if isinstance(error, OSError) else str(error)
-        if state == "finished" or self._stop.is_set():
+        if state == "finished" or self._is_to_end:
             return None
         if state == "stopped":
             return "it was stopped before its end"

@@ -26,6 +26,9 @@ of training gives it back a thousand times, one that draws at each file it reads
 message: each time it would have to wait as long for whoever computes.
 """
 FIRST_PAGE = ("kdviz.ui.present.stage", "kdviz.ui.start.parts")
+COMPUTING = ("kdviz-prepare", "kdviz-warm", "kdviz-speed")
+"""Threads of the app, beside the queue's, that compute or import."""
+REST_SECONDS = 10.0
 log = logging.getLogger("kdviz")
 
 
@@ -44,6 +47,21 @@ def settings() -> dict:
 async def _lifespan(_app: object) -> AsyncIterator[dict]:
     threading.Thread(target=prepare, name="kdviz-prepare", daemon=True).start()
     yield {}
+    _come_to_rest()
+
+
+def _come_to_rest() -> None:
+    """Let no thread of ours compute while Python ends: one in torch, or importing it, breaks the process
+    ("terminate called"). A run in progress is stopped, and can be taken up again.
+    """
+    from kdviz.jobs.queue import close_shared
+
+    close_shared()
+    for thread in threading.enumerate():
+        if thread.name in COMPUTING:
+            if isinstance(thread, threading.Timer):
+                thread.cancel()
+            thread.join(REST_SECONDS)
 
 
 def prepare() -> None:

@@ -26,7 +26,7 @@ def warm() -> None:
         return
     _started.set()
     timer = threading.Timer(PAUSE_SECONDS, _import)
-    timer.daemon = True
+    timer.name, timer.daemon = "kdviz-warm", True
     timer.start()
 
 
