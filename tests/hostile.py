@@ -241,7 +241,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
         path.write_bytes(next(run.glob(SNAPSHOTS)).read_bytes()) for path in run.glob(EVALUATIONS)
     ],
     "evaluations-nan": arrays(EVALUATIONS, lambda name, array: array * np.nan),
-    "evaluations-huge": arrays(EVALUATIONS, lambda name, array: array * np.float32(3e38)),
+    "evaluations-huge": arrays(EVALUATIONS, lambda name, array: np.sign(array) * np.float32(3e38)),
     "snapshots-nan": arrays(SNAPSHOTS, lambda name, array: array * np.nan),
     "snapshots-other-shape": arrays(SNAPSHOTS, lambda name, array: array[:, :, 1:]),
     "snapshots-bool": arrays(SNAPSHOTS, lambda name, array: array > 0.5),
