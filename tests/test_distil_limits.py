@@ -96,6 +96,19 @@ def test_a_run_too_large_for_the_server_is_refused_beside_its_setting(trainer, t
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").glob("*/config.json"))
 
 
+def bring_once_allowed(app, requests: list, monkeypatch, words: str) -> None:
+    """Press the button, which is dead and asks nobody while a code is needed; wait until `words` are said."""
+    assert app.button(key="distil.bring.start").disabled and requests == []
+    monkeypatch.delenv("KDVIZ_PRESENTER_CODE")
+    app.run()
+    assert requests == []
+    app.button(key="distil.bring.start").click().run()
+    deadline = time.monotonic() + 60
+    while words not in said(app) and time.monotonic() < deadline:
+        time.sleep(0.3)
+        app.run()
+
+
 def test_a_hub_teacher_is_brought_only_when_somebody_who_may_asks(trainer, monkeypatch, tmp_path):
     """Typing a hub id once began a download in the preview, before anybody was asked for the code."""
     from hub_server import hub_server
@@ -108,15 +121,7 @@ def test_a_hub_teacher_is_brought_only_when_somebody_who_may_asks(trainer, monke
         monkeypatch.setenv("KDVIZ_PRESENTER_CODE", "secret")
         app = open_page(teacher="bert-mini")
         assert not app.exception and "not in the local cache of this machine" in said(app)
-        assert app.button(key="distil.bring.start").disabled and requests == []
-        monkeypatch.delenv("KDVIZ_PRESENTER_CODE")
-        app.run()
-        assert requests == []
-        app.button(key="distil.bring.start").click().run()
-        deadline = time.monotonic() + 60
-        while "no such model" not in said(app) and time.monotonic() < deadline:
-            time.sleep(0.3)
-            app.run()
+        bring_once_allowed(app, requests, monkeypatch, "no such model")
         assert "no such model, or it is private" in said(app) and not app.exception
         assert any("/api/models/google/bert_uncased_L-4" in request for request in requests)
 
@@ -138,15 +143,7 @@ def test_examples_of_the_hub_are_brought_only_when_somebody_who_may_asks(trainer
         monkeypatch.setenv("KDVIZ_PRESENTER_CODE", "secret")
         app = open_page(source="hub")
         assert not app.exception and "not in the cache; download it" in said(app)
-        assert app.button(key="distil.bring.start").disabled and requests == []
-        monkeypatch.delenv("KDVIZ_PRESENTER_CODE")
-        app.run()
-        assert requests == []
-        app.button(key="distil.bring.start").click().run()
-        deadline = time.monotonic() + 60
-        while "answered 503" not in said(app) and time.monotonic() < deadline:
-            time.sleep(0.3)
-            app.run()
+        bring_once_allowed(app, requests, monkeypatch, "answered 503")
         assert "answered 503" in said(app) and not app.exception and requests
         del requests[:]
         app.session_state["distil.source"] = "sample"
