@@ -224,7 +224,7 @@ class TinyRuns:
         return RunConfig(**{**small, **settings})
 
     def create(self, run_id: str | None = None, *, runs_dir: Path | None = None, **settings: object) -> Path:
-        from kdviz.jobs.launch import create_run
+        from kdviz.jobs.create import create_run
 
         # Names are free per call: tests share the runs folder for the sake of its teachers.
         runs_dir = runs_dir or self.runs_dir
@@ -236,7 +236,7 @@ class TinyRuns:
 
     def run(self, run_id: str | None = None, *, runs_dir: Path | None = None, **settings: object):
         """A finished run, as its `Run`."""
-        from kdviz.jobs.launch import execute
+        from kdviz.jobs.execute import execute
         from kdviz.runs.reader import Run
 
         folder = self.create(run_id, runs_dir=runs_dir, **settings)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class Trainer:
-    """Stands in for `kdviz.jobs.launch.execute`: says it runs, writes what a teacher's first steps write,
+    """Stands in for `kdviz.jobs.execute.execute`: says it runs, writes what a teacher's first steps write,
     waits for its end.
     """
 

@@ -24,7 +24,8 @@ from kdviz.data.encoded import Tokenizer
 from kdviz.data.examples import fingerprint
 from kdviz.data.sample import TASKS
 from kdviz.errors import Stopped
-from kdviz.jobs.launch import create_run, execute
+from kdviz.jobs.create import create_run
+from kdviz.jobs.execute import execute
 from kdviz.method import losses
 from kdviz.models.build import load_classifier
 from kdviz.models.checkpoint import resolve

@@ -8,7 +8,7 @@ import pytest
 from conftest import metrics_lines
 
 from kdviz.errors import Stopped
-from kdviz.jobs.launch import execute
+from kdviz.jobs.execute import execute
 from kdviz.runs.reader import Run
 
 SID = dict(strategy="sid", epochs=4)

@@ -363,7 +363,7 @@ def test_the_queue_outlives_caches_code_and_server(developers_server, page, teac
     page.get_by_test_id("stMainMenu").click()
     page.get_by_text("Clear cache").first.click()
     page.get_by_role("button", name="Clear caches").click()
-    for name in ("jobs/queue.py", "jobs/launch.py", "training/distill.py"):
+    for name in ("jobs/queue.py", "jobs/execute.py", "training/distill.py"):
         code = server.root / "kdviz" / name
         code.write_text(code.read_text() + "# changed\n")
     words = server.root / "kdviz" / "ui" / "distil" / "words.py"

@@ -10,7 +10,7 @@ import pytest
 from stopped import SID, assert_same_run, stop_in
 
 from kdviz.errors import RequestError, RunFailed
-from kdviz.jobs.launch import execute
+from kdviz.jobs.execute import execute
 from kdviz.runs.reader import Run
 
 

@@ -17,7 +17,7 @@ from kdviz import machine
 from kdviz.cli import main
 from kdviz.errors import RequestError
 from kdviz.files import write_json
-from kdviz.jobs.launch import create_run
+from kdviz.jobs.create import create_run
 from kdviz.locks import exclusive, is_locked
 from kdviz.paths import runs_folder, user_path
 

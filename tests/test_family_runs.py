@@ -17,7 +17,7 @@ from kdviz.analysis import kept_tokens
 from kdviz.data import load_examples
 from kdviz.data.tokens import are_special
 from kdviz.errors import RequestError
-from kdviz.jobs.launch import execute
+from kdviz.jobs.execute import execute
 from kdviz.runs.reader import Run
 from kdviz.share.bertviz import head_view_html
 from kdviz.share.own_sentence import ask

@@ -17,7 +17,7 @@ from stopped import assert_same_run
 
 from kdviz.errors import RunFailed
 from kdviz.files import take_place
-from kdviz.jobs.launch import execute
+from kdviz.jobs.execute import execute
 from kdviz.jobs.queue import Queue
 from kdviz.runs.epoch_weights import checkpoint_bytes
 from kdviz.runs.reader import Run, Store, Unreadable

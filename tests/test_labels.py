@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kdviz.errors import RequestError, Stopped
-from kdviz.jobs.launch import execute
+from kdviz.jobs.execute import execute
 from kdviz.models.check import check_models
 from kdviz.models.labels import label_names, measured_order, rows_by_name
 from kdviz.tasks import TASKS

@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import write_json
-from kdviz.jobs.launch import create_run, execute
+from kdviz.jobs.create import create_run
+from kdviz.jobs.execute import execute
 from kdviz.jobs.together import create_together
 from kdviz.locks import exclusive
 from kdviz.runs.reader import Run, Store
@@ -146,7 +147,7 @@ def test_an_id_is_used_once(tiny, tmp_path):
 def test_runs_that_nobody_named_get_names_of_their_own(tiny, tmp_path, monkeypatch):
     """Two that are made in the same second were one too many: the second was told to choose another name."""
     names = iter(["first", "first", "first", "second"])
-    monkeypatch.setattr("kdviz.jobs.launch._fresh_id", lambda *asked: next(names))
+    monkeypatch.setattr("kdviz.jobs.create._fresh_id", lambda *asked: next(names))
     request = resolve_request(tiny.config())
     assert [create_run(request, tmp_path).name for _ in range(2)] == ["first", "second"]
     names = iter(["group", "group", "other"])
@@ -158,7 +159,7 @@ def test_runs_that_nobody_named_get_names_of_their_own(tiny, tmp_path, monkeypat
         "other-all",
     ]
     monkeypatch.undo()
-    monkeypatch.setattr("kdviz.jobs.launch.time.strftime", lambda form: "now")
+    monkeypatch.setattr("kdviz.jobs.create.time.strftime", lambda form: "now")
     for _ in range(2):
         made.append(create_together(request, ["soft", "all"], tmp_path))
     assert len({folder.name for folders in made for folder in folders}) == 8
@@ -187,7 +188,7 @@ def test_a_run_is_made_whole_or_not_at_all(tiny, tmp_path, monkeypatch, broken):
             raise broken
         write_json(path, value)
 
-    monkeypatch.setattr("kdviz.jobs.launch.write_json", write)
+    monkeypatch.setattr("kdviz.jobs.create.write_json", write)
     with pytest.raises(type(broken)):
         create_run(tiny.config(), tmp_path / "runs", "one")
     assert os.listdir(tmp_path / "runs") == []

@@ -11,7 +11,7 @@ from kdviz.cli import main
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.files import GIBIBYTE
-from kdviz.jobs.launch import create_run
+from kdviz.jobs.create import create_run
 from kdviz.jobs.limits import Limits, footprint
 from kdviz.runs.epoch_weights import checkpoint_bytes, kept_epochs
 from kdviz.training.request import resolve_request

@@ -42,7 +42,7 @@ def create(config, runs_dir, run_id, *, extra=None):
 
 
 class Trainer:
-    """A stand-in for `kdviz.jobs.launch.execute` that trains nothing: it holds the lock until told to end."""
+    """Stands in for `kdviz.jobs.execute.execute` and trains nothing: it holds the lock until told to end."""
 
     def __init__(self):
         self.started: list[str] = []

@@ -9,7 +9,7 @@ from checkpoint_folders import change_weights
 
 from kdviz.data import load_examples
 from kdviz.errors import RequestError
-from kdviz.jobs.launch import create_run
+from kdviz.jobs.create import create_run
 from kdviz.jobs.plan import plan
 from kdviz.training.request import recorded_request, resolve_request
 

@@ -10,7 +10,7 @@ from stopped import SID, assert_same_run, stop_in
 
 import kdviz.training.epoch
 from kdviz.errors import RequestError, RunFailed
-from kdviz.jobs.launch import execute
+from kdviz.jobs.execute import execute
 from kdviz.method import losses
 from kdviz.runs.reader import Run
 from kdviz.runs.writer import RunWriter

@@ -14,7 +14,7 @@ import torch
 from kdviz.data.encoded import EncodedSet
 from kdviz.errors import Stopped
 from kdviz.files import read_json
-from kdviz.jobs.launch import execute
+from kdviz.jobs.execute import execute
 from kdviz.runs.reader import Run
 
 

@@ -273,17 +273,17 @@ def test_another_studys_runs_of_the_same_settings_are_used(finished_study, tiny,
 
 def test_a_failed_cell_is_told_and_the_others_go_on(tiny, tmp_path, capsys, monkeypatch):
     """One broken cell of eighty must not keep the other seventy-nine from being run."""
-    from kdviz.jobs import launch
+    from kdviz.jobs import execute as carrying_out
 
     file, runs_dir = write_study(tmp_path / "s.toml", tiny), tmp_path / "runs"
-    genuine = launch.execute
+    genuine = carrying_out.execute
 
     def execute(folder, **options):
         if folder.name == "s-soft-s1":
             (folder / "config.json").write_text((folder / "config.json").read_text().replace("cola", "mrpc"))
         genuine(folder, **options)
 
-    monkeypatch.setattr(launch, "execute", execute)
+    monkeypatch.setattr(carrying_out, "execute", execute)
     assert main(["study", str(file), "--runs-dir", str(runs_dir)]) == 1
     said = capsys.readouterr()
     assert "s-soft-s1 failed" in said.err and "3 of 4 runs" in said.out

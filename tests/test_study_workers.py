@@ -16,7 +16,8 @@ import torch
 from studies import write_study
 
 from kdviz.cli import main
-from kdviz.jobs.launch import create_run, execute
+from kdviz.jobs.create import create_run
+from kdviz.jobs.execute import execute
 from kdviz.runs.layout import teachers_of
 from kdviz.runs.reader import Run
 from kdviz.studies.check import check_study

@@ -11,7 +11,7 @@ from stopped import assert_same_run
 from kdviz.cli import main
 from kdviz.config import has_effect
 from kdviz.errors import RequestError, RunFailed, Stopped
-from kdviz.jobs.launch import execute
+from kdviz.jobs.execute import execute
 from kdviz.jobs.together import create_together, execute_together
 from kdviz.runs.reader import Run
 

@@ -12,7 +12,7 @@ from conftest import STRATEGIES
 from safetensors.torch import load_file
 
 from kdviz.errors import RunFailed
-from kdviz.jobs.launch import execute
+from kdviz.jobs.execute import execute
 from kdviz.locks import exclusive
 from kdviz.models.build import load_classifier
 from kdviz.runs.reader import Run

@@ -17,7 +17,7 @@ import torch
 from kdviz.config import RunConfig
 from kdviz.data.encoded import EncodedSet, RecentBatches
 from kdviz.files import read_json, write_json
-from kdviz.jobs.launch import create_run
+from kdviz.jobs.create import create_run
 from kdviz.method.losses import hard_label_loss
 from kdviz.models.build import load_classifier
 from kdviz.models.checkpoint import resolve

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def run(asked: argparse.Namespace) -> int:
     """Distil a student, or several at once."""
-    from kdviz.jobs.launch import create_run
+    from kdviz.jobs.create import create_run
     from kdviz.models.registry import readiness
     from kdviz.terminal import downloads
     from kdviz.training.request import resolve_request
@@ -57,7 +57,7 @@ def _asked_for(asked: argparse.Namespace) -> "tuple[RunConfig, tuple[str, ...]]"
 
 def _carry_out(folder: Path, num_threads: int | None = None) -> int:
     """Execute a run with a progress line; the first Ctrl-C stops it in an orderly way."""
-    from kdviz.jobs.launch import execute
+    from kdviz.jobs.execute import execute
     from kdviz.terminal import ProgressLine
 
     stop, line = threading.Event(), ProgressLine(sys.stderr)

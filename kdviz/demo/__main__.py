@@ -48,7 +48,8 @@ def main() -> int:
 
 
 def _build(wanted: DemoRun, work_dir: Path, num_threads: int | None) -> None:
-    from kdviz.jobs.launch import create_run, execute
+    from kdviz.jobs.create import create_run
+    from kdviz.jobs.execute import execute
 
     folder = work_dir / wanted.id
     if not RunFiles(folder).config.exists():

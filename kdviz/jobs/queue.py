@@ -49,7 +49,7 @@ class Queue:
     """The runs of one runs folder that this process trains, one after the other.
 
     `create(config, runs_dir, run_id, extra=...)` and `execute(folder, stop=..., num_threads=...)` are
-    `kdviz.jobs.launch`'s, imported when first needed (torch takes seconds).
+    `kdviz.jobs`' `create_run` and `execute`, imported when first needed (torch takes seconds).
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Queue:
 
     def submit(self, config: object, *, run_id: str | None = None, extra: dict | None = None) -> str:
         """Check `config`, make its run folder and let it wait. RequestError where it cannot be done."""
-        create = self._create or _launch().create_run
+        create = self._create or _create().create_run
         folder = create(config, self.runs_dir, run_id, extra=extra)
         self._append(self._claim(folder.name))
         return folder.name
@@ -301,7 +301,7 @@ class Queue:
         try:
             if self._execute is None:
                 import_heavy()
-            execute = self._execute or _launch().execute
+            execute = self._execute or _execute().execute
             execute(folder, stop=ticket.stop, num_threads=NUM_THREADS)
         except Stopped:
             pass
@@ -367,7 +367,13 @@ def _together():
     return together
 
 
-def _launch():
-    from kdviz.jobs import launch
+def _create():
+    from kdviz.jobs import create
 
-    return launch
+    return create
+
+
+def _execute():
+    from kdviz.jobs import execute
+
+    return execute

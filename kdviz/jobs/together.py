@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from kdviz.config import RunConfig
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import read_json
-from kdviz.jobs.launch import Turn, carry_out, clear_litter, create_run, with_fresh_id
+from kdviz.jobs.create import create_run, with_fresh_id
+from kdviz.jobs.execute import Turn, carry_out, clear_litter
 from kdviz.jobs.stop import StopSignal
 from kdviz.locks import exclusive
 from kdviz.machine import cores_allowed
@@ -80,7 +81,7 @@ def execute_together(
     num_cores: int | None = None,
 ) -> dict[str, Exception | None]:
     """Carry out several runs in one pass, each from its start or its last checkpoint. Returns how each ended,
-    by run id: None where it finished, else what `kdviz.jobs.launch.execute` would have raised.
+    by run id: None where it finished, else what `kdviz.jobs.execute.execute` would have raised.
 
     `stops` and `progress` as there, by run id; a run that is stopped or breaks leaves the others alone. It is
     let go of as soon as it has ended, and `ended` is told then.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kdviz.errors import RequestError
 from kdviz.files import free_bytes, size_words
-from kdviz.jobs.launch import FREE_BYTES_LEFT
+from kdviz.jobs.create import FREE_BYTES_LEFT
 from kdviz.jobs.limits import footprint
 from kdviz.jobs.plan import plan
 from kdviz.machine import cores_allowed, memory_allowed

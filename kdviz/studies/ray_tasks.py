@@ -67,7 +67,8 @@ def run_task(
     begun: bytes | None,
 ) -> Answer:
     """The finished run's folder; with `begun` (its folder so far) it goes on from its last checkpoint."""
-    from kdviz.jobs.launch import create_run, execute
+    from kdviz.jobs.create import create_run
+    from kdviz.jobs.execute import execute
 
     with _workplace() as place:
         runs_dir = place / "runs"

@@ -217,7 +217,7 @@ def carry_out(
     """Make the teacher, or carry the run out where it is not finished: why that failed, None where it did
     not. Raises Stopped.
     """
-    from kdviz.jobs.launch import execute
+    from kdviz.jobs.execute import execute
     from kdviz.training.request import resolve_request
     from kdviz.training.teacher_alone import make_teacher
 
@@ -245,7 +245,7 @@ def carry_out(
 
 def start_run(study_id: str, run_id: str, config: RunConfig, runs_dir: Path) -> Path:
     """The folder of a study's run, made where it is not there."""
-    from kdviz.jobs.launch import create_run
+    from kdviz.jobs.create import create_run
 
     folder = Path(runs_dir) / run_id
     if RunFiles(folder).config.exists():

@@ -29,7 +29,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from tiny import SETTINGS, make_teacher  # noqa: E402
 
 from kdviz.config import RunConfig  # noqa: E402
-from kdviz.jobs.launch import create_run, execute  # noqa: E402
+from kdviz.jobs.create import create_run  # noqa: E402
+from kdviz.jobs.execute import execute  # noqa: E402
 from kdviz.runs.layout import RunFiles  # noqa: E402
 from kdviz.runs.reader import Run, Store, Unreadable  # noqa: E402
 
