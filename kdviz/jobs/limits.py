@@ -30,7 +30,8 @@ PROGRAM_BYTES = 700 * MEBIBYTE
 """Python, torch and transformers."""
 EXAMPLE_BYTES = 1000
 """A sentence pair as an object, and its tokens."""
-MOST_PROBES, PROBE_TOKENS = 12, 40
+NUM_PRESETS, PRESET_TOKENS = 12, 40
+"""At most: a task's presets, and a preset's tokens."""
 _UNKNOWN_MEMORY = 16 * GIBIBYTE
 
 
@@ -69,7 +70,7 @@ def footprint(request: Request, *, num_students: int = 1) -> Footprint:
     ]
     if config.cache == "off":
         outputs = []
-    map_bytes = 4 * config.student_layers * checkpoint.num_heads * min(config.max_length, PROBE_TOKENS) ** 2
+    map_bytes = 4 * config.student_layers * checkpoint.num_heads * min(config.max_length, PRESET_TOKENS) ** 2
     evaluated = sum(map(len, request.evaluations.values()))
     return Footprint(
         memory={
@@ -85,7 +86,7 @@ def footprint(request: Request, *, num_students: int = 1) -> Footprint:
             "checkpoints": num_students * checkpoint_bytes(request.student_parameters, config),
             "teacher": teacher * (1 + 6 * tuned),
             "outputs": min(disk_budget, sum(outputs)),
-            "snapshots": num_students * map_bytes * MOST_PROBES * (config.snapshots + 2),
+            "snapshots": num_students * map_bytes * NUM_PRESETS * (config.snapshots + 2),
             "evaluations": num_students * 4 * evaluated * (config.epochs + 1) * (2 * len(request.pairs) + 8),
         },
     )

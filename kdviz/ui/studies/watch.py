@@ -90,7 +90,8 @@ def _ended(study: Study, going: QueuedStudy | None) -> None:
             icon=":material/timer:",
             disabled=bool(refusal),
             on_click=_checked(study),
-            help="Checks every run and says how long all take and how much disk. Nothing starts yet.",
+            help="Checks every run and says how long all take and how much disk. Examples that are on the "
+            "Hub alone are fetched for it. Nothing is trained yet.",
         )
         if refusal:
             st.caption(f":material/lock: {refusal}")
