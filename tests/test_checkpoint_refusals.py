@@ -346,9 +346,32 @@ HOSTILE = {
     ),
     "settings that a tokenizer cannot take": (
         lambda f: change_json(f / "tokenizer_config.json", add_special_tokens=False),
-        "cannot be built .* look at its tokenizer_config.json",
+        "cannot be built .* look at its special_tokens_map.json, tokenizer_config.json, or remove them",
+    ),
+    "settings with a comma too much": (
+        lambda f: (f / "tokenizer_config.json").write_text('{"do_lower_case": true,}'),
+        "cannot be built .* look at its tokenizer_config.json, or remove that: tokenizer.json is enough",
+    ),
+    "names of special tokens that are cut": (
+        lambda f: (f / "special_tokens_map.json").write_text('{"cls_token": '),
+        "cannot be built .* look at its special_tokens_map.json, or remove that",
+    ),
+    "added words in a list, and no tokenizer.json": (
+        lambda f: (words_alone(f, keep=30522), (f / "added_tokens.json").write_text('["[E1]"]')),
+        "cannot be built .*; mend its added_tokens.json",
     ),
     "classes in quotes": (lambda f: change_json(f / "config.json", num_labels="2"), "says num_labels: '2'"),
+    "more classes than any model has": (
+        lambda f: change_json(f / "config.json", num_labels=10**9),
+        "says num_labels: 1000000000, which is no number of classes",
+    ),
+    "a frame that has no name": (
+        lambda f: (
+            words_alone(f, keep=30522),
+            change_json(f / "tokenizer_config.json", cls_token=None, sep_token=None),
+        ),
+        r"puts \[unused\d+\] around a text, which is none of its special tokens",
+    ),
     "a frame that no file has": (
         without_known_frame,
         r"puts \[(CLS|SEP)\] around a text, which none of its files has",
@@ -482,6 +505,19 @@ def test_fewer_of_mpnets_relative_positions_than_are_looked_up_are_refused(minil
         tmp_path / "mpnet", "mpnet", minilm_folder, relative_attention_num_buckets=16
     )
     refused(folder, "says relative_attention_num_buckets: 16, and transformers looks up 32")
+
+
+def test_merges_that_make_none_of_the_words_are_refused(checkpoints, tmp_path):
+    """A merges.txt that is cut leaves every word in single letters, which most of a vocabulary is not for."""
+    copy = Path(shutil.copytree(checkpoints["roberta"], tmp_path / "copy"))
+    model = json.loads((copy / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    (copy / "tokenizer.json").unlink()
+    (copy / "vocab.json").write_text(json.dumps(model["vocab"]), encoding="utf-8")
+    merges = ["#version: 0.2", *(" ".join(pair) for pair in model["merges"])]
+    (copy / "merges.txt").write_text("\n".join(merges), encoding="utf-8")
+    check(copy)
+    (copy / "merges.txt").write_text("\n".join(merges[:4]), encoding="utf-8")
+    refused(copy, r"merges make 3 of the \d+ longer words in its vocabulary: its merges.txt is cut")
 
 
 def test_a_tokenizer_that_cuts_at_random_is_refused(checkpoints, tmp_path):

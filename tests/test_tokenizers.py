@@ -80,17 +80,20 @@ def write_lowercasing_roberta(folder: Path, minilm_folder: Path) -> None:
 
 
 def same_ids(run, *texts: str) -> None:
-    """The run's tokenizer, the teacher's and the student's make the same numbers of a text."""
+    """The run's tokenizer, the teacher's and the student's make the same numbers and types of a text."""
     teacher = run.folder.parent / "teachers" / run.config["teacher_fingerprint"]
-    own = Tokenizer(Path(run.config["teacher"]), 32).encode(*texts)[0]
+    own, types, _ = Tokenizer(Path(run.config["teacher"]), 32).encode(*texts)
     for folder in (teacher, run.folder / "student"):
-        assert AutoTokenizer.from_pretrained(folder)(*texts)["input_ids"] == own
+        made = AutoTokenizer.from_pretrained(folder)(*texts)
+        assert made["input_ids"] == own
+        assert made.get("token_type_ids", [0] * len(own)) == types
 
 
 @pytest.mark.parametrize("write", [write_cased, write_bert_with_bpe, write_lowercasing_roberta])
 def test_a_tokenizer_json_is_read_as_it_stands(tiny, minilm_folder, tmp_path, write):
     """transformers takes lower case, accents and the splitting into words from the class: cased models were
-    given lower-case words, and one with a byte-level BPE mostly <unk>, without a word.
+    given lower-case words, and one with a byte-level BPE mostly <unk>, without a word. Read as it stands, the
+    second text of a pair was of the first one's type.
     """
     folder = tmp_path / "own"
     write(folder, minilm_folder)
@@ -98,7 +101,8 @@ def test_a_tokenizer_json_is_read_as_it_stands(tiny, minilm_folder, tmp_path, wr
     written = Written.from_file(str(folder / "tokenizer.json"))
     written.no_padding()
     tokenizer = Tokenizer(folder, 32)
-    assert tokenizer.encode(*texts)[0] == written.encode(*texts).ids
+    ids, types, _ = tokenizer.encode(*texts)
+    assert (ids, types) == (written.encode(*texts).ids, written.encode(*texts).type_ids)
     assert AutoTokenizer.from_pretrained(folder)(*texts)["input_ids"] != written.encode(*texts).ids
     ends = written.encode("").tokens
     shown = tokenizer.tokens(written.encode("The").ids)

@@ -1,6 +1,7 @@
 """Tokenised sets: ragged arrays on disk and in memory, padded only when a batch is made."""
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from kdviz.data.examples import Example
-from kdviz.data.tokenizer_files import TOKENIZER_JSON, TOKENIZER_SETTINGS
+from kdviz.data.tokenizer_files import SETTINGS, TOKENIZER_JSON, tokenizer_files
 from kdviz.data.tokenizer_reading import (
     Contradiction,
     added_ids,
@@ -206,6 +207,24 @@ class Tokenizer:
         return {number for number in self.vocabulary.values() if number >= own} - added_ids(self.folder)
 
     @property
+    def special_ids(self) -> set[int]:
+        """Ids of the tokens that stand for no text: the frame, padding, what is unknown or masked."""
+        return set(self._tokenizer.all_special_ids)
+
+    @property
+    def made_by_merges(self) -> tuple[int, int]:
+        """How many of a BPE's words of several signs its merges make, and of how many; (0, 0) of any other
+        kind, and of one that looks words up whole.
+        """
+        model = json.loads(self._tokenizer.backend_tokenizer.to_str())["model"]
+        if model["type"] != "BPE" or model.get("ignore_merges"):
+            return 0, 0
+        prefix = model.get("continuing_subword_prefix") or ""
+        made = {left + right.removeprefix(prefix) for left, right in model["merges"]}
+        long = {word for word in model["vocab"] if len(word.removeprefix(prefix)) > 1}
+        return len(long & made), len(long)
+
+    @property
     def kind(self) -> str:
         """How words become tokens: WordPiece, BPE, Unigram or WordLevel."""
         return type(self._tokenizer.backend_tokenizer.model).__name__
@@ -371,14 +390,7 @@ def _built(folder: Path, field: str):
     except Exception as error:  # a file of any kind may be wrong, or a package missing
         missing = getattr(error, "name", None) if isinstance(error, ImportError) else None
         why = f"it needs the package {missing}" if missing else one_line(error)
-        there = (folder / TOKENIZER_JSON).is_file() and not missing
-        todo = (
-            "look at its tokenizer_config.json, or remove that: tokenizer.json is enough"
-            if there and (folder / TOKENIZER_SETTINGS).is_file()
-            else "get its tokenizer.json anew"
-            if there
-            else "choose a checkpoint with a tokenizer.json"
-        )
+        todo = _what_to_do(folder) if not missing else "choose a checkpoint with a tokenizer.json"
         raise RequestError(
             f"{field}: the tokenizer in {folder} cannot be built ({type(error).__name__}: {why}); {todo}",
             field=field,
@@ -390,3 +402,19 @@ def _built(folder: Path, field: str):
             field=field,
         )
     return tokenizer
+
+
+def _what_to_do(folder: Path) -> str:
+    """About a tokenizer whose files are not what transformers expects, those at fault by name where they are
+    no JSON objects.
+    """
+    beside = [path for path in tokenizer_files(folder) if path.name in SETTINGS]
+    broken = [path for path in beside if not object_in(path)]
+    faulty = broken or beside
+    named = ", ".join(path.name for path in faulty)
+    if not (folder / TOKENIZER_JSON).is_file():
+        return f"mend its {named}" if broken else "choose a checkpoint with a tokenizer.json"
+    if not faulty or not object_in(folder / TOKENIZER_JSON):
+        return "get its tokenizer.json anew"
+    which = "that" if len(faulty) == 1 else "them"
+    return f"look at its {named}, or remove {which}: tokenizer.json is enough"

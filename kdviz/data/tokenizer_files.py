@@ -22,10 +22,10 @@ TOKENIZERS = (
     "tokenizer.model",
 )
 TOKENIZER_SETTINGS = "tokenizer_config.json"
+SETTINGS = (TOKENIZER_SETTINGS, "special_tokens_map.json", "added_tokens.json")
+"""What a tokenizer.json can be without."""
 _OTHERS = (
-    TOKENIZER_SETTINGS,
-    "special_tokens_map.json",
-    "added_tokens.json",
+    *SETTINGS,
     "merges.txt",
     "bpe.codes",
     "dict.txt",

@@ -74,9 +74,10 @@ def settings_of_copy(origin: Path, *, model_type: str, token_types: bool) -> dic
     made = _made(origin, stamps_of(origin))
     if made and object_in(origin / "config.json").get("model_type") != model_type:
         found["tokenizer_class"] = made.class_name
+    found |= settings_to_read_as_is(origin) or {}
     if not token_types or (made and not made.token_types) or num_segments(origin) == 1:
         found["model_input_names"] = ["input_ids", "attention_mask"]
-    return {**found, **(settings_to_read_as_is(origin) or {})}
+    return found
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,13 @@ def _made(folder: Path, stamps: Stamps) -> _Made | None:
         made = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception:  # whoever builds it says what is wrong
         return None
-    return _Made(type(made).__name__, "token_type_ids" in made.model_input_names)
+    return _Made(type(made).__name__, _makes_token_types(made))
 
 
-def settings_to_read_as_is(folder: Path) -> dict[str, str] | None:
-    """The settings (tokenizer_class, names of special tokens) under which the tokenizer.json in `folder` is
-    read as it stands, where transformers would read it otherwise; None where it does not, or there is none.
+def settings_to_read_as_is(folder: Path) -> dict[str, Any] | None:
+    """The settings (tokenizer_class, names of special tokens, what is made beside ids) under which the
+    tokenizer.json in `folder` is read as it stands, where transformers would read it otherwise; None where it
+    does not, or there is none.
 
     What tokenizer_config.json says itself (do_lower_case, add_prefix_space and their like) holds against
     tokenizer.json, in every version of transformers. Contradiction where it says something that transformers
@@ -110,7 +112,7 @@ def settings_to_read_as_is(folder: Path) -> dict[str, str] | None:
 
 
 @lru_cache(maxsize=64)
-def _settings(folder: Path, stamps: Stamps) -> dict[str, str] | None:
+def _settings(folder: Path, stamps: Stamps) -> dict[str, Any] | None:
     if not (folder / TOKENIZER_JSON).is_file():
         return None
     from tokenizers import Tokenizer
@@ -132,7 +134,14 @@ def _settings(folder: Path, stamps: Stamps) -> dict[str, str] | None:
             f"{TOKENIZER_SETTINGS} says {told[0]}, {TOKENIZER_JSON} the contrary, and transformers reads it "
             "in a third way; make the two agree"
         )
-    return {"tokenizer_class": READ_AS_IS, **_names(made, written, object_in(folder / "config.json"))}
+    names = _names(made, written, object_in(folder / "config.json"))
+    # READ_AS_IS makes no token types by itself: a model with two segments would be given one.
+    types = {"model_input_names": list(made.model_input_names)} if _makes_token_types(made) else {}
+    return {"tokenizer_class": READ_AS_IS, **names, **types}
+
+
+def _makes_token_types(made: PreTrainedTokenizerBase) -> bool:
+    return "token_type_ids" in made.model_input_names
 
 
 def agree(made: PreTrainedTokenizerBase, written: Tokenizer) -> bool:

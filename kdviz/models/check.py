@@ -37,6 +37,9 @@ MOST_SPARE_ROWS, MOST_SPARE_SHARE = 1024, 0.5
 and 30,000 words: of fewer spare rows than these one is warned (`kdviz.data.doubtful_words`).
 """
 
+LEAST_MADE_SHARE = 0.5
+"""Of a byte-level BPE's longer words nearly all come of its merges; bytes and added words do not."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
@@ -189,6 +192,12 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
                 f"{name} says that {word!r} is number {numbers[0]}, and tokenizer.json, which is read where "
                 f"both are there, makes it {words.get(word, 'none')}; remove the one that is not the model's"
             )
+    made, long = tokenizer.made_by_merges
+    if made < LEAST_MADE_SHARE * long:
+        raise Unusable(
+            f"the tokenizer's merges make {made:,} of the {long:,} longer words in its vocabulary: its "
+            "merges.txt is cut, or another model's; choose a checkpoint with its own tokenizer"
+        )
     if tokenizer.dropout:
         raise Unusable(
             f"tokenizer.json says dropout: {tokenizer.dropout:.3g}, so a text has other tokens each time it "
@@ -207,6 +216,13 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
             f"{str(error)[:120]})"
         ) from None
     made_up = sorted(tokenizer.made_up.intersection(ids))
+    unnamed = [] if (folder / TOKENIZER_JSON).exists() else sorted({ids[0], ids[-1]} - tokenizer.special_ids)
+    if unnamed and not made_up:
+        word = next(word for word, number in words.items() if number == unnamed[0])
+        raise Unusable(
+            f"the tokenizer puts {word} around a text, which is none of its special tokens; name the tokens "
+            "that the vocabulary has as cls_token and sep_token in tokenizer_config.json"
+        )
     if made_up:
         word = next(word for word, number in words.items() if number == made_up[0])
         raise Unusable(

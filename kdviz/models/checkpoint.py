@@ -31,7 +31,7 @@ from kdviz.models.refusals import (
 from kdviz.models.registry import MINILM_SHA256, fitting_teachers, minilm_folder
 from kdviz.models.weights_files import Weights, check_named_file, find_weights
 
-MOST_LAYERS = 200
+MOST_LAYERS, MOST_CLASSES = 200, 100_000
 _SHA256 = {"minilm-l6": MINILM_SHA256, "mpnet-base": mpnet_packages.MPNET_SHA256}
 
 
@@ -270,7 +270,8 @@ _NOT_OBEYED = (
     ),
     (
         "num_labels",
-        lambda value: not (value is None or type(value) is int),
+        # transformers makes a name for each class, whatever the weights have: a billion take all memory.
+        lambda value: not (value is None or type(value) is int and value <= MOST_CLASSES),
         "which is no number of classes",
     ),
     (
