@@ -46,7 +46,7 @@ texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 @given(
     st.sampled_from(sorted(TASKS)),
     st.lists(st.tuples(texts, texts, st.integers(0, 2)), min_size=1, max_size=8),
-    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["\n", "\r\n", "\r\r\n"]),
     st.booleans(),
     st.booleans(),
 )
@@ -380,6 +380,11 @@ def test_cells_as_pandas_writes_them_give_a_warning(tmp_path):
         ([("tea", 0), ("jam", 1)], [("milk", 0), ("salt", 0)], "dev: every row has the label 0"),
         ([("tea", 0), ("jam", 1)], [("jam", 1), ("tea", 0)], "dev: 2 of 2 rows are in the training file"),
         ([("caf\u00c3\u00a9", 0), ("tea", 1)], [("milk", 0), ("salt", 1)], "train: 1 of 2 texts have signs"),
+        (
+            [("a &amp; b", 0), ("tea", 1)],
+            [("milk", 0), ("salt", 1)],
+            "train: 1 of 2 texts have signs such as &",
+        ),
         ([("gj04", n % 2) for n in range(30)], [("milk", 0), ("salt", 1)], "train: 30 rows have 1 different"),
     ],
 )

@@ -43,6 +43,13 @@ def refusal(task: str, folder) -> str:
         ("cola", "dev.tsv", "in_domain_dev.tsv", "(but 'in_domain_dev.tsv' is there: if that is meant"),
         ("mnli", "dev_matched.tsv", "dev-matched.tsv", "(but 'dev-matched.tsv' is there: if that is meant"),
         ("mnli", "dev_matched.tsv", "dev-mismatched.tsv", "dev_matched.tsv: expected a file, got nothing;"),
+        ("cola", "train.tsv", "original/train.tsv", "(but original/train.tsv is there: move it up)"),
+        (
+            "cola",
+            "train.tsv",
+            "train/dataset_info.json",
+            "(but train is there, as datasets' save_to_disk writes",
+        ),
         ("cola", "train.tsv", "train.py", "train.tsv: expected a file, got nothing; put"),
         ("cola", "train.tsv", "dataset_info.json", "as datasets' save_to_disk writes it: choose the source"),
     ],
@@ -50,6 +57,7 @@ def refusal(task: str, folder) -> str:
 def test_what_lies_in_a_files_place_is_named(tmp_path, task, missing, there, said):
     """ "Got nothing" beside train.tsv.gz sends people to look for the folder, which is right."""
     folder = write_task(tmp_path, task) / TASKS[task].folder
+    (folder / there).parent.mkdir(exist_ok=True)
     (folder / missing).rename(folder / there)
     assert said in refusal(task, tmp_path)
 
@@ -63,10 +71,23 @@ def test_what_lies_in_a_files_place_is_named(tmp_path, task, missing, there, sai
         (b"PK\x03\x04 and so on", "an archive (zip); unpack it"),
         (b"PAR1 and so on", "in the format parquet"),
         (b'{"sentence": "a", "label": 1}\n', "a file in the format JSON; save it as tab-separated text"),
+        (b'[\n  {\n    "sentence": "a"}]\n', "a file in the format JSON; save it as tab-separated text"),
+        (
+            b"PK\x03\x04\x14\0\x06\0\x08\0[Content_Types].xml and so on",
+            "a spreadsheet's workbook; save it as tab",
+        ),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "a workbook of an old Excel; save it as tab"),
+        (b"ARROW1\0\0" + bytes(100), "a file in the format Arrow"),
+        (b"\xff\xff\xff\xff\x10\x01\0\0", "a file in the format Arrow"),
+        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "a page in XML"),
+        (b"\x28\xb5\x2f\xfd" + bytes(100), "a compressed file (zstandard); unpack it"),
         (bytes(4096), "zero bytes alone, as a crash leaves them"),
         (b"\n\t\n \n", "expected rows, got blank lines alone"),
     ],
-    ids=("git-lfs", "html", "gzip", "zip", "parquet", "json", "zeros", "blank"),
+    ids=(
+        *("git-lfs", "html", "gzip", "zip", "parquet", "json", "json in lines", "xlsx", "xls", "arrow"),
+        *("arrow stream", "xml", "zstandard", "zeros", "blank"),
+    ),
 )
 def test_what_is_no_table_is_called_what_it_is(tmp_path, content, said):
     """A page of faults, a line each, for a file that only has the right name."""
@@ -83,6 +104,11 @@ def test_what_is_no_table_is_called_what_it_is(tmp_path, content, said):
         ("cola", ("unacceptable", "acceptable"), "write 0 for unacceptable, 1 for acceptable)"),
         ("sst2", ("Negative", "pos"), "write 0 for negative, 1 for positive)"),
         ("rte", ("Entailment ", "not-entailment"), "write entailment, not_entailment for not entailment)"),
+        ("rte", ("0.0", "1.0"), "a decimal point: write entailment for 0, not_entailment for 1)"),
+        ("rte", ("0", "1"), "(the hub's numbers: write entailment for 0, not_entailment for 1); put"),
+        ("mnli", ("0", "2"), "write entailment for 0, neutral for 1, contradiction for 2); put"),
+        ("sst2", ('"0"', '"1"'), "(in quotation marks: save the file without quoting); put"),
+        ("qqp", ("True", "False"), "(truth values: write 0 for False, 1 for True)"),
         ("cola", ("a", "b"), "got 'a', 'b' in every row; put the release's file there"),
     ],
 )
@@ -123,6 +149,20 @@ def test_one_label_that_is_otherwise_keeps_its_line(tmp_path):
         ("cola", "a film\t1\nno film\t0\n", "expected 4 tab-separated columns, got 2 in every row; put"),
         ("cola", "index\tsentence\n0\ta film\n", "got 2 in every row (a test file, whose labels are kept ba"),
         ("rte", "index\tsentence1\tsentence2\n0\ta\tb\n", "among 3 columns (a test file, whose labels are"),
+        ("sst2", "sentence,label\na film,1\n", "(separated by commas?)"),
+        ("cola", "gj04;1;;a film\ngj04;0;*;no film\n", "got 1 in every row (separated by semicolons?); put"),
+        ("cola", "gj04    1        a film\ngj04    0    *    no film\n", "(separated by blanks?); put"),
+        (
+            "cola",
+            "sentence\tlabel\tidx\na\t1\t0\n",
+            "3 in every row (the hub's columns: choose the source hub);",
+        ),
+        (
+            "mrpc",
+            "sentence1\tsentence2\tlabel\na\tb\t1\n",
+            "the source hub, or write #1 String, #2 String, Q",
+        ),
+        ("rte", "sentence1\tsentence1\tsentence2\tlabel\na\ta\tb\tc\n", "got 2 among 4 columns; put"),
         ("sst2", "sentence\tlabel\na\t1\t\nb\t0\t\n", "2 tab-separated columns as its header has, got 3 in"),
     ],
 )

@@ -1,10 +1,10 @@
 """Reading the GLUE release layout: `<data_dir>/CoLA/train.tsv` and so on.
 
 The release's files are tab-separated without quoting: a quotation mark is part of the text, a line ends at
-"\n" and nowhere else (texts hold U+2028 and U+0085). A byte-order mark, CRLF line ends and blank lines at
-the end are tolerated. Rows with the release's own known damage (`Task.damage`) are skipped and counted.
-Everything else that is not as expected is one RequestError that lists the faulty rows of all files with
-their lines.
+"\n" and nowhere else (texts hold U+2028 and U+0085). A byte-order mark, carriage returns before a line's
+end and blank lines at the end are tolerated. Rows with the release's own known damage (`Task.damage`) are
+skipped and counted. Everything else that is not as expected is one RequestError that lists the faulty rows of
+all files with their lines.
 """
 
 import os
@@ -42,6 +42,8 @@ MOST_BLANK_SHARE, MOST_REPEATED_SHARE = 0.01, 0.1
 
 _ENCODED_TWICE = re.compile("[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac")
 """What UTF-8's bytes for accents, and for quotation marks, are in Latin-1 and Windows-1252."""
+
+_HTML = re.compile(r"&(?:amp|quot|lt|gt|apos|nbsp|#\d{1,5});")
 
 FEW_ROWS, LEAST_DIFFERENT_SHARE = 20, 0.05
 """Of more rows than a few, hardly any are of one and the same text in the release."""
@@ -203,14 +205,14 @@ def read_rows(content: bytes, path: Path, task: Task) -> Rows:
         )
     num_rows = len(lines) - first_line + 1
     if num_rows > 1 and (whole := _same_in_every_row(widths, labels, num_rows, num_columns, task)):
-        whole += whose_first_line(lines[0])
+        whole += whose_first_line(lines[0], task)
         rows.faults = [Fault(path, None, whole, "put the release's file there")]
         return rows
     if len(broken_off) > min(MOST_BROKEN_OFF, LARGEST_DAMAGED_SHARE * num_rows):
         rows.faults = sorted([*rows.faults, *broken_off], key=lambda fault: fault.line)
     elif broken_off:
         rows.skipped["broken off"] = len(broken_off)
-    rows.warnings += _oddities(rows.examples, task)
+    rows.warnings += dict.fromkeys(_oddities(rows.examples, task))  # of both texts it is the same one
     is_excels = with_comma[True] >= FEW_QUOTED and not with_comma[False]
     if num_marked > 0.5 * len(rows.examples) or is_excels:  # one between marks is a quotation
         num_quoted = max(num_quoted, num_marked)
@@ -281,12 +283,12 @@ def _lines(content: bytes, path: Path, rows: Rows) -> list[str | None]:
         return [None]
     content = content.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\x1a")
     try:
-        lines: list[str | None] = [line.removesuffix("\r") for line in content.decode().split("\n")]
+        lines: list[str | None] = [line.rstrip("\r") for line in content.decode().split("\n")]
     except UnicodeDecodeError:
         lines = []
         for number, line in enumerate(content.split(b"\n"), start=1):
             try:
-                lines.append(line.decode().removesuffix("\r"))
+                lines.append(line.decode().rstrip("\r"))
             except UnicodeDecodeError as error:
                 lines.append(None)
                 problem = f"expected UTF-8, got the byte 0x{line[error.start]:02x}"
@@ -329,6 +331,12 @@ def _oddities(examples: list[Example], task: Task) -> Iterator[str]:
         yield (
             f"{twice:,} of {len(texts):,} texts have signs such as \u00c3\u00a9, which UTF-8 leaves that was "
             "read in another encoding; get the file again"
+        )
+    coded = sum(bool(_HTML.search(text)) for text in texts)
+    if coded > MOST_BLANK_SHARE * len(texts):
+        yield (
+            f"{coded:,} of {len(texts):,} texts have signs such as &amp; and &quot;, as web pages write "
+            "them; get the file again, or put back what they stand for"
         )
     blank = sum(not has_visible(text) for text in texts)
     if blank > MOST_BLANK_SHARE * len(texts):
