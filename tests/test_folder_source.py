@@ -230,6 +230,11 @@ def test_missing_and_strange_files_are_reported(tmp_path):
     os.mkfifo(tmp_path / "CoLA" / "train.tsv")
     with pytest.raises(RequestError, match="expected a file, got something else"):
         load_examples("cola", "folder", tmp_path)
+    (tmp_path / "CoLA" / "train.tsv").unlink()
+    with open(tmp_path / "CoLA" / "train.tsv", "wb") as file:
+        file.truncate(40_000_000_000)  # read whole, it would take all memory
+    with pytest.raises(RequestError, match=r"expected at most 1.0 GB, got 40.0 GB; put the release's file"):
+        load_examples("cola", "folder", tmp_path)
 
 
 def test_a_changed_file_is_read_again(tmp_path):

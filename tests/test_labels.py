@@ -358,6 +358,19 @@ def test_one_output_is_a_regressions(tiny, tmp_path, tuned):
         check_models(tiny.config(teacher=str(tmp_path / "one"), teacher_epochs=0))
 
 
+def test_a_head_of_another_kind_is_no_classifier_of_texts(tiny, tmp_path, tuned):
+    """One that names tokens has the same names and shapes, and its order would be measured on chance."""
+    folder = shutil.copytree(tuned, tmp_path / "tokens")
+    config = json.loads((folder / "config.json").read_text()) | {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}
+    config |= {"label2id": {}, "architectures": ["BertForTokenClassification"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        RequestError, match="architectures: BertForTokenClassification, which answers another"
+    ):
+        check_models(tiny.config(teacher=str(folder), teacher_epochs=0))
+    assert check_models(tiny.config(teacher=str(folder))).label_rows is None
+
+
 def test_a_checkpoint_that_answers_the_task_is_recognised(tiny, tmp_path, tuned):
     """The app offers to use it as it is: fine-tuning what is fine-tuned wastes minutes and spoils it."""
     request = resolve_request(tiny.config(teacher=str(tuned)))

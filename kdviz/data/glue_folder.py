@@ -26,6 +26,7 @@ from kdviz.data.mistaken import (
     whose_header,
 )
 from kdviz.errors import RequestError
+from kdviz.files import size_words
 from kdviz.task import Task
 from kdviz.tasks import task_named
 from kdviz.text import counted
@@ -33,6 +34,9 @@ from kdviz.visible import has_visible
 
 MOST_LISTED = 20
 """How many faulty rows an answer names with their lines; the others it counts."""
+
+MOST_BYTES = 1_000_000_000
+"""A file is read whole, and the release's largest has 80 MB; one of another kind must not take all memory."""
 
 MOST_BROKEN_OFF, LARGEST_DAMAGED_SHARE = 50, 0.25
 """The release's damage is a handful of rows; a file with more is damaged in another way, and refused."""
@@ -136,6 +140,9 @@ def _stamp(path: Path) -> tuple[int, int, int] | Fault:
         return Fault(path, None, f"expected a file, got {_reason(error)}{instead}", _ELSEWHERE)
     if not stat.S_ISREG(found.st_mode):
         return Fault(path, None, "expected a file, got something else", _ELSEWHERE)
+    if found.st_size > MOST_BYTES:
+        problem = f"expected at most {size_words(MOST_BYTES)}, got {size_words(found.st_size)}"
+        return Fault(path, None, problem, _ELSEWHERE)
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 

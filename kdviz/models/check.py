@@ -37,6 +37,8 @@ MOST_SPARE_ROWS, MOST_SPARE_SHARE = 1024, 0.5
 and 30,000 words: of fewer spare rows than these one is warned (`kdviz.data.doubtful_words`).
 """
 
+_OTHER_HEADS = ("ForTokenClassification", "ForMultipleChoice", "ForQuestionAnswering")
+
 LEAST_MADE_SHARE = 0.5
 """Of a byte-level BPE's longer words nearly all come of its merges; bytes and added words do not."""
 
@@ -106,6 +108,12 @@ def _check_classes(teacher: Checkpoint, task: Task, rows: tuple[int, ...] | None
             + "; give at least 1 epoch",
             field="teacher_epochs",
         )
+    if head := _other_head(teacher.config.get("architectures")):
+        raise RequestError(
+            f"{wanted}, got {teacher.name}, whose config.json says architectures: {head}, which answers "
+            "another question; give at least 1 epoch",
+            field="teacher_epochs",
+        )
     kind = teacher.config.get("problem_type")
     if kind not in (None, "single_label_classification"):
         raise RequestError(
@@ -130,6 +138,14 @@ def _trained_for(teacher: Checkpoint, task: Task) -> Task | None:
         teacher.label_names and rows_by_name(teacher.label_names, other) is None
     )
     return None if other is task or is_left_over else other
+
+
+def _other_head(architectures: object) -> str | None:
+    """The class that a config.json names, where its head is of another kind than a text's classifier and yet
+    of the same shape.
+    """
+    names = architectures if isinstance(architectures, list) else []
+    return next((str(name)[:60] for name in names if str(name).endswith(_OTHER_HEADS)), None)
 
 
 def _letters(name: str) -> str:
