@@ -358,3 +358,26 @@ def test_a_report_takes_nothing_away(tmp_path, capsys):
     assert report(tmp_path / "pipe") == 0
     reader.join()
     assert read[0] == (tmp_path / "real.html").read_bytes() and (tmp_path / "pipe").is_fifo()
+
+
+def test_a_run_is_named_by_its_folder_too(tmp_path, monkeypatch, capsys):
+    """A shell completes runs/one/, and "choose another name" was what came of it; one floor too deep, a run
+    was made within another, and its parts were listed as runs.
+    """
+    run = make_run(tmp_path / "runs", "one")
+    runs = ("--runs-dir", str(tmp_path / "runs"))
+    monkeypatch.chdir(tmp_path)
+    for text in ("runs/one/", str(run), " one ", f"'{run}'", f"file://{run}"):
+        assert main(["show", text, *runs]) == 0, text
+    assert main(["report", "runs/one", "one", *runs]) == 0 and (tmp_path / "one.html").exists()
+    capsys.readouterr()
+    elsewhere = make_run(tmp_path / "other", "two")
+    assert main(["delete", str(elsewhere), *runs]) == 2 and elsewhere.is_dir()
+    assert f"give two --runs-dir {tmp_path / 'other'}" in capsys.readouterr().err
+    for command in (["list"], ["run", "--task", "cola", "--source", "sample"]):
+        assert main([*command, "--runs-dir", str(run)]) == 2
+        assert f"got that of one run, {run}; give {tmp_path / 'runs'}" in capsys.readouterr().err
+    (tmp_path / "runs" / "link").symlink_to(elsewhere)
+    assert main(["delete", "link", *runs]) == 2
+    assert "got a link, and a run is changed where it lies" in capsys.readouterr().err
+    assert main(["delete", "runs/one/", *runs]) == 0 and not run.exists()

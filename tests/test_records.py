@@ -66,3 +66,12 @@ def test_of_two_runs_of_one_name_the_first_folder_has_it(tmp_path):
     store = Store(tmp_path / "runs", tmp_path / "demo")
     assert [run.id for run in store.runs()].count("one") == 1 and len(store.list()) == 3
     assert next(run for run in store.runs() if run.id == "one").folder == store.open("one").folder
+
+
+def test_a_run_one_folder_deeper_is_pointed_at(tmp_path):
+    """Archives are unpacked into a folder of their own name, and what lay in it was not said to be there."""
+    make_run(tmp_path / "runs" / "one", "one")
+    (tmp_path / "runs" / "empty").mkdir()
+    reasons = {entry.id: entry.reason for entry in Store(tmp_path / "runs").list()}
+    assert reasons["one"] == "it has no config.json, so it is not a run (but one in it is one: move that up)"
+    assert reasons["empty"] == "it has no config.json, so it is not a run"

@@ -118,6 +118,20 @@ def test_a_run_finds_its_examples_where_they_are_now(tiny, tmp_path, monkeypatch
         recorded_request(record)
 
 
+@pytest.mark.parametrize("field", ["teacher", "student_checkpoint"])
+def test_a_run_says_where_to_write_that_its_checkpoint_moved(tiny, tmp_path, field):
+    """A run from another machine listed the registry's names, and not that a path in its config.json is all
+    that is missing.
+    """
+    copy = Path(shutil.copytree(tiny.checkpoint, tmp_path / "copy"))
+    record, moved = resolve_request(tiny.config(**{field: str(copy)})).record(), tmp_path / "moved"
+    copy.rename(moved)
+    with pytest.raises(RequestError, match=f"holds it now as {field} into the run's config.json") as caught:
+        recorded_request(record)
+    assert caught.value.field == field and str(copy) in str(caught.value)
+    assert recorded_request({**record, field: str(moved)}).pairs
+
+
 def test_sample_data_are_the_same_whatever_the_seed(tiny):
     """A study of several data_seeds compared rows of other examples, and left out all but the first. A run of
     an older version has those that it was made with.

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from kdviz.analysis.cautions import cautions
@@ -10,15 +11,43 @@ from kdviz.errors import RequestError
 from kdviz.files import size_words
 from kdviz.method.terms import recorded_terms
 from kdviz.metrics import METRIC_TITLES
+from kdviz.paths import user_path
 from kdviz.runs.parts import interval_of
-from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable, check_run_id, existing_run
+from kdviz.runs.reader import (
+    DEMO_RUNS,
+    Run,
+    Store,
+    Unreadable,
+    check_run_id,
+    check_runs_folder,
+    existing_run,
+)
 from kdviz.share.live import label_message
 from kdviz.terminal import complain
 from kdviz.text import printable
 
 
+def run_meant(text: str, runs_dir: Path) -> str:
+    """The run id in `text`, where that is the path of a run's folder in `runs_dir`, as a shell completes it.
+    RequestError where that run lies elsewhere.
+    """
+    if os.sep not in text:
+        return text.strip()
+    path = user_path(text, field="run_id")
+    if os.path.realpath(path.parent) == os.path.realpath(runs_dir):
+        return path.name
+    if path.is_dir():
+        raise RequestError(
+            f"run id: expected the name of a run in {runs_dir}, got the folder {path}; give {path.name} "
+            f"--runs-dir {path.parent}",
+            field="run_id",
+        )
+    return text
+
+
 def list_runs(asked: argparse.Namespace) -> None:
     """The runs, a line each."""
+    check_runs_folder(asked.runs_dir)
     rows = [_row(entry) for entry in Store(asked.runs_dir, DEMO_RUNS).list()]
     if asked.json:
         print(json.dumps(rows))
@@ -52,7 +81,7 @@ def _row(entry: Run | Unreadable) -> dict:
 
 def show(asked: argparse.Namespace) -> None:
     """One run."""
-    run = Store(asked.runs_dir, DEMO_RUNS).open(asked.run_id)
+    run = Store(asked.runs_dir, DEMO_RUNS).open(run_meant(asked.run_id, asked.runs_dir))
     if asked.json:
         print(
             json.dumps(
@@ -123,16 +152,18 @@ def stop(asked: argparse.Namespace) -> None:
     """Ask another process to stop its run."""
     from kdviz.jobs.stop import request_stop
 
-    request_stop(existing_run(asked.runs_dir, asked.run_id))
-    print(f"run {asked.run_id} is asked to stop")
+    folder = existing_run(asked.runs_dir, run_meant(asked.run_id, asked.runs_dir))
+    request_stop(folder)
+    print(f"run {folder.name} is asked to stop")
 
 
 def delete(asked: argparse.Namespace) -> None:
     """Remove a run's folder."""
     from kdviz.jobs.delete import delete_run
 
-    delete_run(asked.runs_dir, check_run_id(asked.run_id))
-    print(f"run {asked.run_id} is deleted")
+    run_id = check_run_id(run_meant(asked.run_id, asked.runs_dir))
+    delete_run(asked.runs_dir, run_id)
+    print(f"run {run_id} is deleted")
 
 
 def report(asked: argparse.Namespace) -> None:
@@ -142,7 +173,9 @@ def report(asked: argparse.Namespace) -> None:
     from kdviz.share.report import report as page_of
 
     store = Store(asked.runs_dir, DEMO_RUNS)
-    runs = [store.open(run_id) for run_id in dict.fromkeys(asked.run_ids)]
+    runs = [
+        store.open(name) for name in dict.fromkeys(run_meant(text, asked.runs_dir) for text in asked.run_ids)
+    ]
     target = asked.out or Path(f"{'-and-'.join(run.id for run in runs)[:120]}.html")
     content = page_of(*runs).encode()
     try:

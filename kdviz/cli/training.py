@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdviz.cli.settings import config_of, names
-from kdviz.cli.stored import print_scores
+from kdviz.cli.stored import print_scores, run_meant
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.machine import check_threads
 from kdviz.runs.reader import Run, existing_run
@@ -169,10 +169,10 @@ def resume(asked: argparse.Namespace) -> int:
     """Continue a run where it stopped."""
     from kdviz.jobs.queue import CAN_BE_TAKEN_UP
 
-    folder = existing_run(asked.runs_dir, asked.run_id)
+    folder = existing_run(asked.runs_dir, run_meant(asked.run_id, asked.runs_dir))
     state = Run(folder).state
     if state not in CAN_BE_TAKEN_UP:
         raise RequestError(
-            f"run {asked.run_id!r} is {state}; only a run that is {', '.join(CAN_BE_TAKEN_UP)} can be resumed"
+            f"run {folder.name!r} is {state}; only a run that is {', '.join(CAN_BE_TAKEN_UP)} can be resumed"
         )
     return _carry_out(folder)

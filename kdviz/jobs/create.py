@@ -19,7 +19,7 @@ from kdviz.errors import RequestError
 from kdviz.files import free_bytes, size_words, write_json
 from kdviz.locks import exclusive, is_locked
 from kdviz.runs.layout import DELETED, NEW, RunFiles
-from kdviz.runs.reader import FORMAT_VERSION, check_run_id
+from kdviz.runs.reader import FORMAT_VERSION, check_run_id, check_runs_folder
 from kdviz.runs.writer import now
 from kdviz.training.request import Request, resolve_request
 
@@ -102,6 +102,7 @@ def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
     """A folder to be filled in the block, which then becomes that run's, whole; where the block breaks there
     is none. RequestError where there is one already, or none can be made.
     """
+    check_runs_folder(runs_dir)
     hidden = runs_dir / f".{run_id}.{secrets.token_hex(4)}{NEW}"
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)

@@ -40,6 +40,8 @@ FORMAT_VERSION = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 MOST_MOMENTS = 501
 """As many as a run of the most `snapshots` has, and the one before its first step."""
+MOST_LOOKED_AT = 50
+"""Entries of a folder that is no run."""
 RESERVED_NAMES = {TEACHERS, STUDIES}
 STATES = ("queued", "running", "finished", "stopped", "interrupted", "failed")
 DEMO_RUNS = Path(__file__).parents[1] / "demo" / "runs"
@@ -85,7 +87,7 @@ class Run:
                 raise ValueError(f"format version {FORMAT_VERSION} was expected, got {str(version)[:80]}")
             self.config = check_config(value)
         except FileNotFoundError:
-            raise ValueError("it has no config.json, so it is not a run") from None
+            raise ValueError(_why_no_run(self.folder)) from None
         except (ValueError, OSError) as error:
             raise ValueError(f"its config.json cannot be used: {error}") from None
         self.task: str = self.config["task"]
@@ -408,7 +410,7 @@ class Store:
         try:
             stamp = RunFiles(folder).config.stat().st_mtime_ns
         except (OSError, ValueError):
-            return Unreadable(folder.name, folder, "it has no config.json, so it is not a run")
+            return Unreadable(folder.name, folder, _why_no_run(folder))
         with self._lock:
             known = self._known.get(folder)
         if known and known[0] == stamp:
@@ -422,10 +424,44 @@ class Store:
         return run
 
 
+def _is_run(folder: Path) -> bool:
+    try:
+        return is_regular(RunFiles(folder).config) and bool(Run(folder))
+    except ValueError:
+        return False
+
+
+def _why_no_run(folder: Path) -> str:
+    """About a folder without a config.json; an archive is often unpacked into a folder of its own name."""
+    reason = "it has no config.json, so it is not a run"
+    try:
+        inside = sorted(path for path, _ in zip(folder.iterdir(), range(MOST_LOOKED_AT)))
+    except OSError:
+        return reason
+    run = next((path.name for path in inside if _is_run(path)), None)
+    return f"{reason} (but {run[:100]} in it is one: move that up)" if run else reason
+
+
+def check_runs_folder(runs_dir: Path) -> None:
+    """RequestError where the folder that was given for that of all runs is a run's own."""
+    if _is_run(runs_dir):
+        raise RequestError(
+            f"runs_dir: expected the folder that holds the runs, got that of one run, {runs_dir}; give "
+            f"{runs_dir.parent}",
+            field="runs_dir",
+        )
+
+
 def existing_run(runs_dir: Path, run_id: str) -> Path:
     """The folder of a readable run that lies in `runs_dir` itself, not behind a link. RequestError else."""
     folder = Path(runs_dir) / check_run_id(run_id)
-    if folder.is_symlink() or not folder.is_dir():
+    if folder.is_symlink() and folder.is_dir():
+        raise RequestError(
+            f"run {run_id!r} was expected as a folder in {runs_dir}, got a link, and a run is changed where "
+            "it lies; give the runs folder that it leads into",
+            field="run_id",
+        )
+    if not folder.is_dir():
         raise RequestError(
             f"run {run_id!r} was expected as a folder in {runs_dir}, but there is none", field="run_id"
         )

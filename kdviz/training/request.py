@@ -280,10 +280,20 @@ def recorded_request(record: Mapping[str, Any]) -> Request:
 
 
 def _resolve_as_then(config: RunConfig, origin: str, sample_seed: int) -> Request:
-    """The request of a run that took its examples from `origin`."""
+    """The request of a run that took its examples from `origin`. RequestError where these, or a folder of its
+    checkpoints, are elsewhere now: it may have come from another machine.
+    """
     try:
         return _resolve(config, sample_seed=sample_seed)
     except RequestError as error:
+        if error.field in ("teacher", "student_checkpoint"):
+            then = str(getattr(config, error.field))
+            if os.path.isabs(then) and not os.path.isdir(then):
+                raise RequestError(
+                    f"{error.field}: the checkpoint of this run was in {then}, and is not there; write the "
+                    f"folder that holds it now as {error.field} into the run's config.json",
+                    field=error.field,
+                ) from None
         if error.field != "data_dir" or os.path.isdir(origin):
             raise
         raise RequestError(
