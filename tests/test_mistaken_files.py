@@ -182,11 +182,30 @@ def test_a_folder_spelled_otherwise_one_floor_below_is_found(tmp_path):
     assert f"{tmp_path / 'glue_data'} holds cola/: rename that to CoLA/" in refusal("cola", tmp_path)
 
 
-def test_what_the_datasets_library_saved_is_called_that(tmp_path):
-    """ "Give the folder that holds CoLA/" to whoever saved the very task from the hub."""
-    (tmp_path / "train").mkdir()
-    (tmp_path / "dataset_dict.json").write_text("{}")
-    assert "as datasets' save_to_disk writes it: choose the source hub" in refusal("cola", tmp_path)
+@pytest.mark.parametrize(
+    ("there", "folder"),
+    [
+        ("dataset_dict.json", "."),
+        ("cola/dataset_dict.json", "cola"),
+        ("cola/train-00000-of-00001.parquet", "cola"),
+        ("datasets--nyu-mll--glue/refs/main", "."),
+        ("nyu-mll___glue/cola/0.0.0/abc/glue-train.arrow", "nyu-mll___glue/cola"),
+    ],
+)
+def test_what_the_hub_or_the_datasets_library_has_is_called_that(tmp_path, there, folder):
+    """ "Give the folder that holds CoLA/", or "rename cola/", to whoever has the very task from the hub."""
+    (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / there).write_text("{}")
+    said = f"{tmp_path / folder} is as the hub or datasets' save_to_disk has it: choose the source hub"
+    assert said in refusal("cola", tmp_path)
+
+
+def test_an_archive_in_the_folders_place_is_named(tmp_path):
+    """Who downloaded GLUE and gave the folder of downloads."""
+    (tmp_path / "glue_data.zip").write_bytes(b"PK")
+    assert "glue_data.zip is there: unpack it, and give the folder that holds CoLA/" in refusal(
+        "cola", tmp_path
+    )
 
 
 @pytest.mark.parametrize("value", ["", "  "])

@@ -361,6 +361,22 @@ def test_an_address_means_the_model_of_its_page(monkeypatch, address, name):
     assert place_of(address).name == name
 
 
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        (("model.safetensors",), "its weights are missing"),
+        (("tokenizer.json", "vocab.txt"), "its tokenizer is missing"),
+    ],
+)
+def test_what_a_cache_lacks_of_a_model_is_said(own_cache, tiny_checkpoint, lost, said):
+    """ "Not in the local cache" to whoever sees it there: transformers fetches a tokenizer by itself, too."""
+    snapshot = put_in_cache(own_cache, "a/model", tiny_checkpoint)
+    for name in lost:
+        (snapshot / name).unlink()
+    with pytest.raises(NotHere, match=rf"is not in the local cache .* as a whole \({said}\); download it"):
+        resolve("a/model")
+
+
 def test_a_cache_with_one_snapshot_and_no_reference_is_used(own_cache, tiny_checkpoint):
     """A cache that was copied without its small files still holds the model."""
     snapshot = put_in_cache(own_cache, "a/model", tiny_checkpoint, revision=None)

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from kdviz.task import Task
 
 MOST_LOOKED_AT = 200
 """Entries of a folder that are looked at: a home folder or a network disk must not make an error slow."""
+
+_HUBS = re.compile(r".*\.(parquet|arrow)|dataset_(dict|info)\.json|datasets--.*|nyu-mll___glue|\d+\.\d+\.\d+")
+"""What lies in the hub's repository, in a cache, and where datasets' save_to_disk wrote."""
+_ARCHIVES = re.compile(r".*\.(zip|tar|tgz|tar\.gz)")
 
 
 def likely_folder(task: Task, given: Path) -> str | None:
@@ -24,9 +29,14 @@ def likely_folder(task: Task, given: Path) -> str | None:
                 return f"did you mean {candidate}, which holds {task.folder}/? give that folder"
         for candidate in (given, given.parent, *_folders(given)):
             if other := _spelled_otherwise(task, candidate):
+                if _entry(candidate / other, _HUBS):
+                    return _of_the_hub(candidate / other)
                 return f"{candidate} holds {other}/: rename that to {task.folder}/, and give {candidate}"
-        if any(os.path.isfile(given / name) for name in ("dataset_dict.json", "dataset_info.json")):
-            return f"{given} is as datasets' save_to_disk writes it: choose the source hub"
+        for candidate in (given, *_folders(given)):
+            if _entry(candidate, _HUBS) or _HUBS.fullmatch(candidate.name):
+                return _of_the_hub(candidate)
+        if archive := _entry(given, _ARCHIVES):
+            return f"{archive[:100]} is there: unpack it, and give the folder that holds {task.folder}/"
         for candidate in (given, given.parent):
             if os.path.isfile(candidate / "train.tsv"):
                 return (
@@ -36,6 +46,20 @@ def likely_folder(task: Task, given: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return None
+
+
+def _of_the_hub(folder: Path) -> str:
+    return f"{folder} is as the hub or datasets' save_to_disk has it: choose the source hub"
+
+
+def _entry(folder: Path, names: re.Pattern[str]) -> str | None:
+    """The first entry of a folder with one of these names; None where there is none."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entry.name for entry, _ in zip(entries, range(MOST_LOOKED_AT)))
+    except OSError:
+        return None
+    return next((name for name in found if names.fullmatch(name)), None)
 
 
 def _near(given: Path) -> Iterator[Path]:

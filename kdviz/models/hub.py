@@ -66,7 +66,7 @@ def hub_folder(place: Place, *, field: str, downloads: Downloads | None = None) 
     name = place.name if place.name == place.hub_id else f"{place.name} ({place.hub_id})"
     if downloads is None:
         raise NotHere(
-            f"{field}: {name} is not in the local cache of this machine{_no_folder(place)}; download it "
+            f"{field}: {name} is not in the local cache of this machine{_missing(place)}; download it "
             f"('kdviz teachers --download {place.name}'), or use minilm-l6 or a local folder",
             field=field,
             place=place,
@@ -74,7 +74,7 @@ def hub_folder(place: Place, *, field: str, downloads: Downloads | None = None) 
     if why := why_no_hub():
         raise RequestError(
             f"{field}: {name} is not in the local cache ({cache_folders()[1]}) and {why}"
-            f"{_no_folder(place)}; use minilm-l6 or a local folder",
+            f"{_missing(place)}; use minilm-l6 or a local folder",
             field=field,
         )
     try:
@@ -87,19 +87,26 @@ def hub_folder(place: Place, *, field: str, downloads: Downloads | None = None) 
 
 def cached_folder(place: Place) -> Path | None:
     """The snapshot in the hub's cache that holds config, weights and tokenizer; no network, no library."""
-    places = (repository for name in place.hub_names for repository in hub_repositories(name))
-    for repository in places:
+    return next((snapshot for snapshot in _cached(place) if not _lacks(snapshot)), None)
+
+
+def _cached(place: Place) -> Iterator[Path]:
+    """The snapshots in the hub's cache that have something of the model."""
+    for repository in (repository for name in place.hub_names for repository in hub_repositories(name)):
         for snapshot in _snapshots(repository, place.revision):
-            if (
-                (snapshot / "config.json").exists()
-                and any((snapshot / file).exists() for file in _WEIGHTS)
-                and any((snapshot / file).exists() for file in TOKENIZERS)
-            ):
-                return snapshot
-    return None
+            if (snapshot / "config.json").exists():
+                yield snapshot
+
+
+def _lacks(snapshot: Path) -> list[str]:
+    """Which parts of a model are not in a snapshot, as a sentence begins with them."""
+    return [what for what, files in _PARTS.items() if not any((snapshot / file).exists() for file in files)]
 
 
 _WEIGHTS = tuple(f"{name}{end}" for name in (SAFETENSORS, PICKLED) for end in ("", ".index.json"))
+
+
+_PARTS = {"weights are": _WEIGHTS, "tokenizer is": TOKENIZERS}
 
 
 def _snapshots(repository: Path, revision: str) -> Iterator[Path]:
@@ -116,8 +123,12 @@ def _snapshots(repository: Path, revision: str) -> Iterator[Path]:
             yield there[0]
 
 
-def _no_folder(place: Place) -> str:
-    """A hub id may have been meant as a path: said where it was typed and not taken from the registry."""
+def _missing(place: Place) -> str:
+    """What the cache lacks of a model of which it has a part (who used the tokenizer alone has no weights).
+    Else a hub id may have been meant as a path: said where it was typed and not taken from the registry.
+    """
+    if there := next(_cached(place), None):
+        return f" as a whole (its {' and '.join(_lacks(there))} missing)"
     return f", nor is there a folder {place.name[:80]!r}" if place.name == place.hub_id else ""
 
 

@@ -10,6 +10,7 @@ from kdviz.jobs.create import FREE_BYTES_LEFT
 from kdviz.jobs.limits import footprint
 from kdviz.jobs.plan import plan
 from kdviz.machine import cores_allowed, memory_allowed
+from kdviz.runs.reader import check_runs_folder
 from kdviz.studies.identity import differing, is_run_of
 from kdviz.studies.spec import Cell, Resources, Study
 from kdviz.studies.table import StudyRuns
@@ -112,6 +113,7 @@ def check_study(
     naming the first one at fault and how many there are, where any cannot be done, is another run's name
     already, or the disk is too small for all of them.
     """
+    check_runs_folder(runs_dir)
     runs, resolved, checked, faults = StudyRuns(runs_dir), {}, [], []
     for cell in study.cells:
         try:
