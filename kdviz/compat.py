@@ -19,6 +19,7 @@ import importlib.util
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,9 @@ def hub_snapshot(repository: Path, revision: str) -> Path:
 def prepared_dataset(name: str, config: str) -> bool:
     """Whether datasets has prepared that configuration in its cache."""
     folder = Path(cache_folders()[0]) / name.replace("/", "___") / config
-    return any(folder.glob("*/*/dataset_info.json"))
+    with suppress(OSError):  # another user's cache
+        return any(folder.glob("*/*/dataset_info.json"))
+    return False
 
 
 def fetch_in_pieces_of(num_bytes: int) -> None:

@@ -12,14 +12,20 @@ import threading
 from pathlib import Path
 
 import pytest
+from folders import make_run
+from no_leave import forbid
 
 from kdviz import machine
 from kdviz.cli import main
+from kdviz.data import load_examples
 from kdviz.errors import RequestError
 from kdviz.files import write_json
 from kdviz.jobs.create import create_run
 from kdviz.locks import exclusive, is_locked
+from kdviz.models.check import check_models
 from kdviz.paths import runs_folder, user_path
+from kdviz.runs.reader import Store
+from kdviz.share.own_sentence import can_be_asked
 
 ROOT = Path(__file__).parents[1]
 
@@ -292,3 +298,44 @@ def test_a_cache_folder_that_can_be_none_is_said_where_it_would_be_needed(monkey
     assert main(["teachers"]) == 0
     said = capsys.readouterr().out
     assert "It cannot be used: KDVIZ_CACHE_DIR: expected a path" in said and "minilm-l6" in said
+
+
+@pytest.mark.parametrize("closed", [".", "model.safetensors", "tokenizer.json", "config.json"])
+def test_a_checkpoint_that_may_not_be_read_is_called_so(tiny, tmp_path, monkeypatch, closed):
+    """On a shared machine: "choose another with --runs-dir" was the advice about another user's model."""
+    folder = shutil.copytree(tiny.checkpoint, tmp_path / "own")
+    forbid(monkeypatch, folder if closed == "." else folder / closed)
+    with pytest.raises(RequestError, match=r"may not be read \(Permission denied\); ask its owner") as caught:
+        check_models(tiny.config(teacher=str(folder)))
+    assert caught.value.field == "teacher" and str(folder) in str(caught.value)
+
+
+def test_a_cache_that_may_not_be_read_holds_nothing(tiny, tmp_path, monkeypatch, capsys):
+    """The hub's cache of another user ended every command, and every page that asks where data can be had."""
+    for name in ("datasets/nyu-mll___glue/cola/0.0.0/abc/dataset_info.json", "hub/models--a--b/refs/main"):
+        (tmp_path / "hf" / name).parent.mkdir(parents=True)
+        (tmp_path / "hf" / name).write_text("{}")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_DATASETS_CACHE", "KDVIZ_GLUE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    forbid(monkeypatch, tmp_path / "hf")
+    assert main(["tasks"]) == 0 and main(["teachers"]) == 0
+    assert load_examples("cola", "auto").source == "sample"
+    with pytest.raises(RequestError, match="a/b is not in the local cache"):
+        check_models(tiny.config(teacher="a/b"))
+
+
+def test_runs_that_may_not_be_read_are_called_so(tmp_path, monkeypatch, capsys):
+    """A run of another user "has no config.json", and one whose numbers are closed was to run longer."""
+    runs = ("--runs-dir", str(tmp_path / "runs"))
+    closed, numbers = (make_run(tmp_path / "runs", name) for name in ("closed", "numbers"))
+    with monkeypatch.context() as patch:
+        forbid(patch, closed, numbers / "metrics.jsonl")
+        found = {entry.id: entry for entry in Store(tmp_path / "runs").list()}
+        assert found["closed"].reason == "it may not be read (Permission denied)"
+        assert main(["show", "numbers", *runs]) == 0
+        assert "metrics.jsonl cannot be used as a whole: Permission denied" in capsys.readouterr().out
+        assert main(["report", "numbers", *runs]) == 2
+        assert "without; its metrics.jsonl cannot be used: Permission denied" in capsys.readouterr().err
+        assert not can_be_asked(found["numbers"])

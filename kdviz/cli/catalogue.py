@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 
 from kdviz.tasks import TASKS
 
@@ -12,7 +13,7 @@ def tasks(asked: argparse.Namespace) -> None:
     from kdviz.terminal import complain
 
     folder = named_folder(asked.data_dir)
-    if folder is not None and not folder.is_dir():
+    if folder is not None and not os.path.isdir(folder):
         complain(f"kdviz: the folder of GLUE that was named is not there: {folder}")
     rows = [
         {

@@ -36,7 +36,7 @@ def run_meant(text: str, runs_dir: Path) -> str:
     path = user_path(text, field="run_id")
     if os.path.realpath(path.parent) == os.path.realpath(runs_dir):
         return path.name
-    if path.is_dir():
+    if os.path.isdir(path):
         raise RequestError(
             f"run id: expected the name of a run in {runs_dir}, got the folder {path}; give {path.name} "
             f"--runs-dir {path.parent}",
@@ -104,6 +104,8 @@ def show(asked: argparse.Namespace) -> None:
         print(printable(f"  {run.status['error']}"))
     if run.evals:
         print_scores(run)
+    for name, reason in run.faults.items():
+        print(printable(f"  {name} cannot be used as a whole: {reason}"))
 
 
 def print_scores(run: Run) -> None:

@@ -80,14 +80,14 @@ def what_lies_beside(path: Path) -> str:
         if found:
             return f" (but {found[:100]} is there: {words.format(name=path.name)})"
     for name in names:
-        if (path.parent / name / path.name).is_file():
+        if os.path.isfile(path.parent / name / path.name):
             return f" (but {name[:100]}/{path.name} is there: move it up)"
-        if (path.parent / name / "dataset_info.json").is_file():
+        if os.path.isfile(path.parent / name / "dataset_info.json"):
             return f" (but {name[:100]} is there, as datasets' save_to_disk writes it: choose the source hub)"
     wanted = set(_plain(path.stem).split())
     for name in names:
         there = set(_plain(name).split())
-        if wanted < there and there & {"tsv", "txt"} and (path.parent / name).is_file():
+        if wanted < there and there & {"tsv", "txt"} and os.path.isfile(path.parent / name):
             return f" (but {name[:100]!r} is there: if that is meant, call it {path.name})"
     return ""
 

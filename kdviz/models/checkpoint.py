@@ -24,6 +24,7 @@ from kdviz.models.refusals import (
     Damaged,
     Unusable,
     check_file,
+    not_allowed,
     read_json_object,
     what_config_is_this,
     what_folder_is_this,
@@ -88,6 +89,8 @@ def resolve(name: str, *, field: str = "teacher", downloads: Downloads | None = 
         found = inspect(place.name, folder, _SHA256.get(place.name))
         check_named_file(place.file, found.weights)
         return found
+    except PermissionError as error:
+        raise RequestError(f"{field}: {not_allowed(error.filename or folder)}", field=field) from None
     except Unusable as error:
         is_kept = isinstance(error, Damaged) and place.hub_id and not place.folder
         again = f" (the hub's cache keeps it: remove {folder.parents[1]} first)" if is_kept else ""

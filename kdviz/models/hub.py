@@ -94,13 +94,15 @@ def _cached(place: Place) -> Iterator[Path]:
     """The snapshots in the hub's cache that have something of the model."""
     for repository in (repository for name in place.hub_names for repository in hub_repositories(name)):
         for snapshot in _snapshots(repository, place.revision):
-            if (snapshot / "config.json").exists():
+            if os.path.exists(snapshot / "config.json"):
                 yield snapshot
 
 
 def _lacks(snapshot: Path) -> list[str]:
     """Which parts of a model are not in a snapshot, as a sentence begins with them."""
-    return [what for what, files in _PARTS.items() if not any((snapshot / file).exists() for file in files)]
+    return [
+        what for what, files in _PARTS.items() if not any(os.path.exists(snapshot / file) for file in files)
+    ]
 
 
 _WEIGHTS = tuple(f"{name}{end}" for name in (SAFETENSORS, PICKLED) for end in ("", ".index.json"))

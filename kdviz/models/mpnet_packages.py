@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError
-from kdviz.files import free_bytes
+from kdviz.files import free_bytes, is_regular
 from kdviz.locks import exclusive
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.paths import user_path
@@ -61,7 +61,7 @@ def joined_folder() -> Path:
 
 def is_joined() -> bool:
     weights = joined_folder() / SAFETENSORS
-    return weights.is_file() and weights.stat().st_size == WEIGHTS_BYTES
+    return is_regular(weights) and weights.stat().st_size == WEIGHTS_BYTES
 
 
 def parts() -> list[Path]:

@@ -48,6 +48,8 @@ def check_file(path: Path) -> None:
             raise Unusable(f"{path} is not a file; choose a complete checkpoint")
         with open(path, "rb") as file:
             begin = file.read(512)
+    except PermissionError:
+        raise Unusable(not_allowed(path)) from None
     except OSError as error:
         raise Damaged(f"{path} cannot be read ({error.strerror}); choose a complete checkpoint") from None
     if begin.startswith(_LFS):
@@ -61,12 +63,19 @@ def check_file(path: Path) -> None:
         raise Damaged(f"{path} is a web page that was saved under this name; download the file itself")
 
 
+def not_allowed(path: Path | str) -> str:
+    """Why a file or folder of another user cannot be used."""
+    return (
+        f"{path} may not be read (Permission denied); ask its owner for leave, or choose another checkpoint"
+    )
+
+
 def what_is_there_instead(folder: Path) -> str:
     """Why there are no weights to read, by what lies there."""
     names = _names_in(folder)
     expected = f"expected model.safetensors or pytorch_model.bin in {folder}, found none"
     below = [
-        f"{name}/{inner}" for name in names if (folder / name).is_dir() for inner in _below(folder / name)
+        f"{name}/{inner}" for name in names if os.path.isdir(folder / name) for inner in _below(folder / name)
     ]
     instead = _instead(names, (*_OTHERS, *_MISNAMED)) or _instead(below, _OTHERS)
     return f"{expected}{instead}" if instead else f"{expected}; choose a folder with an encoder's weights"
@@ -96,7 +105,7 @@ def what_folder_is_this(folder: Path) -> str:
         return f"{begin}{adapter}"
     if "snapshots" in names:
         inside = [folder / "snapshots" / name for name in _names_in(folder / "snapshots")]
-        better = next((path for path in inside if (path / "config.json").exists()), folder / "snapshots")
+        better = next((path for path in inside if os.path.exists(path / "config.json")), folder / "snapshots")
         return f"{begin}: this is the top folder of a hub cache; choose {better}"
     below = _checkpoints_below(folder)
     steps = [name for name in below if re.fullmatch(r"checkpoint-\d+", name)]
@@ -119,7 +128,7 @@ def what_config_is_this(folder: Path) -> str:
 
 
 def _checkpoints_below(folder: Path) -> list[str]:
-    return [name for name in _names_in(folder) if (folder / name / "config.json").exists()]
+    return [name for name in _names_in(folder) if os.path.exists(folder / name / "config.json")]
 
 
 def _names_in(folder: Path) -> list[str]:

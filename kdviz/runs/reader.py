@@ -394,21 +394,22 @@ class Store:
         """The run of that id; RequestError where the id is malformed, unknown or unreadable."""
         check_run_id(run_id)
         for root in self.roots:
-            if (root / run_id).is_dir():
+            if os.path.isdir(root / run_id):
                 entry = self._entry(root / run_id)
                 if isinstance(entry, Unreadable):
                     raise RequestError(f"run {run_id!r} cannot be read: {entry.reason}", field="run_id")
                 return entry
-        raise RequestError(
-            f"run {run_id!r} was expected under {self.roots[0]}, but there is none; see 'kdviz list'",
-            field="run_id",
-        )
+        may_not = os.path.isdir(self.roots[0]) and not os.access(self.roots[0], os.R_OK | os.X_OK)
+        why = "and that folder may not be read" if may_not else "but there is none; see 'kdviz list'"
+        raise RequestError(f"run {run_id!r} was expected under {self.roots[0]}, {why}", field="run_id")
 
     def _entry(self, folder: Path) -> Run | Unreadable:
         if not RUN_ID.fullmatch(folder.name):
             return Unreadable(folder.name, folder, "its name is no run id (1 to 64 of a-z 0-9 . _ -)")
         try:
             stamp = RunFiles(folder).config.stat().st_mtime_ns
+        except PermissionError as error:
+            return Unreadable(folder.name, folder, f"it may not be read ({error.strerror})")
         except (OSError, ValueError):
             return Unreadable(folder.name, folder, _why_no_run(folder))
         with self._lock:

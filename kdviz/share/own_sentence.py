@@ -10,6 +10,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from kdviz.errors import RequestError
+from kdviz.files import is_regular
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.reader import Run
 from kdviz.share.stored_models import are_stored, open_stored, student_weights, teacher_weights
@@ -40,7 +41,7 @@ def epochs_with_weights(run: Run) -> list[int]:
     if are_stored(run):
         return [run.evals[-1]["epoch"]]
     kept = run.files.kept_epochs()
-    has_last = run.evals and (run.files.student / SAFETENSORS).exists()
+    has_last = run.evals and is_regular(run.files.student / SAFETENSORS)
     last = [run.evals[-1]["epoch"]] if has_last else []
     return sorted({*kept, *last})
 
@@ -49,7 +50,7 @@ def can_be_asked(run: Run) -> bool:
     """Whether the weights of both models are there (most runs of the stored demo keep none)."""
     if are_stored(run):
         return run.config["teacher"] == STORED_ON
-    return bool(epochs_with_weights(run)) and (run.teacher_folder / SAFETENSORS).exists()
+    return bool(epochs_with_weights(run)) and is_regular(run.teacher_folder / SAFETENSORS)
 
 
 def ask(run: Run, text_a: str, text_b: str | None = None, epoch: int | None = None) -> Answer:
@@ -156,7 +157,7 @@ def _student_folder(run: Run, epoch: int) -> Path:
     precision, and a borderline sentence would be answered otherwise here than in the evaluation.
     """
     exact = run.files.student
-    if run.evals and run.evals[-1]["epoch"] == epoch and (exact / SAFETENSORS).exists():
+    if run.evals and run.evals[-1]["epoch"] == epoch and is_regular(exact / SAFETENSORS):
         return exact
     return run.checkpoint_folder(epoch) or exact
 

@@ -123,9 +123,10 @@ def check_runs(runs: Sequence[Run]) -> None:
         raise RequestError(f"report: expected 1 to {MOST_RUNS} runs, got {len(runs)}; name fewer")
     for run in runs:
         if not run.evals:
+            fault = run.faults.get(run.files.metrics.name)
+            why = f"its {run.files.metrics.name} cannot be used: {fault}" if fault else "let it run longer"
             raise RequestError(
-                f"report: a run with at least one evaluation was expected, got {run.id!r} without; let it "
-                "run longer"
+                f"report: a run with at least one evaluation was expected, got {run.id!r} without; {why}"
             )
         if run.task not in TASKS:
             raise RequestError(f"report: expected a task of this version, got {run.task!r}")

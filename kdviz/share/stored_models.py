@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdviz.files import is_regular
 from kdviz.models.delta import load_delta
 from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import Run
@@ -31,7 +32,7 @@ def teacher_weights(folder: Path, config: dict) -> Path:
 
 def are_stored(run: Run) -> bool:
     """Whether teacher and student of `run` are both kept in this form."""
-    return student_weights(run.folder).is_file() and teacher_weights(run.folder, run.config).is_file()
+    return is_regular(student_weights(run.folder)) and is_regular(teacher_weights(run.folder, run.config))
 
 
 def open_stored(
