@@ -84,13 +84,16 @@ def _cut_short(cuts: list[BaseException]) -> None:
 
 
 def test_a_second_start_waits_with_its_place_and_can_be_stopped(trainer, tmp_path):
-    """Two trainings at once would stall both; a place that is not shown looks like a lost run."""
+    """Two trainings at once would stall both; a place that is not shown looks like a lost run. The other
+    pages keep showing the one going on: of the one that waits they have nothing.
+    """
     app = open_page(strategy="hard", epochs=1, train_size=64, eval_size=32)
     press(app, "distil.start")
     app.session_state["distil.seed"] = 1
     press(app, "distil.start")
     assert any("waiting, place 1" in badge for badge in badges(app))
     waiting = next(run_id for run_id in sys.__dict__["_kdviz_queues"][str(tmp_path / "runs")].waiting)
+    assert waiting not in str(app.query_params["run"])
     press(app, f"distil.stop.{waiting}")
     assert Run(tmp_path / "runs" / waiting).state == "stopped"
 

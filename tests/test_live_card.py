@@ -163,6 +163,64 @@ def test_numbers_of_runs_trained_together_say_over_what(tmp_path: Path, monkeypa
     assert f"attention KL on {len(Run(tmp_path / 'runs' / 'all').probes)} presets, nats" in table
 
 
+def _together(tmp_path: Path, *states: str) -> list[Path]:
+    """Runs of the strategies soft, all, sid that were asked for together, in these states."""
+    made = []
+    for strategy, state in zip(("soft", "all", "sid"), states, strict=False):
+        folder = make_run(tmp_path / "runs", strategy, strategy=strategy, state=state, created=_at(-8))
+        edit_config(folder, together="both")
+        put("status.json", phase="distilling", step=8, total_steps=24, finished=_at(-2))(folder)
+        made.append(folder)
+    return made
+
+
+def test_one_of_several_that_has_ended_stands_in_their_table_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The first strategy to end took the top of the page from the five that are watched, as if it alone had
+    been asked for.
+    """
+    _, going = _together(tmp_path, "finished", "running")
+    with exclusive(going / "lock"):
+        app = _open(tmp_path, monkeypatch)
+    assert not app.exception
+    assert any("| strategy |" in each.value for each in app.markdown)
+    assert "distil.result.attention" not in _keys(app)
+
+
+def test_a_table_of_runs_without_presets_yet_does_not_count_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """For its first seconds the table said "attention KL on 0 presets"."""
+    made = _together(tmp_path, "running", "running")
+    for folder in made:
+        (folder / "probes.json").unlink()
+        (folder / "metrics.jsonl").write_text("")
+    with exclusive(made[0] / "lock"), exclusive(made[1] / "lock"):
+        app = _open(tmp_path, monkeypatch)
+    assert not app.exception
+    [table] = [each.value for each in app.markdown if "| strategy |" in each.value]
+    assert "attention KL, nats" in table
+
+
+def test_of_students_that_are_trained_together_a_weak_teacher_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of one student the page warns that its teacher answers as well as a constant; of five of the same
+    teacher it said nothing.
+    """
+    for folder in _together(tmp_path, "finished", "finished"):
+        score = json_line({"kind": "teacher_score", "metrics": {}, "n": 24, "warning": "It is too weak."})
+        path = folder / "metrics.jsonl"
+        path.write_text(path.read_text() + score)
+    app = _open(tmp_path, monkeypatch)
+    app.session_state["distil.watched"] = "all"
+    app.run()
+    assert not app.exception
+    said = [each.value.replace("\\", "") for each in app.warning]
+    assert said.count("It is too weak.") == 1
+
+
 @pytest.mark.parametrize("state", ["finished", "failed", "running"])
 @pytest.mark.parametrize("is_evaluated", [True, False])
 def test_a_score_that_there_is_none_of_is_told_from_one_to_come(
@@ -198,6 +256,22 @@ def test_resume_stands_on_top_after_a_restart(tmp_path: Path, monkeypatch: pytes
     assert not app.exception
     keys = _keys(app)
     assert keys.index("distil.resume_first.broken") < keys.index("distil.start")
+
+
+def test_two_runs_of_one_name_have_each_its_own_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Two buttons of the same words stood side by side: which of them had trained for an hour?"""
+    for name, strategy in (("first", "all"), ("second", "all"), ("third", "soft")):
+        folder = make_run(tmp_path / "runs", name, strategy=strategy, state="running")
+        edit_config(folder, owner=owner_of(TOKEN))
+    app = _open(tmp_path, monkeypatch)
+    assert not app.exception
+    labels = {each.key.rpartition(".")[2]: each.label for each in app.button if "resume_first" in each.key}
+    assert len(set(labels.values())) == 3
+    assert {name: name in label for name, label in labels.items()} == {
+        "first": True,
+        "second": True,
+        "third": False,
+    }
 
 
 def test_what_was_watched_is_in_sight_after_a_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

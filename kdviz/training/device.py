@@ -43,7 +43,7 @@ def choose_dtype(wanted: str, device: torch.device) -> tuple[torch.dtype, str]:
             else (torch.float32, "the GPU has no bfloat16")
         )
     ratio = _bfloat16_gain()
-    reason = f"a trial on this CPU: bfloat16 takes {1 / ratio:.2f} of the time of float32"
+    reason = f"a trial on this CPU: bfloat16 takes {1 / ratio:.2f} times as long as float32"
     return (torch.bfloat16, reason) if ratio > 1.3 else (torch.float32, reason)
 
 

@@ -20,6 +20,7 @@ from kdviz.jobs.queue import NUM_THREADS, shared
 from kdviz.jobs.speed import speed_is_known
 from kdviz.method.strategies import STRATEGIES
 from kdviz.models.hub import NotHere
+from kdviz.palette import named
 from kdviz.paths import runs_folder
 from kdviz.progress import duration_words
 from kdviz.text import counted, plain_reason
@@ -114,8 +115,8 @@ def start_box(wanted: Asked) -> None:
         key="distil.compare",
         width="stretch",
         disabled=bool(refusal) or wanted.config is None,
-        help=f"Trains {', '.join(STRATEGIES)} on the same teacher in one pass, a run each. Their curves grow "
-        "side by side, and end in the comparison.",
+        help=f"Trains {', '.join(map(named, STRATEGIES))} on the same teacher in one pass, a run each. Their "
+        "curves grow side by side, and end in the comparison.",
         on_click=_wish,
         args=(tuple(STRATEGIES),),
     )
@@ -174,6 +175,7 @@ def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
             if not fulfilled():
                 return
             last |= {"start": (config, strategies), "at": time.monotonic()}
+            waits = bool(queue.training or queue.waiting)
             if strategies:
                 run_id = queue.submit_together(seen.request, strategies, extra=extra)[0]
             else:
@@ -186,9 +188,10 @@ def _start(config: RunConfig, strategies: tuple[str, ...]) -> None:
             "KDVIZ_RUNS_DIR"
         )
         _refuse(RequestError(reason))
-    watch(run_id)
     forget_board()
-    state.change(run=run_id, step=None)
+    if not waits:  # of a run that waits there is nothing to see yet, and of the one going on there is
+        watch(run_id)
+        state.change(run=run_id, step=None)
     st.rerun()
 
 

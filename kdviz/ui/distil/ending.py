@@ -2,6 +2,8 @@
 left behind has its Resume at the top of the page.
 """
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from kdviz.analysis.divergence import divergence
@@ -61,17 +63,21 @@ def _look(run_id: str, page: str) -> None:
     state.go_to(page)
 
 
-def result_card(now: Board, shown: Row | None) -> None:
-    """The run that ended last, while another goes on that was asked for before that end: with a queue the
-    result would be gone from the page the moment it is there.
+def result_card(now: Board, shown: Sequence[Row]) -> None:
+    """The run that ended last, while others go on (`shown`: one, or those that are trained together) that
+    were asked for before that end: with a queue the result would be gone from the page the moment it is
+    there.
     """
-    if shown is None or not shown.is_active:
+    if not any(row.is_active for row in shown):
         return
-    asked = str(shown.run.config.get("created") or "")
+    asked = max(str(row.run.config.get("created") or "") for row in shown)
+    here = {row.run.id for row in shown}
     ended = [
         row
         for row in now.rows
-        if row.state == "finished" and str(row.run.status.get("finished") or "") > asked
+        if row.state == "finished"
+        and row.run.id not in here
+        and str(row.run.status.get("finished") or "") > asked
     ]
     if not asked or not ended:
         return
@@ -111,10 +117,13 @@ def left_over(*, on_top: bool) -> None:
         f"trained {'them' if len(left) > 1 else 'it'} ended. What was recorded is kept. {then}",
         icon=":material/power_off:",
     )
+    first = mine[:MOST_RESUMES]
+    names = [f"{task_title(row.run.task)}, {short_name(row.run)}" for row in first]
     with st.container(horizontal=True, gap="small"):
-        for row in mine[:MOST_RESUMES]:
+        for row, name in zip(first, names, strict=True):
+            apart = f" · {row.run.id}" if names.count(name) > 1 else ""
             st.button(
-                f"Resume {plain(task_title(row.run.task))}, {plain(short_name(row.run))}",
+                f"Resume {plain(name + apart)}",
                 key=f"distil.resume_first.{row.run.id}",
                 icon=":material/play_arrow:",
                 on_click=resume,

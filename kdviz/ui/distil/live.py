@@ -82,7 +82,7 @@ def _refresh(signature: tuple, run_id: str | None, pace: float, just_read: list[
     if row is not None:
         group = group_of(row, now.rows)
         with guarded("The live view"):
-            result_card(now, row)
+            result_card(now, group)
             _panel(row, now) if len(group) == 1 else _group_panel(group, now)
     if now.signature != signature or has_refusal() or is_another(_pace(now, row), pace):
         st.rerun()

@@ -6,7 +6,7 @@ import streamlit as st
 
 from kdviz.analysis.cautions import cautions
 from kdviz.runs.reader import Run
-from kdviz.share.live import latest_scores, mismatch_so_far
+from kdviz.share.live import Scores, latest_scores, mismatch_so_far
 from kdviz.text import counted, decimals
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.words import WORDS, metric_title, primary_metric
@@ -62,12 +62,19 @@ def run_numbers(run: Run) -> None:
         help=f"{WORDS['kl']} Mean over the matched layers and the preset sentences; below it the change "
         "since before training.",
     )
-    if seen.warning:
-        st.warning(plain(seen.warning), icon=":material/warning:")
-    if seen.labels:
-        st.caption(plain(seen.labels))
+    teacher_cautions(seen)
     for caution in cautions(run, seen.epoch) if seen.epoch is not None else ():
         st.caption(f":material/info: After epoch {seen.epoch}: {plain(caution)}.")
+
+
+def teacher_cautions(*seen: Scores) -> None:
+    """What has to be known of the teacher of these runs before its students are believed: said once, however
+    many they are.
+    """
+    for warning in dict.fromkeys(each.warning for each in seen if each.warning):
+        st.warning(plain(warning), icon=":material/warning:")
+    for labels in dict.fromkeys(each.labels for each in seen if each.labels):
+        st.caption(plain(labels))
 
 
 def shown(run: Run, number: float | None, *, is_recorded: bool) -> str:

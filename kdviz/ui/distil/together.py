@@ -21,7 +21,7 @@ from kdviz.share.live import (
     seconds_left,
 )
 from kdviz.text import counted
-from kdviz.ui.distil.numbers import missing, shown
+from kdviz.ui.distil.numbers import missing, shown, teacher_cautions
 from kdviz.ui.distil.words import STATE_COLOURS, STATE_ICONS, STATE_WORDS
 from kdviz.ui.frame import state
 from kdviz.ui.frame.look import chart, is_dark, plain
@@ -81,10 +81,11 @@ def group_progress(group: Sequence[Row]) -> None:
 def group_numbers(group: Sequence[Row]) -> None:
     """A line for each strategy: state, score, agreement, and how far it is inside; growing curves below."""
     metric = primary_metric(group[0].run)
-    over = counted(len(group[0].run.probes), "preset")
+    probes = group[0].run.probes
+    over = f" on {counted(len(probes), 'preset')}" if probes else ""  # they are chosen in the run
     lines = [
         f"| strategy | | epoch | {metric_title(metric)} | same answer as the teacher | "
-        f"attention KL on {over}, nats |",
+        f"attention KL{over}, nats |",
         "|:--|:--|--:|--:|--:|--:|",
     ]
     for row in group:
@@ -103,6 +104,7 @@ def group_numbers(group: Sequence[Row]) -> None:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     st.markdown("\n".join(lines), help=WORDS["strategy"])
+    teacher_cautions(*(latest_scores(row.run) for row in group))
     for row in group:
         epoch = latest_scores(row.run).epoch
         for caution in cautions(row.run, epoch) if epoch is not None else ():
