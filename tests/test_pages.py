@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from folders import make_runs
+from folders import make_run, make_runs
 from opened import ROOT, edit_config, open_page, texts, use_runs
 from packs import pictures
 from streamlit.testing.v1 import AppTest
@@ -209,6 +209,29 @@ def test_a_run_without_weights_leads_to_one_that_answers(tmp_path, monkeypatch):
     app = button.click().run()
     assert not app.exception and "qqp" in str(app.query_params["run"])
     assert "The cat sat on the mat." in [box.value for box in app.text_input]
+
+
+def test_a_stand_in_for_ones_own_sentence_is_called_what_it_is(tmp_path, monkeypatch):
+    """With a run of one's own, of 64 sample sentences, the stored demo's CoLA run offered "the CoLA models",
+    and so did the first screen, which left its demo for that run; and a pair was asked of single sentences.
+    """
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    monkeypatch.setattr("kdviz.ui.attention.sentence.can_be_asked", _can_be_asked)
+    monkeypatch.setattr("kdviz.ui.start.parts.can_be_asked", _can_be_asked)
+    for strategy in ("soft", "all"):
+        make_run(tmp_path / "runs", f"mine-{strategy}", strategy=strategy)
+    app = open_page("start")
+    app = app.button(key="start.to_own_sentence").click().run()
+    assert "demo-qqp" in str(app.query_params["run"])
+    for demo, words in (("cola", "the run mine-"), ("mrpc", "the QQP models")):
+        app = open_page("attention", run=f"demo-{demo}-all-6of12-s0", text="One.", text2="Two.")
+        labels = [each.label.replace("\\", "") for each in app.button]
+        assert any(label.startswith(f"Ask {words}") for label in labels)
+
+
+def _can_be_asked(run) -> bool:
+    return run.id.startswith(("mine", "demo-qqp"))
 
 
 def test_a_link_with_nothing_to_see_in_its_text_asks_for_a_sentence(tmp_path, monkeypatch):

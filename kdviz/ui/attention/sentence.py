@@ -18,7 +18,7 @@ from kdviz.ui.frame.controls import bound, choose
 from kdviz.ui.frame.examples import text_of, texts_of
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.shell import has_page, page_path
-from kdviz.ui.frame.store import task_title
+from kdviz.ui.frame.store import long_name, task_title
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS
 from kdviz.visible import has_visible
@@ -99,6 +99,10 @@ def is_pair_task(scene: Scene) -> bool:
     return bool(scene.probe and scene.probe.text_b is not None)
 
 
+def _is_pair(run: Run) -> bool:
+    return run.task in TASKS and TASKS[run.task].is_pair
+
+
 def sentence_inputs(scene: Scene) -> bool:
     """The boxes for one's own sentence or pair, or the choice of an evaluation example, where the view asks
     for one.
@@ -152,15 +156,18 @@ def _has_weights(scene: Scene) -> bool:
         icon=":material/info:",
     )
     askable = sorted(
-        (run for run in scene.runs if can_be_asked(run)), key=lambda run: run.task != scene.run.task
+        (run for run in scene.runs if can_be_asked(run)),
+        key=lambda run: (run.task != scene.run.task, _is_pair(run) != _is_pair(scene.run)),
     )
     if askable and not state.is_following():
+        other = askable[0]
+        models = f"the {task_title(other.task)} models" if other.is_demo else f"the run {plain(other.id)}"
         st.button(
-            f"Ask the {task_title(askable[0].task)} models instead",
-            help="Of that run the weights of both models are kept.",
+            f"Ask {models} instead",
+            help=f"{plain(long_name(other))}: of that run the weights of both models are kept.",
             icon=":material/edit:",
             on_click=_ask_another,
-            args=(askable[0].id,),
+            args=(other.id,),
         )
     if has_page("distil"):
         st.page_link(page_path("distil"), label="Start a run of your own", icon=":material/play_arrow:")

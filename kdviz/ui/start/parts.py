@@ -126,7 +126,8 @@ def _answers(run: Run, runs: list[Run]) -> bool:
 
 
 def _to_one_that_answers(scene: Scene) -> None:
-    asked = (run for run in scene.runs if can_be_asked(run))  # the quicker question first
+    first = sorted(scene.runs, key=lambda run: not run.is_demo)  # it is what this page is of
+    asked = (run for run in first if can_be_asked(run))  # the quicker question first
     pairs = (run for run in asked if len(students_of(run, scene.runs)) == 2)
     run = next((run for run in pairs if _answers(run, scene.runs)), None)
     if run is not None:
