@@ -231,6 +231,15 @@ def test_a_classifier_that_nothing_trained_is_named_beside_its_answers(tmp_path)
         assert said.count("after epoch 1: its classifier is not trained yet") == 1
 
 
+def test_a_teacher_not_worth_copying_is_said(tmp_path):
+    """The page warned of it, and the file that was taken home did not."""
+    folder = make_run(tmp_path, "one")
+    score = {"kind": "teacher_score", "step": 0, "metrics": {}, "n": 24, "warning": "Weak <teacher>."}
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text() + json.dumps(score) + "\n")
+    assert report(Run(folder)).count("Weak &lt;teacher&gt;.") == 1
+
+
 def test_two_seeds_of_one_strategy_are_told_apart(tmp_path):
     """Two students of one name and one colour: nobody can say whose number is which."""
     runs = [Run(make_run(tmp_path, f"all-{seed}", seed=seed)) for seed in (0, 1)]
@@ -291,5 +300,10 @@ def test_it_moves_without_a_network(tmp_path):
         page.goto(file.as_uri())
         page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 6", timeout=60_000)
         assert page.locator("[data-picture] svg, [data-picture] canvas").count() > 0
+        page.set_viewport_size({"width": 390, "height": 844})
+        root = "document.documentElement"
+        page.wait_for_function(f"{root}.scrollWidth <= {root}.clientWidth + 1", timeout=60_000)
+        widths = "[...document.querySelectorAll('.js-plotly-plot')].map(each => each.clientWidth)"
+        assert min(page.evaluate(widths)) >= 640, "titles of figures are cut on a phone"
         assert faults == [] and asked == []
         browser.close()

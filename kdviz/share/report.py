@@ -22,6 +22,7 @@ from kdviz.runs.names import distinct_names
 from kdviz.runs.parts import interval_of
 from kdviz.runs.reader import Run
 from kdviz.runs.settings import layers_text
+from kdviz.share.live import latest_scores
 from kdviz.share.report_figures import (
     curves_figure,
     drawing_scripts,
@@ -51,7 +52,8 @@ td, th { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top;
 .banner { background: #F5F6F8; padding: .6rem 1rem; border-radius: .4rem; }
 pre { background: #F5F6F8; padding: .6rem 1rem; border-radius: .4rem; white-space: pre-wrap;
   overflow-wrap: anywhere; }
-figure { margin: 1rem 0; } figcaption { color: #4A5159; font-size: .9rem; }
+figure { margin: 1rem 0; overflow-x: auto; } [data-drawing] { min-width: 40rem; }
+select { max-width: 100%; } figcaption { color: #4A5159; font-size: .9rem; }
 .wide { overflow-x: auto; } .settings td { overflow-wrap: anywhere; }
 @media print {
   body { max-width: none; margin: 0; font-size: 11pt; } nav, details > summary { display: none; }
@@ -162,10 +164,9 @@ def _banner(run: Run) -> str:
         f"one seed ({run.seed}), run {run.state}, begun {run.config.get('created')}. Intervals are 95 % "
         "bootstrap intervals over the evaluation examples; they say nothing about other seeds."
     )
-    warning = divergence_words(run)
-    return (
-        f'<p class="banner"><strong>{escape(run.id)}</strong>: {escape(text)}</p>'
-        + f'<p class="banner"><strong>{escape(warning)}</strong></p>' * bool(warning)
+    warnings = [words for words in (divergence_words(run), latest_scores(run).warning) if words]
+    return f'<p class="banner"><strong>{escape(run.id)}</strong>: {escape(text)}</p>' + "".join(
+        f'<p class="banner"><strong>{escape(words)}</strong></p>' for words in warnings
     )
 
 
