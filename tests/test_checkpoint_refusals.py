@@ -356,6 +356,13 @@ HOSTILE = {
         lambda f: (f / "special_tokens_map.json").write_text('{"cls_token": '),
         "cannot be built .* look at its special_tokens_map.json, or remove that",
     ),
+    "a setting in quotes, and no tokenizer.json": (
+        lambda f: (
+            words_alone(f, keep=30522),
+            change_json(f / "tokenizer_config.json", do_lower_case="false"),
+        ),
+        "cannot be built .*; look at its tokenizer_config.json, or choose a checkpoint with a tokenizer.json",
+    ),
     "added words in a list, and no tokenizer.json": (
         lambda f: (words_alone(f, keep=30522), (f / "added_tokens.json").write_text('["[E1]"]')),
         "cannot be built .*; mend its added_tokens.json",

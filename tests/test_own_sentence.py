@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folders import make_run
+from safetensors.torch import load_file, save_file
 
 from kdviz.data.sources import examples_of
 from kdviz.errors import RequestError
 from kdviz.runs.reader import DEMO_RUNS, Run
 from kdviz.share.own_sentence import Answer, ask, epochs_with_weights
 from kdviz.ui.attention import ask as asking
+from kdviz.ui.attention.explore import _answers
 from kdviz.visible import has_visible
 
 
@@ -100,3 +102,22 @@ def test_a_foreign_folder_among_the_kept_weights_is_nobodys_epoch(tiny):
         source.parent.parent.joinpath(name).mkdir()
         source.parent.parent.joinpath(name, "student").symlink_to(source)
     assert epochs_with_weights(run) == [0, 1]
+
+
+def test_weights_that_are_damaged_or_lack_a_part_answer_nothing(tiny):
+    """One damaged epoch took all maps of one's own sentence off the page, "SafetensorError"; and a student/
+    without its classifier answered by chance, without a word.
+    """
+    run = tiny.run(strategy="all", epochs=2)
+    kept = run.checkpoint_folder(1) / "model.safetensors"
+    kept.write_bytes(kept.read_bytes()[:100])
+    with pytest.raises(RequestError, match="student: the weights of an earlier epoch, .* cannot be used"):
+        ask(run, "The dog sleeps.", epoch=1)
+    found = set(_answers(run, "The dog sleeps.", None, 2))
+    assert 2 in found and found <= {0, 2}, "epoch 0 is asked too where there is time"
+    path = run.folder / "student" / "model.safetensors"
+    state = {name: tensor for name, tensor in load_file(path).items() if name != "classifier.weight"}
+    path.unlink()  # the kept copy may be the same file
+    save_file(state, path, {"format": "pt"})
+    with pytest.raises(RequestError, match="student: .* lack classifier.weight of 2 classes"):
+        ask(Run(run.folder), "The dog barks.")

@@ -72,6 +72,12 @@ def write_bert_with_bpe(folder: Path, minilm_folder: Path, **settings: object) -
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
+def write_bert_called_gpt(folder: Path, minilm_folder: Path) -> None:
+    """BERT with the name of a class that joins bytes, and makes no token types."""
+    write_tiny_checkpoint(folder, minilm_folder)
+    change_json(folder / "tokenizer_config.json", tokenizer_class="GPT2Tokenizer")
+
+
 def write_lowercasing_roberta(folder: Path, minilm_folder: Path) -> None:
     write_family_checkpoint(folder, "roberta", minilm_folder)
     content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
@@ -89,7 +95,9 @@ def same_ids(run, *texts: str) -> None:
         assert made.get("token_type_ids", [0] * len(own)) == types
 
 
-@pytest.mark.parametrize("write", [write_cased, write_bert_with_bpe, write_lowercasing_roberta])
+@pytest.mark.parametrize(
+    "write", [write_cased, write_bert_with_bpe, write_bert_called_gpt, write_lowercasing_roberta]
+)
 def test_a_tokenizer_json_is_read_as_it_stands(tiny, minilm_folder, tmp_path, write):
     """transformers takes lower case, accents and the splitting into words from the class: cased models were
     given lower-case words, and one with a byte-level BPE mostly <unk>, without a word. Read as it stands, the

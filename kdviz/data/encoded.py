@@ -413,7 +413,8 @@ def _what_to_do(folder: Path) -> str:
     faulty = broken or beside
     named = ", ".join(path.name for path in faulty)
     if not (folder / TOKENIZER_JSON).is_file():
-        return f"mend its {named}" if broken else "choose a checkpoint with a tokenizer.json"
+        another = "choose a checkpoint with a tokenizer.json"
+        return f"mend its {named}" if broken else f"look at its {named}, or {another}" if named else another
     if not faulty or not object_in(folder / TOKENIZER_JSON):
         return "get its tokenizer.json anew"
     which = "that" if len(faulty) == 1 else "them"

@@ -75,7 +75,8 @@ def settings_of_copy(origin: Path, *, model_type: str, token_types: bool) -> dic
     if made and object_in(origin / "config.json").get("model_type") != model_type:
         found["tokenizer_class"] = made.class_name
     found |= settings_to_read_as_is(origin) or {}
-    if not token_types or (made and not made.token_types) or num_segments(origin) == 1:
+    makes_none = made and not made.token_types and "model_input_names" not in found
+    if not token_types or makes_none or num_segments(origin) == 1:
         found["model_input_names"] = ["input_ids", "attention_mask"]
     return found
 
@@ -134,10 +135,12 @@ def _settings(folder: Path, stamps: Stamps) -> dict[str, Any] | None:
             f"{TOKENIZER_SETTINGS} says {told[0]}, {TOKENIZER_JSON} the contrary, and transformers reads it "
             "in a third way; make the two agree"
         )
-    names = _names(made, written, object_in(folder / "config.json"))
-    # READ_AS_IS makes no token types by itself: a model with two segments would be given one.
-    types = {"model_input_names": list(made.model_input_names)} if _makes_token_types(made) else {}
-    return {"tokenizer_class": READ_AS_IS, **names, **types}
+    names: dict[str, Any] = _names(made, written, object_in(folder / "config.json"))
+    says = object_in(folder / TOKENIZER_SETTINGS).get("model_input_names")
+    if (says is None or _makes_token_types(made)) and (num_segments(folder) or 1) > 1:
+        # READ_AS_IS makes no token types by itself: a model with two segments would be given one.
+        names["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    return {"tokenizer_class": READ_AS_IS, **names}
 
 
 def _makes_token_types(made: PreTrainedTokenizerBase) -> bool:

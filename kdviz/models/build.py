@@ -30,13 +30,19 @@ _BUILDING = threading.Lock()
 
 
 def load_classifier(
-    folder: Path, num_labels: int, generator: torch.Generator | None = None
+    folder: Path,
+    num_labels: int,
+    generator: torch.Generator | None = None,
+    *,
+    is_whole: bool = False,
+    role: str = "teacher",
 ) -> torch.nn.Module:
     """A classifier of the family that config.json in `folder` names, on the CPU, in eval mode, with our
     attention.
 
     Where the checkpoint has no classifier of that many classes, or no pooler, they are drawn from
-    `generator`; RequestError where anything else is missing.
+    `generator`, but not where it `is_whole`, a model that a run has saved: its answers would be chance.
+    RequestError, which calls it its `role`, where anything else is missing.
     """
     import kdviz.models.trace  # noqa: F401 (registers our attention with transformers)
 
@@ -45,8 +51,10 @@ def load_classifier(
         family = FAMILIES[config.model_type]
         prefix = encoder_prefix(family, read_json_object(folder / "config.json"), weights)
         match = match_parameters(family, parameter_shapes(config), weights, prefix)
+        if is_whole and match.fresh:
+            raise Unusable(f"its weights lack {min(match.fresh)} of {num_labels} classes, which the run had")
     except Unusable as error:
-        raise RequestError(f"teacher: {folder}: {error}", field="teacher") from None
+        raise RequestError(f"{role}: {folder}: {error}", field=role) from None
     tensors = read_weights(weights, set(match.sources.values()))
     state = {name: tensors[source] for name, source in match.sources.items()}
     model: torch.nn.Module = quietly(

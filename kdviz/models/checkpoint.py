@@ -89,8 +89,11 @@ def resolve(name: str, *, field: str = "teacher", downloads: Downloads | None = 
         found = inspect(place.name, folder, _SHA256.get(place.name))
         check_named_file(place.file, found.weights)
         return found
-    except PermissionError as error:
-        raise RequestError(f"{field}: {not_allowed(error.filename or folder)}", field=field) from None
+    except OSError as error:  # another user's folder, a network disk that is gone
+        where = error.filename or folder
+        why = f"{where} cannot be read ({error.strerror or error}); choose another checkpoint"
+        text = not_allowed(where) if isinstance(error, PermissionError) else why
+        raise RequestError(f"{field}: {text}", field=field) from None
     except Unusable as error:
         is_kept = isinstance(error, Damaged) and place.hub_id and not place.folder
         again = f" (the hub's cache keeps it: remove {folder.parents[1]} first)" if is_kept else ""

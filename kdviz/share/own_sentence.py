@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from cachetools import LRUCache
 
-from kdviz.errors import RequestError
+from kdviz.errors import RequestError, one_line
 from kdviz.files import is_regular
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.reader import Run
@@ -127,7 +127,9 @@ def _loaded(run: Run, epoch: int) -> tuple:
         ("tokenizer", teacher_folder, run.config["max_length"]),
         lambda: Tokenizer(teacher_folder, run.config["max_length"]),
     )
-    teacher = _kept(("model", teacher_folder), lambda: load_classifier(teacher_folder, num_labels))
+    teacher = _kept(
+        ("model", teacher_folder), lambda: load_classifier(teacher_folder, num_labels, is_whole=True)
+    )
     student = _kept(
         ("model", student_folder, weights.stat().st_mtime_ns),
         lambda: _student(run, student_folder, num_labels),
@@ -164,15 +166,23 @@ def _student_folder(run: Run, epoch: int) -> Path:
 
 def _student(run: Run, folder: Path, num_labels: int):
     """A student from student/, or with the weights of a kept epoch, which share its config."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from kdviz.models.build import load_classifier
 
-    student = load_classifier(run.files.student, num_labels)
+    student = load_classifier(run.files.student, num_labels, is_whole=True, role="student")
     if folder != run.files.student:
-        student.load_state_dict(
-            {name: tensor.float() for name, tensor in load_file(folder / SAFETENSORS).items()}
-        )
+        try:
+            student.load_state_dict(
+                {name: tensor.float() for name, tensor in load_file(folder / SAFETENSORS).items()}
+            )
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch's for other names and shapes
+            raise RequestError(
+                f"student: the weights of an earlier epoch, {folder / SAFETENSORS}, cannot be used "
+                f"({one_line(error)}); remove that folder, and the others are shown",
+                field="student",
+            ) from None
     return student
 
 

@@ -126,7 +126,7 @@ def finetuned_teacher(wanted: WantedTeacher, hooks: TeacherHooks = TeacherHooks(
     try:
         if not _is_as_written(folder):
             raise OSError("its weights are not as they were written")
-        teacher = load_classifier(folder, wanted.task.num_labels).to(wanted.device)
+        teacher = load_classifier(folder, wanted.task.num_labels, is_whole=True).to(wanted.device)
     except (OSError, SafetensorError, RequestError) as error:
         raise RunFailed(
             f"the kept teacher in {folder} is damaged ({str(error).splitlines()[0][:120]}); remove that "

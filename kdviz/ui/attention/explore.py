@@ -1,6 +1,7 @@
 """The explorer on the Attention page: the run looked at, where wished with another one beside it."""
 
 import time
+from contextlib import suppress
 
 import streamlit as st
 
@@ -185,9 +186,12 @@ def pack_of(scene: Scene, run: Run, sign: Sign) -> bytes:
 
 
 def _answers(run: Run, text_a: str, text_b: str | None, wanted: int) -> dict[int, Answer]:
-    """Answers by epoch, in order: that of `wanted` at once, the others as far as there is time."""
+    """Answers by epoch, in order: that of `wanted` at once, the others as far as there is time and their
+    weights can be used.
+    """
     begin, found = time.monotonic(), {wanted: ask_models(run, text_a, text_b, wanted)}
     for epoch in sorted(epochs_with_weights(run), reverse=True):
         if epoch != wanted and time.monotonic() - begin < ANSWER_SECONDS:
-            found[epoch] = ask_models(run, text_a, text_b, epoch)
+            with suppress(RequestError):
+                found[epoch] = ask_models(run, text_a, text_b, epoch)
     return dict(sorted(found.items()))
