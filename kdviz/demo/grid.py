@@ -124,4 +124,6 @@ def _epochs_between_maps(config: RunConfig, *, is_deepest: bool) -> float | None
     telling = config.strategy in TELLING
     if config.task == "cola":
         return TWICE_AN_EPOCH if telling else EVERY_EPOCH
-    return EVERY_SECOND if telling else BEFORE_AND_AFTER
+    if not telling:
+        return BEFORE_AND_AFTER
+    return EVERY_EPOCH if config.epochs < PAPER_SHORT["epochs"] else EVERY_SECOND
