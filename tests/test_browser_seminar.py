@@ -54,6 +54,16 @@ def test_the_lecture_by_keyboard_alone(visitor: Visitor):
     visitor.rest()
 
 
+@pytest.mark.story(22)
+def test_the_next_step_begins_at_its_top(visitor: Visitor):
+    """Next stands below most steps' words: the step after it opened in its middle, its title out of sight."""
+    page = visitor.afresh(**WALL).open("/learn?lecture=the-paper&at=4").page
+    page.get_by_role("button", name="Next").click()  # which scrolls to it
+    visitor.params(at="5")
+    title = page.get_by_role("heading", name=LECTURE.steps[4].title).first
+    visitor.until(lambda: 0 < title.bounding_box()["y"] < WALL["height"] / 2, "the title in sight")
+
+
 def test_a_step_opened_fresh_is_the_same(visitor: Visitor):
     """The address on the wall is what people photograph."""
     found = []

@@ -11,7 +11,7 @@ from kdviz.errors import RequestError
 from kdviz.pages import FOLDER, PAGES
 from kdviz.paths import runs_folder
 from kdviz.text import plain, plain_reason
-from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, DROPDOWN, PAGE_LINK, RUNNING, SLIDER
+from kdviz.ui.frame.compat import BUTTON_GROUP, CAPTION, DROPDOWN, MARKDOWN, PAGE_LINK, RUNNING, SLIDER
 from kdviz.ui.frame.history import one_entry_a_choice
 from kdviz.ui.frame.screen import ask_screen, is_narrow
 from kdviz.ui.frame.turns import turns
@@ -24,14 +24,16 @@ STYLE = f"""<style>
 {SLIDER} * {{ color: inherit !important; }}
 {BUTTON_GROUP} div {{ flex-wrap: wrap !important; }}
 div:has(> {DROPDOWN}), {DROPDOWN} {{ min-width: min(36rem, 92vw) !important; }}
+{MARKDOWN}:has(> table, > div > table) {{ overflow-x: auto; }}
 {RUNNING} ~ * {{ display: none; }}
 {PAGE_LINK}:focus-visible {{ outline: 3px solid currentColor !important; outline-offset: -3px; }}
 </style>"""
 """Streamlit's captions, chosen buttons and slider values have a contrast below 4.5 : 1 in one theme or both;
 its lists are as narrow as their control, which cuts what tells runs and sentences apart; rows of buttons hide
-what does not fit; the link to a page that has the keyboard's focus looks like one under the mouse. Beside the
-sign that a page is being drawn, over the Stop of a run, it offers a Stop that ends the drawing: who pressed
-it would take the run for stopped. A constant text of our own.
+what does not fit; a table that is wider than a phone moves the whole page sideways; the link to a page that
+has the keyboard's focus looks like one under the mouse. Beside the sign that a page is being drawn, over the
+Stop of a run, it offers a Stop that ends the drawing: who pressed it would take the run for stopped. A
+constant text of our own.
 """
 _OPENED, _PAGE = "kdviz.opened", "kdviz.page"
 

@@ -22,7 +22,6 @@ html {{ font-size: {ROOT_PIXELS}px !important; --kx-size: {PICTURE_PIXELS}px; }}
 {MAIN} small, {CAPTION} *, {MARKDOWN} code, {MARKDOWN} td, {MARKDOWN} th,
 {MARKDOWN} [style*="font-size"] {{ font-size: {SMALLEST_PIXELS}px !important; }}
 {MARKDOWN} td, {MARKDOWN} th {{ padding: .1rem .35rem; }}
-{MARKDOWN}:has(> table, > div > table) {{ overflow-x: auto; }}
 {MAIN} {BLOCK} {{ gap: .55rem; }}
 {MARKDOWN} p, {MARKDOWN} li {{ line-height: 1.35; }}
 :has(> .st-key-{ASKED_FOR}) {{ position: sticky; bottom: .5rem; z-index: 2; }}

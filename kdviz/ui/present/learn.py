@@ -12,6 +12,7 @@ from kdviz.ui.frame.store import long_name
 from kdviz.ui.present import frame
 from kdviz.ui.present.glossary import glossary
 from kdviz.ui.present.parts import chosen_answer, task, whose, words
+from kdviz.ui.present.top import begin_at_top
 
 WIDTHS = (1, 2.4)
 
@@ -46,6 +47,7 @@ def learn() -> None:
         whose(shown)
         _steps(found, at)
         _more(found, runs)
+        begin_at_top(found.name, at)
     with view:
         draw_page(page)
 

@@ -17,6 +17,7 @@ from kdviz.ui.present.parts import task as task_of
 from kdviz.ui.present.parts import whose, words
 from kdviz.ui.present.questions import ANSWER, presenter_question, question_key
 from kdviz.ui.present.room import lead_controls
+from kdviz.ui.present.top import begin_at_top
 from kdviz.ui.present.wire import wake_followers
 
 WIDTHS = (1, 2.1)
@@ -54,6 +55,7 @@ def present() -> None:
         _bar(found, at)
         _asked_for(found, step)
         whose(shown)
+        begin_at_top(found.name, at)
     with view:
         draw_page(page)
 
