@@ -141,6 +141,11 @@ def test_the_verdict_has_one_ratio_and_few_numbers(tmp_path: Path):
     assert "soft labels (`soft`) ends **4.0 times as far**" in said
     assert "(`all`), by the median example." in said, "the table beside it has the means"
     assert sum(word.strip(".,;*()").replace(".", "").isdigit() for word in said.split()) <= 3
+    more = [_run(tmp_path, "soft", 6 * kl, seed=1), _run(tmp_path, "all", kl, seed=1)]
+    said = verdict(by_strategy([*runs, *more], "matthews"), "matthews", "all")
+    assert "**5.0 times as far**" in said and "by the median example of 2 seeds." in said, (
+        "the maps are of one"
+    )
     level = [_run(tmp_path, "soft", kl, seed=3), _run(tmp_path, "all", kl[::-1], seed=3)]
     assert "times" not in verdict(by_strategy(level, "matthews"), "matthews", "all")
 

@@ -91,9 +91,11 @@ def _inside(soft: StrategyScore, internal: StrategyScore) -> str:
     if not between.is_told_apart:
         return f"Inside, soft labels and {in_words(internal.strategy)} **cannot be told apart** here."
     far, near = (soft, internal) if between.farther.place == 0 else (internal, soft)
+    seeds = min(soft.num_seeds, internal.num_seeds)
     return (
         f"Inside, {in_words(far.strategy)} ends **{times_text(between.farther.times)} times as far** from "
-        f"the teacher as {in_words(near.strategy)}, by the median {between.one}."
+        f"the teacher as {in_words(near.strategy)}, by the median {between.one}"
+        f"{f' of {seeds} seeds' if seeds > 1 else ''}."
     )
 
 
