@@ -41,22 +41,22 @@ def lead_controls() -> None:
         if not who.is_presenter:
             code_form("kdviz.lead")
             return
-        if leads:
-            st.button("Stop leading", icon=":material/stop:", on_click=_end)
-        elif shared.is_led:
+        if shared.is_led and not leads:
             st.button("Take over from the presenter who leads", on_click=_begin, args=(True,))
-        else:
+        elif not leads:
             st.button("Lead the room", type="primary", icon=":material/podium:", on_click=_begin)
         _way_in()
         if leads:
             fragment(_count, run_every=POLL_SECONDS)()
+            st.button("Stop leading", icon=":material/stop:", on_click=_end)
 
 
 def _way_in() -> None:
+    """The code first: the box is as high as the window leaves it, and the room has to see the code whole."""
     link = room_link()
+    st.image(qr(link), width=260, alt="QR code of the room's address, as written below it")
     st.markdown("Phones open this address:")
     st.code(link, language=None, wrap_lines=True)
-    st.image(qr(link), width=260, alt="QR code of the room's address, as written above it")
     if urlsplit(link).hostname in LOCAL:
         st.caption(
             "This address works on this computer alone. Start the app with `--server.address 0.0.0.0` and "
