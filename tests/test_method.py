@@ -14,6 +14,7 @@ from kdviz.method.objective import Terms, form_terms
 from kdviz.method.stages import Stage, StageSchedule
 from kdviz.method.strategies import STRATEGIES, planned_stages
 from kdviz.method.targets import (
+    MOST_LABELS,
     Answers,
     Needs,
     active_pairs,
@@ -22,7 +23,7 @@ from kdviz.method.targets import (
     student_needs,
     training_needs,
 )
-from kdviz.method.terms import TERMS, measured_terms
+from kdviz.method.terms import TERMS, measured_terms, recorded_terms
 
 PAIRS = ((0, 1), (1, 3), (2, 5))
 READINGS = {"kl": "maps", "cos": "cls", "value_relation": "values"}
@@ -196,6 +197,19 @@ def test_needs_by_reading_and_layer():
     assert Answers(logits=LABELS).known_logits is LABELS and Answers().reading("maps") == {}
 
 
+def test_needs_are_counted_as_large_as_their_answers():
+    """Counted too small, kept outputs would fill the memory that they were to fit in; too large, they would
+    be made anew in every step.
+    """
+    asked, maps, vectors, logits = dict(maps=[0, 2], cls=[1, 2, 3]), 2 * 50, 3 * 3 * 7, 3 * MOST_LABELS
+    for needs, num in (
+        (needs_of(**asked), maps + vectors + logits),
+        (needs_of(logits=False, **asked), maps + vectors),
+        (Needs(), logits),
+    ):
+        assert needs.num_values(3, num_cells=50, width=7) == num
+
+
 def test_pairs_whose_vectors_are_compared_need_one_width():
     """A narrower student would be refused for nothing, or fail at its first step."""
     for strategy, terms, threshold, expected in (
@@ -299,3 +313,11 @@ def test_an_evaluation_measures_the_papers_terms_and_what_is_asked():
     keys = {"kl": "attention_kl", "cos": "cls_distance", "value_relation": "value_relation"}
     assert {name: term.key for name, term in TERMS.items()} == keys, "their names in files"
     assert {term.name for term in measured_terms(("value_relation",))} == set(TERMS)
+
+
+def test_a_further_term_is_known_by_its_numbers_in_any_line():
+    """The value relation has a curve and a column where a run measured it, and nowhere else."""
+    paper, none = {"mismatch": {"attention_kl": [0.1], "cls_distance": [0.2]}}, {"mismatch": None}
+    further = {"mismatch": {**paper["mismatch"], "value_relation": [0.3]}}
+    assert recorded_terms([paper, none, {}]) == recorded_terms([]) == []
+    assert recorded_terms(iter([paper, further, none])) == [TERMS["value_relation"]]
