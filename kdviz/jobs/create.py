@@ -116,7 +116,9 @@ def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
         hidden.mkdir()
     except OSError as error:
         got = f"{runs_dir} ({error.strerror})"
-        if os.path.islink(runs_dir) and not os.path.exists(runs_dir):
+        if os.path.isfile(runs_dir):
+            got = f"the file {runs_dir}"
+        elif os.path.islink(runs_dir) and not os.path.exists(runs_dir):
             got = f"{runs_dir}, a link that leads nowhere"
         raise RequestError(
             f"runs_dir: expected a folder that can be written, got {got}; choose another with --runs-dir",

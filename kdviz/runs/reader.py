@@ -444,12 +444,7 @@ def _why_no_run(folder: Path) -> str:
 
 
 def check_runs_folder(runs_dir: Path) -> None:
-    """RequestError where the folder that was given for that of all runs is a file, or a run's own."""
-    if os.path.isfile(runs_dir):
-        raise RequestError(
-            f"runs_dir: expected a folder, got the file {runs_dir}; choose another with --runs-dir",
-            field="runs_dir",
-        )
+    """RequestError where the folder that was given for that of all runs is a run's own."""
     if _is_run(runs_dir):
         raise RequestError(
             f"runs_dir: expected the folder that holds the runs, got that of one run, {runs_dir}; give "

@@ -114,6 +114,12 @@ def check_study(
     already, or the disk is too small for all of them.
     """
     check_runs_folder(runs_dir)
+    if runs_dir.is_file():
+        raise RequestError(
+            f"runs_dir: expected a folder that can be written, got the file {runs_dir}; choose another with "
+            "--runs-dir",
+            field="runs_dir",
+        )
     runs, resolved, checked, faults = StudyRuns(runs_dir), {}, [], []
     for cell in study.cells:
         try:
