@@ -94,7 +94,7 @@ def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
             ("student", student[place]),
         ):
             entry[who] = cell(label_name(scene.run, int(answer)))
-        entry["attention KL"] = round(float(answers.attention_kl[place].mean()), 4)
+        entry["attention KL"] = round(float(answers.attention_kl[place].mean(dtype=np.float64)), 4)
         if phenomena:
             entry["phenomenon"] = cell(phenomena.get(row, ""))
         found.append(entry)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
 import streamlit as st
 from cachetools import TTLCache
 
@@ -93,9 +94,8 @@ def example_box(row: int, runs: list[tuple[str, Run, Evaluation]], looked_at: st
                     f"**teacher**: {plain(label_name(run, int(predictions(answers.teacher_logits)[place])))}"
                 )
             student = plain(label_name(run, int(predictions(answers.student_logits)[place])))
-            parts.append(
-                f"**{plain(name)}**: {student}, attention KL {decimals(answers.attention_kl[place].mean())}"
-            )
+            kl = decimals(answers.attention_kl[place].mean(dtype=np.float64))
+            parts.append(f"**{plain(name)}**: {student}, attention KL {kl}")
         st.markdown(" · ".join(parts))
         askable = [(name, run) for name, run, _ in runs if row in texts_of(run) and can_be_asked(run)]
         if askable:
