@@ -64,6 +64,21 @@ def test_the_next_step_begins_at_its_top(visitor: Visitor):
     visitor.until(lambda: 0 < title.bounding_box()["y"] < WALL["height"] / 2, "the title in sight")
 
 
+@pytest.mark.story(22)
+def test_next_keeps_the_focus_from_step_to_step(visitor: Visitor):
+    """Who reads the lecture by keyboard would search for Next anew after every step, behind up to 34 Tabs."""
+    page = visitor.afresh(**WALL).open("/learn?lecture=the-paper&at=1").page
+    page.get_by_role("button", name="Next").focus()
+    for at, step in enumerate(LECTURE.steps[1:], start=2):
+        page.keyboard.press("Enter")
+        visitor.params(at=str(at))
+        page.get_by_role("heading", name=step.title).first.wait_for()
+        if at < len(LECTURE.steps):
+            visitor.until(
+                lambda: "Next" in page.evaluate("document.activeElement.innerText"), "Next in focus"
+            )
+
+
 def test_a_step_opened_fresh_is_the_same(visitor: Visitor):
     """The address on the wall is what people photograph."""
     found = []

@@ -41,10 +41,13 @@ def learn() -> None:
     text, view = st.columns(WIDTHS, gap="medium")
     with text:
         _progress(found, at)
-        words(found, step, shown, runs)
-        task(found, step, at, page, shown)
-        chosen_answer(step)
-        whose(shown)
+        with (
+            st.container()
+        ):  # however much a step says, the buttons keep their place and the keyboard's focus
+            words(found, step, shown, runs)
+            task(found, step, at, page, shown)
+            chosen_answer(step)
+            whose(shown)
         _steps(found, at)
         _more(found, runs)
         begin_at_top(found.name, at)
