@@ -65,6 +65,14 @@ def create_run(
     return with_fresh_id(runs_dir, request.config, what, lambda free: _make(runs_dir, free, request, record))
 
 
+def no_runs_folder(got: str) -> RequestError:
+    """What to say where `got` was given for the runs folder, and no run can be made there."""
+    return RequestError(
+        f"runs_dir: expected a folder that can be written, got {got}; choose another with --runs-dir",
+        field="runs_dir",
+    )
+
+
 def with_fresh_id(runs_dir: Path, config: RunConfig, what: str, make: Callable[[str], T]) -> T:
     """What `make` makes under a run id that is free; where somebody takes it meanwhile, under another."""
     for _ in range(3):
@@ -120,10 +128,7 @@ def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
             got = f"the file {runs_dir}"
         elif os.path.islink(runs_dir) and not os.path.exists(runs_dir):
             got = f"{runs_dir}, a link that leads nowhere"
-        raise RequestError(
-            f"runs_dir: expected a folder that can be written, got {got}; choose another with --runs-dir",
-            field="runs_dir",
-        ) from None
+        raise no_runs_folder(got) from None
     try:
         with exclusive(RunFiles(hidden).lock):
             yield hidden

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kdviz.errors import RequestError
 from kdviz.files import free_bytes, size_words
-from kdviz.jobs.create import FREE_BYTES_LEFT
+from kdviz.jobs.create import FREE_BYTES_LEFT, no_runs_folder
 from kdviz.jobs.limits import footprint
 from kdviz.jobs.plan import plan
 from kdviz.machine import cores_allowed, memory_allowed
@@ -115,11 +115,7 @@ def check_study(
     """
     check_runs_folder(runs_dir)
     if runs_dir.is_file():
-        raise RequestError(
-            f"runs_dir: expected a folder that can be written, got the file {runs_dir}; choose another with "
-            "--runs-dir",
-            field="runs_dir",
-        )
+        raise no_runs_folder(f"the file {runs_dir}")
     runs, resolved, checked, faults = StudyRuns(runs_dir), {}, [], []
     for cell in study.cells:
         try:
