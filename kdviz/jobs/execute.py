@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.files import read_json, write_json
+from kdviz.jobs.lazy_imports import import_heavy
 from kdviz.jobs.stop import Stop, StopSignal
 from kdviz.locks import exclusive
 from kdviz.machine import cores_allowed, most_threads
@@ -131,6 +132,7 @@ def carry_out(
 
 
 def _train(writer: RunWriter, stop: Stop, num_threads: int | None, shared: Shared | None) -> Iterator[Turn]:
+    import_heavy()
     import torch
 
     from kdviz.training.distill import Distillation

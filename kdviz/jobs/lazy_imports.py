@@ -5,11 +5,13 @@ the second may see a half-made package ("cannot import name 'AutoConfig'"). Ever
 comes through here first.
 """
 
+import contextlib
 import ctypes
 import gc
 import importlib
 import platform
 import threading
+from collections.abc import Iterator
 
 from kdviz.models.families import FAMILIES
 
@@ -40,22 +42,35 @@ def import_heavy() -> None:
     """Import what training and asking a model need; at once where it has been done. ImportError where a
     package is missing.
 
-    What was imported stays for good, so the garbage collector is told not to look at it again: half a million
-    objects, 0.3 s of every full collection, in which no other thread gets on.
+    What was imported stays for good, so the garbage collector rests meanwhile, a ninth of the time, and is
+    told not to look at it again: half a million objects, 0.3 s of every full collection, in which no other
+    thread gets on.
     """
     with _lock:
         if _done.is_set():
             return
-        for name in MODULES:
-            importlib.import_module(name)
-        transformers = importlib.import_module("transformers")
-        for name in NAMES:
-            getattr(transformers, name)
-        for family in FAMILIES.values():
-            family.classifier_class()
+        with _collector_at_rest():
+            for name in MODULES:
+                importlib.import_module(name)
+            transformers = importlib.import_module("transformers")
+            for name in NAMES:
+                getattr(transformers, name)
+            for family in FAMILIES.values():
+                family.classifier_class()
         gc.collect()
         gc.freeze()
         _done.set()
+
+
+@contextlib.contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    was_at_work = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_at_work:
+            gc.enable()
 
 
 def is_imported() -> bool:
