@@ -15,7 +15,8 @@ from kdviz.cli.parser import make_parser
 from kdviz.cli.settings import config_of
 from kdviz.config import RunConfig
 from kdviz.runs.command import command_of, is_path
-from kdviz.runs.reader import DEMO_RUNS, Run, Store
+from kdviz.runs.reader import DEMO_RUNS, Run
+from kdviz.runs.store import Store
 from kdviz.training.card import model_card
 
 HOSTILE = "</code><script>alert(1)</script> | x\n# heading ![a](http://evil.example/a.png) `"

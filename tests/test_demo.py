@@ -11,7 +11,8 @@ from kdviz.demo.compact import store_run
 from kdviz.demo.grid import TELLING, demo_runs
 from kdviz.demo.weights import DRIFT
 from kdviz.method.strategies import STRATEGIES
-from kdviz.runs.reader import DEMO_RUNS, Run, Store, Unreadable
+from kdviz.runs.reader import DEMO_RUNS, Run
+from kdviz.runs.store import Store, Unreadable
 from kdviz.share.own_sentence import ask, can_be_asked
 from kdviz.share.stored_models import are_stored
 from kdviz.tasks import task_named

@@ -24,7 +24,7 @@ from kdviz.jobs.create import create_run
 from kdviz.locks import exclusive, is_locked
 from kdviz.models.check import check_models
 from kdviz.paths import runs_folder, user_path
-from kdviz.runs.reader import Store
+from kdviz.runs.store import Store
 from kdviz.share.own_sentence import can_be_asked
 
 ROOT = Path(__file__).parents[1]

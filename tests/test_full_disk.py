@@ -20,7 +20,8 @@ from kdviz.files import take_place
 from kdviz.jobs.execute import execute
 from kdviz.jobs.queue import Queue
 from kdviz.runs.epoch_weights import checkpoint_bytes
-from kdviz.runs.reader import Run, Store, Unreadable
+from kdviz.runs.reader import Run
+from kdviz.runs.store import Store, Unreadable
 from kdviz.training.request import resolve_request
 
 SETTINGS = dict(strategy="sid", epochs=4)

@@ -20,7 +20,8 @@ from kdviz.jobs.create import create_run
 from kdviz.jobs.execute import execute
 from kdviz.jobs.together import create_together
 from kdviz.locks import exclusive
-from kdviz.runs.reader import Run, Store
+from kdviz.runs.reader import Run
+from kdviz.runs.store import Store
 from kdviz.training.request import resolve_request
 
 

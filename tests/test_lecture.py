@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdviz.analysis.gap import score_gap
-from kdviz.runs.reader import DEMO_RUNS, Run, Store
+from kdviz.runs.reader import DEMO_RUNS, Run
+from kdviz.runs.store import Store
 from kdviz.share.lecture import (
     MAX_WORDS,
     NAME,

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from kdviz.jobs.queue import Queue
-from kdviz.runs.reader import Run, Store
+from kdviz.runs.reader import Run
+from kdviz.runs.store import Store
 from kdviz.share.live import board_of
 
 

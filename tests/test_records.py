@@ -5,8 +5,8 @@ import re
 import pytest
 from folders import make_run
 
-from kdviz.runs.reader import Store
 from kdviz.runs.records import Malformed, check_config, check_sizes
+from kdviz.runs.store import Store
 
 CONFIG = {
     "task": "cola",

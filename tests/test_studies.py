@@ -20,7 +20,8 @@ from kdviz.cli import main
 from kdviz.errors import RequestError
 from kdviz.figures.studies import Band, band_curves
 from kdviz.files import size_words, write_json
-from kdviz.runs.reader import RUN_ID, Run, Store
+from kdviz.runs.reader import Run
+from kdviz.runs.store import RUN_ID, Store
 from kdviz.studies import paper
 from kdviz.studies.check import check_study
 from kdviz.studies.folder import StudyFolder, open_study, started_studies

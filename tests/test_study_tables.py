@@ -24,7 +24,8 @@ from kdviz.config import RunConfig
 from kdviz.errors import RequestError
 from kdviz.files import write_arrays, write_json
 from kdviz.metrics import paired_interval
-from kdviz.runs.reader import DEMO_RUNS, Run, Store
+from kdviz.runs.reader import DEMO_RUNS, Run
+from kdviz.runs.store import Store
 from kdviz.studies import paper
 from kdviz.studies.identity import is_run_of
 from kdviz.studies.measures import why_left_out

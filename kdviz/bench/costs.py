@@ -17,7 +17,8 @@ from kdviz.config import RunConfig
 from kdviz.errors import RunFailed
 from kdviz.runs.checkpoint import save_epoch
 from kdviz.runs.layout import RunFiles
-from kdviz.runs.reader import Run, Store
+from kdviz.runs.reader import Run
+from kdviz.runs.store import Store
 from kdviz.share.own_sentence import ask
 from kdviz.training.evaluate import evaluate
 

@@ -13,15 +13,8 @@ from kdviz.method.terms import recorded_terms
 from kdviz.metrics import METRIC_TITLES
 from kdviz.paths import user_path
 from kdviz.runs.parts import interval_of
-from kdviz.runs.reader import (
-    DEMO_RUNS,
-    Run,
-    Store,
-    Unreadable,
-    check_run_id,
-    check_runs_folder,
-    existing_run,
-)
+from kdviz.runs.reader import DEMO_RUNS, Run
+from kdviz.runs.store import Store, Unreadable, check_run_id, check_runs_folder, existing_run
 from kdviz.share.live import label_message
 from kdviz.terminal import complain
 from kdviz.text import printable

@@ -14,7 +14,8 @@ from kdviz.cli.settings import config_of, names
 from kdviz.cli.stored import print_scores, run_meant
 from kdviz.errors import RequestError, RunFailed, Stopped
 from kdviz.machine import check_threads
-from kdviz.runs.reader import Run, existing_run
+from kdviz.runs.reader import Run
+from kdviz.runs.store import existing_run
 from kdviz.text import counted
 
 if TYPE_CHECKING:

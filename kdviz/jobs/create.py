@@ -19,7 +19,8 @@ from kdviz.errors import RequestError
 from kdviz.files import free_bytes, size_words, write_json
 from kdviz.locks import exclusive, is_locked
 from kdviz.runs.layout import DELETED, NEW, RunFiles
-from kdviz.runs.reader import FORMAT_VERSION, check_run_id, check_runs_folder
+from kdviz.runs.reader import FORMAT_VERSION
+from kdviz.runs.store import check_run_id, check_runs_folder
 from kdviz.runs.writer import now
 from kdviz.training.request import Request, resolve_request
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from kdviz.errors import RequestError
 from kdviz.locks import exclusive
 from kdviz.runs.layout import DELETED, RunFiles
-from kdviz.runs.reader import existing_run
+from kdviz.runs.store import existing_run
 
 
 def delete_run(runs_dir: Path, run_id: str) -> None:

@@ -25,7 +25,8 @@ from kdviz.jobs.process_wide import process_wide
 from kdviz.jobs.stop import request_stop
 from kdviz.locks import exclusive, is_locked
 from kdviz.runs.layout import RunFiles
-from kdviz.runs.reader import Run, check_run_id, existing_run
+from kdviz.runs.reader import Run
+from kdviz.runs.store import check_run_id, existing_run
 
 log = logging.getLogger(__name__)
 

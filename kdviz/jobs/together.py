@@ -23,7 +23,7 @@ from kdviz.jobs.stop import StopSignal
 from kdviz.locks import exclusive
 from kdviz.machine import cores_allowed
 from kdviz.runs.layout import RunFiles
-from kdviz.runs.reader import check_run_id
+from kdviz.runs.store import check_run_id
 from kdviz.runs.writer import RunWriter
 from kdviz.training.request import Request, resolve_request
 

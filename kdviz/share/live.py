@@ -12,7 +12,8 @@ import numpy as np
 from kdviz.figures.curves import further_terms
 from kdviz.jobs.queue import Queue
 from kdviz.runs.parts import thinned
-from kdviz.runs.reader import Run, Store, Unreadable
+from kdviz.runs.reader import Run
+from kdviz.runs.store import Store, Unreadable
 
 MOST_POINTS = 200
 

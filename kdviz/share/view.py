@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
-from kdviz.runs.reader import RUN_ID, Run
+from kdviz.runs.reader import Run
+from kdviz.runs.store import RUN_ID
 from kdviz.text import counted, plain
 
 MAX_TEXT_CHARACTERS = 5000

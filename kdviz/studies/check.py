@@ -10,7 +10,7 @@ from kdviz.jobs.create import FREE_BYTES_LEFT, no_runs_folder
 from kdviz.jobs.limits import footprint
 from kdviz.jobs.plan import plan
 from kdviz.machine import cores_allowed, memory_allowed
-from kdviz.runs.reader import check_runs_folder
+from kdviz.runs.store import check_runs_folder
 from kdviz.studies.identity import differing, is_run_of
 from kdviz.studies.spec import Cell, Resources, Study
 from kdviz.studies.table import StudyRuns

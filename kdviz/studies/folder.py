@@ -10,7 +10,7 @@ from kdviz.files import is_regular, write_bytes, write_json
 from kdviz.locks import exclusive, is_locked
 from kdviz.runs.bounded import read_json
 from kdviz.runs.layout import studies_of
-from kdviz.runs.reader import check_run_id
+from kdviz.runs.store import check_run_id
 from kdviz.runs.writer import now
 from kdviz.studies.spec import Study, read_study
 

@@ -34,7 +34,7 @@ from kdviz.errors import RequestError
 from kdviz.metrics import METRIC_TITLES
 from kdviz.models.registry import TEACHERS
 from kdviz.paths import user_path
-from kdviz.runs.reader import check_run_id
+from kdviz.runs.store import check_run_id
 from kdviz.studies import paper
 from kdviz.studies.identity import PATH_SETTINGS, digest, distinct_ids, slug
 from kdviz.tasks import TASKS

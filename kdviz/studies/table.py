@@ -13,7 +13,8 @@ from kdviz.analysis.apart import PRESETS, Apart, apart
 from kdviz.config import has_effect
 from kdviz.method.strategies import INTERNAL
 from kdviz.runs.layout import RunFiles
-from kdviz.runs.reader import Run, Store
+from kdviz.runs.reader import Run
+from kdviz.runs.store import Store
 from kdviz.studies.identity import is_run_of, settings_digest
 from kdviz.studies.measures import Measured, measured, measured_as, why_left_out
 from kdviz.studies.rows import Comparison, Row, Table, in_words

@@ -32,7 +32,8 @@ from kdviz.config import RunConfig  # noqa: E402
 from kdviz.jobs.create import create_run  # noqa: E402
 from kdviz.jobs.execute import execute  # noqa: E402
 from kdviz.runs.layout import RunFiles  # noqa: E402
-from kdviz.runs.reader import Run, Store, Unreadable  # noqa: E402
+from kdviz.runs.reader import Run  # noqa: E402
+from kdviz.runs.store import Store, Unreadable  # noqa: E402
 
 TIMES = ("seconds", "seconds_left", "started", "finished", "created", "updated")
 

@@ -28,7 +28,7 @@ from kdviz.errors import RequestError
 from kdviz.jobs.delete import delete_run
 from kdviz.jobs.permissions import Permissions, Visitor
 from kdviz.jobs.queue import Queue
-from kdviz.runs.reader import Store
+from kdviz.runs.store import Store
 from kdviz.share.live import (
     board_of,
     how_it_runs,

@@ -22,7 +22,8 @@ from kdviz.cli import main
 from kdviz.errors import RequestError
 from kdviz.jobs.queue import Queue
 from kdviz.locks import is_locked
-from kdviz.runs.reader import MOST_MOMENTS, Run, Store, Unreadable
+from kdviz.runs.reader import MOST_MOMENTS, Run
+from kdviz.runs.store import Store, Unreadable
 from kdviz.share.report import report
 from kdviz.ui.frame import store as ui_store
 from kdviz.ui.layers import parts

@@ -41,7 +41,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402
 from tiny import make_teacher  # noqa: E402
 from websockets.asyncio.client import connect  # noqa: E402
 
-from kdviz.runs.reader import DEMO_RUNS, Store  # noqa: E402
+from kdviz.runs.reader import DEMO_RUNS  # noqa: E402
+from kdviz.runs.store import Store  # noqa: E402
 
 OPEN = object()
 """What an expander is told that is to be opened."""

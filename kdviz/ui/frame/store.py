@@ -8,7 +8,8 @@ from kdviz.analysis.divergence import divergence
 from kdviz.method.strategies import place_of
 from kdviz.paths import runs_folder
 from kdviz.runs.names import short_name
-from kdviz.runs.reader import DEMO_RUNS, Run, Store
+from kdviz.runs.reader import DEMO_RUNS, Run
+from kdviz.runs.store import Store
 from kdviz.tasks import TASKS
 
 

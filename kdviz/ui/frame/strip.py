@@ -9,7 +9,8 @@ import streamlit as st
 from kdviz.analysis.divergence import divergence
 from kdviz.runs.command import shown_name
 from kdviz.runs.parts import Moment, Probe
-from kdviz.runs.reader import Run, Unreadable
+from kdviz.runs.reader import Run
+from kdviz.runs.store import Unreadable
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import View, epoch_at, same_moment
 from kdviz.text import code, counted, plain, plain_reason

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from kdviz.errors import RequestError
-from kdviz.runs.reader import RUN_ID, Run
+from kdviz.runs.reader import Run
+from kdviz.runs.store import RUN_ID
 from kdviz.share.lecture import DEFAULT, NAME, Lecture, Step, shelf
 from kdviz.share.roles import SHOWN, Place, check_place, completed, fulfils, resolve
 from kdviz.share.view import LINK_NAMES, View
