@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import t as student_t
+from scipy.stats import ttest_rel
 
 from kdviz.analysis.apart import apart
 from kdviz.analysis.gap import score_gap
@@ -76,6 +77,8 @@ def test_the_readmes_claim_is_what_they_say():
         *([(run, run.evals[-1]["epoch"]) for run in runs] for runs in (internal, soft)), "accuracy"
     )
     farther = apart(soft, internal).farther
+    scores = ([run.evals[-1]["metrics"]["accuracy"] for run in runs] for runs in (internal, soft))
+    assert f"do not bear it out (p = {ttest_rel(*scores).pvalue:.2f}) | {gap.difference:.3f}" in claim
     known.add(f"{gap.difference:.3f} [{gap.low:.3f}, {gap.high:.3f}]")
     known.add(f"{farther.times:.1f} [{farther.low:.1f}, {farther.high:.1f}]")
     said = re.findall(r"(?:[\d.]+ to )?-?[\d.]+ \[-?[\d.]+, -?[\d.]+\]", claim)
