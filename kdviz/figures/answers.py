@@ -63,6 +63,22 @@ def inside_scatter(
         if members.any():
             medians.append((float(np.median(x[members])), float(np.median(y[members]))))
             panels.add(_median(safe(label, 40), medians[-1], look.text))
+    _explain_symbols(panels, look.muted)
+    if chosen is not None:
+        _ring(panels, [run for _, _, run in runs], points, chosen, look.text)
+    _name_axes(panels, *(np.concatenate(each) for each in zip(*points, strict=True)))
+    if len(medians) == 2:
+        _arrow(panels, medians, look.text)
+    for text, shift, size in zip(
+        _story(runs, shared, len(sample), what), (44, 4), (16, SMALL + 1), strict=True
+    ):
+        panels.heading(text, shift=shift, size=size)
+    legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
+    return panels.figure(height=560, margin={"t": 92, "b": 96, "r": 12}, legend=legend)
+
+
+def _explain_symbols(panels: Panels, colour: str) -> None:
+    """Entries of the legend alone, for the symbols that every run has."""
     for symbol, name in (("circle-open", "not the teacher's answer"), ("cross-open", "median")):
         panels.add(
             scatter(
@@ -71,12 +87,12 @@ def inside_scatter(
                 mode="markers",
                 name=name,
                 hoverinfo="skip",
-                marker={"symbol": symbol, "size": 11, "color": look.muted},
+                marker={"symbol": symbol, "size": 11, "color": colour},
             )
         )
-    if chosen is not None:
-        _ring(panels, [run for _, _, run in runs], points, chosen, look.text)
-    every_x, every_y = np.concatenate([x for x, _ in points]), np.concatenate([y for _, y in points])
+
+
+def _name_axes(panels: Panels, every_x: np.ndarray, every_y: np.ndarray) -> None:
     panels.x_axis(
         1,
         title={"text": "output KL (nats): how far the answer is from the teacher's", "standoff": 6},
@@ -92,14 +108,6 @@ def inside_scatter(
         title={"text": "spread", "standoff": 6},
     )
     panels.y_axis(2, **log_axis(every_y) | {"showline": False, "showticklabels": False})
-    if len(medians) == 2:
-        _arrow(panels, medians, look.text)
-    for text, shift, size in zip(
-        _story(runs, shared, len(sample), what), (44, 4), (16, SMALL + 1), strict=True
-    ):
-        panels.heading(text, shift=shift, size=size)
-    legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
-    return panels.figure(height=560, margin={"t": 92, "b": 96, "r": 12}, legend=legend)
 
 
 def _agreed_by_all(runs: Sequence[Inside]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 import plotly.graph_objects as go
@@ -155,37 +156,20 @@ def layer_curves(
     styles = _worn(runs)
     for run, style in zip(runs, styles, strict=True):
         scale = _scale(run, axis)
-        for pair in range(len(run.pairs)):
+        for pair, (column, term) in product(range(len(run.pairs)), enumerate(terms, start=1)):
+            if (values := run.of(term)) is None:
+                continue
             faded = chosen_pair is not None and pair != chosen_pair
-            for column, term in enumerate(terms, start=1):
-                values = run.of(term)
-                if values is None:
-                    continue
-                panels.add(
-                    _pair_line(
-                        run,
-                        style,
-                        pair,
-                        values[:, pair],
-                        scale,
-                        term,
-                        faded=faded,
-                        several=len(runs) > 1,
-                        dark=dark,
-                    ),
-                    column,
-                )
+            line = _pair_line(
+                run, style, pair, values[:, pair], scale, term, faded=faded, several=len(runs) > 1, dark=dark
+            )
+            panels.add(line, column)
     starts = bool(runs) and len(runs[0].epochs) > 0 and not runs[0].epochs[0]
     if starts:
         _before_training(panels, terms, runs[0], styles[0], _scale(runs[0], axis))
     panels.x_axis(title={"text": AXES[axis], "standoff": 6}, tickformat=".0%" if axis == "progress" else None)
     for column, term in enumerate(terms, start=1):
-        title = f"{term.title} ({term.unit})"
-        panels.heading(f"<b>{term.title}</b>", panel=column, shift=36)
-        if term.is_logarithmic:
-            panels.y_axis(column, title={"text": f"{title}, log scale"}, **log_axis(_seen(runs, term)))
-        else:
-            panels.y_axis(column, title={"text": title}, rangemode="tozero")
+        _name_panel(panels, column, term, runs)
     staged = next((run for run in runs if run.stages), None)
     of_stages = f"; stages: those of “{safe(staged.label, 40)}”" if staged and len(runs) > 1 else ""
     panels.heading(
@@ -203,6 +187,16 @@ def layer_curves(
     longest = max((len(run.label) for run in runs), default=0) * (len(runs) > 1) + 14
     legend, legend_pixels = legend_below(sum(len(run.pairs) for run in runs) + 1, longest_label=longest)
     return panels.figure(height=382 + legend_pixels, margin={"t": 94, "b": 56 + legend_pixels}, legend=legend)
+
+
+def _name_panel(panels: Panels, column: int, term: Term, runs: Sequence[RunCurves]) -> None:
+    """What a panel of `layer_curves` shows, and in which unit."""
+    title = f"{term.title} ({term.unit})"
+    panels.heading(f"<b>{term.title}</b>", panel=column, shift=36)
+    if term.is_logarithmic:
+        panels.y_axis(column, title={"text": f"{title}, log scale"}, **log_axis(_seen(runs, term)))
+    else:
+        panels.y_axis(column, title={"text": title}, rangemode="tozero")
 
 
 def score_curves(

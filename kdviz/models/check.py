@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kdviz.config import RunConfig
 from kdviz.data.tokenizer_files import TOKENIZER_JSON, Stamps, stamps_of
@@ -26,6 +27,9 @@ from kdviz.models.parameters import match_parameters
 from kdviz.models.refusals import Unusable, read_json_object
 from kdviz.task import Task
 from kdviz.tasks import TASKS
+
+if TYPE_CHECKING:
+    from kdviz.data.encoded import Tokenizer
 
 _TEXTS = ("The dog sees the cat.", "A cat is seen by the dog \ua66e.")
 """The second has a sign that is in no vocabulary: what the tokenizer makes of such shows before training."""
@@ -184,6 +188,16 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
 
     tokenizer = Tokenizer(folder, 32)
     words = {word: number for word, number in tokenizer.vocabulary.items() if word}  # an empty line is none
+    _check_numbers(words, vocab_size)
+    _check_other_files(folder, words, tokenizer.kind)
+    _check_settings(tokenizer, vocab_size)
+    _check_encoding(tokenizer, folder, words, is_pair)
+    digest = hashlib.sha256(repr(sorted(words.items())).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _check_numbers(words: dict[str, int], vocab_size: int) -> None:
+    """That the words' numbers are rows of a table of `vocab_size`, and fill it."""
     beyond = sorted((number, word) for word, number in words.items() if number >= vocab_size)
     if beyond:
         more = f" and {len(beyond) - 1} more tokens" if len(beyond) > 1 else ""
@@ -196,18 +210,26 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
             f"the tokenizer has {len(words):,} words, and the model's table {vocab_size:,}: it is another "
             "model's, or its vocabulary is cut; choose a checkpoint with its own tokenizer"
         )
+
+
+def _check_other_files(folder: Path, words: dict[str, int], kind: str) -> None:
+    """That the files beside the one that is read give the words the same numbers."""
     for word, number in _added(folder).items():
         if words.get(word) != number:
             raise Unusable(
                 f"added_tokens.json says that {word!r} is number {number}, and the tokenizer built of this "
                 f"folder makes it {words.get(word, 'none')}; save the tokenizer anew, with a tokenizer.json"
             )
-    for name, word, numbers in _listed(folder, tokenizer.kind):
+    for name, word, numbers in _listed(folder, kind):
         if words.get(word) not in numbers:
             raise Unusable(
                 f"{name} says that {word!r} is number {numbers[0]}, and tokenizer.json, which is read where "
                 f"both are there, makes it {words.get(word, 'none')}; remove the one that is not the model's"
             )
+
+
+def _check_settings(tokenizer: Tokenizer, vocab_size: int) -> None:
+    """That its merges make its words, a text has always the same tokens, and padding has a row."""
     made, long = tokenizer.made_by_merges
     if made < LEAST_MADE_SHARE * long:
         raise Unusable(
@@ -223,6 +245,10 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
         raise Unusable(
             f"its padding token is number {tokenizer.pad_id}, beyond the model's vocabulary of {vocab_size}"
         )
+
+
+def _check_encoding(tokenizer: Tokenizer, folder: Path, words: dict[str, int], is_pair: bool) -> None:
+    """That a text, or a pair, comes to tokens with one of the model's own in front and behind."""
     try:
         ids, types, _ = tokenizer.encode(*(_TEXTS if is_pair else _TEXTS[:1]))
         others, _, _ = tokenizer.encode(*(_TEXTS[::-1] if is_pair else _TEXTS[1:]))
@@ -255,8 +281,6 @@ def _tokenizer_words(folder: Path, vocab_size: int, is_pair: bool, stamps: Stamp
             "the tokenizer puts no token of its own in front of a text and behind it, and the first one's "
             "vector is what the classifier reads; choose a checkpoint with its own tokenizer"
         )
-    digest = hashlib.sha256(repr(sorted(words.items())).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
 
 
 def _added(folder: Path) -> Mapping[str, int]:
