@@ -15,14 +15,28 @@ def cores_allowed(environment: Mapping[str, str] = os.environ) -> int:
     """OMP_NUM_THREADS where it is set, else the cores this process may run on, at most its container's
     quota.
     """
-    asked = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if asked.isascii() and asked.isdigit() and int(asked[:9]) > 0:
-        return min(int(asked[:9]), most_threads())
+    if asked := _threads_asked(environment):
+        return asked
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows do not tell
         cores = os.cpu_count() or 1
     return max(1, min(cores, math.ceil(_cgroup_cores() or cores)))
+
+
+def cores_beside_pages(environment: Mapping[str, str] = os.environ) -> int:
+    """OMP_NUM_THREADS where it is set, else half of the cores: the pages, and often the browser that shows
+    them, want the others.
+    """
+    return _threads_asked(environment) or max(1, cores_allowed(environment) // 2)
+
+
+def _threads_asked(environment: Mapping[str, str]) -> int | None:
+    """What OMP_NUM_THREADS says, where that is a number of threads."""
+    asked = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if asked.isascii() and asked.isdigit() and int(asked[:9]) > 0:
+        return min(int(asked[:9]), most_threads())
+    return None
 
 
 def most_threads() -> int:

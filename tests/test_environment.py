@@ -242,6 +242,10 @@ def test_only_the_cores_allowed_are_used(tmp_path, monkeypatch):
     for content, cores in (("max 100000", 8), ("250000 100000", 3), ("50000 100000", 1), ("nonsense", 8)):
         (tmp_path / "cpu.max").write_text(content)
         assert machine.cores_allowed({}) == cores
+    for cores, beside_pages in ((1, 1), (2, 1), (3, 1), (8, 4)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
+        assert machine.cores_beside_pages({}) == beside_pages
+        assert machine.cores_beside_pages({"OMP_NUM_THREADS": "3"}) == 3
     (tmp_path / "memory.max").write_text("max")
     everything = machine.memory_allowed()
     (tmp_path / "memory.max").write_text("1048576")

@@ -46,11 +46,12 @@ class Trainer:
 
     def __init__(self):
         self.started: list[str] = []
+        self.num_threads: int | None = None
         self.go_on = threading.Event()
         self.ending: Exception | None = None
 
     def __call__(self, folder, *, stop, num_threads):
-        assert num_threads == 1
+        self.num_threads = num_threads
         with exclusive(folder / "lock") as held:
             assert held
             write_json(folder / "status.json", {"state": "running"})
@@ -94,6 +95,16 @@ def test_runs_start_in_order_one_at_a_time(queue, trainer):
     trainer.go_on.set()
     until(lambda: trainer.started == ["a", "b", "c"] and queue.current is None)
     assert all(Run(queue.runs_dir / run_id).state == "finished" for run_id in "abc")
+
+
+def test_a_training_has_the_cores_that_pages_leave(queue, trainer, monkeypatch):
+    """One thread of sixteen cores takes minutes for what a seminar waits for; all of them leave the page
+    none.
+    """
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr("kdviz.machine.cores_allowed", lambda environment: 16)
+    queue.submit(None, run_id="a")
+    until(lambda: trainer.num_threads == 8)
 
 
 def test_a_run_is_held_without_a_gap_from_its_submission_to_its_end(queue, trainer):

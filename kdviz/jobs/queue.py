@@ -24,14 +24,13 @@ from kdviz.jobs.lazy_imports import give_back_memory, import_heavy
 from kdviz.jobs.process_wide import process_wide
 from kdviz.jobs.stop import request_stop
 from kdviz.locks import exclusive, is_locked
+from kdviz.machine import cores_beside_pages
 from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import Run
 from kdviz.runs.store import check_run_id, existing_run
 
 log = logging.getLogger(__name__)
 
-NUM_THREADS = 1
-"""Torch threads of the training thread: the page keeps a core."""
 CAN_BE_TAKEN_UP = ("queued", "stopped", "interrupted", "failed")
 _shared_guard = threading.Lock()
 
@@ -277,8 +276,7 @@ class Queue:
                 [self.runs_dir / run_id for run_id in stops],
                 stops=stops,
                 ended=self._let_go,
-                num_threads=NUM_THREADS,
-                num_cores=NUM_THREADS,
+                num_cores=cores_beside_pages(),
             )
         except Exception as error:
             log.exception("runs %s broke", ", ".join(stops))
@@ -303,7 +301,7 @@ class Queue:
             if self._execute is None:
                 import_heavy()
             execute = self._execute or _execute().execute
-            execute(folder, stop=ticket.stop, num_threads=NUM_THREADS)
+            execute(folder, stop=ticket.stop, num_threads=cores_beside_pages())
         except Stopped:
             pass
         except (RunFailed, RequestError) as error:

@@ -14,7 +14,8 @@ from kdviz.errors import RequestError, kind_and_line
 from kdviz.jobs.lazy_imports import import_heavy
 from kdviz.jobs.limits import Limits
 from kdviz.jobs.process_wide import process_wide
-from kdviz.jobs.queue import NUM_THREADS, Queue
+from kdviz.jobs.queue import Queue
+from kdviz.machine import cores_beside_pages
 from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import Run
 from kdviz.studies.check import Checked, Forecast, check_study
@@ -76,7 +77,7 @@ class QueuedStudy:
         runs_dir = self._queue.runs_dir
         try:
             import_heavy()
-            self.forecast = check_study(self.study, runs_dir, num_threads=NUM_THREADS)
+            self.forecast = check_study(self.study, runs_dir, num_threads=cores_beside_pages())
             _check_limits(self.forecast, runs_dir)
             self.progress = Progress(self.forecast)
             self.phase = READY

@@ -16,8 +16,9 @@ from kdviz.figures.diagram import matching_diagram, stage_film
 from kdviz.jobs.lazy_imports import import_heavy, is_imported
 from kdviz.jobs.limits import Limits
 from kdviz.jobs.plan import Plan, plan
-from kdviz.jobs.queue import NUM_THREADS, shared
+from kdviz.jobs.queue import shared
 from kdviz.jobs.speed import speed_is_known
+from kdviz.machine import cores_beside_pages
 from kdviz.method.strategies import STRATEGIES
 from kdviz.models.hub import NotHere
 from kdviz.palette import named
@@ -79,12 +80,12 @@ def preview_of(config: RunConfig) -> Preview:
     """
     with turns.aside():
         request = _request(json.dumps(config.to_dict(), sort_keys=True), is_imported())
-    idle = shared(runs_folder()).current is None
-    is_known = speed_is_known(request, measure=idle, num_threads=NUM_THREADS)
+    idle, num_threads = shared(runs_folder()).current is None, cores_beside_pages()
+    is_known = speed_is_known(request, measure=idle, num_threads=num_threads)
     Limits.from_environment().check_run(request, runs_folder())
     return Preview(
         request=request,
-        plan=plan(request, num_threads=NUM_THREADS, with_seconds=is_known),
+        plan=plan(request, num_threads=num_threads, with_seconds=is_known),
         has_teacher=request.kept_teacher(runs_folder()) is not None if is_imported() else None,
     )
 
