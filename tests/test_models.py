@@ -5,6 +5,7 @@ import pickle
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import write_tiny_checkpoint
@@ -15,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kdviz.data.encoded import Tokenizer
 from kdviz.errors import RequestError
-from kdviz.models.build import build_student, load_classifier, num_parameters
+from kdviz.models.build import build_student, load_classifier, num_parameters, weights_digest
 from kdviz.models.checkpoint import check_fit, resolve
 from kdviz.models.export import save_model
 from kdviz.models.matching import match_layers
@@ -356,3 +357,20 @@ def test_a_text_longer_than_the_positions_is_refused(tiny_checkpoint, minilm_fol
         check_fit(resolve(str(tiny_checkpoint)), short, 32)
     assert caught.value.field == "max_length"
     check_fit(resolve(str(tiny_checkpoint)), short, 24)
+
+
+def test_models_are_called_the_same_only_where_every_bit_is():
+    """Taken for another, a student would be told the other's score before training."""
+
+    def model(last: float = 1.0, dtype=torch.float32) -> torch.nn.Module:
+        found = torch.nn.Linear(3, 2).to(dtype)
+        with torch.no_grad():
+            found.weight.fill_(0.5)
+            found.bias.copy_(torch.tensor([0.0, last]))
+        found.register_buffer("steps", torch.tensor(3))
+        return found
+
+    assert weights_digest(model()) == weights_digest(model())
+    nearly = float(np.nextafter(np.float32(1), np.float32(2)))
+    others = {weights_digest(each) for each in (model(nearly), model(dtype=torch.bfloat16), model(-1.0))}
+    assert len(others | {weights_digest(model())}) == 4

@@ -51,6 +51,23 @@ def test_trained_together_is_trained_alone_to_the_last_bit(tiny, straight, setti
         assert_same_run(folder, straight(strategy=strategy, **EPOCHS, **of_effect).folder)
 
 
+def test_what_they_are_before_training_is_measured_once(tiny, monkeypatch):
+    """Five students that begin as one and the same would keep a room waiting five times for one number."""
+    from kdviz.training import distill
+
+    measured, evaluate = [], distill.evaluate
+    monkeypatch.setattr(
+        distill, "evaluate", lambda *given, **named: measured.append(given) or evaluate(*given, **named)
+    )
+    folders = create(tiny, tiny.runs_dir, ("soft", "all"), "measured-once", epochs=1)
+    execute_together(folders, num_threads=1, num_cores=1)
+    assert len(measured) == 3
+    first, second = (Run(folder).evals[0] for folder in folders)
+    for line in (first, second):
+        line.pop("seconds")
+    assert first == second
+
+
 def test_one_is_stopped_and_resumed_and_the_others_go_on(tiny, straight):
     """Five runs that end because one was stopped would be one run with five names."""
     folders = create(tiny, tiny.runs_dir, ("all", "soft", "sid"), "one-stops")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -217,3 +218,14 @@ def quietly(build: Callable[[], T]) -> T:
             return build()
         finally:
             logging.set_verbosity(level)
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """32 hex digits, the same for models whose parameters and buffers are the same to the last bit."""
+    import torch
+
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

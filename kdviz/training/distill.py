@@ -15,6 +15,7 @@ from kdviz.method.stages import StageSchedule
 from kdviz.method.strategies import planned_stages
 from kdviz.method.targets import stage_needs
 from kdviz.method.terms import measured_terms
+from kdviz.models.build import weights_digest
 from kdviz.models.export import config_of
 from kdviz.models.trace import seed_dropout
 from kdviz.models.weights_files import SAFETENSORS
@@ -263,9 +264,11 @@ class Distillation:
         begin = time.perf_counter()
         prepared = self.prepared
         record: dict[str, Any] = {}
+        measuring = 0.0
         self._tell("evaluating", force=True)
         for name in prepared.evaluations:
             evaluated = self._evaluated(name, with_cka=not record)
+            measuring += evaluated.seconds
             if record:
                 record.setdefault("other_sets", {})[name] = evaluated.record(prepared.task)
             else:
@@ -278,7 +281,7 @@ class Distillation:
                 self.writer.evaluation(self.epoch, evaluated)
         record["seconds"] = time.perf_counter() - begin
         self.seconds["evaluation"] += record["seconds"]
-        self.clock.evaluated(record["seconds"])
+        self.clock.evaluated(max(measuring, record["seconds"]))
         state = {
             "epoch": self.epoch,
             "step": self.step,
@@ -294,17 +297,29 @@ class Distillation:
         self._publish(record)
 
     def _evaluated(self, name: str, *, with_cka: bool) -> Evaluated:
-        """The student's answers to the evaluation set of that name."""
-        return evaluate(
-            self.student,
-            self.prepared.evaluations[name],
-            self.prepared.evaluation_outputs[name],
-            self.pairs,
-            num_teacher_layers=self.prepared.num_teacher_layers,
-            terms=self.terms,
-            with_cka=with_cka,
-            tick=self.check_stop,
+        """The student's answers to the evaluation set of that name. Before training, students of several
+        strategies are one and the same: they are measured once.
+        """
+
+        def measure() -> Evaluated:
+            return evaluate(
+                self.student,
+                self.prepared.evaluations[name],
+                self.prepared.evaluation_outputs[name],
+                self.pairs,
+                num_teacher_layers=self.prepared.num_teacher_layers,
+                terms=self.terms,
+                with_cka=with_cka,
+                tick=self.check_stop,
+            )
+
+        if self.step:
+            return measure()
+        terms, weights = tuple(term.key for term in self.terms), weights_digest(self.student)
+        found: Evaluated = self.prepared.once(
+            "before training", measure, name, with_cka, self.pairs, terms, weights
         )
+        return found
 
     def _publish(self, record: dict[str, Any] | None) -> None:
         """Everything a finished epoch shows, from its checkpoint; done again after a crash it gives the same

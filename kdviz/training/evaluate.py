@@ -2,6 +2,7 @@
 other.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ class Evaluated:
 
     Logits (n, classes); `terms` by name in metrics.jsonl: (n, pairs), of those with heads (n, pairs, heads);
     `cka` (student layers, teacher layers), linear CKA of the [CLS] vectors, or None where the teacher's
-    vectors of all layers were not asked.
+    vectors of all layers were not asked. `seconds`: what measuring them took.
     """
 
     index: np.ndarray
@@ -38,6 +39,12 @@ class Evaluated:
     student_logits: np.ndarray
     terms: dict[str, np.ndarray]
     cka: np.ndarray | None
+    seconds: float = 0.0
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the results by example take."""
+        return sum(array.nbytes for array in (self.teacher_logits, self.student_logits, *self.terms.values()))
 
     def mismatch(self) -> dict[str, list[Any]]:
         """Means over examples: sums over all of them divided by their number, never means of batch means."""
@@ -148,7 +155,7 @@ def evaluate(
         for term in terms
     }
     cka = RunningCka() if with_cka else None
-    was_training = student.training
+    begin, was_training = time.perf_counter(), student.training
     student.eval()
     try:
         for positions in encoded.evaluation_batches():
@@ -175,6 +182,7 @@ def evaluate(
         student_logits=logits[1],
         terms=values,
         cka=cka.matrix() if cka else None,
+        seconds=time.perf_counter() - begin,
     )
 
 

@@ -40,7 +40,8 @@ T = TypeVar("T")
 @dataclass(kw_only=True)
 class Prepared:
     """Everything the loop reads. `evaluations` by name, the main one first; `samples`, a few of its examples
-    as text by their position.
+    as text by their position. `once` makes what students have in common that are trained together: by what
+    it is, how to make it, and what it depends on besides teacher and data.
     """
 
     config: RunConfig
@@ -59,6 +60,7 @@ class Prepared:
     evaluation_outputs: dict[str, TeacherOutputs]
     probes: Probes
     batches: RecentBatches
+    once: Callable[..., Any]
 
     @property
     def num_teacher_layers(self) -> int:
@@ -101,6 +103,7 @@ def prepare(
         evaluation_outputs=evaluation_outputs,
         probes=made.once("probes", lambda: make_probes(config.task, tokenizer, teacher), device),
         batches=made.once("batches", lambda: RecentBatches(train, device, recent), device),
+        once=made.once,
     )
 
 
