@@ -22,15 +22,22 @@ from kdviz.ui.frame import store as ui_store
 
 ROOT = Path(__file__).parents[1]
 TOKEN = b"0123456789abcdef"
+MADE = {"teacher_outputs": "cached in memory"}
 PHASES = (
     {"phase": "loading"},
     *({"phase": "teacher", "phase_progress": share} for share in (0.0, 0.3, 1.0)),
     *({"phase": "teacher_outputs", "phase_progress": share} for share in (0.0, 0.5, 1.0)),
-    *({"phase": "distilling", "step": step, "total_steps": 40} for step in (0, 13, 40)),
-    {"phase": "evaluating", "step": 40, "total_steps": 40, "phase_progress": None},
-    {"phase": "measuring cost", "step": 40, "total_steps": 40},
-    {"phase": "done", "step": 40, "total_steps": 40},
+    *({"phase": phase, "step": 0, "total_steps": 40, "stage": 0} for phase in ("evaluating", "distilling")),
+    *(
+        {"phase": "teacher_outputs", "phase_progress": share, "step": 0, "total_steps": 40, "stage": 0}
+        for share in (0.0, 0.5, 1.0)
+    ),
+    *({"phase": "distilling", "step": step, "total_steps": 40, **MADE} for step in (0, 13, 40)),
+    {"phase": "evaluating", "step": 40, "total_steps": 40, "phase_progress": None, **MADE},
+    {"phase": "measuring cost", "step": 40, "total_steps": 40, **MADE},
+    {"phase": "done", "step": 40, "total_steps": 40, **MADE},
 )
+"""Those of a run from nothing: the outputs of the evaluation set come before those of the training set."""
 
 
 @pytest.mark.parametrize("planned", [{"seconds": 30.0, "teacher_seconds": 50.0}, None])

@@ -175,6 +175,20 @@ def test_what_was_waited_for_is_not_said_of_what_is_done_now(tiny, tmp_path, mon
     assert not any(waiting for phase, share, waiting in seen if phase == "teacher" and share)
 
 
+def test_the_first_figures_do_not_wait_for_the_outputs_for_training(tiny, tmp_path, monkeypatch):
+    """At the paper's size they take minutes, in which a room would look at an empty page."""
+    monkeypatch.setattr("kdviz.runs.writer.STATUS_INTERVAL_SECONDS", 0.0)
+    folder = tiny.create(runs_dir=tmp_path, strategy="all", epochs=1)
+    shown: list[int] = []
+
+    def look(status: dict) -> None:
+        if status["phase"] == "teacher_outputs" and "stage" in status:
+            shown.append(len(Run(folder).evals))
+
+    execute(folder, progress=look, num_threads=1)
+    assert shown and set(shown) == {1}
+
+
 def test_a_second_run_uses_the_teacher_that_is_there(tiny, straight):
     """Fine-tuning anew for every run costs minutes, and gives every run a teacher of its own."""
     run = straight(**SID)

@@ -87,6 +87,7 @@ class Turn(Enum):
     """Why a run that is carried out hands over to others that are trained with it."""
 
     BEGUN = "its state says running, nothing is loaded yet"
+    SHOWN = "its files show what it is before training, or at its last checkpoint"
     STEP = "a step, or an epoch with its evaluation, is done"
     TRAINED = "all epochs are done; what is left measures times, and wants the machine for itself"
 
@@ -107,6 +108,7 @@ def carry_out(
             phase="loading",
             waiting=None,
             error=None,
+            teacher_outputs=None,
             started=now(),
             finished=None,
         )
@@ -157,19 +159,39 @@ def _train(writer: RunWriter, stop: Stop, num_threads: int | None, shared: Share
             raise Stopped
 
     check_stop()
-    if shared is not None and shared.num_threads:
-        torch.set_num_threads(shared.num_threads)
-    prepared = prepare(writer, request, check_stop, shared)
-    torch.set_num_threads(settled["num_threads"])
-    writer.log.info("teacher outputs for training are %s", prepared.train_outputs.reason)
-    writer.update_status(
-        teacher_outputs=prepared.train_outputs.reason, num_truncated=prepared.train.num_truncated
-    )
+    with _threads_of(shared):
+        prepared = prepare(writer, request, check_stop, shared)
     distillation = Distillation(prepared, writer, check_stop)
+    distillation.start()
+    yield Turn.SHOWN
+    with _threads_of(shared):
+        outputs = prepared.train_outputs
+    writer.log.info("teacher outputs for training are %s", outputs.reason)
+    writer.update_status(
+        force=True,
+        phase="distilling",
+        phase_progress=None,
+        waiting=None,
+        teacher_outputs=outputs.reason,
+        num_truncated=prepared.train.num_truncated,
+    )
     for _ in distillation.train():
         yield Turn.STEP
     yield Turn.TRAINED
     distillation.finish()
+
+
+@contextlib.contextmanager
+def _threads_of(shared: Shared | None) -> Iterator[None]:
+    """The torch threads for what students share, meanwhile."""
+    import torch
+
+    own = torch.get_num_threads()
+    torch.set_num_threads((shared and shared.num_threads) or own)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(own)
 
 
 def _settle(writer: RunWriter, state: str, error: str | None) -> None:

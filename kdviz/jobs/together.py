@@ -121,10 +121,12 @@ def _shared(num_threads: int, num_students: int) -> Shared:
 def _train_some(students: list[_Student], num_threads: int, num_workers: int, shared: Shared) -> None:
     for place, student in enumerate(students):
         student.begin(num_threads, shared, waiting=students[place + 1 :])
-        if place and not student.is_over:
-            student.writer.update_status(force=True, waiting="what all students share is made first")
-    for student in students:
-        student.take_turn()  # one after the other: the first makes what all share
+    for _ in range(2):  # until each is shown, then until each has made a step
+        for student in students[1:]:
+            if not student.is_over:
+                student.writer.update_status(force=True, waiting="what all students share is made first")
+        for student in students:
+            student.take_turn()  # one after the other: the first makes what all share
     on_gpu = any(student.device != "cpu" for student in students)
     _take_turns(students, 1 if on_gpu else min(num_workers, len(students)))
     for student in students:
@@ -233,7 +235,7 @@ class _Student:
 
     def leave_if_asked(self) -> None:
         """End the run where it waits for what all share and is asked to stop."""
-        if self.turn is Turn.BEGUN and not self.is_over and self.stop.is_set():
+        if self.turn in (Turn.BEGUN, Turn.SHOWN) and not self.is_over and self.stop.is_set():
             self.take_turn(Stopped())
 
 

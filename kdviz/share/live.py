@@ -60,7 +60,8 @@ OUTPUTS_SHARE = 0.1
 
 def progress_share(run: Run, status: dict) -> float:
     """How much of the whole run is done, 0 to 1, whatever its files say: the teacher's fine-tuning, where
-    this run does it, its outputs, and the distillation. It never goes back from one phase to the next.
+    this run does it, its outputs, and the distillation. It never goes back from one phase to the next: what
+    is measured before the outputs are made counts for nothing.
     """
     phase, share = str(status.get("phase")), _number(status.get("phase_progress")) or 0.0
     share = min(max(share, 0.0), 1.0)
@@ -69,12 +70,13 @@ def progress_share(run: Run, status: dict) -> float:
         return 0.0 if not run.train_lines else before
     if phase == "teacher":
         return before * share
-    if phase == "teacher_outputs":
-        return before + (1 - before) * OUTPUTS_SHARE * share
     step, total = _number(status.get("step")), _number(status.get("total_steps"))
     done = step / total if step is not None and total else 0.0
     if phase in ("measuring cost", "done"):
         done = 1.0
+    if done <= 0 and not status.get("teacher_outputs"):
+        is_shown = status.get("stage") is not None
+        return before + (1 - before) * OUTPUTS_SHARE * share * is_shown
     return min(1.0, before + (1 - before) * (OUTPUTS_SHARE + (1 - OUTPUTS_SHARE) * max(0.0, done)))
 
 

@@ -80,15 +80,20 @@ class Distillation:
     def checkpoints(self) -> Path:
         return self.writer.files.checkpoints
 
-    def train(self) -> Iterator[None]:
-        """All epochs that are left. Hands over after every step and every epoch, so that several students can
-        take turns; nothing that happens in between changes what is trained. Raises Stopped, or RunFailed
-        where the loss is no number any more.
-        """
+    def start(self) -> None:
+        """Show the student as it is before training, or go back to its last checkpoint."""
         score = self._score_teacher()
         if not self._resume():
             self.writer.line({"kind": "teacher_score", "step": 0, "epoch": 0, **score})
             self.begin()
+        self.watch.pause()
+
+    def train(self) -> Iterator[None]:
+        """All epochs that are left, after `start`. Hands over after every step and every epoch, so that
+        several students can take turns; nothing that happens in between changes what is trained. Raises
+        Stopped, or RunFailed where the loss is no number any more.
+        """
+        self.watch.go_on()
         while self.epoch < self.config.epochs:
             for event in self.train_epoch():
                 if isinstance(event, StepDone):

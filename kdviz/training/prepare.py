@@ -56,11 +56,18 @@ class Prepared:
     samples: dict[int, Example]
     teacher: nn.Module
     teacher_folder: Path
-    train_outputs: TeacherOutputs
+    make_train_outputs: Callable[[], TeacherOutputs]
     evaluation_outputs: dict[str, TeacherOutputs]
     probes: Probes
     batches: RecentBatches
     once: Callable[..., Any]
+
+    @cached_property
+    def train_outputs(self) -> TeacherOutputs:
+        """The teacher's outputs for training. They take longest, and nothing that is shown before the first
+        step needs them: they are made when they are first asked for.
+        """
+        return self.make_train_outputs()
 
     @property
     def num_teacher_layers(self) -> int:
@@ -84,7 +91,8 @@ def prepare(
         request, writer.folder.parent, train=train, evaluation=next(iter(evaluations.values()))
     )
     teacher, device = made.teacher(wanted), wanted.device
-    train_outputs, evaluation_outputs = made.all_outputs(teacher, wanted, evaluations)
+    budget = made.budget(wanted.folder / "outputs")
+    evaluation_outputs, left = made.evaluation_outputs(teacher, evaluations, budget)
     recent = 0 if shared is None else RECENT_BATCHES
     return Prepared(
         config=config,
@@ -99,7 +107,7 @@ def prepare(
         samples=sample_rows(request.evaluation),
         teacher=teacher,
         teacher_folder=wanted.folder,
-        train_outputs=train_outputs,
+        make_train_outputs=lambda: made.train_outputs(teacher, wanted, left),
         evaluation_outputs=evaluation_outputs,
         probes=made.once("probes", lambda: make_probes(config.task, tokenizer, teacher), device),
         batches=made.once("batches", lambda: RecentBatches(train, device, recent), device),
@@ -154,28 +162,33 @@ class _Preparation:
             writer.add_to_config({"teacher_labels": order})
         return teacher
 
-    def all_outputs(
-        self, teacher: nn.Module, wanted: WantedTeacher, evaluations: Mapping[str, EncodedSet]
-    ) -> tuple[TeacherOutputs, dict[str, TeacherOutputs]]:
-        """The teacher's outputs for training, and those of the evaluation sets by name. All share one budget
-        of memory. Whatever the arithmetic of training, what is measured is measured in float32: a stranger
-        can recompute it.
-        """
+    def budget(self, folder: Path) -> Budget:
+        """Of memory and disk, for all outputs of the teacher together."""
         config, request = self.request.config, self.request
-        budget = Budget(
-            folder=wanted.folder / "outputs",
+        return Budget(
+            folder=folder,
             memory_bytes=config.cache_memory_mb * MEBIBYTE,
             disk_bytes=config.cache_disk_mb * MEBIBYTE,
             leave_bytes=self.shared.num_students * checkpoint_bytes(request.student_parameters, config),
             mode=config.cache,
         )
-        of_evaluations = {}
+
+    def evaluation_outputs(
+        self, teacher: nn.Module, evaluations: Mapping[str, EncodedSet], budget: Budget
+    ) -> tuple[dict[str, TeacherOutputs], Budget]:
+        """The teacher's outputs for the evaluation sets by name, and what they leave of the budget. Whatever
+        the arithmetic of training, what is measured is measured in float32: a stranger can recompute it.
+        """
+        found = {}
         for name, encoded in evaluations.items():
-            found = self._outputs(teacher, encoded, request.evaluation_needs, budget)
-            of_evaluations[name] = found
-            budget = replace(budget, memory_bytes=budget.memory_bytes - found.memory_bytes)
-        how = {"arithmetic": request.arithmetic.dtype, "run_in": wanted.run_in}
-        return self._outputs(teacher, wanted.train, request.training_needs, budget, **how), of_evaluations
+            found[name] = self._outputs(teacher, encoded, self.request.evaluation_needs, budget)
+            budget = replace(budget, memory_bytes=budget.memory_bytes - found[name].memory_bytes)
+        return found, budget
+
+    def train_outputs(self, teacher: nn.Module, wanted: WantedTeacher, budget: Budget) -> TeacherOutputs:
+        """The teacher's outputs for training, in its arithmetic."""
+        how = {"arithmetic": self.request.arithmetic.dtype, "run_in": wanted.run_in}
+        return self._outputs(teacher, wanted.train, self.request.training_needs, budget, **how)
 
     def _outputs(
         self, teacher: nn.Module, encoded: EncodedSet, needs: Needs, budget: Budget, **how: Any
