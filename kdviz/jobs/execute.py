@@ -164,6 +164,7 @@ def _train(writer: RunWriter, stop: Stop, num_threads: int | None, shared: Share
     distillation = Distillation(prepared, writer, check_stop)
     distillation.start()
     yield Turn.SHOWN
+    writer.update_status(force=True, phase="teacher_outputs", phase_progress=0.0, waiting=None)
     with _threads_of(shared):
         outputs = prepared.train_outputs
     writer.log.info("teacher outputs for training are %s", outputs.reason)
