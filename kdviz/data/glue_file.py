@@ -38,6 +38,7 @@ quotations, does not happen.
 """
 
 _MEND = "mend or remove the line"
+_AS_UTF8 = "save the file as UTF-8"
 _REPLACE = "put the release's file there"
 
 
@@ -209,11 +210,11 @@ def _lines(content: bytes, path: Path, rows: Rows) -> list[str | None]:
     """
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         problem = f"expected UTF-8, got the byte 0x{content[0]:02x} of UTF-16"
-        rows.faults.append(Fault(path, 1, problem, "save the file as UTF-8"))
+        rows.faults.append(Fault(path, 1, problem, _AS_UTF8))
         return [None]
     if _is_utf16(content):
         problem = "expected UTF-8, got a zero byte in every second place, as UTF-16 has it"
-        rows.faults.append(Fault(path, 1, problem, "save the file as UTF-8"))
+        rows.faults.append(Fault(path, 1, problem, _AS_UTF8))
         return [None]
     content = content.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\x1a")
     try:
@@ -226,7 +227,7 @@ def _lines(content: bytes, path: Path, rows: Rows) -> list[str | None]:
             except UnicodeDecodeError as error:
                 lines.append(None)
                 problem = f"expected UTF-8, got the byte 0x{line[error.start]:02x}"
-                rows.faults.append(Fault(path, number, problem, "save the file as UTF-8"))
+                rows.faults.append(Fault(path, number, problem, _AS_UTF8))
     while lines and lines[-1] is not None and not lines[-1].strip():
         lines.pop()
     return lines
@@ -246,7 +247,7 @@ def _column(path: Path, header: list[str], name: str, rows: Rows) -> int | None:
     got = "none" if count == 0 else str(count)
     problem = f"expected a header with one column {name!r}, got {got} among {len(header)} columns"
     is_quoted = header.count(f'"{name}"') == 1
-    advice = "save the file without quoting" if is_quoted else "put the release's file there"
+    advice = "save the file without quoting" if is_quoted else _REPLACE
     rows.faults.append(Fault(path, 1, problem, advice))
     return None
 
