@@ -155,16 +155,30 @@ def test_both_themes_have_their_own_paper(visitor: Visitor, scheme: str):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/attention", "/attention?show=training", "/layers", "/layers?show=heads", "/answers"]
+    "path",
+    [
+        "/",
+        "/attention",
+        "/attention?show=training",
+        "/layers",
+        "/layers?show=heads",
+        "/layers?run=demo-cola-all-6of12-s0&with=demo-cola-soft-6of12-s0",
+        "/answers",
+    ],
 )
-def test_a_phone_needs_no_sideways_scrolling(visitor: Visitor, path: str):
-    """Without it a visitor's phone would show half a page."""
+def test_a_phone_shows_all_of_a_page(visitor: Visitor, path: str):
+    """Without it a visitor's phone would show half a page, or half of a chart's legend."""
     visitor.afresh(width=390, height=844).open(path)
     over = visitor.page.evaluate(
         "(() => { const main = document.querySelector('[data-testid=\"stMain\"]'); return main.scrollWidth "
         "- main.clientWidth })()"
     )
     assert over <= 1
+    hidden = visitor.page.evaluate(
+        """[...document.querySelectorAll('.js-plotly-plot')].map(({ _fullLayout: { legend } }) =>
+            legend?._height ? legend._height - legend._effHeight : 0)"""
+    )
+    assert not any(hidden), "entries of a legend behind a scroll bar"
 
 
 @pytest.mark.story(5)

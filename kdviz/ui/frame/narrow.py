@@ -14,6 +14,8 @@ HEADING_PIXELS = 340
 FOR_PHONE = "for a phone"
 CONTROLS_PIXELS = 28
 """What the slider needs more when it stands below the play button."""
+AXIS_PIXELS, ENTRY_PIXELS = 56, 50
+"""What an axis with its name takes below a plot, and a legend's entry beside its letters."""
 
 
 def panels_of(figure: go.Figure) -> list[go.Figure]:
@@ -72,8 +74,8 @@ def _moved(item: dict, own: str, number: str) -> dict:
 
 
 def for_phone(figure: go.Figure) -> go.Figure:
-    """The same figure with headings and names of axes that break into lines, and a film's slider below its
-    buttons instead of beside them. Done once.
+    """The same figure with headings and names of axes that break into lines, room for the whole legend, and a
+    film's slider below its buttons instead of beside them. Done once.
     """
     if figure.layout.meta == FOR_PHONE:
         return figure
@@ -88,7 +90,9 @@ def for_phone(figure: go.Figure) -> go.Figure:
     margin["t"] += more
     layout["xaxis"], below = _named_in_lines(layout.get("xaxis", {}), HEADING_PIXELS - left_pixels)
     margin["b"] += below
-    layout["height"] += more + below
+    layout["legend"], under = _whole_legend(figure, margin["b"])
+    margin["b"] += under
+    layout["height"] += more + below + under
     frames = [
         {**frame, "layout": {"annotations": _wrapped(frame["layout"]["annotations"], left_pixels)[0]}}
         for frame in plain.get("frames", ())
@@ -109,6 +113,21 @@ def _left_pixels(layout: dict) -> int:
     size = (axis.get("tickfont") or layout.get("font") or {}).get("size", SMALL)
     names = (text for text in axis.get("ticktext") or () if isinstance(text, str))
     return max(layout["margin"]["l"], round(0.42 * size * max(map(len, names), default=0)))
+
+
+def _whole_legend(figure: go.Figure, below: int) -> tuple[dict, int]:
+    """The legend with no entry behind a scroll bar, and the pixels that its rows need beside what is `below`
+    the plot.
+    """
+    legend = figure.layout.legend.to_plotly_json()
+    entries = [trace.name for trace in figure.data if trace.name and trace.showlegend is not False]
+    if legend.get("orientation") != "h" or figure.layout.showlegend is False or not entries:
+        return legend, 0
+    size = legend["font"]["size"]
+    across = max(1, HEADING_PIXELS // int(0.5 * size * max(map(len, entries)) + ENTRY_PIXELS))
+    rows = -(-len(entries) // across)
+    needed = AXIS_PIXELS + rows * round(1.3 * size + 5)
+    return {**legend, "maxheight": 1, "tracegroupgap": 0}, max(0, needed - below)
 
 
 def _named_in_lines(axis: dict, pixels: int) -> tuple[dict, int]:
