@@ -265,6 +265,23 @@ def test_resume_stands_on_top_after_a_restart(tmp_path: Path, monkeypatch: pytes
     assert keys.index("distil.resume_first.broken") < keys.index("distil.start")
 
 
+@pytest.mark.parametrize("state", ["stopped", "failed", "finished"])
+@pytest.mark.parametrize("is_mine", [True, False])
+def test_a_run_that_was_broken_off_goes_on_from_its_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, is_mine: bool
+):
+    """Who has pressed Stop too early looked for Resume below the form, in the list of runs."""
+    folder = make_run(tmp_path / "runs", "one", state=state)
+    edit_config(folder, owner=owner_of(TOKEN if is_mine else b"another browser."))
+    app = _open(tmp_path, monkeypatch)
+    app.session_state["distil.watched"] = "one"
+    app.run()
+    assert not app.exception
+    keys = _keys(app)
+    assert "distil.see.attention" in keys
+    assert ("distil.see.resume" in keys) == (is_mine and state != "finished")
+
+
 def test_two_runs_of_one_name_have_each_its_own_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Two buttons of the same words stood side by side: which of them had trained for an hour?"""
     for name, strategy in (("first", "all"), ("second", "all"), ("third", "soft")):

@@ -1,5 +1,5 @@
-"""What a run came to, and the doors to it: it stays in sight when the queue goes on, and a run that a server
-left behind has its Resume at the top of the page.
+"""What a run came to, and the doors to it: it stays in sight when the queue goes on; a run that was stopped
+is taken up where it is shown, and one that a server left behind at the top of the page.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,8 @@ from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.store import task_title
 
 MOST_RESUMES = 3
+BROKEN_OFF = ("stopped", "failed")
+"""Ended by somebody or by itself, not with its server: those have their Resume on top of the page."""
 
 
 def ending(row: Row, name: str = "see") -> None:
@@ -41,8 +43,26 @@ def ending(row: Row, name: str = "see") -> None:
             "mean and no verdict counts this run.",
             icon=":material/trending_up:",
         )
-    if row.run.probe_lines:
-        with st.container(horizontal=True, gap="small"):
+    _doors(row, name)
+    state.leave_if_asked()
+
+
+def _doors(row: Row, name: str) -> None:
+    """Resume of a run that was broken off, and the pages that show what it recorded."""
+    may_go_on = row.state in BROKEN_OFF and not identity.permissions().refusal(
+        "resume", identity.visitor(), row.run.config
+    )
+    with st.container(horizontal=True, gap="small"):
+        if may_go_on:
+            st.button(
+                "Resume this run",
+                key=f"distil.{name}.resume",
+                icon=":material/play_arrow:",
+                on_click=resume,
+                args=(row.run.id,),
+                help="It goes on from its last whole epoch",
+            )
+        if row.run.probe_lines:
             for page, words in (
                 ("attention", "See its maps"),
                 ("layers", "Its layers"),
@@ -55,7 +75,6 @@ def ending(row: Row, name: str = "see") -> None:
                     args=(row.run.id, page),
                     type="primary" if page == "attention" else "secondary",
                 )
-    state.leave_if_asked()
 
 
 def _look(run_id: str, page: str) -> None:
