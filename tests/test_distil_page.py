@@ -79,8 +79,8 @@ def test_the_page_knows_the_teacher_that_an_earlier_run_left(trainer, tmp_path, 
         ({"task": "wnli"}, "sample data exists for", 1),
         ({"terms": []}, "needs at least one of kl, cos", 2),
         ({"matching": "custom", "custom_layers": [1, 2]}, "one for each student layer", 2),
-        ({"teacher": "no/such<b>teacher"}, "teacher", 2),
-        ({"max_length": 512, "teacher": "/nowhere"}, "teacher", 2),
+        ({"teacher": "no/such<b>teacher"}, "Teacher: ", 2),
+        ({"max_length": 512, "teacher": "/nowhere"}, "Teacher: ", 2),
     ],
 )
 def test_a_bad_value_has_its_message_and_nothing_is_lost(trainer, tmp_path, settings, message, times):

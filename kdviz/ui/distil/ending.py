@@ -9,12 +9,12 @@ import streamlit as st
 from kdviz.analysis.divergence import divergence
 from kdviz.runs.names import short_name
 from kdviz.share.live import Board, Row
-from kdviz.text import plain_reason
 from kdviz.ui.distil.badge import run_title
 from kdviz.ui.distil.board import board, resume
 from kdviz.ui.distil.numbers import run_numbers
 from kdviz.ui.distil.words import STATE_WORDS
 from kdviz.ui.frame import identity, state
+from kdviz.ui.frame.labels import said
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.store import task_title
 
@@ -34,7 +34,7 @@ def ending(row: Row, name: str = "see") -> None:
     if row.state == "failed" or (row.note and row.state != "finished"):
         kept = " What it recorded until then can be looked at." if row.run.probe_lines else ""
         st.warning(
-            f"This run ended early: {plain_reason(str(reason or 'no reason was written'))}.{kept}",
+            f"This run ended early: {said(str(reason or 'no reason was written'))}.{kept}",
             icon=":material/error:",
         )
     if diverged := divergence(row.run):

@@ -18,11 +18,11 @@ from kdviz.method.terms import TERMS
 from kdviz.models.registry import TEACHERS, readiness
 from kdviz.palette import words_of
 from kdviz.tasks import TASKS
-from kdviz.text import plain_reason
 from kdviz.training.measured_teachers import recommended_task
 from kdviz.ui.distil.bring import bring_box
-from kdviz.ui.distil.words import HELP, LABELS, SOURCE_NAMES, choice_name
+from kdviz.ui.distil.words import HELP, SOURCE_NAMES, choice_name
 from kdviz.ui.frame.controls import starting_with
+from kdviz.ui.frame.labels import LABELS, in_labels, said
 from kdviz.ui.frame.look import plain
 
 ROWS_IN_SIGHT = (("task",), ("source",), ("strategy",), ("student_layers", "epochs", "train_size"))
@@ -125,7 +125,8 @@ def is_in_sight(error: RequestError) -> bool:
 def say_refused(error: RequestError) -> None:
     """What is wrong with a setting. Where things lie on the server is for who wrote a path here alone."""
     has_path = error.field in PATHS and os.sep in str(_value(error.field))
-    st.error((plain if has_path else plain_reason)(str(error)), icon=":material/error:")
+    text = str(error)
+    st.error(plain(in_labels(text)) if has_path else said(text), icon=":material/error:")
 
 
 def more_controls(error: RequestError | None) -> None:

@@ -12,6 +12,7 @@ from kdviz.ui.distil.badge import state_badge
 from kdviz.ui.distil.board import ask_to_stop, board, do, resume
 from kdviz.ui.distil.ending import left_over
 from kdviz.ui.frame import identity, state
+from kdviz.ui.frame.labels import said
 from kdviz.ui.frame.look import heading, plain
 from kdviz.ui.frame.store import task_title
 
@@ -64,7 +65,7 @@ def _entry(row: Row) -> None:
         st.caption(f"It diverged: {plain(diverged)}. No mean and no verdict counts it.")
     reason = row.note or row.run.status.get("error")
     if row.state == "failed" and reason:
-        st.caption(f"It ended early: {plain_reason(str(reason)[:300])}")
+        st.caption(f"It ended early: {said(str(reason)[:300])}")
 
 
 def _actions(row: Row) -> None:

@@ -18,7 +18,6 @@ from kdviz.share.live import (
     progress_share,
     seconds_left,
 )
-from kdviz.text import plain_reason
 from kdviz.ui.distil.badge import run_title
 from kdviz.ui.distil.board import ask_to_stop, board, has_refusal, take_refusal, watch, watched
 from kdviz.ui.distil.curves import run_curves
@@ -29,6 +28,7 @@ from kdviz.ui.distil.together import group_head, group_links, group_numbers, gro
 from kdviz.ui.frame import identity
 from kdviz.ui.frame.compat import window_id
 from kdviz.ui.frame.guard import guarded
+from kdviz.ui.frame.labels import said
 from kdviz.ui.frame.look import plain
 from kdviz.ui.frame.store import task_title
 from kdviz.ui.frame.turns import fragment
@@ -44,14 +44,13 @@ def live_section() -> None:
     now = board()
     with st.container():  # one element more above the fragment would give it another name in mid-click
         if refusal := take_refusal():
-            st.warning(plain_reason(refusal), icon=":material/block:")
+            st.warning(said(refusal), icon=":material/block:")
     row = now.training or next((row for row in now.rows if row.is_active), None) or now.row(watched())
     if row is not None:
         watch(row.run.id)
     elif gone := shared(runs_folder()).note(watched() or ""):
         st.warning(
-            f"The run {plain(watched())} is no longer in the runs folder. It ended early: "
-            f"{plain_reason(gone)}.",
+            f"The run {plain(watched())} is no longer in the runs folder. It ended early: {said(gone)}.",
             icon=":material/error:",
         )
     pace = _pace(now, row)

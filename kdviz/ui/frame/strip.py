@@ -16,6 +16,7 @@ from kdviz.share.view import View, epoch_at, same_moment
 from kdviz.text import code, counted, plain, plain_reason
 from kdviz.ui.frame import link, state
 from kdviz.ui.frame.controls import choose, moment_slider, panels
+from kdviz.ui.frame.labels import said
 from kdviz.ui.frame.look import is_dark
 from kdviz.ui.frame.screen import is_narrow
 from kdviz.ui.frame.store import default_run, long_name, store, task_title, watchable
@@ -305,7 +306,7 @@ def banner(run: Run) -> None:
         )
     if run.state == "failed":
         st.warning(
-            f"This run failed: {plain_reason(run.status.get('error') or 'no reason was written')}. What it "
+            f"This run failed: {said(run.status.get('error') or 'no reason was written')}. What it "
             "recorded until then can be looked at."
         )
 
