@@ -44,6 +44,12 @@ def is_regular(path: Path) -> bool:
         return False
 
 
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """Another one where the file is another or was changed; OSError where there is none."""
+    found = os.stat(path)
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def file_sum(path: Path) -> str:
     """sha256 of an ordinary file's content, in hexadecimal; errors as of `open_regular`."""
     with open_regular(path) as file:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ QUOTES = {
     "\u201e": "\u201c",
 }
 """Quotation marks that open, and the one that closes each."""
+_HALF = re.compile("[\ud800-\udfff]")
+"""Of a surrogate pair: a byte of a name that is no UTF-8."""
 
 
 def user_path(given: str | Path, *, field: str | None = None) -> Path:
@@ -33,7 +36,7 @@ def user_path(given: str | Path, *, field: str | None = None) -> Path:
     text = out_of_address(text)
     if not text or "\0" in text:
         raise RequestError(f"{field or 'path'}: expected a path, got {str(given)[:80]!r}", field=field)
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
+    if _HALF.search(text):
         raise RequestError(
             f"{field or 'path'}: expected a path in UTF-8, got {text[:80]!r}; rename the folder, or give a "
             "link to it",

@@ -1,6 +1,6 @@
 """Which runs may be compared: those that differ in the named settings alone, and have finished."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields
 from weakref import WeakKeyDictionary
 
@@ -55,9 +55,7 @@ def comparable(
         kind = _kind(other, apart_from)
         if kind in refused:
             continue
-        if kind not in family and any(
-            differences(other, one, apart_from=apart_from) for one in family.values()
-        ):
+        if kind not in family and any(any(_differing(other, one, apart_from)) for one in family.values()):
             refused.add(kind)
         elif other.state == "finished" and not divergence(other):
             family.setdefault(kind, other)
@@ -86,16 +84,20 @@ def can_stand_beside(run: Run, other: Run) -> bool:
 
 def differences(first: Run, second: Run, *, apart_from: Collection[str] = ()) -> list[str]:
     """The settings in which two runs differ, those in `apart_from` left out, in the order of RunConfig."""
+    return list(_differing(first, second, apart_from))
+
+
+def _differing(first: Run, second: Run, apart_from: Collection[str]) -> Iterator[str]:
     ours, theirs = _settings(first), _settings(second)
-    return [
-        name
-        for name, value in ours.items()
-        if value != theirs[name]
-        and name not in apart_from
-        and not set(SETTLED.get(name, ())) & set(apart_from)
-        and has_effect(name, ours)
-        and has_effect(name, theirs)
-    ]
+    for name, value in ours.items():
+        if (
+            value != theirs[name]
+            and name not in apart_from
+            and not set(SETTLED.get(name, ())) & set(apart_from)
+            and has_effect(name, ours)
+            and has_effect(name, theirs)
+        ):
+            yield name
 
 
 def _kind(run: Run, apart_from: Collection[str]) -> tuple:

@@ -5,9 +5,12 @@ their scores are compared sentence by sentence. Two intervals that overlap leave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
+from cachetools import LRUCache, cached
 
 from kdviz.analysis.answers import FEWEST_EXAMPLES
 from kdviz.analysis.comparable import same_examples
@@ -85,10 +88,24 @@ def answered_others(sides: Sequence[tuple[Run, int]]) -> bool:
     return not all(np.array_equal(found[0], each) for each in found)
 
 
+def _numbers_of(
+    task: Task, metric: str, labels: np.ndarray, first: Sequence[np.ndarray], second: Sequence[np.ndarray]
+) -> tuple:
+    """A key of all that `paired_gap` reads."""
+    sums = (
+        sha256(f"{array.dtype}".encode() + array.tobytes()).digest() for array in (labels, *first, *second)
+    )
+    return task.name, metric, len(first), *sums
+
+
+@cached(LRUCache(maxsize=256), key=_numbers_of, lock=Lock())
 def paired_gap(
     task: Task, metric: str, labels: np.ndarray, first: Sequence[np.ndarray], second: Sequence[np.ndarray]
 ) -> ScoreGap:
-    """`labels` (n,); `first` and `second` hold predicted class ids (n,) of one run a seed."""
+    """`labels` (n,); `first` and `second` hold predicted class ids (n,) of one run a seed.
+
+    Its draws take a quarter of a page's time, and every window of a room asks: kept by the numbers.
+    """
     scores = [
         np.mean([METRICS[metric](labels, each, task.num_labels) for each in side]) for side in (first, second)
     ]

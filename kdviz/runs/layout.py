@@ -13,6 +13,12 @@ NEW, DELETED = ".new", ".deleted-"
 _EVALUATION = re.compile(r"epoch_(\d{4,9})\.safetensors(\.gz|\.xz)?")
 
 
+def snapshot_name(step: int | None) -> str:
+    """What the file of maps is called: the student's at `step`, or the teacher's (None)."""
+    name = "teacher" if step is None else f"step_{int(step):06d}"
+    return f"{name}.safetensors"
+
+
 @dataclass(frozen=True)
 class RunFiles:
     """The paths in the folder of one run, whether or not there is something."""
@@ -95,8 +101,7 @@ class RunFiles:
 
     def snapshot(self, step: int | None) -> Path:
         """The maps of the probes: the student's at `step`, or the teacher's (None)."""
-        name = "teacher" if step is None else f"step_{int(step):06d}"
-        return self.snapshots / f"{name}.safetensors"
+        return self.snapshots / snapshot_name(step)
 
     def snapshot_steps(self) -> list[int]:
         """Steps with maps of the student."""

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kdviz.files import MEBIBYTE, is_regular
+from kdviz.files import MEBIBYTE, is_regular, stamp_of
 from kdviz.locks import is_locked
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps, stored_in
 from kdviz.runs.bounded import read_json
-from kdviz.runs.layout import RunFiles
+from kdviz.runs.layout import RunFiles, snapshot_name
 from kdviz.runs.lines import Lines
 from kdviz.runs.parts import Evaluation, Moment, Probe, probe_of, thinned
 from kdviz.runs.records import (
@@ -61,6 +61,7 @@ class Run:
         self.seed: int = self.config["seed"]
         self.pairs = tuple((student, teacher) for student, teacher in self.config["pairs"])
         self._faults: dict[str, str] = {}
+        self._records: dict[str, tuple[tuple[int, ...], dict]] = {}
         self._lines = Lines(self.files.metrics, self._check_line)
 
     def _check_line(self, value: object, dropped: list[str]) -> dict:
@@ -82,17 +83,24 @@ class Run:
 
     def _record(self, name: str, kind: type) -> dict:
         """A JSON file of the run as a record of `kind`, without what cannot be used; {} where it is not
-        there.
+        there. Read anew where it is another than before: a page of twenty runs asks for them forty times.
         """
+        path = self.folder / name
         dropped: list[str] = []
+        known = self._records.pop(name, None)
         try:
-            found = checked(kind, read_json(self.folder / name, 4 * MEBIBYTE), dropped)
+            stamp = stamp_of(path)
+            if known and known[0] == stamp:
+                self._records[name] = known
+                return dict(known[1])
+            found = checked(kind, read_json(path, 4 * MEBIBYTE), dropped)
+            self._records[name] = stamp, found
         except FileNotFoundError:
             found = {}
         except (OSError, ValueError) as error:
             found, dropped = {}, [str(error)]
         self._remember(name, dropped)
-        return found
+        return dict(found)
 
     def _remember(self, name: str, faults: list[str]) -> None:
         if faults:
@@ -209,7 +217,7 @@ class Run:
         found, stored = {}, stored_in(self.files.snapshots)
         for line in self.probe_lines:
             step = line["step"]
-            has_maps = self._snapshot(step).name in stored
+            has_maps = snapshot_name(step) in stored
             found[step] = Moment(step=step, epoch=line["epoch"], has_maps=has_maps)
         moments = [found[step] for step in sorted(found)]
         most = f"only {MOST_MOMENTS} of {len(moments):,} moments are read"
