@@ -56,6 +56,7 @@ COMMON = {
 }
 NUM_SEEDS = 3
 DEPTHS = (1, 2, 3, 4)
+OWN_TEACHERS = ("cola",)  # tasks of which every seed has a teacher fine-tuned anew; else seeds share one
 TELLING = ("soft", "all")  # their maps are shown at every stored moment; the others' at fewer
 TELLING_FIRST = (*TELLING, *(name for name in STRATEGIES if name not in TELLING))
 
@@ -101,6 +102,7 @@ def _run(
             "task": task,
             "strategy": strategy,
             "seed": seed,
+            "data_seed": seed if task in OWN_TEACHERS else 0,
             "student_layers": depth,
             "data_dir": data_dir,
         }
