@@ -34,10 +34,11 @@ data may be asked for in several ways, and other data in the same words.
 """
 _ASKED = {name for names in SETTLED.values() for name in names} - {"task", "data_seed"}
 _known: WeakKeyDictionary[Run, dict] = WeakKeyDictionary()
+_kinds: WeakKeyDictionary[Run, dict[tuple[str, ...], tuple]] = WeakKeyDictionary()
 
 
 def comparable(
-    run: Run, runs: Iterable[Run], *, apart_from: Collection[str] = ("strategy", "seed")
+    run: Run, runs: Iterable[Run], *, apart_from: tuple[str, ...] = ("strategy", "seed")
 ) -> list[Run]:
     """The finished runs of which any two, and `run` with each, differ in the settings `apart_from` alone; in
     the order of `runs`, `run` among them where it has finished. Runs that diverged are left out.
@@ -100,9 +101,13 @@ def _differing(first: Run, second: Run, apart_from: Collection[str]) -> Iterator
             yield name
 
 
-def _kind(run: Run, apart_from: Collection[str]) -> tuple:
+def _kind(run: Run, apart_from: tuple[str, ...]) -> tuple:
     """Equal for two runs that may differ in `apart_from` alone, whatever has an effect on them."""
-    return (run.strategy, *(value for name, value in _settings(run).items() if name not in apart_from))
+    known = _kinds.setdefault(run, {})
+    if apart_from not in known:
+        values = (value for name, value in _settings(run).items() if name not in apart_from)
+        known[apart_from] = (run.strategy, *values)
+    return known[apart_from]
 
 
 def _settings(run: Run) -> dict:

@@ -12,7 +12,6 @@ from kdviz.errors import RequestError
 from kdviz.explorer.finding import finding
 from kdviz.explorer.pack import header_of, hold_the_same
 from kdviz.explorer.source import Sign, answers_pack, preset_pack, signs_of
-from kdviz.explorer.telling import students_of
 from kdviz.runs.names import distinct_names
 from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import Answer, can_be_asked, epochs_with_weights
@@ -104,7 +103,7 @@ def beside(scene: Scene) -> list[Run]:
     sentence is put to soft labels and an internal strategy alike: as the same answer, another inside.
     """
     if scene.view.others is None:
-        natural = students_of(scene.run, scene.runs) if _is_asked(scene) else []
+        natural = scene.students if _is_asked(scene) else []
         return [run for run in natural if run.id != scene.run.id and can_be_asked(run)]
     known = {run.id: run for run in scene.runs}
     asked = [known[name] for name in scene.view.others if name in known]

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import streamlit as st
 
 from kdviz.analysis.divergence import divergence
+from kdviz.explorer.telling import students_of
 from kdviz.runs.command import shown_name
 from kdviz.runs.parts import Moment, Probe
 from kdviz.runs.reader import Run
@@ -59,6 +61,11 @@ class Scene:
     @property
     def is_own(self) -> bool:
         return self.view.text_a is not None
+
+    @cached_property
+    def students(self) -> list[Run]:
+        """The run and, where there is one, the student that shows the difference: see `students_of`."""
+        return students_of(self.run, self.runs)
 
 
 def strip(

@@ -67,7 +67,7 @@ def doors(has_runs: bool) -> None:
 
 def finding(scene: Scene) -> None:
     """The picture: one sentence, teacher, soft and internal student on one scale, playing by itself."""
-    runs = students_of(scene.run, scene.runs)
+    runs = scene.students
     packs = [pack_of(scene, run, sign) for run, sign in zip(runs, signs_of(runs), strict=True)]
     look = look_of(scene.view, scene.run)
     if scene.view.pair is None and scene.probe and not scene.is_own:
@@ -99,7 +99,7 @@ def own_sentence(scene: Scene) -> None:
     """A box for a sentence (or pair) of one's own, answered in the same picture; where the runs keep no
     weights, the way to runs that do.
     """
-    if not _answers(scene.run, scene.runs):
+    if not all(map(can_be_asked, scene.students)):
         _to_one_that_answers(scene)
         return
     is_pair = is_pair_task(scene)
@@ -121,15 +121,10 @@ def own_sentence(scene: Scene) -> None:
             )
 
 
-def _answers(run: Run, runs: list[Run]) -> bool:
-    return all(can_be_asked(student) for student in students_of(run, runs))
-
-
 def _to_one_that_answers(scene: Scene) -> None:
     first = sorted(scene.runs, key=lambda run: not run.is_demo)  # it is what this page is of
-    asked = (run for run in first if can_be_asked(run))  # the quicker question first
-    pairs = (run for run in asked if len(students_of(run, scene.runs)) == 2)
-    run = next((run for run in pairs if _answers(run, scene.runs)), None)
+    asked = ((run, students_of(run, scene.runs)) for run in first if can_be_asked(run))  # the quicker first
+    run = next((run for run, two in asked if len(two) == 2 and all(map(can_be_asked, two))), None)
     if run is not None:
         st.button(
             f"Try a sentence of your own: with the {task_title(run.task)} models",
@@ -157,7 +152,7 @@ def result(scene: Scene) -> None:
     is_framed = bool(mode())  # a lecture takes half the window, or writes large: a table beside would be cut
     words, numbers = [st.container(), st.container()] if is_framed else st.columns([3, 2], gap="large")
     with words:
-        if said := verdict(rows, metric, students_of(scene.run, scene.runs)[-1].strategy):
+        if said := verdict(rows, metric, scene.students[-1].strategy):
             st.markdown(said)
         elif not divergence(scene.run):  # of which the line above says what to do
             offer_partner(scene.run)
