@@ -307,6 +307,17 @@ def test_a_tokenizers_settings_go_without_code_and_places(tiny, copy):
     assert "auto_map" not in kept and str(copy.parent) not in kept
 
 
+@pytest.mark.parametrize("length", ["62", "62.0", "1e30", "long", ""])
+def test_a_length_in_quotation_marks_stays_behind(copy, tmp_path, length):
+    """The run was right, and its student/ failed in transformers at the first text."""
+    change_json(copy / "tokenizer_config.json", model_max_length=length)
+    (tmp_path / "student").mkdir()
+    copy_tokenizer(copy, tmp_path / "student", model_type="bert", token_types=True)
+    shutil.copyfile(copy / "config.json", tmp_path / "student" / "config.json")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "student", local_files_only=True)
+    assert len(tokenizer(["word " * 99], truncation=True)["input_ids"][0]) == (62 if "62" in length else 101)
+
+
 def test_an_empty_line_behind_the_words_is_no_word(tiny, copy):
     """An editor's last line was "a token beyond the model's vocabulary", its tokenizer another model's."""
     for name in ("tokenizer.json", "special_tokens_map.json"):

@@ -42,6 +42,7 @@ _NOT_COPIED = (
 """Keys of the settings: code that is never run (whoever loads the folder would be asked to), and
 where things lay on the machine that made it.
 """
+LENGTH = "model_max_length"
 Stamps = tuple[tuple[str, int, int], ...]
 """(name, time in ns, size) of files: what was read of them holds while these stay."""
 _VERSIONED = re.compile(r"tokenizer\.[0-9][0-9.]*\.json")
@@ -74,9 +75,19 @@ def copy_tokenizer(origin: Path, folder: Path, *, model_type: str, token_types: 
     contents = {path.name: path.read_bytes() for path in tokenizer_files(origin)}
     value = json.loads(contents.get(TOKENIZER_SETTINGS, b"{}"))
     kept = {key: item for key, item in value.items() if key not in _NOT_COPIED}
+    if isinstance(kept.get(LENGTH), str):  # transformers then fails at the first text
+        kept |= _number(kept.pop(LENGTH))
     kept |= settings_of_copy(origin, model_type=model_type, token_types=token_types)
     if kept != value:
         contents[TOKENIZER_SETTINGS] = json_bytes(kept)
     for name, content in contents.items():
         if not is_regular(folder / name) or (folder / name).read_bytes() != content:
             write_bytes(folder / name, content)
+
+
+def _number(length: str) -> dict[str, int]:
+    """The setting of a length that somebody wrote in quotation marks; none where it is no number."""
+    try:
+        return {LENGTH: int(float(length))}
+    except (ValueError, OverflowError):
+        return {}
