@@ -57,6 +57,10 @@ def test_what_is_stored_of_the_plan_is_what_was_planned(entries):
         kept = [moment for moment in run.moments if moment.has_maps]
         spacing = planned[run.id].epochs_between_maps
         assert len(kept) == (0 if spacing is None else 1 + -(-run.config["epochs"] // spacing)), run.id
+        epochs = [line["epoch"] for line in run.evals if line["epoch"] == int(line["epoch"])]
+        if spacing is None or planned[run.id].answers_at_ends:
+            epochs = epochs[-1:] if spacing is None else [epochs[0], epochs[-1]]
+        assert run.evaluated_epochs in (epochs, [epochs[0], epochs[-1]]), run.id
 
 
 def test_the_first_screen_has_a_teacher_worth_copying(entries):

@@ -57,7 +57,12 @@ def _build(wanted: DemoRun, work_dir: Path, num_threads: int | None) -> None:
     if Run(folder).state != "finished":
         print(f"{wanted.id}: training", flush=True)
         execute(folder, stop=threading.Event(), num_threads=num_threads)
-    size = store_run(Run(folder), DEMO_RUNS / wanted.id, epochs_between_maps=wanted.epochs_between_maps)
+    size = store_run(
+        Run(folder),
+        DEMO_RUNS / wanted.id,
+        epochs_between_maps=wanted.epochs_between_maps,
+        answers_at_ends=wanted.answers_at_ends,
+    )
     print(f"{wanted.id}: stored, {size / 1024:.0f} KiB", flush=True)
     if wanted.with_weights:
         drift = store_weights(Run(folder), DEMO_RUNS / wanted.id)

@@ -21,11 +21,13 @@ DIGITS = 5
 EVALUATED_ROWS = 12_000  # of all epochs together; with more, the first and the last epoch's are kept
 
 
-def store_run(run: Run, target: Path, *, epochs_between_maps: float | None) -> int:
+def store_run(
+    run: Run, target: Path, *, epochs_between_maps: float | None, answers_at_ends: bool = False
+) -> int:
     """Write the compact form of `run` to `target` (replaced as a whole); returns its size in bytes.
 
     Maps are stored before training and then about every `epochs_between_maps` epochs. None: only scores and
-    the last evaluation are kept.
+    the last evaluation are kept. `answers_at_ends`: results by example before training and after it alone.
     """
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -42,7 +44,7 @@ def store_run(run: Run, target: Path, *, epochs_between_maps: float | None) -> i
         RunFiles(temporary).probes,
         json.dumps(_short(read_json(run.files.probes)), ensure_ascii=False).encode(),
     )
-    for epoch in _epochs_kept(run) if moments else run.evaluated_epochs[-1:]:
+    for epoch in _epochs_kept(run, answers_at_ends) if moments else run.evaluated_epochs[-1:]:
         _store_evaluation(run, epoch, _packed(RunFiles(temporary).evaluation(epoch)))
     _store_predictions(run, _packed(RunFiles(temporary).predictions, ".gz"))
     for step in moments:
@@ -99,11 +101,11 @@ def _moments_kept(run: Run, epochs_between: float) -> list[int]:
     return sorted({min(recorded, key=lambda moment: abs(moment.epoch - epoch)).step for epoch in wanted})
 
 
-def _epochs_kept(run: Run) -> list[int]:
+def _epochs_kept(run: Run, at_ends: bool) -> list[int]:
     """Epochs whose per-example results are stored."""
     epochs = run.evaluated_epochs
     rows = len(epochs) * run.config["data"]["num_eval"]
-    return epochs if rows <= EVALUATED_ROWS else sorted({epochs[0], epochs[-1]})
+    return sorted({epochs[0], epochs[-1]}) if at_ends or rows > EVALUATED_ROWS else epochs
 
 
 def _store_evaluation(run: Run, epoch: int, path: Path) -> None:

@@ -15,12 +15,14 @@ class DemoRun:
     """A run of the demo. `epochs_between_maps`: of its stored moments (None: scores and the last evaluation
     alone).
 
-    `with_weights`: teacher and student are stored too, so that it can be asked about one's own sentence.
+    `answers_at_ends`: of the results by example those before training and after it alone. `with_weights`:
+    teacher and student are stored too, so that it can be asked about one's own sentence.
     """
 
     id: str
     config: RunConfig
     epochs_between_maps: float | None
+    answers_at_ends: bool = False
     with_weights: bool = False
 
 
@@ -55,7 +57,8 @@ COMMON = {
     "keep_checkpoints": False,
 }
 NUM_SEEDS = 3
-DEPTHS = (1, 2, 3, 4)
+DEPTHS, DEPTH_SEED = (1, 2, 3, 4), 1
+FIRST_DEPTHS = (1, 2)  # with maps, of the first screen's teacher; all of them are of the second teacher's
 OWN_TEACHERS = ("cola",)  # tasks of which every seed has a teacher fine-tuned anew; else seeds share one
 TELLING = ("soft", "all")  # their maps are shown at every stored moment; the others' at fewer
 TELLING_FIRST = (*TELLING, *(name for name in STRATEGIES if name not in TELLING))
@@ -70,8 +73,10 @@ def demo_runs(data_dir: str) -> Iterator[DemoRun]:
         yield replace(_run(data_dir, "qqp", strategy, settings=SMALL), with_weights=True)
     for strategy in TELLING_FIRST:
         yield _run(data_dir, "cola", strategy)
-    for depth in DEPTHS:
+    for depth in FIRST_DEPTHS:
         yield _run(data_dir, "cola", "all", depth=depth)
+    for depth in DEPTHS:
+        yield _run(data_dir, "cola", "all", seed=DEPTH_SEED, depth=depth)
     yield _run(data_dir, "qqp", "hard", settings=SMALL)
     for strategy in TELLING_FIRST:
         yield _run(data_dir, "rte", strategy)
@@ -107,11 +112,12 @@ def _run(
             "data_dir": data_dir,
         }
     )
-    teacher_layers = TEACHERS[config.teacher].num_layers
+    teacher_layers, is_deepest = TEACHERS[config.teacher].num_layers, depth == settings["student_layers"]
     return DemoRun(
         id=f"demo-{task}-{strategy}-{depth}of{teacher_layers}-s{seed}",
         config=config,
-        epochs_between_maps=_epochs_between_maps(config, is_deepest=depth == settings["student_layers"]),
+        epochs_between_maps=_epochs_between_maps(config, is_deepest=is_deepest),
+        answers_at_ends=not is_deepest,
     )
 
 
