@@ -143,7 +143,7 @@ def lecture() -> Lecture | None:
     if found is None:
         refusal = shelved.refusal(frame.lecture)
         names = ", ".join(each.name for each in shelved.lectures)
-        raise refusal or RequestError(f"there is no lecture {frame.lecture!r}; there are {names}")
+        raise refusal or RequestError(f"There is no lecture {frame.lecture!r}. Lectures here: {names}.")
     return found
 
 
