@@ -59,18 +59,24 @@ class Preview:
         return self.plan.seconds + (0.0 if self.has_teacher else self.plan.teacher_seconds)
 
 
-def asked() -> Asked:
+@dataclass(frozen=True, kw_only=True)
+class Wanted(Asked):
+    """What the controls ask for; `seen`: what that would be, where nothing is wrong with it."""
+
+    seen: Preview | None = None
+
+
+def asked() -> Wanted:
     """The controls' settings with whatever is wrong with them: in themselves, with the data, or with the
     teacher.
     """
     read = read_controls()
     if read.config is None:
-        return read
+        return Wanted(config=None, error=read.error)
     try:
-        preview_of(read.config)
+        return Wanted(config=read.config, error=None, seen=preview_of(read.config))
     except RequestError as error:
-        return Asked(config=read.config, error=error)
-    return read
+        return Wanted(config=read.config, error=error)
 
 
 def preview_of(config: RunConfig) -> Preview:
@@ -95,7 +101,7 @@ def _request(config_json: str, thorough: bool) -> Request:
     return resolve_request(RunConfig.from_dict(json.loads(config_json)), thorough=thorough, network=False)
 
 
-def start_box(wanted: Asked) -> None:
+def start_box(wanted: Wanted) -> None:
     """The button, and why it cannot be pressed where it cannot."""
     refusal = identity.permissions().refusal("start", identity.visitor())
     place = board().next_place
@@ -124,8 +130,8 @@ def start_box(wanted: Asked) -> None:
     carry_out()
     if refusal:
         st.caption(f":material/lock: {refusal}")
-    if wanted.config is not None and wanted.error is None:
-        _say_teacher(preview_of(wanted.config).plan.teacher)
+    if wanted.seen is not None:
+        _say_teacher(wanted.seen.plan.teacher)
     if isinstance(wanted.error, NotHere):
         bring_box(wanted.error)
     elif wanted.error is not None and not is_in_sight(wanted.error):
@@ -203,16 +209,16 @@ def _refuse(error: RequestError) -> NoReturn:
     st.rerun()
 
 
-def preview(wanted: Asked) -> None:
+def preview(wanted: Wanted) -> None:
     """What Start would do, in words and in a picture. Looks again by itself until this machine's speed is
     known.
     """
-    if wanted.config is None or wanted.error is not None:
+    seen = wanted.seen
+    if wanted.config is None or seen is None:
         st.caption("What the run will do stands here once its settings fit together.")
         return
-    waits = preview_of(wanted.config).seconds is None and shared(runs_folder()).current is None
-    fragment(_estimate, run_every=1.0 if waits else None)(wanted.config)
-    seen = preview_of(wanted.config)
+    waits = seen.seconds is None and shared(runs_folder()).current is None
+    fragment(_estimate, run_every=1.0 if waits else None)(wanted.config, [seen])
     _offer_as_it_is(seen.request)
     _picture(wanted.config, seen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -240,8 +246,8 @@ def _no_fine_tuning() -> None:
     put("teacher_epochs", 0)
 
 
-def _estimate(config: RunConfig) -> None:
-    seen = preview_of(config)
+def _estimate(config: RunConfig, just_seen: list[Preview]) -> None:
+    seen = just_seen.pop() if just_seen else preview_of(config)
     steps = f"{counted(seen.plan.total_steps, 'step')} in {counted(config.epochs, 'epoch')}"
     if config.teacher_epochs == 0:
         teacher = "its teacher is used as it is"
