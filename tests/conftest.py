@@ -49,6 +49,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             report.sections.append(("picture", f"{page.url}: {PICTURES / name}.{number}.png"))
 
 
+def pytest_sessionfinish() -> None:
+    """Let what pages have begun in the background end before Python does, as their server does: a thread in
+    the midst of torch breaks the process, and tests that passed would be told as failed.
+    """
+    if serving := sys.modules.get("kdviz.ui.frame.serving"):
+        serving.come_to_rest()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In several processes what takes longest begins first, and the shortest are left to share at the end."""
     if hasattr(config, "workerinput"):

@@ -71,6 +71,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setattr(ui_store, "DEMO_RUNS", tmp_path / "demo")
     monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    monkeypatch.setattr("kdviz.ui.distil.before.speed_is_known", lambda *args, **more: False)
     folder = tmp_path / "runs"
     make_run(folder, "soft", strategy="soft")
     make_run(folder, "whole", seed=1)

@@ -145,6 +145,7 @@ def test_the_page_opens_with_it_where_the_folder_has_it(
     monkeypatch.setenv("KDVIZ_GLUE_DIR", str(tmp_path / "glue"))
     monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    monkeypatch.setattr("kdviz.ui.distil.before.speed_is_known", lambda *args, **more: False)
     before._request.clear()  # it knows the settings, not the folder that the variable names
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     app = app.switch_page("pages/distil.py").run()

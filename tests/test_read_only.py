@@ -36,6 +36,7 @@ def test_showing_writes_nothing(page: str, runs: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("KDVIZ_READ_ONLY", "1")
     monkeypatch.setattr(ui_store, "DEMO_RUNS", runs.parent / "demo")
     monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    monkeypatch.setattr("kdviz.ui.distil.before.speed_is_known", lambda *args, **more: False)
     before = _seen(runs)
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     app = app.switch_page(f"pages/{page}.py").run()

@@ -47,10 +47,10 @@ def settings() -> dict:
 async def _lifespan(_app: object) -> AsyncIterator[dict]:
     threading.Thread(target=prepare, name="kdviz-prepare", daemon=True).start()
     yield {}
-    _come_to_rest()
+    come_to_rest()
 
 
-def _come_to_rest() -> None:
+def come_to_rest() -> None:
     """Let no thread of ours compute while Python ends: one in torch, or importing it, breaks the process
     ("terminate called"). A run in progress is stopped, and can be taken up again.
     """
