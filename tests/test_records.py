@@ -1,59 +1,77 @@
-"""The JSON files of a run, read once for every state they are in."""
+"""What is said where a run's file cannot be what it should, and which of several runs a name means."""
 
-import os
-from pathlib import Path
+import re
 
 import pytest
 from folders import make_run
 
-from kdviz.files import write_json
-from kdviz.runs.reader import Run
+from kdviz.runs.records import Malformed, check_config, check_sizes
+from kdviz.runs.store import Store
+
+CONFIG = {
+    "task": "cola",
+    "strategy": "all",
+    "seed": 0,
+    "pairs": [[0, 1], [1, 3]],
+    "student_layers": 2,
+    "teacher_num_layers": 4,
+    "num_heads": 3,
+}
+STAGE = {"layers": [0, 2], "classification": "soft"}
 
 
-@pytest.mark.parametrize("replaced", [True, False])
-def test_a_record_is_what_the_file_says_now(tmp_path: Path, replaced: bool):
-    """A page would show a run as running that has long ended: its status is as many bytes as the one before,
-    and with a file that is written over, and given back its time, even the same inode.
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            {"pairs": [[0, 1], [2, 4]]},
+            "pairs: student layers from 0 to 1 and teacher layers from 0 to 3 (the lowest is 0) were "
+            "expected, got 2 and 4",
+        ),
+        ({"stages": [STAGE]}, "stages: layers from 0 to 1 (the lowest is 0) were expected, got [0, 2]"),
+    ],
+)
+def test_a_config_with_other_layers_says_that_files_begin_at_0(more, said):
+    """Pages count from 1: who compares a page with the file would mend the wrong layer."""
+    with pytest.raises(Malformed, match=re.escape(said)):
+        check_config(CONFIG | more)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            {"stage": STAGE, "losses": {}},
+            "stage: layers from 0 to 1 (the lowest is 0) were expected, got [0, 2]",
+        ),
+        (
+            {"stage": STAGE | {"layers": [0]}, "losses": {"attention_kl": {"2": 0.1}}},
+            "losses: layers from 0 to 1 (the lowest is 0) were expected, got ['2']",
+        ),
+    ],
+)
+def test_a_line_with_other_layers_says_that_files_begin_at_0(line, said):
+    """The same of metrics.jsonl, whose stages and losses name layers too."""
+    with pytest.raises(Malformed, match=re.escape(said)):
+        check_sizes("train", {"step": 1, "epoch": 0.5, "loss": 0.1} | line, check_config(CONFIG))
+
+
+def test_of_two_runs_of_one_name_the_first_folder_has_it(tmp_path):
+    """A demo run that was copied into the runs folder stood twice in every list under the demo's name, and
+    whichever was chosen, the copy was shown; their numbers were compared as two runs.
     """
-    run = Run(make_run(tmp_path, "one", state="stopped"))
-    path = run.files.status
-    assert run.status["state"] == "stopped"
-    before = os.stat(path)
-    text = path.read_text().replace("stopped", "failed ").replace('failed "', 'failed"')
-    text = text.ljust(before.st_size)
-    if replaced:
-        path.with_suffix(".new").write_text(text)
-        path.with_suffix(".new").replace(path)
-    else:
-        path.write_text(text)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert os.stat(path).st_size == before.st_size
-    assert run.status["state"] == "failed"
+    for root, strategy in (("runs", "soft"), ("demo", "all")):
+        make_run(tmp_path / root, "one", strategy=strategy)
+        make_run(tmp_path / root, root)
+    store = Store(tmp_path / "runs", tmp_path / "demo")
+    assert [run.id for run in store.runs()].count("one") == 1 and len(store.list()) == 3
+    assert next(run for run in store.runs() if run.id == "one").folder == store.open("one").folder
 
 
-def test_what_a_reader_does_with_a_record_is_its_own(tmp_path: Path):
-    """One page would change what all others see."""
-    run = Run(make_run(tmp_path, "one"))
-    run.status.clear()
-    run.status["state"] = "queued"
-    assert run.status["state"] == run.state == "finished"
-
-
-def test_a_fault_is_told_as_long_as_it_stands(tmp_path: Path):
-    """A file that was damaged for a moment would be called so for ever; one that is, only once."""
-    run = Run(make_run(tmp_path, "one"))
-    good = run.files.status.read_bytes()
-    for content, is_damaged in (
-        (good, False),
-        (b"{", True),
-        (b"{", True),
-        (good, False),
-        (b'{"step": []}', True),
-    ):
-        run.files.status.write_bytes(content)
-        for _ in range(2):
-            assert isinstance(run.status, dict) and ("status.json" in run.faults) == is_damaged, content
-    run.files.status.unlink()
-    assert run.status == {} and run.faults == {}
-    write_json(run.files.status, {"state": "finished"})
-    assert run.state == "finished"
+def test_a_run_one_folder_deeper_is_pointed_at(tmp_path):
+    """Archives are unpacked into a folder of their own name, and what lay in it was not said to be there."""
+    make_run(tmp_path / "runs" / "one", "one")
+    (tmp_path / "runs" / "empty").mkdir()
+    reasons = {entry.id: entry.reason for entry in Store(tmp_path / "runs").list()}
+    assert reasons["one"] == "it has no config.json, so it is not a run (but one in it is one: move that up)"
+    assert reasons["empty"] == "it has no config.json, so it is not a run"
