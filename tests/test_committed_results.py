@@ -115,6 +115,19 @@ def test_the_readmes_teachers_and_kl_are_those_of_the_stored_demo(task, number, 
     assert row in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_readmes_depths_are_those_of_the_stored_demo():
+    """A student added to the series, or trained anew, would leave the old one in the README."""
+    found = sorted(
+        (run.num_layers, run.evals[-1]["metrics"]["matthews"])
+        for run in map(Run, DEMO_RUNS.glob("demo-cola-all-*of12-s1"))
+    )
+    assert len(found) == 5
+    layers, scores = ([f"{each:{form}}" for each in column] for form, column in zip(("", ".2f"), zip(*found)))
+    said = [f"{', '.join(each[:-1])} and {each[-1]}" for each in (scores, layers)]
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"reach {said[0]} Matthews with {said[1]} layers" in text
+
+
 def stored_seeds(task: str, strategy: str) -> list[list[Run]]:
     """The stored demo's runs of a strategy in the paper's geometry, seed by seed, for each teacher."""
     found: dict[str, list[Run]] = {}
