@@ -20,7 +20,7 @@ from kdviz.ui.frame.compat import (
 )
 from kdviz.ui.frame.compressed import KeptCompressed
 
-SWITCH_SECONDS = 0.0002
+SWITCH_SECONDS = 0.0005
 """How long a thread of the server may keep the interpreter while others wait for it; else it is 5 ms. A step
 of training gives it back a thousand times, one that draws at each file it reads, the one that serves at each
 message: each time it would have to wait as long for whoever computes.
