@@ -17,6 +17,8 @@ import numpy as np
 
 MEBIBYTE, GIBIBYTE = 1 << 20, 1 << 30
 """Bytes."""
+Stamp = tuple[int, ...]
+"""Of a file, by `stamp_of`: inode, bytes, and when content and inode changed, in nanoseconds."""
 
 
 def open_regular(path: Path, mode: str = "rb") -> IO[bytes]:
@@ -44,7 +46,7 @@ def is_regular(path: Path) -> bool:
         return False
 
 
-def stamp_of(path: Path) -> tuple[int, ...]:
+def stamp_of(path: Path) -> Stamp:
     """Another one where the file is another or was changed; OSError where there is none."""
     found = os.stat(path)
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -1,6 +1,6 @@
 """What the two models answer, and what goes on inside while they do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
@@ -96,10 +96,14 @@ class Farther:
 FEWEST_EXAMPLES, DRAWN_NUMBERS = 6, 2_000_000
 
 
+def sums_of(arrays: Iterable[np.ndarray]) -> tuple[bytes, ...]:
+    """Equal for equal arrays: what was found of their numbers is kept by these."""
+    return tuple(sha256(f"{array.dtype}".encode() + array.tobytes()).digest() for array in arrays)
+
+
 def _numbers_of(first: Inside, second: Inside) -> tuple[bytes, ...]:
     """A key of all that `farther` reads."""
-    arrays = (each for side in (first, second) for each in (side.index, side.agrees, side.attention_kl))
-    return tuple(sha256(f"{array.dtype}".encode() + array.tobytes()).digest() for array in arrays)
+    return sums_of(each for side in (first, second) for each in (side.index, side.agrees, side.attention_kl))
 
 
 @cached(LRUCache(maxsize=256), key=_numbers_of, lock=Lock())

@@ -5,14 +5,13 @@ their scores are compared sentence by sentence. Two intervals that overlap leave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 from cachetools import LRUCache, cached
 
-from kdviz.analysis.answers import FEWEST_EXAMPLES
+from kdviz.analysis.answers import FEWEST_EXAMPLES, sums_of
 from kdviz.analysis.comparable import same_examples
 from kdviz.metrics import METRICS, paired_interval, predictions
 from kdviz.runs.arrays import Damaged
@@ -92,10 +91,7 @@ def _numbers_of(
     task: Task, metric: str, labels: np.ndarray, first: Sequence[np.ndarray], second: Sequence[np.ndarray]
 ) -> tuple:
     """A key of all that `paired_gap` reads."""
-    sums = (
-        sha256(f"{array.dtype}".encode() + array.tobytes()).digest() for array in (labels, *first, *second)
-    )
-    return task.name, metric, len(first), *sums
+    return task.name, metric, len(first), *sums_of((labels, *first, *second))
 
 
 @cached(LRUCache(maxsize=256), key=_numbers_of, lock=Lock())

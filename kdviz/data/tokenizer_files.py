@@ -10,7 +10,7 @@ import json
 import re
 from pathlib import Path
 
-from kdviz.files import is_regular, json_bytes, write_bytes
+from kdviz.files import Stamp, is_regular, json_bytes, stamp_of, write_bytes
 
 TOKENIZER_JSON = "tokenizer.json"
 TOKENIZERS = (
@@ -42,9 +42,9 @@ _NOT_COPIED = (
 """Keys of the settings: code that is never run (whoever loads the folder would be asked to), and
 where things lay on the machine that made it.
 """
-LENGTH = "model_max_length"
-Stamps = tuple[tuple[str, int, int], ...]
-"""(name, time in ns, size) of files: what was read of them holds while these stay."""
+_LENGTH = "model_max_length"
+Stamps = tuple[tuple[str, Stamp], ...]
+"""(name, stamp) of files: what was read of them holds while these stay."""
 _VERSIONED = re.compile(r"tokenizer\.[0-9][0-9.]*\.json")
 
 
@@ -61,7 +61,7 @@ def tokenizer_files(folder: Path) -> list[Path]:
 def stamps_of(folder: Path) -> Stamps:
     """Those of the tokenizer's files in `folder` and of config.json, on which its kind depends."""
     files = [*tokenizer_files(folder), *folder.glob("config.json")]
-    return tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+    return tuple((path.name, stamp_of(path)) for path in files)
 
 
 def copy_tokenizer(origin: Path, folder: Path, *, model_type: str, token_types: bool) -> None:
@@ -75,8 +75,8 @@ def copy_tokenizer(origin: Path, folder: Path, *, model_type: str, token_types: 
     contents = {path.name: path.read_bytes() for path in tokenizer_files(origin)}
     value = json.loads(contents.get(TOKENIZER_SETTINGS, b"{}"))
     kept = {key: item for key, item in value.items() if key not in _NOT_COPIED}
-    if isinstance(kept.get(LENGTH), str):  # transformers then fails at the first text
-        kept |= _number(kept.pop(LENGTH))
+    if isinstance(kept.get(_LENGTH), str):  # transformers then fails at the first text
+        kept |= _number(kept.pop(_LENGTH))
     kept |= settings_of_copy(origin, model_type=model_type, token_types=token_types)
     if kept != value:
         contents[TOKENIZER_SETTINGS] = json_bytes(kept)
@@ -88,6 +88,6 @@ def copy_tokenizer(origin: Path, folder: Path, *, model_type: str, token_types: 
 def _number(length: str) -> dict[str, int]:
     """The setting of a length that somebody wrote in quotation marks; none where it is no number."""
     try:
-        return {LENGTH: int(float(length))}
+        return {_LENGTH: int(float(length))}
     except (ValueError, OverflowError):
         return {}

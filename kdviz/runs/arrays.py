@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from cachetools import LRUCache
 
-from kdviz.files import MEBIBYTE, is_regular
+from kdviz.files import MEBIBYTE, is_regular, stamp_of
 from kdviz.runs.bounded import ENDINGS, compressed_form, inflate_safetensors
 
 LARGEST_ARRAYS_BYTES = 256 * MEBIBYTE
@@ -96,8 +96,7 @@ def _unpack(path: Path) -> bytes:
     """The content of a compressed file, remembered: a page asks for one preset after the other, and each
     needs the whole file.
     """
-    stamp = path.stat()
-    key = (path, stamp.st_mtime_ns, stamp.st_size)
+    key = (path, stamp_of(path))
     with _lock:
         if (known := _unpacked.get(key)) is not None:
             return known

@@ -22,7 +22,6 @@ class Lines:
 
     def __init__(self, path: Path, check: Callable[[dict, list[str]], dict]):
         self._path, self._check, self._lock = path, check, threading.Lock()
-        self._place = os.fspath(path)
         self._inode: int | None = None
         self._begin_anew()
 
@@ -61,7 +60,7 @@ class Lines:
 
     def _read_more(self) -> None:
         try:
-            stat = os.stat(self._place)
+            stat = os.stat(self._path)
             if stat.st_ino == self._inode and stat.st_size == self._offset:
                 return  # most questions: asking costs less than opening
             with open_regular(self._path) as file:

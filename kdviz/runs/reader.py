@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kdviz.files import MEBIBYTE, is_regular, stamp_of
+from kdviz.files import MEBIBYTE, Stamp, is_regular, stamp_of
 from kdviz.locks import is_locked
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.arrays import Damaged, exists, read_arrays, read_maps, stored_in
@@ -61,7 +61,7 @@ class Run:
         self.seed: int = self.config["seed"]
         self.pairs = tuple((student, teacher) for student, teacher in self.config["pairs"])
         self._faults: dict[str, str] = {}
-        self._records: dict[str, tuple[tuple[int, ...], dict]] = {}
+        self._records: dict[str, tuple[Stamp, dict]] = {}
         self._lines = Lines(self.files.metrics, self._check_line)
 
     def _check_line(self, value: object, dropped: list[str]) -> dict:
@@ -180,14 +180,14 @@ class Run:
         """The probes of this run; [] before they are written. One that cannot be used is left out."""
         path = self.files.probes
         try:
-            stamp = path.stat().st_mtime_ns
+            stamp = stamp_of(path)
         except (OSError, ValueError):
             return []
         if self._probes is None or self._probes[0] != stamp:
             self._probes = (stamp, self._read_probes(path))
         return list(self._probes[1])
 
-    _probes: tuple[int, list[Probe]] | None = None
+    _probes: tuple[Stamp, list[Probe]] | None = None
 
     def _read_probes(self, path: Path) -> list[Probe]:
         found, faults = {}, []

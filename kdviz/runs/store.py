@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdviz.errors import RequestError
+from kdviz.files import Stamp, stamp_of
 from kdviz.runs.layout import STUDIES, TEACHERS, RunFiles
 from kdviz.runs.reader import Run, is_run, why_no_run
 
@@ -50,7 +51,7 @@ class Store:
 
     def __init__(self, *roots: Path):
         self.roots = tuple(Path(root) for root in roots)
-        self._known: dict[Path, tuple[int, Run]] = {}
+        self._known: dict[Path, tuple[Stamp, Run]] = {}
         self._lock = threading.Lock()
 
     def runs(self) -> list[Run]:
@@ -101,7 +102,7 @@ class Store:
         if not RUN_ID.fullmatch(folder.name):
             return Unreadable(folder.name, folder, "its name is no run id (1 to 64 of a-z 0-9 . _ -)")
         try:
-            stamp = RunFiles(folder).config.stat().st_mtime_ns
+            stamp = stamp_of(RunFiles(folder).config)
         except PermissionError as error:
             return Unreadable(folder.name, folder, f"it may not be read ({error.strerror})")
         except (OSError, ValueError):

@@ -9,6 +9,7 @@ import numpy as np
 
 from kdviz.analysis import right_wrong
 from kdviz.analysis.divergence import divergence
+from kdviz.files import Stamp, stamp_of
 from kdviz.metrics import mean_of
 from kdviz.metrics import predictions as answers_of
 from kdviz.runs.reader import Run
@@ -54,13 +55,12 @@ def why_left_out(run: Run) -> str | None:
 
 def measured(run: Run) -> Measured:
     """The numbers of a run that `why_left_out` finds nothing against."""
-    path = run.files.metrics
-    return measured_as((run.folder, path.stat().st_mtime_ns, path.stat().st_size))
+    return measured_as((run.folder, stamp_of(run.files.metrics)))
 
 
 @lru_cache(maxsize=4096)
-def measured_as(key: tuple[Path, int, int]) -> Measured:
-    """The numbers of a run in its folder, whose metrics.jsonl has this time of change and size."""
+def measured_as(key: tuple[Path, Stamp]) -> Measured:
+    """The numbers of a run in its folder, whose metrics.jsonl has this stamp."""
     run = Run(key[0])
     last, cost = run.evals[-1], run.summary.get("cost", {})
     values = {
