@@ -11,7 +11,7 @@ from kdviz.ui.frame.labels import LABELS, in_labels
     ("settings", "begins", "says"),
     [
         ({"epochs": 0}, "Epochs: ", None),
-        ({"strategy": "sid", "epochs": 2}, "Epochs: ", "lower Epochs per layer"),
+        ({"strategy": "sid", "epochs": 2}, "Epochs: ", "lower “Epochs per layer”"),
         ({"teacher_epochs": -1}, "Teacher's epochs: ", None),
         ({"active_pairs": [7]}, "Matched layers: ", None),
     ],

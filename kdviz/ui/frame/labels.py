@@ -48,8 +48,6 @@ LABELS = {
     "student_checkpoint": "Student's checkpoint",
     "data_seed": "Seed of data and teacher",
 }
-
-
 _NAMES = re.compile(
     f"^({'|'.join(LABELS)})(?=: )"
     rf"|(?<![\w/.=-])({'|'.join(name for name in LABELS if '_' in name)})(?![\w/.=-])"
@@ -58,10 +56,10 @@ _NAMES = re.compile(
 
 
 def in_labels(text: str) -> str:
-    """An error's text with the settings called as in the form: the one it begins with, and any further one
-    whose name is not a word of its own.
+    """An error's text with the settings called as in the form: the one it begins with, and, in quotation
+    marks, any further one whose name is not a word of its own.
     """
-    return _NAMES.sub(lambda found: LABELS[found[1] or found[2]], text)
+    return _NAMES.sub(lambda found: LABELS[found[1]] if found[1] else f"“{LABELS[found[2]]}”", text)
 
 
 def said(reason: str) -> str:
