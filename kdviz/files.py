@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,6 +57,17 @@ def file_sum(path: Path) -> str:
     """sha256 of an ordinary file's content, in hexadecimal; errors as of `open_regular`."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def kept_sum(path: Path) -> str:
+    """`file_sum`, remembered while the file's stamp stays."""
+    return sum_as_of(path, stamp_of(path))
+
+
+@lru_cache(maxsize=1024)
+def sum_as_of(path: Path, stamp: Stamp) -> str:
+    """`file_sum` of a file that has this stamp."""
+    return file_sum(path)
 
 
 def size_words(num_bytes: float) -> str:

@@ -377,6 +377,18 @@ def test_what_a_cache_lacks_of_a_model_is_said(own_cache, tiny_checkpoint, lost,
         resolve("a/model")
 
 
+def test_a_model_in_shards_is_whole_with_all_of_them(own_cache, tiny_checkpoint, tmp_path):
+    """A download that broke off would count as the model, and never be continued."""
+    in_shards = tmp_path / "shards"
+    shutil.copytree(tiny_checkpoint, in_shards)
+    shards(in_shards, "safetensors", save_file)
+    snapshot = put_in_cache(own_cache, "a/model", in_shards)
+    assert resolve("a/model").folder == snapshot
+    next(snapshot.glob("model-*.safetensors")).unlink()
+    with pytest.raises(NotHere, match="its weights are missing"):
+        resolve("a/model")
+
+
 def test_a_cache_with_one_snapshot_and_no_reference_is_used(own_cache, tiny_checkpoint):
     """A cache that was copied without its small files still holds the model."""
     snapshot = put_in_cache(own_cache, "a/model", tiny_checkpoint, revision=None)

@@ -1,6 +1,7 @@
 """A run's request is resolved once: what the preview says is what creation writes and training does."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -37,6 +38,24 @@ def test_every_file_that_changes_the_teacher_changes_its_name(tiny, tmp_path, na
     with open(copy / name, "a") as file:
         file.write("\n")
     assert resolve_request(tiny.config(teacher=str(copy))).teacher_fingerprint != known
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("model.safetensors", lambda content: content[:-1] + bytes([content[-1] ^ 1])),
+        ("config.json", lambda content: content.replace(b'range": 0.0', b'range": 0.1')),
+    ],
+)
+def test_a_change_is_seen_though_the_files_time_is_put_back(tiny, tmp_path, name, change):
+    """`cp -p`, tar and rsync put it back: the teacher's name would speak for other weights."""
+    path = Path(shutil.copytree(tiny.checkpoint, tmp_path / "copy")) / name
+    known = resolve_request(tiny.config(teacher=str(path.parent))).teacher_fingerprint
+    content, then = path.read_bytes(), path.stat()
+    assert content != change(content) and len(content) == len(change(content))
+    path.write_bytes(change(content))
+    os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
+    assert resolve_request(tiny.config(teacher=str(path.parent))).teacher_fingerprint != known
 
 
 def test_the_arithmetic_is_part_of_the_teachers_name(tiny):

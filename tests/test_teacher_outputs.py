@@ -273,12 +273,12 @@ def test_files_are_used_again_and_only_what_is_missing_is_computed(teacher, enco
     after = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
     assert (
         calls[-1] == 1.0
-        and set(after) - set(before) == {"cls_00.npy"}
+        and set(after) - set(before) == {"cls_00.npy", "cls_00.sha256"}
         and all(after[name] == stamp for name, stamp in before.items())
     )
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "shape", "dtype", "pickle"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "shape", "dtype", "pickle", "numbers"])
 @pytest.mark.parametrize("memory", [LARGE, 0])
 def test_a_damaged_or_stale_file_is_computed_again(teacher, encoded, folder, damage, memory):
     """After a crash or a full disk a run must not die of a cache, nor train on another teacher's numbers."""
@@ -290,6 +290,8 @@ def test_a_damaged_or_stale_file_is_computed_again(teacher, encoded, folder, dam
         array, content = np.load(path), path.read_bytes()
         if damage == "shape":
             np.save(path, array[:-1])
+        elif damage == "numbers":
+            np.save(path, -array)
         elif damage == "dtype":
             np.save(path, array.astype(np.float64))
         elif damage == "pickle":

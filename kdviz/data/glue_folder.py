@@ -16,7 +16,7 @@ from kdviz.data.mistaken import (
     what_lies_beside,
 )
 from kdviz.errors import RequestError
-from kdviz.files import size_words
+from kdviz.files import Stamp, size_words, stamp_of
 from kdviz.task import Task
 from kdviz.tasks import task_named
 
@@ -82,7 +82,7 @@ def _read_folder(task_name: str, data_dir: str, stamps: tuple) -> Splits:
     )
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | Fault:
+def _stamp(path: Path) -> Stamp | Fault:
     """What changes when a file does. A fault unless it is an ordinary file: a pipe would never end."""
     try:
         found = path.stat()
@@ -94,7 +94,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | Fault:
     if found.st_size > MOST_BYTES:
         problem = f"expected at most {size_words(MOST_BYTES)}, got {size_words(found.st_size)}"
         return Fault(path, None, problem, _ELSEWHERE)
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return stamp_of(path)
 
 
 def _read(path: Path, task: Task) -> Rows:

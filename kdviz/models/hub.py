@@ -28,7 +28,7 @@ from kdviz.errors import RequestError
 from kdviz.files import free_bytes, size_words
 from kdviz.models.names import Place
 from kdviz.models.refusals import MOST_JSON_BYTES, Unusable, read_json_object
-from kdviz.models.weights_files import PICKLED, SAFETENSORS
+from kdviz.models.weights_files import PICKLED, SAFETENSORS, has_weights
 
 MOST_DOWNLOAD_BYTES = 2_000_000_000
 SMALL_FILE_BYTES = 64 << 20
@@ -100,15 +100,8 @@ def _cached(place: Place) -> Iterator[Path]:
 
 def _lacks(snapshot: Path) -> list[str]:
     """Which parts of a model are not in a snapshot, as a sentence begins with them."""
-    return [
-        what for what, files in _PARTS.items() if not any(os.path.exists(snapshot / file) for file in files)
-    ]
-
-
-_WEIGHTS = tuple(f"{name}{end}" for name in (SAFETENSORS, PICKLED) for end in ("", ".index.json"))
-
-
-_PARTS = {"weights are": _WEIGHTS, "tokenizer is": TOKENIZERS}
+    has_tokenizer = any(os.path.exists(snapshot / file) for file in TOKENIZERS)
+    return ["weights are"] * (not has_weights(snapshot)) + ["tokenizer is"] * (not has_tokenizer)
 
 
 def _snapshots(repository: Path, revision: str) -> Iterator[Path]:

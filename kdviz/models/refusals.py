@@ -22,6 +22,10 @@ class Damaged(Unusable):
     """A file is not as it was published: the same model, got again, can be used."""
 
 
+class Incomplete(Damaged):
+    """Some of a model's files are not there."""
+
+
 def read_json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Unusable, with the cause, where it is none."""
     check_file(path)

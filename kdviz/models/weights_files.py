@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdviz.errors import RequestError, one_line
-from kdviz.files import file_sum
+from kdviz.files import Stamp, stamp_of, sum_as_of
 from kdviz.models.refusals import (
     SAVE,
     Damaged,
+    Incomplete,
     Unusable,
     check_file,
     read_json_object,
@@ -48,11 +49,11 @@ FLOATS = ("F64", "F32", "F16", "BF16")
 class Weights:
     """The weights of a checkpoint, looked at: by clean name what each tensor is and where.
 
-    `files` with their (mtime in ns, size) when they were looked at; `dtypes` as safetensors calls them;
+    `files` with their stamps when they were looked at; `dtypes` as safetensors calls them;
     `sources`: clean name to (file, name in it).
     """
 
-    files: Mapping[Path, tuple[int, int]]
+    files: Mapping[Path, Stamp]
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, str]
     sources: Mapping[str, tuple[Path, str]]
@@ -62,13 +63,13 @@ class Weights:
         """That of the one file, or of the list of the shards' sums. Reads every byte, once while the files
         stay.
         """
-        sums = [file_sha256(path, *stamp) for path, stamp in self.files.items()]
+        sums = [sum_as_of(path, stamp) for path, stamp in self.files.items()]
         return sums[0] if len(sums) == 1 else hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
     @property
     def not_finite(self) -> frozenset[str]:
         """Tensors that hold a NaN or an infinity. Reads every byte, once while the files stay."""
-        bad = {path: _not_finite(path, *stamp) for path, stamp in self.files.items()}
+        bad = {path: _not_finite(path, stamp) for path, stamp in self.files.items()}
         return frozenset(clean for clean, (path, name) in self.sources.items() if name in bad[path])
 
 
@@ -76,7 +77,7 @@ def find_weights(folder: Path) -> Weights:
     """The weights in `folder` with their names and shapes. Unusable where there are none, or damaged ones."""
     files, wanted = _files_of(folder)
     stamps = {path: _stamp(path) for path in files}
-    tensors = {path: _tensors(path, *stamp) for path, stamp in stamps.items()}
+    tensors = {path: _tensors(path, stamp) for path, stamp in stamps.items()}
     found: dict[str, tuple[Path, str]] = {}
     for path in files:
         for name in tensors[path]:
@@ -100,6 +101,22 @@ def find_weights(folder: Path) -> Weights:
         dtypes={clean: tensors[path][name].dtype for clean, (path, name) in found.items()},
         sources=found,
     )
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether every file with weights is there, of those in shards all that the index names. What cannot be
+    read counts: reading says why.
+    """
+    named = (folder / f"{name}{end}" for name in (SAFETENSORS, PICKLED) for end in ("", _INDEX))
+    if not any(path.exists() for path in named):
+        return False
+    try:
+        files, _ = _files_of(folder)
+    except Incomplete:
+        return False
+    except Unusable:
+        return True
+    return all(path.exists() for path in files)
 
 
 def check_named_file(name: str | None, weights: Weights) -> None:
@@ -183,7 +200,7 @@ def _shards(folder: Path, index: Path) -> tuple[tuple[Path, ...], dict[str, Path
         raise Unusable(f"{index} lists {len(names)} files; choose another checkpoint")
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
-        raise Damaged(
+        raise Incomplete(
             f"the weights in {folder} come in {len(names)} files, {missing[0][:100]!r} "
             f"{'is' if len(missing) == 1 else f'and {len(missing) - 1} more are'} missing; get the "
             "checkpoint again"
@@ -200,16 +217,9 @@ class _Tensor:
     kept: str | None = None
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: Path) -> Stamp:
     check_file(path)
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
-
-
-@lru_cache(maxsize=256)
-def file_sha256(path: Path, mtime_ns: int, size: int) -> str:
-    """sha256 of a file's content, remembered while its time and size stay."""
-    return file_sum(path)
+    return stamp_of(path)
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -217,7 +227,7 @@ def _is_safetensors(path: Path) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _tensors(path: Path, mtime_ns: int, size: int) -> Mapping[str, _Tensor]:
+def _tensors(path: Path, stamp: Stamp) -> Mapping[str, _Tensor]:
     """What a weights file holds, by the names in it. safetensors' header is read without torch: importing it
     takes seconds, and a page that only looks cannot wait.
     """
@@ -254,7 +264,7 @@ def _check_kind(path: Path) -> None:
 
 
 @lru_cache(maxsize=256)
-def _not_finite(path: Path, mtime_ns: int, size: int) -> frozenset[str]:
+def _not_finite(path: Path, stamp: Stamp) -> frozenset[str]:
     """Names of the tensors in a file that hold a NaN or an infinity."""
     import numpy as np
 

@@ -28,7 +28,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from kdviz.errors import RequestError, one_line
-from kdviz.files import open_regular
+from kdviz.files import Stamp, open_regular, stamp_of
 from kdviz.paths import user_path
 from kdviz.share.roles import Place, check_place
 from kdviz.tasks import TASKS
@@ -289,16 +289,16 @@ def _files(path: Path) -> list[Path]:
     return sorted(path.glob("*.toml")) if os.path.isdir(path) else [path]
 
 
-def _saved(path: Path) -> int:
-    """When a file was saved; 0 where it cannot be told."""
+def _saved(path: Path) -> Stamp:
+    """The stamp of a file; nothing where it has none."""
     try:
-        return os.stat(path).st_mtime_ns
+        return stamp_of(path)
     except (OSError, ValueError):
-        return 0
+        return ()
 
 
 @lru_cache(maxsize=64)
-def _read_again(path: Path, mtime_ns: int) -> Lecture:
+def _read_again(path: Path, saved: Stamp) -> Lecture:
     """The lecture, read once for each time it was saved."""
     return read_lecture(path)
 

@@ -10,7 +10,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from kdviz.errors import RequestError, one_line
-from kdviz.files import is_regular
+from kdviz.files import is_regular, stamp_of
 from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.reader import Run
 from kdviz.share.stored_models import are_stored, open_stored, student_weights, teacher_weights
@@ -122,16 +122,16 @@ def _loaded(run: Run, epoch: int) -> tuple:
         run.teacher_folder,
         _student_folder(run, epoch),
     )
-    weights = student_folder / SAFETENSORS
     tokenizer = _kept(
         ("tokenizer", teacher_folder, run.config["max_length"]),
         lambda: Tokenizer(teacher_folder, run.config["max_length"]),
     )
     teacher = _kept(
-        ("model", teacher_folder), lambda: load_classifier(teacher_folder, num_labels, is_whole=True)
+        ("model", teacher_folder, stamp_of(teacher_folder / SAFETENSORS)),
+        lambda: load_classifier(teacher_folder, num_labels, is_whole=True),
     )
     student = _kept(
-        ("model", student_folder, weights.stat().st_mtime_ns),
+        ("model", student_folder, stamp_of(student_folder / SAFETENSORS)),
         lambda: _student(run, student_folder, num_labels),
     )
     return tokenizer, teacher, student

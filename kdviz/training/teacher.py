@@ -16,7 +16,7 @@ from torch import nn
 from kdviz.config import RunConfig
 from kdviz.data.encoded import Batch, EncodedSet
 from kdviz.errors import RequestError, RunFailed
-from kdviz.files import object_in, write_json
+from kdviz.files import kept_sum, object_in, write_json
 from kdviz.locks import exclusive
 from kdviz.method import losses
 from kdviz.method.objective import Terms
@@ -27,7 +27,7 @@ from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.export import save_model
 from kdviz.models.labels import LabelOrder, measured_order, order_by_names
 from kdviz.models.trace import seed_dropout
-from kdviz.models.weights_files import SAFETENSORS, file_sha256
+from kdviz.models.weights_files import SAFETENSORS
 from kdviz.runs.checkpoint import Damaged, Saved, drop_older, latest, load_epoch, save_epoch
 from kdviz.runs.layout import teacher_of
 from kdviz.task import Task
@@ -275,7 +275,7 @@ def _keep(wanted: WantedTeacher, model: nn.Module, order: LabelOrder | None, *, 
             "seed": config.data_seed,
             "seconds": seconds,
             "labels": order.record() if order else None,
-            "sha256": _weights_sha256(whole),
+            "sha256": kept_sum(whole / SAFETENSORS),
         },
     )
     _install(whole, wanted.folder)
@@ -302,9 +302,4 @@ def _is_as_written(folder: Path) -> bool:
     student without a word. One of an older version has no sum.
     """
     written = object_in(folder / "teacher.json").get("sha256")
-    return written is None or written == _weights_sha256(folder)
-
-
-def _weights_sha256(folder: Path) -> str:
-    stat = (folder / SAFETENSORS).stat()
-    return file_sha256(folder / SAFETENSORS, stat.st_mtime_ns, stat.st_size)
+    return written is None or written == kept_sum(folder / SAFETENSORS)

@@ -6,8 +6,8 @@ import json
 from kdviz.config import RunConfig
 from kdviz.data.tokenizer_files import tokenizer_files
 from kdviz.data.tokenizer_reading import settings_to_read_as_is
+from kdviz.files import kept_sum
 from kdviz.models.checkpoint import Checkpoint
-from kdviz.models.weights_files import file_sha256
 
 RECIPE = 5  # raise it when the fine-tuning changes, so that older teachers are not taken for new ones
 
@@ -48,8 +48,5 @@ def teacher_fingerprint(
 
 def hashes_beside_weights(checkpoint: Checkpoint) -> dict[str, str]:
     """sha256 of every file that decides what the same weights mean, by name."""
-    found = {}
-    for path in (checkpoint.folder / "config.json", *tokenizer_files(checkpoint.folder)):
-        stat = path.stat()
-        found[path.name] = file_sha256(path, stat.st_mtime_ns, stat.st_size)
-    return found
+    paths = (checkpoint.folder / "config.json", *tokenizer_files(checkpoint.folder))
+    return {path.name: kept_sum(path) for path in paths}

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from kdviz.data.encoded import Batch, EncodedSet
-from kdviz.files import MEBIBYTE, take_place
+from kdviz.files import MEBIBYTE, kept_sum, take_place, write_bytes
 from kdviz.method.targets import Answers, Needs
 from kdviz.method.terms import READINGS
 from kdviz.models.answer import RunIn, answer
@@ -246,7 +246,7 @@ class _Asked:
 
     def _stored(self, place: Path, forms: dict[str, Form], *, in_memory: bool) -> dict[str, np.ndarray]:
         """The arrays that lie in `place` whole and in the form wanted."""
-        found = {name: _stored(place / f"{name}.npy", *forms[name], in_memory=in_memory) for name in forms}
+        found = {name: _stored(_array_in(place, name), *forms[name], in_memory=in_memory) for name in forms}
         return {name: array for name, array in found.items() if array is not None}
 
     def _fill(self, place: Path, forms: dict[str, Form], *, in_memory: bool) -> None:
@@ -273,7 +273,8 @@ class _Asked:
                 self._compute(arrays)
                 for name, array in arrays.items():
                     array.flush()
-                    os.replace(temporary[name], place / f"{name}.npy")
+                    os.replace(temporary[name], _array_in(place, name))
+                    _seal(_array_in(place, name))
             finally:
                 for path in temporary.values():
                     path.unlink(missing_ok=True)
@@ -339,12 +340,30 @@ def _missing(needs: Needs, names: list[str]) -> Needs:
 
 
 def _stored(path: Path, shape: tuple[int, ...], dtype: type, *, in_memory: bool) -> np.ndarray | None:
-    """The array in a file, or None where there is none, or a damaged one, or one of another form."""
+    """The array in a file, or None where there is none, or a damaged one, or one of another form. One that
+    is not as it was written would teach and measure something else without a word.
+    """
     try:
+        if _sum_of(path).read_text(encoding="ascii") != kept_sum(path):
+            return None
         array = np.load(path, mmap_mode=None if in_memory else "r", allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError):
         return None
     return array if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == dtype else None
+
+
+def _array_in(place: Path, name: str) -> Path:
+    return place / f"{name}.npy"
+
+
+def _sum_of(path: Path) -> Path:
+    """Where the sum of an array's file stands."""
+    return path.with_suffix(".sha256")
+
+
+def _seal(path: Path) -> None:
+    """Write down what an array's file holds."""
+    write_bytes(_sum_of(path), kept_sum(path).encode("ascii"))
 
 
 def _store_maps(

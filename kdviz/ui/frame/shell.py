@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import streamlit as st
 
 from kdviz.errors import RequestError
+from kdviz.files import Stamp, stamp_of
 from kdviz.pages import FOLDER, PAGES
 from kdviz.paths import runs_folder
 from kdviz.text import plain, plain_reason
@@ -122,11 +123,11 @@ def draw_page(name: str) -> None:
     """Draw a page inside another, in the container at hand, as Streamlit runs a page's script."""
     carry_out_before(name)
     path = FOLDER / f"{name}.py"
-    exec(_code(path, path.stat().st_mtime_ns), {"__name__": "kdviz.page", "__file__": str(path)})
+    exec(_code(path, stamp_of(path)), {"__name__": "kdviz.page", "__file__": str(path)})
 
 
 @lru_cache(maxsize=32)
-def _code(path: Path, mtime_ns: int) -> CodeType:
+def _code(path: Path, stamp: Stamp) -> CodeType:
     return compile(path.read_text(encoding="utf-8"), str(path), "exec")
 
 
