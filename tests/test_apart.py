@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoint_folders import change_json
 from folders import cut_off, make_run
 from streamlit.testing.v1 import AppTest
 
@@ -162,6 +163,14 @@ def test_a_classifier_is_untrained_until_the_stage_that_has_labels(tmp_path: Pat
     assert until == sum(stage["epochs"] for stage in stages if stage["classification"] == "none") > 0
     assert is_untrained(run, 0) and is_untrained(run, until) and not is_untrained(run, until + 0.5)
     assert "not trained yet" in cautions(run, 1)[0]
+
+
+def test_a_classifier_whose_losses_weigh_nothing_is_never_trained(tmp_path: Path):
+    """Weight decay moves it all the same, and its scores would go to the model card."""
+    folder = make_run(tmp_path, "all")
+    change_json(folder / "config.json", soft_weight=0.0)
+    run = Run(folder)
+    assert untrained_until(run) == run.config["epochs"] and is_untrained(run, run.config["epochs"])
 
 
 def test_agreement_with_a_constant_student_has_its_context(tmp_path: Path):

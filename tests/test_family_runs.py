@@ -18,6 +18,7 @@ from kdviz.data import load_examples
 from kdviz.data.tokens import are_special
 from kdviz.errors import RequestError
 from kdviz.jobs.execute import execute
+from kdviz.jobs.together import create_together
 from kdviz.runs.reader import Run
 from kdviz.share.bertviz import head_view_html
 from kdviz.share.own_sentence import ask
@@ -146,6 +147,18 @@ def narrow(tmp_path_factory, minilm_folder) -> Path:
     return write_family_checkpoint(
         tmp_path_factory.mktemp("narrow") / "narrow", "bert", minilm_folder, hidden_size=16, seed=3
     )
+
+
+@pytest.mark.parametrize("strategies", [("soft", "all"), ("all", "soft")])
+def test_a_narrower_student_is_looked_at_for_each_of_several_strategies(
+    checkpoints, narrow, glue, tiny_runs_dir, tmp_path, strategies
+):
+    """The first one's check would let the others in, and they would break when their turn comes."""
+    tiny = TinyRuns(checkpoints["bert"], glue, tiny_runs_dir)
+    config = tiny.config(student_checkpoint=str(narrow))
+    with pytest.raises(RequestError, match="width must be the teacher's"):
+        create_together(config, strategies, tmp_path, "two")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_narrower_student_is_trained_by_its_maps(checkpoints, narrow, glue, tiny_runs_dir):

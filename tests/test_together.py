@@ -137,6 +137,8 @@ def test_a_waiting_one_stops_while_the_first_makes_the_teacher(tiny, tmp_path, m
         (("all", "all"), dict(), "expected different strategies"),
         (("all", "best"), dict(), "expected one of hard"),
         (("all", "sid"), dict(epochs=2), "needs at least 3"),
+        (("all", "soft"), dict(soft_weight=0.0), "soft_weight: expected more than 0"),
+        (("soft", "all"), dict(kl_weight=0.0, cos_weight=0.0, soft_weight=0.0), "soft_weight: expected"),
     ],
 )
 def test_a_request_that_cannot_be_done_leaves_no_folder(tiny, tmp_path, strategies, settings, message):

@@ -5,6 +5,8 @@ and a student that gives every example the same answer. One sentence each, where
 from functools import lru_cache
 from pathlib import Path
 
+from kdviz.config import RunConfig
+from kdviz.method.weights import label_weights
 from kdviz.metrics import predictions
 from kdviz.runs.arrays import Damaged
 from kdviz.runs.reader import Run
@@ -14,19 +16,28 @@ UNTRAINED = "its classifier is not trained yet, so its answers say nothing"
 
 def untrained_until(run: Run) -> float | None:
     """The epoch up to which the student's classifier has been in no loss (pid and sid come to the labels
-    last); None where every stage trains it, or it came with the fine-tuned teacher.
+    last, and where their weight is 0 nobody does); None where every stage trains it, or it came with the
+    fine-tuned teacher.
     """
     if run.config.get("init") == "teacher":
         return None
-    begun = [line for line in run.stage_lines if line["stage"].get("classification") not in (None, "none")]
+    begun = [line for line in run.stage_lines if _trains_classifier(run, line["stage"])]
     if begun:  # an early move up comes before its plan
         return float(begun[0]["epoch"]) or None
     reached = 0.0
     for stage in _stages(run):
-        if stage.get("classification") not in (None, "none"):
-            return reached or None
+        if _trains_classifier(run, stage):
+            break
         reached += float(stage.get("epochs") or 0)
-    return None
+    return reached or None
+
+
+def _trains_classifier(run: Run, stage: dict) -> bool:
+    classification = str(stage.get("classification") or "none")
+    soft = run.config.get("soft_weight", RunConfig.soft_weight)
+    hard = run.config.get("hard_weight", RunConfig.hard_weight)
+    weights = label_weights(float(soft), float(hard), classification)
+    return any(weights[part] > 0 for part in classification.split("+") if part in weights)
 
 
 def is_untrained(run: Run, epoch: float) -> bool:

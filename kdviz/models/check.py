@@ -74,7 +74,7 @@ def check_models(config: RunConfig, *, downloads: Downloads | None = None, thoro
     student = None
     if config.student_checkpoint:
         student = resolve(config.student_checkpoint, field="student_checkpoint", downloads=downloads)
-    check_fit(teacher, student or teacher, config.max_length, compares_vectors=compares_vectors(config))
+    check_pair(config, teacher, student)
     rows = None if _trained_for(teacher, task) else rows_by_name(teacher.label_names, task)
     if config.teacher_epochs == 0:
         _check_classes(teacher, task, rows)
@@ -93,6 +93,11 @@ def check_models(config: RunConfig, *, downloads: Downloads | None = None, thoro
                 field="student_checkpoint",
             )
     return Models(teacher=teacher, student=student, label_rows=rows)
+
+
+def check_pair(config: RunConfig, teacher: Checkpoint, student: Checkpoint | None) -> None:
+    """RequestError where what training by `config` compares of the two could not be; see `check_fit`."""
+    check_fit(teacher, student or teacher, config.max_length, compares_vectors=compares_vectors(config))
 
 
 def _check_classes(teacher: Checkpoint, task: Task, rows: tuple[int, ...] | None) -> None:

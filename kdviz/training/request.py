@@ -24,7 +24,8 @@ from kdviz.method.stages import Stage
 from kdviz.method.strategies import planned_stages
 from kdviz.method.targets import Needs, evaluation_needs, training_needs
 from kdviz.method.terms import measured_terms
-from kdviz.models.check import check_models
+from kdviz.method.weights import idle_weights
+from kdviz.models.check import check_models, check_pair
 from kdviz.models.checkpoint import Checkpoint
 from kdviz.models.hub import Downloads
 from kdviz.models.matching import match_layers
@@ -150,8 +151,12 @@ class Request:
         )
 
     def with_strategy(self, strategy: str) -> Request:
-        """The same request for another strategy: same teacher, data, order and arithmetic."""
+        """The same request for another strategy: same teacher, data, order and arithmetic. RequestError where
+        that compares what the models' shapes do not let it, or learns nothing.
+        """
         config = replace(self.config, strategy=strategy)
+        _check_learns(config)
+        check_pair(config, self.checkpoint, self.student_checkpoint)
         known = {**vars(self.arithmetic), "teacher_fingerprint": self.teacher_fingerprint}
         return replace(
             self, config=config, stages=tuple(planned_stages(config)), recorded={**self.recorded, **known}
@@ -203,7 +208,19 @@ def resolve_request(
             f"got {str(config.student_checkpoint)[:80]!r}; leave it out, or choose another init",
             field="student_checkpoint",
         )
+    _check_learns(config)
     return _resolve(config, downloads=downloads, thorough=thorough, network=network)
+
+
+def _check_learns(config: RunConfig) -> None:
+    """RequestError where a stage's loss is 0 whatever the student answers: it would learn nothing."""
+    if idle := idle_weights(config):
+        stage, weight = idle
+        raise RequestError(
+            f"{weight}: expected more than 0 where nothing else counts in the loss (stage: {stage}), got 0; "
+            "raise it, or choose another strategy",
+            field=weight,
+        )
 
 
 def _resolve(
