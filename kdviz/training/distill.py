@@ -379,6 +379,6 @@ class Distillation:
             stage=self.schedule.index,
             waiting=None,
             phase_progress=None,
-            seconds_left=self.clock.seconds_left(self.step, self.epoch, self.schedule.index),
+            seconds_left=self.clock.seconds_left(self.step, self.epoch),
             steps_per_second=self.clock.steps_per_second,
         )

@@ -35,10 +35,10 @@ class Clock:
     """Measures seconds per step of the current stage; other stages are scaled by the layers they run."""
 
     def __init__(self, schedule: StageSchedule, steps_per_epoch: int, epochs: int, num_student_layers: int):
-        self._stages, self._steps_per_epoch, self._epochs = schedule.stages, steps_per_epoch, epochs
+        self._schedule, self._steps_per_epoch, self._epochs = schedule, steps_per_epoch, epochs
         # A step costs its layers, forward and backward, and about one layer's worth of optimiser and
         # embeddings.
-        self._units = [stage.num_layers_needed(num_student_layers) + 1 for stage in self._stages]
+        self._units = [stage.num_layers_needed(num_student_layers) + 1 for stage in schedule.stages]
         self._seconds_per_unit: float | None = None
         self._evaluation_seconds = 0.0
         self._last: float | None = None
@@ -69,21 +69,17 @@ class Clock:
             None if not self._seconds_per_unit else 1 / (self._seconds_per_unit * self._units[self._current])
         )
 
-    def seconds_left(self, step: int, epoch: int, stage_index: int) -> float | None:
-        """Seconds to the end of the run; None before the first steps."""
+    def seconds_left(self, step: int, epoch: int) -> float | None:
+        """Seconds to the end of the run, should no stage end before its plan; None before the first steps."""
         if self._seconds_per_unit is None:
             return None
-        left, seconds = self._steps_per_epoch * self._epochs - step, 0.0
-        ends = self._stage_ends()
-        for index in range(stage_index, len(self._stages)):
-            steps = left if index == len(self._stages) - 1 else min(left, max(0, ends[index] - step))
+        left, seconds, now = self._steps_per_epoch * self._epochs - step, 0.0, self._schedule.index
+        for index, stage in enumerate(self._schedule.stages[now:], now):
+            steps = stage.epochs * self._steps_per_epoch
+            if index == now:
+                steps -= step - self._steps_per_epoch * (epoch - self._schedule.epochs_in_stage)
+            is_last = index == len(self._schedule.stages) - 1
+            steps = left if is_last else min(left, max(0, steps))
             seconds += steps * self._units[index] * self._seconds_per_unit
-            left, step = left - steps, step + steps
+            left -= steps
         return seconds + (self._epochs - epoch) * self._evaluation_seconds
-
-    def _stage_ends(self) -> list[int]:
-        ends, total = [], 0
-        for stage in self._stages:
-            total += stage.epochs * self._steps_per_epoch
-            ends.append(total)
-        return ends
