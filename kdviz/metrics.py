@@ -182,8 +182,10 @@ def paired_interval(
 
 
 def beats_constant_answer(accuracy: float, majority: float, num_examples: int) -> bool:
-    """Whether it is right more often than the most frequent class alone, by two standard errors of that."""
-    return accuracy >= majority + 2 * math.sqrt(majority * (1 - majority) / num_examples)
+    """Whether it is right more often than the most frequent class alone, by two standard errors of that;
+    never where there is no other class.
+    """
+    return majority < 1 and accuracy >= majority + 2 * math.sqrt(majority * (1 - majority) / num_examples)
 
 
 def mean_of(values: Sequence[float | None]) -> float:

@@ -297,6 +297,12 @@ def test_what_dropout_keeps_is_scaled_by_what_it_dropped(p):
     assert sorted(kept) == [pytest.approx(scale, rel=1e-7)]
 
 
+def test_a_share_of_nearly_all_leaves_one_number_in_65536():
+    """A checkpoint with such a dropout is let in, and would break the first step by a division by nothing."""
+    dropout = SeededDropout(0.999995, torch.Generator().manual_seed(0)).train()
+    assert dropout(torch.ones(1 << 20)).unique().tolist() == [0.0, 65536.0]
+
+
 def test_no_more_layers_are_run_than_are_asked_for(model, encoded):
     """Early stages of pid and sid are cheap because of it; all the numbers would still be right."""
     batch, ran = encoded.batch(ALL), []

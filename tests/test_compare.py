@@ -195,6 +195,15 @@ def test_running_cka_is_that_of_all_examples_at_once(sizes, chunk, monkeypatch):
     assert running.matrix() == pytest.approx(np.array(expected), abs=2e-5), "asking changes nothing"
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf, 1e200])
+def test_cka_of_numbers_that_are_not_finite_is_none(broken):
+    """A student that diverged would be drawn as one that has nothing to do with the teacher: similarity 0."""
+    first = np.random.default_rng(0).normal(size=(20, 3))
+    first[4, 1] = broken
+    with np.errstate(all="ignore"):
+        assert np.isnan(linear_cka(first, np.random.default_rng(1).normal(size=(20, 4))))
+
+
 def test_cka_of_few_examples_is_far_from_0_for_vectors_that_have_nothing_in_common():
     """The page says below how many examples 0 is no measure: with another formula that may not hold."""
     draw = np.random.default_rng(0)

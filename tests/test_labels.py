@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from kdviz.errors import RequestError, Stopped
 from kdviz.jobs.execute import execute
+from kdviz.metrics import beats_constant_answer, majority_share
 from kdviz.models.check import check_models
 from kdviz.models.labels import label_names, measured_order, rows_by_name
 from kdviz.tasks import TASKS
@@ -151,6 +152,16 @@ def test_always_the_same_answer_says_nothing_about_the_order():
     logits = np.tile([1.0, 0.0], (300, 1)) + np.random.default_rng(0).normal(0, 0.01, (300, 2))
     order = measured_order(logits, labels, TASKS["cola"])
     assert order.rows == (0, 1) and "is this checkpoint fine-tuned for CoLA?" in order.message
+
+
+def test_examples_of_one_class_say_nothing_about_the_order():
+    """A teacher that always says 0 would be reversed, and then be right always, where a small dev set has
+    class 1 alone.
+    """
+    labels = np.ones(40, dtype=int)
+    order = measured_order(np.tile([1.0, 0.0], (40, 1)), labels, TASKS["rte"])
+    assert order.rows == (0, 1) and "is this checkpoint fine-tuned for RTE?" in order.message
+    assert not beats_constant_answer(1.0, majority_share(labels), len(labels))
 
 
 def test_numbers_that_are_not_finite_are_no_answer_of_a_teacher_without_names():

@@ -129,6 +129,16 @@ def test_attention_kl_ignores_what_padded_query_rows_attend_to(maps):
     assert losses.attention_kl(teacher, changed, mask).item() == expected.item()
 
 
+def test_an_example_of_padding_alone_is_none(maps):
+    """A batch filled up to a fixed size by whoever calls this would have no KL at all."""
+    teacher, student, mask = maps
+    expected = losses.attention_kl(teacher, student, mask).item()
+    more = [torch.cat([side, torch.zeros_like(side[:2])]) for side in (teacher, student)]
+    assert losses.attention_kl(*more, torch.cat([mask, torch.zeros_like(mask[:2])])).item() == pytest.approx(
+        expected, rel=1e-6
+    )
+
+
 @pytest.mark.parametrize("padded", [-torch.inf, -1e9, torch.finfo(torch.float32).min, 0.0])
 def test_attention_kl_takes_any_filling_of_padded_keys(maps, padded):
     """Libraries fill padded keys with −inf, −1e9 or the smallest float: NaN or a huge KL for some of them

@@ -15,7 +15,8 @@ vectors, shuffled among the sentences, come to 0.1 over 400 of them, 0.2 over 20
 class RunningCka:
     """Similarity, 0 to 1, of every student layer with every teacher layer, (student layers, teacher layers),
     over examples that come in batches, in any order, without keeping them. Blind to rotations and to one
-    common scale of either side; 0 where a side does not vary, and so has no direction to compare.
+    common scale of either side; 0 where a side does not vary, and so has no direction to compare; NaN where
+    features are not finite.
 
     Linear CKA needs the features only through the products XᵀX, YᵀY and XᵀY of the centred features. These
     are summed as examples come, CHUNK of them at a time, so the memory depends on the layers' widths and not
@@ -59,7 +60,9 @@ class RunningCka:
         for row, products in enumerate(self._cross):
             for column, product in enumerate(products):
                 scale = own[row] * own[students + column]
-                if scale > np.finfo(np.float64).tiny:
+                if not np.isfinite(scale):
+                    table[row, column] = np.nan
+                elif scale > np.finfo(np.float64).tiny:
                     centred = product - np.outer(self._sums[row], self._sums[students + column] / num)
                     table[row, column] = np.clip(np.linalg.norm(centred) ** 2 / scale, 0.0, 1.0)
         return table

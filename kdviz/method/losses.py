@@ -12,8 +12,8 @@ def attention_kl(teacher_log_probs: Tensor, student_log_probs: Tensor, mask: Ten
 
     Log-probabilities of shape (batch, heads, query, key), `mask` (batch, seq) with 1 for real tokens. Each
     example counts the mean over heads and over its real query rows; the batch counts the mean over its
-    examples. So the value of a set does not depend on how it is split into batches, nor on the length they
-    are padded to.
+    examples, of which one of padding alone is none. So the value of a set does not depend on how it is split
+    into batches, nor on the length they are padded to.
 
     >>> teacher = torch.tensor([[[[0.5, 0.5], [0.5, 0.5]]]]).log()  # one example, one head, two tokens
     >>> student = torch.tensor([[[[0.9, 0.1], [0.5, 0.5]]]]).log()
@@ -23,7 +23,8 @@ def attention_kl(teacher_log_probs: Tensor, student_log_probs: Tensor, mask: Ten
     >>> attention_kl(teacher, teacher, mask).item()
     0.0
     """
-    return attention_kl_per_head(teacher_log_probs, student_log_probs, mask).mean()
+    per_head = attention_kl_per_head(teacher_log_probs, student_log_probs, mask)
+    return per_head.sum() / (mask.any(-1).sum() * per_head.shape[1])
 
 
 def attention_kl_per_head(teacher_log_probs: Tensor, student_log_probs: Tensor, mask: Tensor) -> Tensor:
@@ -40,7 +41,7 @@ def attention_kl_per_head(teacher_log_probs: Tensor, student_log_probs: Tensor, 
         )
     rows = mask.to(torch.float32)
     per_row = row_kl(teacher_log_probs.float(), student_log_probs.float(), mask.bool())
-    return (per_row * rows[:, None, :]).sum(-1) / rows.sum(-1)[:, None]
+    return (per_row * rows[:, None, :]).sum(-1) / rows.sum(-1).clamp(min=1)[:, None]
 
 
 def row_kl(teacher: Tensor, student: Tensor, real_keys: Tensor) -> Tensor:

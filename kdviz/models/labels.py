@@ -105,7 +105,8 @@ def measured_order(logits: np.ndarray, labels: np.ndarray, task: Task) -> LabelO
     `logits` (n, classes) and `labels` (n,) of the evaluation set. What is compared is the mean over classes
     of the share answered rightly, so that always answering the most frequent class counts for nothing. The
     order as stored stands unless another one is better by more than chance (three standard errors at most):
-    a teacher that has learnt nothing must not be reversed by luck. Logits that are not finite are no answer.
+    a teacher that has learnt nothing must not be reversed by luck. Nor is it on examples of one class, which
+    a constant answer gets right. Logits that are not finite are no answer.
     """
     primary = task.primary_metric
     orders = list(itertools.permutations(range(task.num_labels)))
@@ -119,7 +120,7 @@ def measured_order(logits: np.ndarray, labels: np.ndarray, task: Task) -> LabelO
     stored = orders[0]
     best = max(orders, key=lambda rows: (right[rows], rows == stored))
     margin = 3 * float(np.sqrt((1 / counts[there]).sum())) / len(there)
-    chosen = best if right[best] - right[stored] > margin else stored
+    chosen = best if len(there) > 1 and right[best] - right[stored] > margin else stored
     shown = {}
     for rows in orders:
         score = recorded_scores(task, labels, answers[rows])[primary]
