@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import TinyRuns
 
 from kdviz.bench import summary
 from kdviz.bench.loops import OwnLoop
@@ -51,6 +52,16 @@ def test_a_loop_is_timed_on_the_examples_it_is_given(tiny, tmp_path):
     own.train_on(longer, LiveOutputs(own.prepared.teacher, "live"))
     own.train()
     assert set(seen) == {40}
+
+
+@pytest.mark.parametrize("name", ["bert", "distilbert"])
+def test_the_limit_of_the_machine_is_measured_for_every_family(
+    checkpoints, glue, tiny_runs_dir, tmp_path, name
+):
+    """Families call the width of their inner layer differently: the bench would break after minutes."""
+    tiny = TinyRuns(checkpoints[name], glue, tiny_runs_dir)
+    own = OwnLoop("own", tiny.config(strategy="all"), tmp_path / "runs")
+    assert own.arithmetic_limit() > 0
 
 
 @pytest.mark.slow

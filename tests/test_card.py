@@ -5,6 +5,7 @@ import re
 import shlex
 
 import pytest
+from checkpoint_folders import change_json
 from folders import cut_off, make_run
 from hostile import lines
 from huggingface_hub import ModelCard
@@ -42,6 +43,15 @@ def test_every_student_folder_has_a_card_that_the_hub_can_read(straight):
     assert f"{last['agreement']:.3f}" in card.text
     assert str(run.folder.parent) not in card.text + card.data.to_yaml()
     assert run.config["teacher"] not in card.text, "a folder of the machine that trained"
+
+
+def test_the_split_is_the_one_that_was_evaluated(tmp_path):
+    """MNLI has no "validation": a score of a split that does not exist is refused, or believed of another."""
+    for task, split in (("cola", "validation"), ("mnli", "validation_matched")):
+        folder = make_run(tmp_path, task, source="folder")
+        change_json(folder / "config.json", task=task)
+        card = ModelCard(model_card(Run(folder)))
+        assert {result.dataset_split for result in card.data.eval_results} == {split}
 
 
 def test_sample_data_is_never_called_glue(tmp_path):

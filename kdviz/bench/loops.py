@@ -125,8 +125,9 @@ class OwnLoop:
         """Seconds of the matrix products alone that the student's layers need for a pass, forward and
         backward, in the arithmetic of the loop: nothing that does them can be faster on this machine.
         """
-        config, device = self.distillation.student.config, self.prepared.device
-        hidden, inner = config.hidden_size, config.intermediate_size
+        student, device = self.distillation.student, self.prepared.device
+        config, family = student.config, family_of(student)
+        hidden, inner = config.hidden_size, getattr(config, family.inner_width_name)
         dtype = getattr(torch, self.asked["dtype"])
         shapes = [(hidden, hidden)] * 4 + [(hidden, inner), (inner, hidden)]
         weights = [torch.randn(shape, dtype=dtype, device=device) for shape in shapes]

@@ -65,6 +65,7 @@ def _head(run: Run) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     glue = {} if run.is_sample_data else {"datasets": ["nyu-mll/glue"]}
+    split = TASKS[run.task].dev_splits[0][2] if run.task in TASKS else "validation"
     last = _last(run)
     is_result = not divergence_words(run) and not is_untrained(run, last.get("epoch", 0))
     results = [
@@ -75,7 +76,7 @@ def _head(run: Run) -> str:
             if run.is_sample_data
             else _title(run),
             dataset_config=run.task,
-            dataset_split="validation",
+            dataset_split=split,
             metric_type=METRICS[name].hub_name,
             metric_name=METRICS[name].title,
             metric_value=value,

@@ -20,7 +20,8 @@ def choose_device(wanted: str) -> tuple[torch.device, str]:
     if wanted != "auto":
         if wanted == "cuda" and not torch.cuda.is_available():
             raise RequestError(
-                "device: expected a CUDA device, but torch sees none; choose cpu or auto", field="device"
+                "device_choice: expected a CUDA device, but torch sees none; choose cpu or auto",
+                field="device_choice",
             )
         return torch.device(wanted), "as asked"
     return (
