@@ -16,6 +16,9 @@ export const START = {
 
 const inside = (value, count) => Math.min(Math.max(value, 0), count - 1)
 
+/** A head that the pack has; null, the mean of all, for any other. */
+const headIn = (head, pack) => (head >= 0 && head < pack.numHeads ? head : null)
+
 /** The state that a look from outside (a link, the presenter) asks for, fitted to the pack. */
 export function withLook(state, look, pack) {
   const step = look.step ?? null
@@ -26,12 +29,11 @@ export function withLook(state, look, pack) {
       0,
     )
   }
-  const head = look.head ?? null
   return {
     ...state,
     moment,
     pair: inside(look.pair ?? pack.pairs.length - 1, pack.pairs.length),
-    head: head !== null && head < pack.numHeads ? head : null,
+    head: headIn(look.head, pack),
     mode: look.mode === "lines" ? "lines" : "maps",
     hide: Boolean(look.hide),
     renormalise: Boolean(look.renormalise),
@@ -92,6 +94,6 @@ export function changed(state, changes, pack) {
   const next = { ...state, ...changes }
   next.moment = inside(next.moment, pack.steps.length)
   next.pair = inside(next.pair, pack.pairs.length)
-  if (next.head !== null && !(next.head < pack.numHeads)) next.head = null
+  next.head = headIn(next.head, pack)
   return next
 }

@@ -75,6 +75,16 @@ test("a state stays inside what there is, whatever key or link asks", () => {
   assert.equal(keyed({ ...START, head: 0 }, ",", fine).head, null)
 })
 
+test("where single heads were left out, no key and no link chooses one", () => {
+  const meanOnly = { ...fine, numHeads: 0 }
+  for (const key of [",", "."]) assert.equal(keyed({ ...START, pair: 1 }, key, meanOnly).head, null, key)
+  for (const head of [-1, 0, NaN]) {
+    assert.equal(changed(START, { head }, meanOnly).head, null)
+    assert.equal(withLook(START, { head }, meanOnly).head, null)
+  }
+  for (const head of [-1, 99]) assert.equal(withLook(START, { head }, fine).head, null)
+})
+
 test("what is told outside comes back as the same state", () => {
   const state = changed(START, { moment: 1, pair: 1, head: 0, mode: "lines", hide: true, weak: 0.1 }, fine)
   const back = withLook(START, lookOf(state, fine), fine)
