@@ -80,7 +80,7 @@ const KEYS = {
   }),
   m: () => ({ head: null }),
   l: state => ({ mode: state.mode === "maps" ? "lines" : "maps" }),
-  Escape: () => ({ focus: null, pinned: false }),
+  Escape: state => (state.focus || state.pinned ? { focus: null, pinned: false } : null),
 }
 
 /** What a key changes; null where it means nothing here. */

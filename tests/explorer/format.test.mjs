@@ -75,6 +75,14 @@ test("a state stays inside what there is, whatever key or link asks", () => {
   assert.equal(keyed({ ...START, head: 0 }, ",", fine).head, null)
 })
 
+test("Escape is taken where there is something to let go, and left to the page elsewhere", () => {
+  assert.equal(keyed(START, "Escape", fine), null)
+  for (const held of [{ focus: { query: 1, key: 2 } }, { focus: { query: 1, key: 2 }, pinned: true }]) {
+    const { focus, pinned } = keyed({ ...START, ...held }, "Escape", fine)
+    assert.deepEqual([focus, pinned], [null, false])
+  }
+})
+
 test("where single heads were left out, no key and no link chooses one", () => {
   const meanOnly = { ...fine, numHeads: 0 }
   for (const key of [",", "."]) assert.equal(keyed({ ...START, pair: 1 }, key, meanOnly).head, null, key)
