@@ -83,6 +83,7 @@ export class Tower {
           onkeydown: event => {
             if (event.key === "Enter" || event.key === " ") {
               event.preventDefault()
+              event.stopPropagation()
               this.choose(pair)
             }
           },

@@ -10,6 +10,8 @@ import { ramp } from "../../kdviz/explorer/colour.js"
 import { CanvasPen, shifted } from "../../kdviz/explorer/pen.js"
 import { START } from "../../kdviz/explorer/state.js"
 import { csvOf } from "../../kdviz/explorer/take.js"
+import { Tower } from "../../kdviz/explorer/tower.js"
+import { press } from "./elements.mjs"
 
 const fine = unpack(new Uint8Array(readFileSync(`${process.env.KDVIZ_PACKS}/fine.pack`)))
 const grey = ramp(["#000000", "#FFFFFF"])
@@ -250,4 +252,13 @@ test("a pen moved aside can do whatever a pen can", () => {
     .filter(name => name !== "constructor")
     .toSorted()
   assert.deepEqual(Object.keys(shifted(pen(), 1, 2)).toSorted(), strokes)
+})
+
+test("a key that chooses a pair in the tower does nothing else: Space would also begin to play", () => {
+  const chosen = []
+  const tower = new Tower(pair => chosen.push(pair))
+  tower.build([fine], 300, 1)
+  for (const key of [" ", "Enter"]) assert.deepEqual(press(tower.choices[1], key), ["prevented", "stopped"])
+  assert.deepEqual(chosen, [1, 1])
+  assert.deepEqual(press(tower.choices[0], "l"), [])
 })
