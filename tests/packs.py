@@ -52,6 +52,14 @@ def pictures(app) -> tuple[dict, list[Pack]]:
     return settings, sorted(packs, key=lambda pack: settings["packs"].index(pack.header["id"]))
 
 
+def came_to_rest(app, look: dict) -> None:
+    """Run the page as when its picture has told that the visitor has come to rest at `look`."""
+    [part] = [each.proto for each in app.get("bidi_component") if '"packs"' in each.proto.json]
+    widgets = app._tree.get_widget_states()
+    widgets.widgets.add(id=part.id, json_value=json.dumps({"look": look}))
+    app._run(widgets)
+
+
 def pictures_in(html: str) -> list[list[list[Pack]]]:
     """The pictures of a file: of each its sentences, of each sentence its packs."""
     packs = {

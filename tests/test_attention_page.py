@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from folders import attention_kl, make_run, make_runs
 from opened import open_page, use_runs
-from packs import pictures
+from packs import came_to_rest, pictures
 
 from kdviz.runs.reader import Run
 
@@ -62,6 +62,24 @@ def test_filters_go_from_the_link_into_the_picture(runs: Path):
     """Without it a shared link would show rows that its sender had hidden."""
     look = pictures(open_page("attention", run="cola-all", hide="1", renormalise="1", weak="0.1"))[0]["look"]
     assert (look["hide"], look["renormalise"], look["weak"]) == (True, True, 0.1)
+
+
+@pytest.mark.parametrize("page", ["attention", "start"])
+def test_who_comes_back_finds_the_picture_where_the_link_says(runs: Path, page: str):
+    """Without it a picture that is made anew would begin at the look before the one last chosen in it, under
+    an address that says the one chosen.
+    """
+    app = open_page(page, run="cola-all")
+    opened, _ = pictures(app)
+    chosen = opened["look"] | {"pair": 0, "step": 0, "hide": True}
+    came_to_rest(app, chosen)
+    assert not app.exception and app.query_params["layer"] == app.query_params["hide"] == "1"
+    here, _ = pictures(app)
+    assert here["serial"] == opened["serial"], "the picture that told it would be thrown back by older news"
+    app.switch_page("pages/layers.py").run()
+    app.switch_page(f"pages/{page}.py").run()
+    back, _ = pictures(app)
+    assert back["look"] == chosen
 
 
 def test_two_students_stand_beside_one_teacher(runs: Path):

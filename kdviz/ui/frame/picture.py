@@ -2,7 +2,8 @@
 
 The picture changes by itself and says where it is once it has come to rest; that changes the View and the
 link, and nothing is drawn anew. When the View says something that the picture has not said or been told (a
-link, Back, the presenter), it is told.
+link, Back, the presenter), it is told: the look gets a new serial. A picture that is there reacts to nothing
+else; one that is made anew, as on coming back to a page, begins at the look.
 """
 
 import math
@@ -52,11 +53,11 @@ def picture(
         serial = told["serial"] + 1 if told else 1
         if state.is_following():  # one window draws for many: they count by what the presenter did
             serial = FOLLOWED + following.shared().version
-        told = {"serial": serial, "look": dict(look), "now": dict(look)}
+        told = {"serial": serial, "now": dict(look)}
         st.session_state[memory] = told
     data = {
         "packs": [header_of(packed)["id"] for packed in packs],
-        "look": told["look"],
+        "look": dict(look),
         "serial": told["serial"],
         "palette": palette(),
         "options": {"keys": "picture" if state.mode() == "present" else "page", **(options or {})},
