@@ -27,7 +27,7 @@ export function pixels(grid, canvas) {
 let ruler = null
 
 /** Width of words in css pixels, as either pen writes them. */
-function widthOf(words, { size, font, bold = false }) {
+export function widthOf(words, { size, font, bold = false }) {
   ruler ??= document.createElement("canvas").getContext("2d")
   ruler.font = `${bold ? 700 : 400} ${size}px ${font}`
   return ruler.measureText(words).width
@@ -225,4 +225,28 @@ export function fitting(pen, choices, room, style) {
   let words = choices.find(each => pen.widthOf(each, style) <= room) ?? choices.at(-1)
   while (words.length > 2 && pen.widthOf(words, style) > room) words = clipped(words, [...words].length - 1)
   return words
+}
+
+/** Words as lines that fit into `room` pixels; a word that is wider by itself goes on in the next line. */
+export function linesOf(pen, words, room, style) {
+  const lines = []
+  let line = ""
+  const fits = more => pen.widthOf(line + more, style) <= room
+  const end = () => {
+    if (line) lines.push(line)
+    line = ""
+  }
+  for (const word of words.split(" ")) {
+    if (line && fits(` ${word}`)) {
+      line += ` ${word}`
+      continue
+    }
+    end()
+    for (const letter of word) {
+      if (!fits(letter)) end()
+      line += letter
+    }
+  }
+  end()
+  return lines
 }

@@ -3,8 +3,10 @@ import { drawCurves, plotOf } from "./curves.js"
 import { el, save } from "./dom.js"
 import { drawFigure } from "./figure.js"
 import { keptPlaces, rowKl, sameMoment, shownMap } from "./format.js"
-import { CanvasPen, SvgPen, shifted } from "./pen.js"
+import { CanvasPen, SvgPen, linesOf, shifted, widthOf } from "./pen.js"
 import { decimals, described, filterText, footText, toldApart } from "./words.js"
+
+const EDGE = 8
 
 function shownRows({ packs, state }) {
   const moments = packs.map(pack => sameMoment(packs[0], state.moment, pack))
@@ -92,47 +94,47 @@ export function csvOf(scene) {
   return lines.join("\n") + "\n"
 }
 
-const posterSize = ({ layout, look }) => [
-  Math.max(layout.width + 16, 900),
-  Math.ceil(layout.height + look.size * 16.2),
-]
-
-/** Sentence, maps, curves and what they mean as one drawing. */
-function poster(pen, scene) {
+/** Sentence, maps, curves and what they mean as one drawing: its size, and what draws it with a pen. `ruler`
+ * knows how wide that pen writes. */
+export function posterOf(scene, ruler = { widthOf }) {
   const { packs, state, look, layout } = scene
   const { size } = look
-  const style = { size, font: look.font, colour: look.text }
-  const [width] = posterSize(scene)
-  const lower = layout.height + size * 2.6
-  pen.text(packs[0].about.text || packs[0].tokens.join(" "), 8, size * 1.2, {
-    ...style,
-    size: size * 1.2,
-    bold: true,
-  })
-  drawFigure(shifted(pen, 8, size * 2.6), layout, scene)
-  drawCurves(shifted(pen, 8, lower), plotOf({ packs, width: width - 16, height: size * 10, size }), scene)
-  pen.text(`${described(packs, state)} ${filterText(state)}`, 8, lower + size * 11, {
-    ...style,
-    colour: look.muted,
-  })
-  pen.text(footText(packs), 8, lower + size * 12.4, { ...style, colour: look.muted })
+  const width = Math.max(layout.width + 2 * EDGE, 900)
+  const above = { size: size * 1.2, font: look.font, colour: look.text, bold: true }
+  const below = { size, font: look.font, colour: look.muted }
+  const lines = (words, style) => linesOf(ruler, words, width - 2 * EDGE, style)
+  const sentence = lines(packs[0].about.text || packs[0].tokens.join(" "), above)
+  const meaning = [`${described(packs, state)} ${filterText(state)}`, footText(packs)].flatMap(words =>
+    lines(words, below),
+  )
+  const figureAt = size * (1.1 + 1.5 * sentence.length)
+  const curvesAt = figureAt + layout.height
+  const meaningAt = curvesAt + size * 11
+  const draw = pen => {
+    sentence.forEach((line, place) => pen.text(line, EDGE, size * (1.2 + 1.5 * place), above))
+    drawFigure(shifted(pen, EDGE, figureAt), layout, scene)
+    const plot = plotOf({ packs, width: width - 2 * EDGE, height: size * 10, size })
+    drawCurves(shifted(pen, EDGE, curvesAt), plot, scene)
+    meaning.forEach((line, place) => pen.text(line, EDGE, meaningAt + size * 1.4 * place, below))
+  }
+  return { width, height: Math.ceil(meaningAt + size * (1.4 * meaning.length - 0.2)), draw }
 }
 
 function svgOf(scene) {
-  const [width, height] = posterSize(scene)
+  const { width, height, draw } = posterOf(scene)
   const pen = new SvgPen(width, height, scene.look.background)
-  poster(pen, scene)
+  draw(pen)
   return pen.source()
 }
 
 function pngOf(scene, then) {
-  const [width, height] = posterSize(scene)
+  const { width, height, draw } = posterOf(scene)
   const canvas = el("canvas", { width: 2 * width, height: 2 * height })
   const context = canvas.getContext("2d")
   context.scale(2, 2)
   context.fillStyle = scene.look.background
   context.fillRect(0, 0, width, height)
-  poster(new CanvasPen(context), scene)
+  draw(new CanvasPen(context))
   canvas.toBlob(then, "image/png")
 }
 

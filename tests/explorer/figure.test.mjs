@@ -9,8 +9,9 @@ import { mapOf, unpack } from "../../kdviz/explorer/format.js"
 import { ramp } from "../../kdviz/explorer/colour.js"
 import { CanvasPen, shifted } from "../../kdviz/explorer/pen.js"
 import { START } from "../../kdviz/explorer/state.js"
-import { csvOf } from "../../kdviz/explorer/take.js"
+import { csvOf, posterOf } from "../../kdviz/explorer/take.js"
 import { Tower } from "../../kdviz/explorer/tower.js"
+import { described, filterText, footText } from "../../kdviz/explorer/words.js"
 import { press } from "./elements.mjs"
 
 const fine = unpack(new Uint8Array(readFileSync(`${process.env.KDVIZ_PACKS}/fine.pack`)))
@@ -199,6 +200,44 @@ test("a curve is found where it is drawn, and the scrubber's moment is the neare
     ).length,
     2,
   )
+})
+
+test("a saved picture holds every word of its sentence and of what it means, inside its edges", () => {
+  const sentences = {
+    short: "a b c",
+    words: "many words and ".repeat(333).trim(),
+    letters: "中".repeat(5000),
+  }
+  for (const [kind, text] of Object.entries(sentences))
+    for (const packs of [[fine], [fine, fine]])
+      for (const width of [390, 1600]) {
+        const said = packs.map(pack => ({
+          ...pack,
+          about: { ...pack.about, text, name: "all layers, seed 0" },
+        }))
+        const state = { ...START, hide: true, renormalise: true, weak: 0.05 }
+        const layout = laidOut({ packs: said, state, width, maxSide: 300, size: 14, differences: true })
+        const scene = { packs: said, state, look: { ...look, size: 14 }, layout }
+        const page = pen()
+        const poster = posterOf(scene, page)
+        poster.draw(page)
+        const written = page.drawn.filter(([what]) => what === "text")
+        for (const [, words, x, y, style] of written.filter(each => !each[4].anchor && !each[4].turn))
+          assert.ok(
+            x + page.widthOf(words, style) <= poster.width && y > 0 && y + style.size / 2 <= poster.height,
+            `${kind} ${width}: ${words} at ${x}, ${y} of ${poster.width} x ${poster.height}`,
+          )
+        const all = written.map(each => each[1]).join(" ")
+        for (const each of [text, described(said, state), filterText(state), footText(said)])
+          assert.ok(all.replaceAll(" ", "").includes(each.replaceAll(" ", "")), `${kind} ${width}: ${each}`)
+        const lines = written.filter(([, words, x]) => x === 8 && words.length > 12)
+        const places = lines.map(each => each[3])
+        assert.deepEqual(
+          places,
+          places.toSorted((a, b) => a - b),
+        )
+        for (const [place, at] of places.entries()) if (place) assert.ok(at - places[place - 1] >= 14)
+      }
 })
 
 test("a word that begins like a formula stays text in a spreadsheet", () => {
