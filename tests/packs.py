@@ -26,13 +26,15 @@ class Pack:
         self.num_tokens, self.num_heads = len(self.header["tokens"]), self.header["num_heads"]
 
     def map(self, moment: int | None, pair: int, head: int | None) -> np.ndarray:
-        """(query, key) probabilities; head None: the mean of the heads."""
+        """(query, key) probabilities, NaN in a row that is not finite; head None: the mean of the heads."""
         who, n = "teacher" if moment is None else "student", self.num_tokens
         place = self._place(moment or 0, pair, head)
         codes = self.arrays[f"{who}_codes"].reshape(-1, n, n)[place].astype(float)
         if f"{who}_fine" in self.arrays:
             codes = codes + self.arrays[f"{who}_fine"].reshape(-1, n, n)[place] / 254
-        return codes * self.arrays[f"{who}_peaks"].reshape(-1, n)[place][:, None] / (255 * 65535)
+        peaks = self.arrays[f"{who}_peaks"].reshape(-1, n)[place].astype(float)
+        peaks[(peaks == 0) & codes.any(axis=-1)] = np.nan
+        return codes * peaks[:, None] / (255 * 65535)
 
     def rows(self, moment: int, pair: int, head: int | None) -> np.ndarray:
         return self.arrays["row_kl"].reshape(-1, self.num_tokens)[self._place(moment, pair, head)]

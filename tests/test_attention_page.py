@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from folders import attention_kl, make_run, make_runs
-from opened import open_page, use_runs
+from hostile import make_damaged
+from opened import open_page, texts, use_runs
 from packs import came_to_rest, pictures
 
 from kdviz.runs.reader import Run
@@ -97,6 +98,15 @@ def test_bertviz_moves_through_the_moments(runs: Path):
     app.button(key="kdviz.back").click().run()
     assert not app.exception
     assert app.query_params["step"] == "20"
+
+
+def test_bertviz_says_which_lines_are_missing_because_they_are_not_finite(runs: Path):
+    """Without it a diverged student would look like one that looks at nothing, without a word."""
+    pytest.importorskip("bertviz", reason="the BertViz views are optional")
+    make_damaged(runs, "snapshots-nan")
+    said = "not finite (the run diverged)"
+    assert texts(open_page("attention", run="snapshots-nan", show="bertviz", weak="0.1")).count(said) == 1
+    assert said not in texts(open_page("attention", run="cola-all", show="bertviz", weak="0.1"))
 
 
 def test_another_run_keeps_sentence_and_moment(runs: Path):

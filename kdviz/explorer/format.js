@@ -40,14 +40,16 @@ export function unpack(bytes) {
 
 const offset = (pack, pair, head) => pair * (pack.numHeads + 1) + (head ?? pack.numHeads)
 
-/** One (query × key) map of probabilities; `moment` null: the teacher's. */
+/** One (query × key) map of probabilities; `moment` null: the teacher's. NaN in a row that is not finite. */
 export function mapOf(pack, moment, pair, head) {
   const n = pack.tokens.length
   const side = moment === null ? pack.teacher : pack.student
   const index = offset(pack, pair, head) + (moment ?? 0) * pack.pairs.length * (pack.numHeads + 1)
   const values = new Float32Array(n * n)
   for (let query = 0, cell = 0; query < n; query++) {
-    const scale = side.peaks[index * n + query] / (255 * 65535)
+    const peak = side.peaks[index * n + query]
+    const isLost = !peak && side.codes[(index * n + query) * n] > 0
+    const scale = isLost ? NaN : peak / (255 * 65535)
     for (let key = 0; key < n; key++, cell++) {
       const from = index * n * n + cell
       values[cell] = (side.codes[from] + (side.fine ? side.fine[from] / 254 : 0)) * scale
@@ -161,9 +163,10 @@ export function sameMoment(first, moment, pack) {
       )
 }
 
-/** The predicted class and its probability; null where nothing was recorded. */
+/** The predicted class and its probability, NaN where it is not finite; null where nothing was recorded. */
 export function answerOf(pack, moment) {
   const shares = moment === null ? pack.about.teacher_answer : pack.about.student_answers?.[moment]
+  if (shares === null) return { share: NaN }
   if (!shares?.length) return null
   const best = shares.indexOf(Math.max(...shares))
   return { label: best, name: pack.about.labels?.[best] ?? `class ${best}`, share: shares[best] }

@@ -59,7 +59,7 @@ export function drawLines({ pen, layout, panel, packs, state, look, limits, mome
       if (only >= 0 && query !== only) continue
       for (let key = 0; key < k; key++) {
         const share = values[query * k + key] / limits.attention
-        if (share < 0.03 || values[query * k + key] < state.weak) continue
+        if (Number.isNaN(share) || share < 0.03 || values[query * k + key] < state.weak) continue
         lines.push({
           share,
           ends: [

@@ -2,8 +2,9 @@
 
 A pack is a header (JSON: words, epochs, the KL of every pair) and arrays of bytes. Probabilities are stored
 in 8 bits, as a share of the largest of their row, so that no cell is off by more than 1/255 of it. Where
-there is room, a second byte refines the first: cells are then exact to four decimals. KL is never computed
-from these bytes: it comes in float32, from the maps themselves.
+there is room, a second byte refines the first: cells are then exact to four decimals. A row that is not
+finite (a run that diverged) has shares of the largest 0. KL is never computed from these bytes: it comes in
+float32, from the maps themselves.
 """
 
 import json
@@ -132,12 +133,14 @@ def _with_mean(values: np.ndarray) -> np.ndarray:
 
 
 def _coded(name: str, maps: np.ndarray, refined: bool) -> dict[str, np.ndarray]:
-    maps = np.nan_to_num(np.clip(maps, 0.0, 1.0))
+    is_lost = ~np.isfinite(maps).all(axis=-1, keepdims=True)
+    maps = np.where(is_lost, 0.0, np.clip(maps, 0.0, 1.0))
     peaks = np.ceil(maps.max(axis=-1) * PEAK_STEPS).astype("<u2")
     scale = np.where(peaks > 0, peaks / (255 * PEAK_STEPS), 1.0)[..., None]
     shares = np.minimum(maps / scale, 255.0)
     codes = np.round(shares)
-    coded = {f"{name}_codes": codes.astype(np.uint8), f"{name}_peaks": peaks}
+    written = np.where(is_lost, 255, codes).astype(np.uint8)
+    coded = {f"{name}_codes": written, f"{name}_peaks": peaks}
     if refined:
         coded[f"{name}_fine"] = np.round((shares - codes) * FINE_STEPS).astype(np.int8)
     return coded

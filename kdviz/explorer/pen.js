@@ -1,8 +1,11 @@
 // Two pens with the same strokes: one on a canvas (fast), one that writes SVG (to take away).
 import { stepOf } from "./colour.js"
 
+/** The step of a cell's colour; -1 where it is blank: it is to be, or is no number. */
 const cellStep = (grid, cell) =>
-  grid.isBlank && grid.isBlank(cell) ? -1 : stepOf(grid.values[cell], grid.limit, grid.diverging)
+  (grid.isBlank && grid.isBlank(cell)) || Number.isNaN(grid.values[cell])
+    ? -1
+    : stepOf(grid.values[cell], grid.limit, grid.diverging)
 
 let scratch = null
 

@@ -168,10 +168,12 @@ def _text(text_a: str, text_b: str | None) -> str:
     return " ⟷ ".join(text for text in (text_a, text_b) if text)
 
 
-def _shares(logits: Sequence[float]) -> list[float]:
-    """Probabilities of the classes; [] where nothing, or no number, was recorded."""
+def _shares(logits: Sequence[float]) -> list[float] | None:
+    """Probabilities of the classes; [] where nothing was recorded, None where it is not finite."""
     values = np.asarray(logits, dtype=np.float64)
-    if not values.size or not np.isfinite(values).all():
+    if not np.isfinite(values).all():
+        return None
+    if not values.size:
         return []
     shares = np.exp(values - values.max())
     return (shares / shares.sum()).tolist()

@@ -27,7 +27,7 @@ export function tableOf(scene) {
   const strongest = (values, row) => {
     const part = values.subarray(row * kept.length, (row + 1) * kept.length)
     const best = part.indexOf(Math.max(...part))
-    return `${words[kept[best]]} ${decimals(part[best])}`
+    return best < 0 ? "–" : `${words[kept[best]]} ${decimals(part[best])}`
   }
   const head = [
     "word",
@@ -55,7 +55,7 @@ export function tableOf(scene) {
   )
 }
 
-/** Every cell that is shown, as comma-separated values. */
+/** Every cell that is shown, as comma-separated values; empty where a number is not finite. */
 export function csvOf(scene) {
   const { packs, state } = scene
   const kept = keptPlaces(packs[0], state.hide)
@@ -67,6 +67,7 @@ export function csvOf(scene) {
     `"${String(text)
       .replace(/^[=+\-@\t\r]/, "'$&")
       .replaceAll('"', '""')}"`
+  const number = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : "")
   const lines = [
     [
       "query",
@@ -85,8 +86,8 @@ export function csvOf(scene) {
         [
           quoted(words[query]),
           quoted(words[key]),
-          ...[rows.teacher, ...rows.students].map(values => values[at].toFixed(5)),
-          ...rows.kl.map(values => values[query].toFixed(6)),
+          ...[rows.teacher, ...rows.students].map(values => number(values[at], 5)),
+          ...rows.kl.map(values => number(values[query], 6)),
         ].join(","),
       )
     }),

@@ -32,7 +32,8 @@ export function otherEpoch(first, moment, pack) {
 }
 
 export function answerText(answer) {
-  return answer ? `${answer.name} ${percent(answer.share)}` : "no answer recorded"
+  if (!answer) return "no answer recorded"
+  return Number.isFinite(answer.share) ? `${answer.name} ${percent(answer.share)}` : "answer not finite"
 }
 
 /** What is shown, for those who cannot see it, and under the picture. */
@@ -61,6 +62,8 @@ function whichOf(tokens, place) {
 /** The words of a sentence, no two of them the same. */
 export const toldApart = tokens => tokens.map((token, place) => token + whichOf(tokens, place))
 
+const cellShare = value => decimals(value) + (Number.isFinite(value) ? "" : " (not finite)")
+
 /** The numbers of one cell: who looks at what, by how much. */
 export function cellText(packs, state) {
   const { query, key } = state.focus
@@ -76,12 +79,12 @@ export function cellText(packs, state) {
     const student = shownMap(pack, moment, state.pair, state.head, state)[at]
     const kl = rowKl(pack, moment, state.pair, state.head)[query]
     return (
-      `${packs.length > 1 ? `“${pack.about.name}”` : "student"} ${decimals(student)}, difference ` +
+      `${packs.length > 1 ? `“${pack.about.name}”` : "student"} ${cellShare(student)}, difference ` +
       `${signed(teacher - student)}, KL of the row ${decimals(kl)} nats`
     )
   })
   const named = place => `“${first.tokens[place]}”${whichOf(first.tokens, place)}`
-  return `${named(query)} looks at ${named(key)}: teacher ${decimals(teacher)}, ${parts.join("; ")}`
+  return `${named(query)} looks at ${named(key)}: teacher ${cellShare(teacher)}, ${parts.join("; ")}`
 }
 
 export function filterText(state) {

@@ -26,7 +26,10 @@ class Element {
   }
 }
 
-globalThis.document = { createElementNS: (_, tag) => new Element(tag) }
+globalThis.document = {
+  createElement: tag => new Element(tag),
+  createElementNS: (_, tag) => new Element(tag),
+}
 
 /** Press a key on an element: what was done about it. */
 export function press(element, key) {

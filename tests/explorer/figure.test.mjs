@@ -4,17 +4,17 @@ import { readFileSync } from "node:fs"
 import test from "node:test"
 import { pairAt, drawCurves, plotOf } from "../../kdviz/explorer/curves.js"
 import { cellAt, drawFigure, gridOf, laidOut } from "../../kdviz/explorer/figure.js"
-import { fitting } from "../../kdviz/explorer/pen.js"
 import { mapOf, unpack } from "../../kdviz/explorer/format.js"
 import { ramp } from "../../kdviz/explorer/colour.js"
-import { CanvasPen, shifted } from "../../kdviz/explorer/pen.js"
+import { CanvasPen, SvgPen, fitting, shifted } from "../../kdviz/explorer/pen.js"
 import { START } from "../../kdviz/explorer/state.js"
-import { csvOf, posterOf } from "../../kdviz/explorer/take.js"
+import { csvOf, posterOf, tableOf } from "../../kdviz/explorer/take.js"
 import { Tower } from "../../kdviz/explorer/tower.js"
 import { described, filterText, footText } from "../../kdviz/explorer/words.js"
 import { press } from "./elements.mjs"
 
 const fine = unpack(new Uint8Array(readFileSync(`${process.env.KDVIZ_PACKS}/fine.pack`)))
+const diverged = unpack(new Uint8Array(readFileSync(`${process.env.KDVIZ_PACKS}/diverged.pack`)))
 const grey = ramp(["#000000", "#FFFFFF"])
 const look = { sequential: grey, diverging: grey, font: "serif", size: 12 }
 const layouts = []
@@ -181,6 +181,45 @@ test("difference is teacher minus student, cell by cell", () => {
   const teacher = mapOf(fine, null, 1, 2)
   const student = mapOf(fine, 2, 1, 2)
   grid.values.forEach((value, cell) => assert.ok(Math.abs(value - (teacher[cell] - student[cell])) < 1e-7))
+})
+
+test("a row that is not finite is left blank in every map, and draws no line", () => {
+  const n = diverged.tokens.length
+  const at = { packs: [diverged], state: { ...START, moment: 2, head: 1 }, look, moments: [2] }
+  for (const [kind, blank] of Object.entries({ teacher: 0, student: n, difference: n })) {
+    const paper = new SvgPen(100, 100, "white")
+    paper.grid(0, 0, 100, gridOf({ kind, run: 0 }, at))
+    const cells = paper.root.children.slice(1)
+    assert.equal(cells.length, n * n - blank, kind)
+    assert.ok(
+      cells.every(({ attributes }) => /^rgb/.test(attributes.fill)),
+      kind,
+    )
+  }
+  const layout = laidOut({ ...at, state: { ...at.state, mode: "lines" }, width: 900, maxSide: 300, size: 12 })
+  const page = pen()
+  drawFigure(page, layout, { ...at, state: { ...at.state, mode: "lines" } })
+  const lines = page.drawn.filter(([kind]) => kind === "path")
+  assert.ok(lines.length > n)
+  for (const [, , { line, alpha }] of lines) assert.ok(Number.isFinite(line) && Number.isFinite(alpha))
+})
+
+test("where a row is not finite the file of numbers is empty and the table has a dash", () => {
+  const scene = { packs: [diverged], state: { ...START, moment: 2, head: 1 } }
+  const [, ...lines] = csvOf(scene).trim().split("\n")
+  lines.forEach((line, cell) => {
+    const [teacher, student, kl] = line.split(",").slice(-3)
+    const isLost = Math.floor(cell / diverged.tokens.length) === 2
+    assert.ok(Number(teacher) > 0)
+    assert.deepEqual([student === "", kl === ""], [isLost, isLost], line)
+    assert.ok(!line.includes("NaN"))
+  })
+  const rows = tableOf(scene).children.at(-1).children
+  assert.deepEqual(
+    rows[2].children.slice(2).map(cell => cell.children[0]),
+    ["–", "–"],
+  )
+  assert.ok(!JSON.stringify(rows.map(row => row.children)).includes("undefined"))
 })
 
 test("a curve is found where it is drawn, and the scrubber's moment is the nearest", () => {

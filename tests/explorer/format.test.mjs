@@ -15,12 +15,21 @@ import {
 } from "../../kdviz/explorer/format.js"
 import { ramp, stepOf } from "../../kdviz/explorer/colour.js"
 import { START, carried, changed, keyed, lookOf, withLook } from "../../kdviz/explorer/state.js"
-import { cellText, decimals, leftOutText, otherEpoch, signed, toldApart } from "../../kdviz/explorer/words.js"
+import {
+  answerText,
+  cellText,
+  decimals,
+  leftOutText,
+  otherEpoch,
+  signed,
+  toldApart,
+} from "../../kdviz/explorer/words.js"
 
 const folder = process.env.KDVIZ_PACKS
 const expected = JSON.parse(readFileSync(`${folder}/expected.json`))
-const packs = ["fine", "coarse"].map(name => unpack(new Uint8Array(readFileSync(`${folder}/${name}.pack`))))
-const [fine, coarse] = packs
+const [fine, coarse, ...diverged] = ["fine", "coarse", "diverged", "diverged-coarse"].map(name =>
+  unpack(new Uint8Array(readFileSync(`${folder}/${name}.pack`))),
+)
 const everything = { hide: false, renormalise: false, weak: 0 }
 
 const close = (found, wanted, within) =>
@@ -158,6 +167,38 @@ test("whatever had no room is said: moments, single heads, and in which of two r
   assert.match(leftOutText([lacking({ numHeads: 0, numLeftOut: 2 })]), /2 of 5 moments and single heads/)
   const other = lacking({ numLeftOut: 1, about: { name: "soft labels" } })
   assert.match(leftOutText([fine, other]), /^Left out of “soft labels”, .*: 1 of 4 moments\. $/)
+})
+
+test("a row that is not finite is a dash, never a number, and moves no scale", () => {
+  const sound = limitsOf([fine], 0, 1, everything)
+  for (const pack of diverged) {
+    const n = pack.tokens.length
+    for (const [head, row] of [
+      [1, 2],
+      [null, 2],
+    ]) {
+      const values = mapOf(pack, 2, 0, head)
+      for (let cell = 0; cell < n * n; cell++)
+        assert.equal(Number.isNaN(values[cell]), Math.floor(cell / n) === row, `${head} ${cell}`)
+    }
+    close(mapOf(pack, 2, 0, 0), [...mapOf(fine, 2, 0, 0)], 1 / 255)
+    const state = { ...START, moment: 2, head: 1, focus: { query: 2, key: 1 } }
+    for (const filters of [everything, { hide: true, renormalise: true }]) {
+      const said = cellText([pack], { ...state, ...filters })
+      assert.match(said, /student – \(not finite\), difference –, KL of the row – nats$/)
+    }
+    for (const limit of ["attention", "difference", "kl"])
+      assert.ok(limitsOf([pack], 0, 1, everything)[limit] <= sound[limit] + 0.01, limit)
+  }
+})
+
+test("an answer that is not finite is told from one that was not recorded", () => {
+  const pack = {
+    about: { student_answers: [[0.25, 0.75], null, []], teacher_answer: null, labels: ["no", "yes"] },
+  }
+  const said = [0, 1, 2, null].map(moment => answerText(answerOf(pack, moment)))
+  assert.deepEqual(said, ["yes 75 %", "answer not finite", "no answer recorded", "answer not finite"])
+  assert.equal(answerText(answerOf({ about: {} }, null)), "no answer recorded")
 })
 
 test("numbers are written with three decimals, missing ones as a dash", () => {

@@ -1,5 +1,6 @@
 """BertViz on the Attention page: lines between words as the package draws them, of both models."""
 
+import numpy as np
 import streamlit as st
 
 from kdviz.analysis import filter_maps, kept_tokens
@@ -45,6 +46,11 @@ def bertviz(scene: Scene) -> None:
             html, height, note = bertviz_page(
                 "head" if kind == "bertviz" else "model", left, tokens, layer, matched, scene.dark
             )
+            if not np.isfinite(maps[layer] if kind == "bertviz" else maps).all():
+                st.info(
+                    "Some of these maps are not finite (the run diverged): their rows draw no lines.",
+                    icon=":material/info:",
+                )
             if note:
                 st.info(note, icon=":material/info:")
             if html:
