@@ -192,7 +192,7 @@ test("a row that is not finite is left blank in every map, and draws no line", (
     const cells = paper.root.children.slice(1)
     assert.equal(cells.length, n * n - blank, kind)
     assert.ok(
-      cells.every(({ attributes }) => /^rgb/.test(attributes.fill)),
+      cells.every(({ attributes }) => attributes.fill.startsWith("rgb")),
       kind,
     )
   }
@@ -247,13 +247,12 @@ test("a saved picture holds every word of its sentence and of what it means, ins
     words: "many words and ".repeat(333).trim(),
     letters: "中".repeat(5000),
   }
+  const named = text => pack =>
+    Object.assign({}, pack, { about: { ...pack.about, text, name: "all layers, seed 0" } })
   for (const [kind, text] of Object.entries(sentences))
     for (const packs of [[fine], [fine, fine]])
       for (const width of [390, 1600]) {
-        const said = packs.map(pack => ({
-          ...pack,
-          about: { ...pack.about, text, name: "all layers, seed 0" },
-        }))
+        const said = packs.map(named(text))
         const state = { ...START, hide: true, renormalise: true, weak: 0.05 }
         const layout = laidOut({ packs: said, state, width, maxSide: 300, size: 14, differences: true })
         const scene = { packs: said, state, look: { ...look, size: 14 }, layout }
