@@ -1,5 +1,6 @@
 """Studies whose runs are trained at once in processes of their own."""
 
+import io
 import json
 import multiprocessing
 import os
@@ -106,6 +107,25 @@ def test_workers_end_with_the_command_and_the_study_goes_on(finished_study, tmp_
     assert not (runs_dir / "small-all-s2" / "student").exists()
     assert main(["study", str(copy), "--runs-dir", str(runs_dir)]) == 0
     assert numbers(copy, runs_dir) == numbers(file, whole)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_runs_at_once_show_how_far_they_are(finished_study, tmp_path, monkeypatch):
+    """A worker takes a while to make its run's folder; a look before that ended the study with a traceback."""
+    file, whole = finished_study
+    runs_dir, terminal = Path(shutil.copytree(whole, tmp_path / "runs")), Terminal()
+    for run_id in ("small-soft-s0", "small-soft-s1"):
+        shutil.rmtree(runs_dir / run_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        patch.setattr("kdviz.studies.workers.LOOK_SECONDS", 0.02)
+        assert main(["study", str(file), "--runs-dir", str(runs_dir), "--at-once", "2"]) == 0
+    assert numbers(file, runs_dir) == numbers(file, whole)
+    assert "\r" in terminal.getvalue() and "Traceback" not in terminal.getvalue()
 
 
 @pytest.mark.parametrize(

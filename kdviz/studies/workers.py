@@ -142,7 +142,13 @@ class _OtherProcesses:
 
 
 def _status(job: Job) -> Mapping:
-    return Run(job.runs_dir / job.run_id).status if job.run_id else {}
+    """How far its run is; {} for a teacher, and before the worker has made the run's folder."""
+    if job.run_id is None:
+        return {}
+    try:
+        return Run(job.runs_dir / job.run_id).status
+    except ValueError:
+        return {}
 
 
 class _OtherProcess:
