@@ -71,8 +71,10 @@ export class Explorer {
   show(packs, look = null) {
     const before = this.packs[0]
     this.packs = packs
-    if (look) this.state = withLook({ ...this.state, focus: null, pinned: false }, look, packs[0])
-    else this.state = before ? carried(this.state, before, packs[0]) : withLook(this.state, {}, packs[0])
+    if (look) {
+      this.told = null
+      this.state = withLook({ ...this.state, focus: null, pinned: false }, look, packs[0])
+    } else this.state = before ? carried(this.state, before, packs[0]) : withLook(this.state, {}, packs[0])
     this.words()
     if (this.options.chrome) this.heads.build(packs)
     if (this.autoplay && !this.state.playing) {
@@ -85,6 +87,7 @@ export class Explorer {
   }
 
   look(look) {
+    this.told = null
     this.state = withLook(this.state, look, this.packs[0])
     this.draw()
   }

@@ -8,7 +8,9 @@ const store = (globalThis.kdvizPacks ??= new Map())
 
 class Picture {
   constructor(parent, { palette, options }) {
-    this.explorer = new Explorer(parent, { palette, options, onLook: look => this.tell("look", look) })
+    // The serial with it: the page hears nothing that is word for word what it heard last, as after Back.
+    const onLook = look => this.tell("look", { ...look, serial: this.serial })
+    this.explorer = new Explorer(parent, { palette, options, onLook })
     const place = parent.host ?? parent
     place.explorer = this.explorer
     this.update = () => this.arrive()
