@@ -122,6 +122,32 @@ def test_back_and_a_link_set_the_picture(looking: Visitor):
     assert "head=1" in page.url
 
 
+def test_what_was_chosen_before_going_back_can_be_chosen_again(looking: Visitor):
+    """Without it the address would stay at the head before, whatever the picture shows."""
+    page = looking.page
+    page.locator(".kx-slider").press(".")
+    looking.params(head="1")
+    page.locator(".kx-slider").press(".")
+    looking.params(head="2")
+    page.go_back()
+    looking.until(lambda: looking.picture()["head"] == 0, "the head before")
+    looking.rest()
+    page.locator(".kx-slider").press(".")
+    looking.params(head="2")
+
+
+def test_who_comes_back_to_the_page_finds_the_picture_as_it_was(looking: Visitor):
+    """Without it a picture made anew would show the mean of heads under an address that names one."""
+    page = looking.page
+    page.locator(".kx-slider").press(".")
+    looking.params(head="1")
+    for name in ("Layers", "Attention"):
+        page.get_by_role("link", name=name).first.click()
+        looking.until(lambda name=name: f"/{name.lower()}" in page.url, name)
+        looking.rest()
+    assert looking.picture()["head"] == 0 and "head=1" in page.url
+
+
 @pytest.mark.story(28)
 def test_two_hundred_rapid_changes_end_where_they_should(looking: Visitor):
     """Without it answers of the server to a moment ago would throw the picture back."""
@@ -323,6 +349,8 @@ def test_the_finding_is_in_the_files(visitor: Visitor, runs: Path):
 def test_pictures_and_numbers_can_be_taken(looking: Visitor, tmp_path: Path):
     """Without it nothing seen here would reach a paper or a slide."""
     page = looking.page
+    page.evaluate(f"{EXPLORER}.set({{ hide: true, renormalise: true, weak: 0.05 }})")
+    looking.params(weak="0.05")
     for words, ending in (("Picture (PNG)", "png"), ("Drawing (SVG)", "svg"), ("Numbers (CSV)", "csv")):
         page.locator(".kx-menu summary").last.click()
         with page.expect_download() as waiting:
@@ -334,7 +362,18 @@ def test_pictures_and_numbers_can_be_taken(looking: Visitor, tmp_path: Path):
     names = {path.suffix: path for path in tmp_path.iterdir()}
     assert names[".png"].read_bytes()[:4] == b"\x89PNG"
     assert names[".svg"].read_text().startswith("<svg") and "nobody" in names[".svg"].read_text()
-    tokens = page.locator(".kx-words span").count()
+    edge, ends = page.evaluate(
+        """source => {
+            document.body.insertAdjacentHTML("beforeend", source)
+            const drawing = document.body.lastElementChild, box = drawing.getBoundingClientRect()
+            const ends = [...drawing.querySelectorAll("text")].map(each => each.getBoundingClientRect().right)
+            drawing.remove()
+            return [box.right, ends]
+        }""",
+        names[".svg"].read_text(),
+    )
+    assert max(ends) <= edge, "the explanation is cut at the right"
+    tokens = page.evaluate(f"{EXPLORER}.packs[0].special.filter(each => !each).length")
     assert len(names[".csv"].read_text().strip().splitlines()) == tokens**2 + 1
 
 
