@@ -98,8 +98,9 @@ class Window:
     def _take(self, answer: ForwardMsg) -> None:
         kind = answer.WhichOneof("type")
         if kind == "new_session":
-            self._hash = answer.new_session.page_script_hash
             self._is_idle.clear()
+        elif kind == "navigation":
+            self._hash = answer.navigation.page_script_hash
         elif kind == "page_info_changed":
             self._query = answer.page_info_changed.query_string
         elif kind == "auto_rerun":

@@ -62,6 +62,7 @@ class Viewer:
         self.elements: dict[str, str] = {}
         self._fragments: dict[str, float] = {}
         self._hash = ""
+        self._kept: dict[str, ForwardMsg] = {}
 
     async def watch(self, end: asyncio.Event) -> None:
         """Open the page and stay until the end."""
@@ -115,6 +116,7 @@ class Viewer:
         asked = message.rerun_script
         asked.page_name, asked.fragment_id, asked.is_auto_rerun = self._page, fragment, bool(fragment)
         asked.page_script_hash, asked.query_string = self._hash, query
+        asked.cached_message_hashes.extend(self._kept)
         for widget, value in states:
             state = asked.widget_states.widgets.add(id=widget)
             if value is OPEN:
@@ -129,18 +131,26 @@ class Viewer:
         while True:
             data = await asyncio.wait_for(self._socket.recv(), 120)
             self.received_bytes += len(data)
-            answer = ForwardMsg()
-            answer.ParseFromString(data)
-            ended = self._take(answer)
+            ended = self._take(self._whole(data))
             if ended == ForwardMsg.FINISHED_SUCCESSFULLY or (
                 fragment and ended == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
             ):
                 return
 
+    def _whole(self, data: bytes) -> ForwardMsg:
+        """The message. What a browser keeps is kept, and comes as its hash from then on."""
+        answer = ForwardMsg()
+        answer.ParseFromString(data)
+        if answer.WhichOneof("type") == "ref_hash":
+            return self._kept[answer.ref_hash]
+        if answer.metadata.cacheable:
+            self._kept[answer.hash] = answer
+        return answer
+
     def _take(self, answer: ForwardMsg) -> int | None:
         kind = answer.WhichOneof("type")
-        if kind == "new_session":
-            self._hash = answer.new_session.page_script_hash
+        if kind == "navigation":
+            self._hash = answer.navigation.page_script_hash
         elif kind == "auto_rerun":
             self._fragments[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
         elif kind == "delta" and answer.delta.WhichOneof("type") == "add_block":
