@@ -167,6 +167,39 @@ def test_the_tour_at_home_keeps_its_place_in_the_link():
     assert params(again) == params(app)
 
 
+def test_a_page_opened_from_learn_is_an_ordinary_page():
+    """Without its doors, its banner and "Present this", and under the lecture's address, until a reload."""
+    app = learn(at="3")
+    for page, label in (("start", "Explore"), ("attention", None)):
+        app.query_params.clear()  # as the navigation's links have none
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception and "lecture" not in params(app) and "at" not in params(app)
+        assert label is None or label in [button.label for button in app.button]
+    app.query_params.clear()
+    app.switch_page("pages/learn.py").run()
+    assert params(app)["at"] == "3", "the lecture goes on where it was left"
+
+
+def test_a_window_that_follows_is_moved_by_the_presenter_alone():
+    """What one of them draws goes to all who come later: a click on a dot would be what the room sees."""
+
+    def window():
+        import streamlit as st
+
+        from kdviz.ui.frame import state
+
+        state.set_frame("follow", {})
+        state.follow_presenter(True)
+        state.change(row=3)
+        state.go_to("layers")
+        st.text(f"{state.current().row} {state.take_page_asked_for()}")
+        state.follow_presenter(False)
+        state.change(row=3)
+        st.text(f"{state.current().row}")
+
+    assert [text.value for text in AppTest.from_function(window).run().text] == ["None None", "3"]
+
+
 def test_a_task_is_ticked_off_by_doing_it():
     """A box that never ticks is one more thing to ignore."""
     app = learn(at="2")

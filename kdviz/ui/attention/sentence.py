@@ -176,7 +176,7 @@ def _has_weights(scene: Scene) -> bool:
 
 def _ask_another(run_id: str) -> None:
     text = state.current().text_a or ""
-    state.replace_view(View(run=run_id, text_a=text, text_b=state.current().text_b))
+    state.look_at(View(run=run_id, text_a=text, text_b=state.current().text_b))
 
 
 def describe(scene: Scene) -> None:

@@ -46,6 +46,7 @@ def open_app() -> None:
 
 
 def _draw() -> None:
+    from kdviz.ui.present.frame import leave_learn
     from kdviz.ui.present.stage import open_stage
 
     st.set_page_config(
@@ -63,6 +64,8 @@ def _draw() -> None:
             with top:
                 _menu()
         _say_unknown_page()
+        if page_name() != "learn":
+            leave_learn()
         carry_out_before(page_name())
         page.run()
     ask_screen()

@@ -20,7 +20,15 @@ def current() -> View:
 
 def change(**changes: object) -> None:
     """Look at something else. For callbacks of controls: the page that follows shows it."""
-    replace_view(current().but(**changes))
+    look_at(current().but(**changes))
+
+
+def look_at(view: View) -> None:
+    """Look at this. For callbacks of controls. What a window shows that follows is the presenter's alone: a
+    click in it would else be in the drawing that others get.
+    """
+    if not is_following():
+        replace_view(view)
 
 
 def replace_view(view: View) -> None:
@@ -70,8 +78,11 @@ def is_following() -> bool:
 
 
 def go_to(page: str) -> None:
-    """From a callback: open another page of the app (`attention`) at the start of the run that follows."""
-    st.session_state[_GO] = page
+    """From a callback: open another page of the app (`attention`) at the start of the run that follows. A
+    window that follows stays.
+    """
+    if not is_following():
+        st.session_state[_GO] = page
 
 
 def take_page_asked_for() -> str | None:

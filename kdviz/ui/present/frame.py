@@ -92,6 +92,12 @@ def keep(frame: Frame) -> None:
     state.set_frame(frame.mode, frame.to_params())
 
 
+def leave_learn() -> None:
+    """On an ordinary page no lecture stands around the view; Learn goes on at the step where it was left."""
+    if current().mode == LEARN:
+        keep(replace(current(), mode="", page=None))
+
+
 def read(*, is_learn: bool = False) -> list[str]:
     """Take over the frame and the view that the link asks for, where that is news. Returns notices."""
     notices = _read_frame(is_learn=is_learn)
@@ -107,7 +113,7 @@ def _read_frame(*, is_learn: bool) -> list[str]:
     if known and (not asked or not link.is_news()):
         return []
     if is_learn and not asked:
-        keep(replace(frame, mode=LEARN) if frame.mode == LEARN else Frame(mode=LEARN))
+        keep(replace(frame, mode=LEARN) if frame.mode in ("", LEARN) else Frame(mode=LEARN))
         show_step(current().at)
         return []
     frame, notices = Frame.from_params(asked, is_learn=is_learn)

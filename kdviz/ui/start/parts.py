@@ -22,7 +22,7 @@ from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.picture import changes_of, look_of, picture
 from kdviz.ui.frame.scores import by_strategy, score_text, spread_text, verdict
 from kdviz.ui.frame.shell import has_page
-from kdviz.ui.frame.state import change, go_to, mode, replace_view
+from kdviz.ui.frame.state import change, go_to, look_at, mode
 from kdviz.ui.frame.store import task_title
 from kdviz.ui.frame.strip import Scene
 from kdviz.ui.frame.words import WORDS, metric_title, metric_words, primary_metric
@@ -131,7 +131,7 @@ def _to_one_that_answers(scene: Scene) -> None:
             icon=":material/edit:",
             help="The weights of the models in this picture are not kept; those are.",
             key="start.to_own_sentence",
-            on_click=replace_view,
+            on_click=look_at,
             args=(View(run=run.id),),
         )
 
