@@ -115,7 +115,7 @@ class Terminal(io.StringIO):
 
 
 def test_on_a_terminal_runs_at_once_show_how_far_they_are(finished_study, tmp_path, monkeypatch):
-    """A worker takes a while to make its run's folder; a look before that ended the study with a traceback."""
+    """A worker takes a while to make its run's folder; a look before that ended the study."""
     file, whole = finished_study
     runs_dir, terminal = Path(shutil.copytree(whole, tmp_path / "runs")), Terminal()
     for run_id in ("small-soft-s0", "small-soft-s1"):
