@@ -149,6 +149,28 @@ def test_every_number_stands_over_its_own_examples(runs: Path):
     } == {("cola-all", "24 evaluation examples"), ("fewer", "12 evaluation examples")}
 
 
+@pytest.mark.parametrize("part", ["inside", "mistakes", "scores"])
+def test_every_part_names_the_epoch_its_answers_are_of(runs: Path, part: str):
+    """The moment lies between two evaluations: numbers of before training were read as those of its end."""
+    run = Run(runs / "cola-all")
+    step = run.moments[1].step
+    assert 0 < run.moments[1].epoch < 1
+    app = open_page("answers", run="cola-all", show=part, step=str(step), **{"with": "cola-soft"})
+    assert "n = 24; after epoch 0 (" in texts(app)
+
+
+def test_a_list_promises_maps_only_where_they_can_be_had(runs: Path, monkeypatch: pytest.MonkeyPatch):
+    """Texts alone are not enough: whoever chose a row was told that the run keeps no weights."""
+    example = Example(index=3, text_a="The cat sat.", text_b=None, label=1)
+    for module in ("inside", "mistakes"):
+        monkeypatch.setattr(f"kdviz.ui.answers.{module}.texts_of", lambda run: {3: example})
+    for part in ("inside", "mistakes"):
+        assert "and maps" not in texts(open_page("answers", run="cola-all", show=part))
+    monkeypatch.setattr("kdviz.ui.answers.inside.can_be_asked", lambda run: True)
+    for part in ("inside", "mistakes"):
+        assert "and maps" in texts(open_page("answers", run="cola-all", show=part))
+
+
 def test_a_verdict_over_different_examples_says_so(runs: Path):
     """Answers to other examples were said not to be stored; another draw of as many rows is other examples
     too.

@@ -8,7 +8,9 @@ from hostile import make_damaged
 from opened import open_page, texts, use_runs
 from packs import came_to_rest, pictures
 
+from kdviz.errors import RequestError
 from kdviz.runs.reader import Run
+from kdviz.ui.attention import explore
 
 
 @pytest.fixture
@@ -89,6 +91,24 @@ def test_two_students_stand_beside_one_teacher(runs: Path):
     assert [pack.header["about"]["run"] for pack in packs] == ["cola-all", "cola-soft"]
     _, alone = pictures(open_page("attention", run="cola-all", **{"with": "mrpc-all"}))
     assert len(alone) == 1
+
+
+def test_a_sentence_that_is_asked_in_full_is_not_asked_again(runs: Path, monkeypatch: pytest.MonkeyPatch):
+    """A long one of which not every moment fits, or an epoch whose weights cannot be used, had the page drawn
+    every other second for as long as it was open.
+    """
+    run = Run(runs / "cola-all")
+
+    def ask(run, text_a, text_b, epoch):
+        if epoch == 1:
+            raise RequestError("the weights of this epoch cannot be used")
+        return epoch
+
+    monkeypatch.setattr(explore, "ask_models", ask)
+    monkeypatch.setattr(explore, "epochs_with_weights", lambda run: [0, 1, 2, 3])
+    assert explore._answers(run, "One.", None, 3) == ({0: 0, 2: 2, 3: 3}, True)
+    monkeypatch.setattr(explore, "ANSWER_SECONDS", 0)
+    assert explore._answers(run, "One.", None, 3) == ({3: 3}, False)
 
 
 def test_bertviz_moves_through_the_moments(runs: Path):

@@ -234,6 +234,16 @@ def _can_be_asked(run) -> bool:
     return run.id.startswith(("mine", "demo-qqp"))
 
 
+def test_bertviz_of_ones_own_sentence_names_the_epoch_of_the_student(tmp_path, monkeypatch):
+    """Weights are kept of some epochs only: maps of the trained student stood under "before training"."""
+    pytest.importorskip("bertviz", reason="the BertViz views are optional")
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setattr("kdviz.ui.frame.shell.warm", lambda: None)
+    asked = {"text": "How do I cook rice?", "text2": "How is rice cooked?"}
+    app = open_page("attention", run="demo-qqp-all-3of6-s0", show="bertviz", step="0", **asked)
+    assert not app.exception and "**Student**, layer 3, after epoch 3" in texts(app)
+
+
 def test_a_link_with_nothing_to_see_in_its_text_asks_for_a_sentence(tmp_path, monkeypatch):
     """Models answer a zero-width space as readily as a sentence."""
     monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))

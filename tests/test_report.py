@@ -9,6 +9,8 @@ from folders import cut_off, make_run
 from packs import pictures_in
 
 from kdviz.errors import RequestError
+from kdviz.palette import run_styles
+from kdviz.runs.names import distinct_names
 from kdviz.runs.reader import Run
 from kdviz.share import report as report_module
 from kdviz.share.report import report
@@ -155,6 +157,16 @@ def test_runs_matched_otherwise_or_cut_otherwise_have_each_its_own_picture(tmp_p
                 for (pack,) in picture:
                     assert pack.header["about"]["run"] == run.id
                     assert pack.header["pairs"] == [list(pair) for pair in run.pairs]
+
+
+def test_a_run_looks_the_same_in_its_own_picture_as_in_the_charts(tmp_path):
+    """Two of one strategy would share a colour and a name in the pictures, and have two in the charts."""
+    runs = [Run(make_run(tmp_path, f"run-{layers}", student_layers=layers)) for layers in (2, 1)]
+    html = report(*runs)
+    seen = [pack.header["about"] for picture in pictures_in(html) for (pack,) in picture[:1]]
+    styles = run_styles([run.strategy for run in runs])
+    assert [about["colour"] for about in seen] == [style.colour for style in styles]
+    assert [about["name"] for about in seen] == distinct_names(runs)
 
 
 def words_of_pictures(html: str) -> str:

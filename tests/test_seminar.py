@@ -200,6 +200,30 @@ def test_a_window_that_follows_is_moved_by_the_presenter_alone():
     assert [text.value for text in AppTest.from_function(window).run().text] == ["None None", "3"]
 
 
+def test_a_door_of_a_part_leads_out_in_a_frame_too():
+    """The live view is a part that is drawn alone: the frame never heard of the page that its buttons ask
+    for.
+    """
+
+    def window():
+        import streamlit as st
+
+        from kdviz.ui.frame import state
+
+        state.set_frame("present", {})
+
+        @st.fragment
+        def part():
+            st.button("See its maps", on_click=state.go_to, args=("attention",))
+            state.leave_if_asked()
+
+        st.text(f"frame: {state.take_page_asked_for()}")
+        part()
+
+    app = AppTest.from_function(window).run()
+    assert app.button[0].click().run().text[0].value == "frame: attention"
+
+
 def test_a_task_is_ticked_off_by_doing_it():
     """A box that never ticks is one more thing to ignore."""
     app = learn(at="2")

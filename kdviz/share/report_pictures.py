@@ -9,7 +9,7 @@ from kdviz.analysis.comparable import can_stand_beside
 from kdviz.errors import RequestError
 from kdviz.explorer import embed
 from kdviz.explorer.pack import header_of, hold_the_same
-from kdviz.explorer.source import preset_pack, signs_of
+from kdviz.explorer.source import Sign, preset_pack, signs_of
 from kdviz.runs.parts import Probe
 from kdviz.runs.reader import Run
 
@@ -18,36 +18,38 @@ def pictures(runs: Sequence[Run], most_bytes: int) -> str:
     """The explorer with every preset: two runs of the same teacher, matched layers and sentences are in one
     picture, others have their own.
     """
+    signs = signs_of(runs)  # those of the charts: a run keeps its name and colour in a picture of its own
     in_one = len(runs) == 2 and can_stand_beside(*runs)
-    if in_one and (together := _picture(runs, most_bytes)):
+    if in_one and (together := _picture(runs, signs, most_bytes)):
         return together
     parts = []
     for place, run in enumerate(runs):
         parts.append(f"<h3>{escape(run.id)}</h3>" * (len(runs) > 1))
         picture = (
-            _picture([run], most_bytes // (len(runs) - place)) or "<p>No maps are stored for this run.</p>"
+            _picture([run], signs[place : place + 1], most_bytes // (len(runs) - place))
+            or "<p>No maps are stored for this run.</p>"
         )
         parts.append(picture)
         most_bytes -= len(picture.encode())  # what one does not need the next ones have
     return "".join(parts)
 
 
-def _picture(runs: Sequence[Run], most_bytes: int) -> str:
+def _picture(runs: Sequence[Run], signs: Sequence[Sign], most_bytes: int) -> str:
     """The picture of these runs in at most `most_bytes`, and below it what of them it holds: where the whole
     is more, first at 8 bits, then with fewer moments, then with fewer sentences. "" where they have no preset
     with maps in common.
     """
-    every = sentences = _sentences(runs)
+    every = sentences = _sentences(runs, signs)
     if not every:
         return ""
     picture = embed(sentences)
     if len(picture) > most_bytes and any(header["refined"] for header in _headers(sentences)):
-        sentences = _sentences(runs, fine=False)
+        sentences = _sentences(runs, signs, fine=False)
         picture = embed(sentences)
     if len(picture) > most_bytes:
         maps = 1 + max(len(header["steps"]) for header in _headers(sentences))  # the teacher's are one more
         most_moments = int(0.97 * maps * most_bytes / len(picture)) - 1
-        sentences = _sentences(runs, fine=False, most_moments=max(2, most_moments))
+        sentences = _sentences(runs, signs, fine=False, most_moments=max(2, most_moments))
         picture = embed(sentences)
     if len(picture) > most_bytes:
         sizes = np.cumsum([len(embed([sentence])) for sentence in sentences])
@@ -88,14 +90,14 @@ def _picture_words(
     )
 
 
-def _sentences(runs: Sequence[Run], **limits: object) -> list[tuple[str, list[bytes]]]:
+def _sentences(runs: Sequence[Run], signs: Sequence[Sign], **limits: object) -> list[tuple[str, list[bytes]]]:
     """The presets whose maps all of these runs have, packed; none where one of them came to other tokens."""
     found = []
     for probe in runs[0].probes:
         try:
             packs = [
                 preset_pack(run, _same_probe(run, probe.id), sign, **limits)
-                for run, sign in zip(runs, signs_of(runs), strict=True)
+                for run, sign in zip(runs, signs, strict=True)
             ]
         except (KeyError, RequestError):
             continue  # not every preset need have maps

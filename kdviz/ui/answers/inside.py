@@ -17,7 +17,7 @@ from kdviz.runs.reader import Run
 from kdviz.share.own_sentence import can_be_asked
 from kdviz.share.view import same_moment
 from kdviz.text import cell
-from kdviz.ui.answers.scores import line_at
+from kdviz.ui.answers.scores import evaluated_words, line_at
 from kdviz.ui.distil.partner import offer_partner
 from kdviz.ui.frame import state
 from kdviz.ui.frame.controls import bound, boxed
@@ -78,19 +78,31 @@ def _examples(scene: Scene, runs: list[Run], styles: list[Style]) -> None:
         "Output KL against attention KL of every evaluation example",
         on_click=_choose_row,
     )
+    say_evaluated(scene, runs, names)
     if scene.view.row is not None:
         example_box(scene.view.row, list(zip(names, runs, answers, strict=True)), scene.run.id)
     texts = texts_of(scene.run)
     ranked = rank_inside(*(each for _, _, each in drawn))
     table = _table(ranked[:MOST_ROWS], names, lambda row: text_of(texts.get(row), row))
     table = table if texts else table.drop(columns="text")
-    has_maps = texts and any(can_be_asked(run) for run in runs)
     st.markdown(
         f"Examples on which {_who(runs)} the teacher's answer, the most different inside first"
-        f"{cut_words(len(ranked))}. Choose a row to see its answers{' and maps' if has_maps else ''}."
+        f"{cut_words(len(ranked))}. {choose_words(runs)}"
     )
     pick(table, "answers.inside.list")
     say_missing_texts(scene.run)
+
+
+def say_evaluated(scene: Scene, runs: list[Run], names: list[str]) -> None:
+    """On what and after which epoch what is shown was answered."""
+    lines = [line_at(run, scene) for run in runs]
+    st.caption(evaluated_words([(name, line) for name, line in zip(names, lines, strict=True) if line]))
+
+
+def choose_words(runs: list[Run]) -> str:
+    """What choosing a row of the list shows: maps too where its text and a run's weights are here."""
+    has_maps = any(texts_of(run) and can_be_asked(run) for run in runs)
+    return f"Choose a row to see its answers{' and maps' if has_maps else ''}."
 
 
 def _who(runs: list[Run]) -> str:

@@ -14,7 +14,14 @@ from kdviz.runs.parts import Evaluation
 from kdviz.runs.reader import Run
 from kdviz.share.view import same_moment
 from kdviz.text import cell, plain
-from kdviz.ui.answers.inside import MOST_ROWS, cut_words, evaluation_at, pick
+from kdviz.ui.answers.inside import (
+    MOST_ROWS,
+    choose_words,
+    cut_words,
+    evaluation_at,
+    pick,
+    say_evaluated,
+)
 from kdviz.ui.frame.controls import choose
 from kdviz.ui.frame.examples import example_box, say_missing_texts, text_of, texts_of
 from kdviz.ui.frame.look import chart, heading
@@ -69,15 +76,16 @@ def mistake_part(scene: Scene) -> None:
                 f"Examples by whether the teacher and {names[number]} are right",
                 on_click=lambda points, number=number: _choose_cell(points, runs, number),
             )
+    say_evaluated(scene, runs, names)
     if scene.view.row is not None:
         example_box(scene.view.row, list(zip(names, runs, answers, strict=True)), scene.run.id)
-    _list(scene, names[0], answers[0], tables[0])
+    _list(scene, runs, names[0], answers[0], tables[0])
     if scene.run.phenomena:
         heading("By phenomenon", "phenomenon")
         _by_phenomenon(scene, runs, names, answers)
 
 
-def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
+def _list(scene: Scene, runs: list[Run], name: str, answers: Evaluation, table) -> None:
     rows = (
         np.arange(len(answers.index))
         if scene.view.cell == "all"
@@ -100,7 +108,7 @@ def _list(scene: Scene, name: str, answers: Evaluation, table) -> None:
         found.append(entry)
     st.markdown(
         f"**{CELLS[scene.view.cell]}** for {plain(name)}: {len(rows):,} of {len(answers.index):,} "
-        f"examples{cut_words(len(rows))}. Choose a row to see its answers{' and maps' if texts else ''}."
+        f"examples{cut_words(len(rows))}. {choose_words(runs)}"
     )
     pick(pd.DataFrame(found), "answers.mistakes.list")
     say_missing_texts(scene.run)

@@ -1,6 +1,6 @@
 """The Answers page, first and last part: scores and cost of teacher and students, and runs against runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -95,11 +95,17 @@ def score_part(scene: Scene) -> None:
             ":material/broken_image: The stored answers of this run cannot be read, so the teacher has no "
             f"interval and there is no most frequent answer: {plain_reason(str(error))}."
         )
-    epochs = {names[run.id]: int(lines[run.id]["epoch"]) for run in runs}
-    st.caption(
-        f"Evaluation set, n = {numbers_of_examples([lines[run.id]['n'] for run in runs])}; after epoch "
-        f"{', '.join(f'{epoch} ({plain(name)})' for name, epoch in epochs.items())}. "
-        f"{WORDS['interval']} {WORDS['cost']}"
+    said = evaluated_words([(names[run.id], lines[run.id]) for run in runs])
+    st.caption(f"{said} {WORDS['interval']} {WORDS['cost']}")
+
+
+def evaluated_words(named: Sequence[tuple[str, dict]]) -> str:
+    """On how many examples and after which epoch the numbers of each run are, by its name and its line of
+    the evaluation: the moment that is looked at may lie between two.
+    """
+    epochs = ", ".join(f"{int(line['epoch'])} ({plain(name)})" for name, line in named)
+    return (
+        f"Evaluation set, n = {numbers_of_examples([line['n'] for _, line in named])}; after epoch {epochs}."
     )
 
 

@@ -59,15 +59,10 @@ def packs_of(scene: Scene) -> tuple[list[bytes], bool]:
     RequestError where the maps of the run looked at cannot be had.
     """
     runs = [scene.run, *beside(scene)[:1]]
-    packs = [pack_of(scene, run, sign) for run, sign in zip(runs, signs_of(runs), strict=True)]
-    if not hold_the_same(packs):
-        packs = packs[:1]
-    if not _is_asked(scene):
-        return packs, scene.run.state != "running"
-    counts = [len(header_of(packed)["steps"]) for packed in packs]
-    return packs, all(
-        count >= len(epochs_with_weights(run)) for count, run in zip(counts, runs, strict=False)
-    )
+    found = [pack_of(scene, run, sign) for run, sign in zip(runs, signs_of(runs), strict=True)]
+    if not hold_the_same([packed for packed, _ in found]):
+        found = found[:1]
+    return [packed for packed, _ in found], all(is_whole for _, is_whole in found)
 
 
 def _draw(scene: Scene, packs: list[bytes]) -> None:
@@ -148,8 +143,10 @@ def _is_asked(scene: Scene) -> bool:
     return scene.is_own or scene.view.row is not None
 
 
-def pack_of(scene: Scene, run: Run, sign: Sign) -> bytes:
-    """The sentence of the view in `run`. RequestError where its maps cannot be had."""
+def pack_of(scene: Scene, run: Run, sign: Sign) -> tuple[bytes, bool]:
+    """The sentence of the view in `run`, and whether no moment of it is to come. RequestError where its maps
+    cannot be had.
+    """
     if not _is_asked(scene):
         probe = next((probe for probe in run.probes if scene.probe and probe.id == scene.probe.id), None)
         if probe is None or not run.moments:
@@ -158,17 +155,17 @@ def pack_of(scene: Scene, run: Run, sign: Sign) -> bytes:
                 if run.state == "finished"
                 else "No maps yet: they come with the first recorded moment, in a few seconds."
             )
-        return preset_pack(run, probe, sign)
+        return preset_pack(run, probe, sign), scene.run.state != "running"
     text_a, text_b, label = texts_of_view(scene)
     if not can_be_asked(run):
         raise RequestError(
             f"The run {run.id} keeps no weights, so it cannot be asked about a new sentence; choose another "
             "run, or a preset."
         )
-    answers = _answers(run, text_a, text_b, nearest_epoch(run, scene.moment))
+    answers, is_whole = _answers(run, text_a, text_b, nearest_epoch(run, scene.moment))
     lines = {int(line["epoch"]): line for line in run.evals}
     cut = any(answer.truncated for answer in answers.values())
-    return answers_pack(
+    packed = answers_pack(
         run,
         list(answers.values()),
         sign,
@@ -182,15 +179,17 @@ def pack_of(scene: Scene, run: Run, sign: Sign) -> bytes:
         if cut
         else "",
     )
+    return packed, is_whole
 
 
-def _answers(run: Run, text_a: str, text_b: str | None, wanted: int) -> dict[int, Answer]:
+def _answers(run: Run, text_a: str, text_b: str | None, wanted: int) -> tuple[dict[int, Answer], bool]:
     """Answers by epoch, in order: that of `wanted` at once, the others as far as there is time and their
-    weights can be used.
+    weights can be used. And whether there was time for all.
     """
     begin, found = time.monotonic(), {wanted: ask_models(run, text_a, text_b, wanted)}
-    for epoch in sorted(epochs_with_weights(run), reverse=True):
-        if epoch != wanted and time.monotonic() - begin < ANSWER_SECONDS:
-            with suppress(RequestError):
-                found[epoch] = ask_models(run, text_a, text_b, epoch)
-    return dict(sorted(found.items()))
+    left = [epoch for epoch in sorted(epochs_with_weights(run), reverse=True) if epoch != wanted]
+    while left and time.monotonic() - begin < ANSWER_SECONDS:
+        epoch = left.pop(0)
+        with suppress(RequestError):
+            found[epoch] = ask_models(run, text_a, text_b, epoch)
+    return dict(sorted(found.items())), not left

@@ -41,7 +41,8 @@ def bertviz(scene: Scene) -> None:
         strict=True,
     ):
         with place, guarded(f"BertViz of the {who.lower()}"):
-            st.markdown(f"**{who}**" + (f", layer {layer + 1}" if kind == "bertviz" else ""))
+            moment = f", after epoch {shown.epoch}" if who == "Student" and shown.epoch is not None else ""
+            st.markdown(f"**{who}**" + (f", layer {layer + 1}" if kind == "bertviz" else "") + moment)
             left, tokens, _ = filter_maps(maps, shown.tokens, **options)
             html, height, note = bertviz_page(
                 "head" if kind == "bertviz" else "model", left, tokens, layer, matched, scene.dark

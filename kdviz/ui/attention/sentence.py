@@ -26,11 +26,14 @@ from kdviz.visible import has_visible
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """Maps of one sentence at one moment: (layers, heads, query, key) of both models."""
+    """Maps of one sentence at one moment: (layers, heads, query, key) of both models. `epoch`: after which
+    the student answered, where it was asked and the moment may be another.
+    """
 
     tokens: tuple[str, ...]
     teacher_maps: np.ndarray
     student_maps: np.ndarray
+    epoch: int | None = None
 
 
 def shown_sentence(scene: Scene) -> Shown:
@@ -84,7 +87,12 @@ def _asked(scene: Scene) -> Shown:
     text_a, text_b, _ = texts_of_view(scene)
     epoch = nearest_epoch(scene.run, scene.moment)
     answer = ask_models(scene.run, text_a, text_b, epoch)
-    return Shown(tokens=answer.tokens, teacher_maps=answer.teacher_maps, student_maps=answer.student_maps)
+    return Shown(
+        tokens=answer.tokens,
+        teacher_maps=answer.teacher_maps,
+        student_maps=answer.student_maps,
+        epoch=epoch,
+    )
 
 
 def nearest_epoch(run: Run, moment: Moment | None) -> int:

@@ -91,7 +91,11 @@ def take_page_asked_for() -> str | None:
 
 
 def leave_if_asked() -> None:
-    """Do what `go_to` asked for. In a frame it has been done before the page was drawn."""
+    """Do what `go_to` asked for. In a frame it is done before the page is drawn: that again, where a part of
+    the page was drawn alone.
+    """
+    if mode() and _GO in st.session_state:
+        st.rerun()
     page = take_page_asked_for()
     if page:
         st.switch_page(page_path(page))

@@ -75,8 +75,8 @@ WORDS = {
     "kept": "Of the examples the teacher gets right, the share that the student gets right too.",
     "cost": "Parameters (embeddings included), size of the weights file, and the median time for one "
     "sentence, measured on the machine that trained.",
-    "bertviz": "The head and model views of BertViz (Vig, 2019): lines between words instead of a grid. One "
-    "layer at a time.",
+    "bertviz": "The head view of BertViz (Vig, 2019), one layer at a time, and its model view, every head of "
+    "every layer: lines between words instead of a grid.",
     "phenomenon": "What the sentence was generated to test. Only sample data has it.",
 }
 

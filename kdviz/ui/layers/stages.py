@@ -23,10 +23,10 @@ def stages(scene: Scene) -> None:
         raise KeyError("stages")
     alike = [run for run in natural_others(scene) if run.strategy in INTERNAL]
     words = "; ".join(
-        f"{place}. {plain(str(stage.get('name')))} ({counted(stage.get('epochs'), 'epoch')})"
+        f"{place}. {stage.get('name')} ({counted(stage.get('epochs'), 'epoch')})"
         for place, stage in enumerate(planned, start=1)
     )
-    st.markdown(f"Stages of this run, {in_words(scene.run.strategy)}: {words}.", help=WORDS["stages"])
+    st.markdown(f"Stages of this run, {in_words(scene.run.strategy)}: {plain(words)}.", help=WORDS["stages"])
     with st.container(horizontal=True):
         for run in alike:
             st.button(

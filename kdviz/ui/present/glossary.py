@@ -12,7 +12,7 @@ TITLES = {
     "strategy": "Strategy",
     "stages": "Stage",
     "agreement": "Agreement",
-    "logit_kl": "Logit KL",
+    "logit_kl": "Output KL",
     "inside": "Same answer, different inside",
     "interval": "Interval",
     "moment": "Moment",

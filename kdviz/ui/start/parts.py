@@ -68,7 +68,7 @@ def doors(has_runs: bool) -> None:
 def finding(scene: Scene) -> None:
     """The picture: one sentence, teacher, soft and internal student on one scale, playing by itself."""
     runs = scene.students
-    packs = [pack_of(scene, run, sign) for run, sign in zip(runs, signs_of(runs), strict=True)]
+    packs = [pack_of(scene, run, sign)[0] for run, sign in zip(runs, signs_of(runs), strict=True)]
     look = look_of(scene.view, scene.run)
     if scene.view.pair is None and scene.probe and not scene.is_own:
         pair = telling_pair(runs, scene.probe.id)
