@@ -52,7 +52,7 @@ def chart(
         figure = enlarged(figure)
     if is_narrow():  # then, since larger letters break into more lines
         figure = for_phone(figure)
-    if on_click is None:
+    if on_click is None or state.is_following():
         st.plotly_chart(figure, **options)
         return
     st.plotly_chart(figure, **options, selection_mode="points", on_select=lambda: _clicked(key, on_click))
