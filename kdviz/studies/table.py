@@ -18,6 +18,7 @@ from kdviz.runs.store import Store
 from kdviz.studies.identity import is_run_of, settings_digest
 from kdviz.studies.measures import Measured, measured, measured_as, why_left_out
 from kdviz.studies.rows import Comparison, Row, Table, in_words
+from kdviz.studies.sources import Sources
 from kdviz.studies.spec import COLUMNS, Cell, Study
 from kdviz.studies.statistics import Difference, paired_difference, spread
 from kdviz.tasks import TASKS
@@ -72,7 +73,7 @@ def make_table(study: Study, runs_dir: Path) -> Table:
         key = tuple((name, repr(cell.varied.get(name))) for name in study.names), cell.label
         groups.setdefault(key, []).append(cell)
     found = {cell.run_id: runs.finished(cell) for cell in study.cells}
-    data = _data(run for run in found.values() if run is not None)
+    sources = Sources((cell, found[cell.run_id]) for cell in study.cells if found[cell.run_id] is not None)
     rows, parts, configs, teachers = [], [], [], {}
     for cells in groups.values():
         kept, left_out = [], {}
@@ -82,12 +83,12 @@ def make_table(study: Study, runs_dir: Path) -> Table:
                 if reason := runs.why_failed(cell):
                     left_out[cell.run_id] = reason
                 continue
-            reason = why_left_out(run) or _other_data(run, data)
-            if reason:
+            other = sources.other(cell, run.config)
+            if reason := why_left_out(run) or (other and other.words("the other runs")):
                 left_out[run.id] = reason
             else:
                 kept.append(measured(run))
-        is_sample = data.get(cells[0].config.task, ("",))[0] == "sample"
+        is_sample = sources.is_sample(cells[0].config.task)
         rows.append(_row(study, cells[0], kept, len(cells), left_out, is_sample))
         parts.append(kept)
         configs.append(cells[0].config.to_dict())
@@ -104,7 +105,7 @@ def make_table(study: Study, runs_dir: Path) -> Table:
         rows=tuple(rows),
         comparisons=tuple(_comparisons(rows, parts, configs, study.names)),
         teachers={task: [*made.values()][0] for task, made in teachers.items() if len(made) == 1},
-        data={task: note for task, (_, _, note) in data.items()},
+        data=sources.notes,
         setup=_setup(study, [run for run in found.values() if run is not None]),
     )
 
@@ -171,17 +172,6 @@ def _row(
     )
 
 
-def _data(runs) -> dict[str, tuple[str, str, str]]:
-    """By task (source, fingerprint, note) of the first finished run: what the others are held against."""
-    found = {}
-    for run in runs:
-        data = run.config.get("data", {})
-        found.setdefault(
-            run.task, (str(data.get("source")), str(data.get("fingerprint")), str(data.get("note")))
-        )
-    return found
-
-
 def _setup(study: Study, runs: Sequence[Run]) -> dict[str, dict]:
     """By task, what was trained with: single values, or lists where a study varies them."""
     found: dict[str, dict[str, set]] = {}
@@ -194,14 +184,6 @@ def _setup(study: Study, runs: Sequence[Run]) -> dict[str, dict]:
         for name in ("num_train", "num_eval"):
             found[run.task].setdefault(name, set()).add(run.config.get("data", {}).get(name, 0))
     return {task: {name: sorted(each) for name, each in parts.items()} for task, parts in found.items()}
-
-
-def _other_data(run: Run, data: Mapping[str, tuple[str, str, str]]) -> str | None:
-    source, fingerprint, _ = data[run.task]
-    own = run.config.get("data", {})
-    if (str(own.get("source")), str(own.get("fingerprint"))) == (source, fingerprint):
-        return None
-    return f"its examples are others ({own.get('source')}) than those of the other runs ({source})"
 
 
 def _comparisons(
