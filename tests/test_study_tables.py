@@ -350,6 +350,59 @@ def test_runs_on_other_data_are_left_out_and_said(finished_study, tmp_path):
     assert "others (sample)" in table.rows[1].left_out["small-all-s1"]
 
 
+@pytest.mark.parametrize("whose", ["teacher", "student"])
+def test_runs_of_other_weights_are_left_out_and_said(finished_study, tiny, tmp_path, capsys, whose):
+    """Weights that were replaced in the same folder change no setting: a mean over students of two teachers
+    looks like any other. A study whose finished runs had other weights would train the rest for nothing.
+    """
+    _, runs_dir = finished_study
+    copy, checkpoint = Path(shutil.copytree(runs_dir, tmp_path / "runs")), str(tiny.checkpoint)
+    path = copy / "small-soft-s0" / "config.json"
+    write_json(path, {**json.loads(path.read_text()), f"{whose}_weights_sha256": "f" * 64})
+    more = {"student_checkpoint": checkpoint} if whose == "student" else {}
+    for record in copy.glob("small-*/config.json"):
+        sums = {f"{whose}_weights_sha256": "0" * 64} if record != path else {}
+        write_json(record, {**json.loads(record.read_text()), **more, **sums, "cell": None})
+    grid = 'strategy = ["soft", "all"]\nseed = [0, 1, 2, 3]'
+    file = write_study(tmp_path / "small.toml", tiny, grid=grid, **more)
+    table = make_table(read_study(file), copy)
+    assert [row.seeds for row in table.rows] == [(0,), ()]
+    assert f"{whose}" in table.rows[0].left_out["small-soft-s1"]
+    assert "weights are others (000000000000) than those of the other runs (ffffffffffff)" in markdown(table)
+    assert main(["study", str(file), "--runs-dir", str(copy), "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert "1 more of 8 runs" in said and "weights are others" in said and "finished runs (ffffff" in said
+
+
+def test_a_study_goes_on_with_the_examples_it_began_with(tiny, tmp_path, monkeypatch, capsys):
+    """Continued from a shell in which KDVIZ_GLUE_DIR says otherwise, a night of runs would be left out of
+    every mean.
+    """
+    monkeypatch.delenv("KDVIZ_GLUE_DIR", raising=False)
+    file, runs_dir = tmp_path / "s.toml", str(tmp_path / "runs")
+
+    def study(grid: str) -> list[str]:
+        text = write_study(file, tiny, grid=grid, eval_size=20).read_text()
+        text = re.sub("source = .*\ndata_dir = .*", 'source = "sample"', text)
+        file.write_text(text.replace('"sample"', '"auto"'))
+        return ["study", str(file), "--runs-dir", runs_dir]
+
+    assert main(study('strategy = ["soft"]\nseed = [0]')) == 0
+    more = study('strategy = ["soft"]\nseed = [0, 1, 2]')
+    assert main([*more, "--dry-run"]) == 0
+    capsys.readouterr()
+    monkeypatch.setenv("KDVIZ_GLUE_DIR", str(tiny.glue))
+    assert main([*more, "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert "1 more of 3 runs" in said and "KDVIZ_GLUE_DIR" in said
+    assert "others (folder) than those of the study's finished runs (sample)" in said
+    begun = Path(runs_dir, "s-soft-s1")  # one that began then goes on with its own examples
+    shutil.copytree(Path(runs_dir, "s-soft-s0"), begun)
+    write_json(begun / "config.json", {**json.loads((begun / "config.json").read_text()), "seed": 1})
+    write_json(begun / "status.json", {"state": "stopped"})
+    assert main([*study('strategy = ["soft"]\nseed = [0, 1]'), "--dry-run"]) == 0
+
+
 def test_the_best_is_marked_only_where_intervals_part(finished_study):
     """A bold number that other seeds would take away is a claim that was not measured."""
     file, runs_dir = finished_study

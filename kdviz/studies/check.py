@@ -4,14 +4,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kdviz.data.sources import FOLDER_VARIABLE
 from kdviz.errors import RequestError
 from kdviz.files import free_bytes, size_words
 from kdviz.jobs.create import FREE_BYTES_LEFT, no_runs_folder
 from kdviz.jobs.limits import footprint
 from kdviz.jobs.plan import plan
 from kdviz.machine import cores_allowed, memory_allowed
+from kdviz.runs.reader import Run
 from kdviz.runs.store import check_runs_folder
 from kdviz.studies.identity import differing, is_run_of
+from kdviz.studies.sources import Other, Sources
 from kdviz.studies.spec import Cell, Resources, Study
 from kdviz.studies.table import StudyRuns
 from kdviz.training.request import Request, resolve_request
@@ -117,16 +120,23 @@ def check_study(
     if runs_dir.is_file():
         raise no_runs_folder(f"the file {runs_dir}")
     runs, resolved, checked, faults = StudyRuns(runs_dir), {}, [], []
+    found = [(cell, run) for cell in study.cells if (run := runs.finished(cell)) is not None]
+    sources, finished = Sources(found), {cell.run_id for cell, _ in found}
     for cell in study.cells:
         try:
-            state = _state(cell, runs, runs_dir)
-            if state == "finished":
+            own = _own(cell, runs, runs_dir)
+            if cell.run_id in finished:
                 checked.append(_finished(cell))
                 continue
             key = replace(cell.config, seed=0)
             if key not in resolved:
-                resolved[key] = _estimates(resolve_request(cell.config), runs_dir, num_threads)
-            checked.append(Checked(cell=cell, state=state, **resolved[key]))
+                request = resolve_request(cell.config)
+                resolved[key] = request.record(), _estimates(request, runs_dir, num_threads)
+            record, estimates = resolved[key]
+            if own is not None:  # it goes on with the examples it has
+                record = {**record, "data": own.config.get("data", {})}
+            _check_sources(sources.other(cell, record))
+            checked.append(Checked(cell=cell, state="new" if own is None else "begun", **estimates))
         except RequestError as error:
             faults.append((cell, error))
     if faults:
@@ -161,7 +171,8 @@ def _uses_gpu(forecast: Forecast) -> bool:
     return any(choose_device(choice)[0].type != "cpu" for choice in choices)
 
 
-def _state(cell: Cell, runs: StudyRuns, runs_dir: Path) -> str:
+def _own(cell: Cell, runs: StudyRuns, runs_dir: Path) -> Run | None:
+    """The run of the cell's name, where there is one. RequestError where it is another's."""
     try:
         own = runs.own(cell)
     except ValueError as error:
@@ -174,9 +185,23 @@ def _state(cell: Cell, runs: StudyRuns, runs_dir: Path) -> str:
             f"it exists in {runs_dir} with other settings ({', '.join(names[:4])}); delete it or rename the "
             "study"
         )
-    if runs.finished(cell) is not None:
-        return "finished"
-    return "new" if own is None else "begun"
+    return own
+
+
+def _check_sources(other: Other | None) -> None:
+    if other is None:
+        return
+    put_back = (
+        f"set {FOLDER_VARIABLE} (or data_dir) as it was then"
+        if other.setting == "data_dir"
+        else "put those weights back"
+    )
+    words = other.words("the study's finished runs")
+    raise RequestError(
+        f"{words}, and no mean would hold both; {put_back}, remove the finished runs, or choose another "
+        "--runs-dir",
+        field=other.setting,
+    )
 
 
 def _finished(cell: Cell) -> Checked:
