@@ -49,12 +49,25 @@ def _lock(file: IO[bytes], path: Path) -> bool:
         ) from None
 
 
+def _is_free(file: IO[bytes]) -> bool:
+    """Asked by a shared lock where there is one: on NFS an exclusive lock wants a file open for writing."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return lock_descriptor(file.fileno(), blocking=False)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def is_locked(path: Path) -> bool:
     """Whether somebody holds the lock file `path` now; False where nobody can, for want of locks."""
     try:
         with _probing, open_regular(path) as file:
-            for pause in (0.002, 0.004, 0.0):  # another process may be looking at this very moment
-                if lock_descriptor(file.fileno(), blocking=False):
+            for pause in (0.002, 0.004, 0.0):  # it may be held for this very moment alone
+                if _is_free(file):
                     return False
                 time.sleep(pause)
             return True

@@ -207,6 +207,34 @@ def test_looking_at_a_lock_disturbs_nobody(tmp_path):
     assert not is_locked(path)
 
 
+def test_a_run_on_nfs_is_seen_to_be_running(tmp_path, monkeypatch):
+    """There an exclusive lock wants a file open for writing, which a look does not have: every running run
+    was "interrupted", and could not be stopped.
+    """
+    fcntl = pytest.importorskip("fcntl")
+    genuine = fcntl.flock
+
+    def flock(descriptor: int, how: int) -> None:
+        mode = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
+        if mode == (os.O_RDONLY if how & fcntl.LOCK_EX else os.O_WRONLY):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        genuine(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with exclusive(tmp_path / "lock") as ours:
+        assert ours and is_locked(tmp_path / "lock")
+    assert not is_locked(tmp_path / "lock")
+
+
+def test_two_looks_at_a_lock_at_once_see_that_nobody_holds_it(tmp_path):
+    """Another process' look was taken for a training that goes on."""
+    fcntl, path = pytest.importorskip("fcntl"), tmp_path / "lock"
+    path.touch()
+    with open(path, "rb") as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        assert not is_locked(path)
+
+
 def test_without_the_posix_module_of_locks_the_commands_that_need_none_work():
     """Windows has no fcntl: importing kdviz must not end in a traceback."""
     code = "import sys; sys.modules['fcntl'] = None\nfrom kdviz.cli import main; sys.exit(main(['teachers']))"
