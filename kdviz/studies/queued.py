@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from kdviz.errors import RequestError, kind_and_line
@@ -141,11 +142,10 @@ def _check_limits(forecast: Forecast, runs_dir: Path) -> None:
     """What this server allows one run has to hold for each of them."""
     limits, seen = Limits.from_environment(), set()
     for checked in forecast.open:
-        config = checked.cell.config
-        key = (config.task, config.teacher, config.student_layers, config.epochs, config.train_size)
+        key = replace(checked.cell.config, seed=0)
         if key not in seen:
             seen.add(key)
-            limits.check_run(resolve_request(config), runs_dir)
+            limits.check_run(resolve_request(key), runs_dir)
 
 
 def queued_study(study: Study, queue: Queue, *, anew: bool = False) -> QueuedStudy:
