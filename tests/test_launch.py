@@ -210,6 +210,16 @@ def test_a_run_does_not_write_through_links_and_pipes(tiny, tmp_path, name, what
     assert caught.value.field == "run_id" and other.read_text() == "years of work\n"
 
 
+def test_a_run_does_not_write_through_a_link_to_a_folder(tiny, tmp_path):
+    """Its evaluations would lie in another run's folder, over what is there."""
+    folder, other = tiny.create("one", runs_dir=tmp_path / "runs"), tmp_path / "other"
+    other.mkdir()
+    (folder / "evaluations").symlink_to(other)
+    with pytest.raises(RequestError, match="a link, a pipe or a device at evaluations"):
+        execute(folder, num_threads=1)
+    assert os.listdir(other) == []
+
+
 def test_a_runs_folder_that_cannot_be_written_is_refused(tiny, tmp_path):
     """Found out after the teacher's minutes, it would cost them."""
     (tmp_path / "file").write_text("")

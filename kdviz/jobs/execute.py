@@ -67,13 +67,14 @@ def clear_litter(folder: Path) -> None:
     """Remove what a killed process left half-written, files and whole checkpoints; the lock says that nobody
     writes. RequestError where the folder holds what must not be written to.
     """
-    for inside, _, names in os.walk(folder):
-        for path in (Path(inside, name) for name in names):
-            if not stat.S_ISREG(path.lstat().st_mode):
+    for inside, folders, names in os.walk(folder):
+        for path in (Path(inside, name) for name in (*folders, *names)):
+            mode = path.lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise RequestError(
-                    f"run {folder.name!r}: expected ordinary files, got a link, a pipe or a device at "
-                    f"{path.relative_to(folder)}, and nothing is written to what lies elsewhere; put a file "
-                    "there, or remove it",
+                    f"run {folder.name!r}: expected ordinary files and folders, got a link, a pipe or a "
+                    f"device at {path.relative_to(folder)}, and nothing is written to what lies elsewhere; "
+                    "put what it stands for there, or remove it",
                     field="run_id",
                 )
     for litter in list(folder.rglob(".*.tmp")):
