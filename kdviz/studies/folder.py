@@ -1,7 +1,7 @@
 """What a study keeps of itself: <runs>/studies/<study>/ with its file, its state and its results."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,18 +64,22 @@ class StudyFolder:
 
     @contextmanager
     def carrying_out(self, study: Study, where: str) -> Iterator[None]:
-        """Hold the study's lock and keep its file. RequestError where another process holds it."""
-        with exclusive(self.folder / "lock") as ours:
+        """Hold the study's lock and keep its file. RequestError where another process holds it, or the folder
+        cannot be written.
+        """
+        with ExitStack() as held:
+            with self._being_written():
+                ours = held.enter_context(exclusive(self.folder / "lock"))
             if not ours:
                 raise RequestError(f"study {study.id!r} is being carried out by another process; wait for it")
             self.keep(study, where)
             yield
 
     def keep(self, study: Study, where: str) -> None:
-        """Store the file and a fresh state; `where`: here, app or ray. RequestError where the folder cannot
-        be written.
+        """Store the file and the state as it is at a start; `where`: here, app or ray. RequestError where the
+        folder cannot be written.
         """
-        try:
+        with self._being_written():
             write_bytes(self.folder / FILE, study.text.encode())
             write_json(
                 self.folder / STATE,
@@ -89,6 +93,11 @@ class StudyFolder:
                     "failed": {},
                 },
             )
+
+    @contextmanager
+    def _being_written(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise RequestError(
                 f"runs_dir: expected a folder that can be written, got {self.runs_dir} ({error.strerror}); "
