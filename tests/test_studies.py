@@ -455,6 +455,39 @@ def test_a_study_that_cannot_run_says_so_before_start(tiny, tmp_path):
         queued.start({})
 
 
+def test_every_kind_of_run_of_a_study_is_held_against_the_servers_limits(tiny, tmp_path, monkeypatch):
+    """On the page a study would train what the Distil page refuses, as its second row."""
+    from kdviz.studies.queued import _check_limits
+
+    file = write_study(tmp_path / "s.toml", tiny, grid="batch_size = [8, 4]\nseed = [0, 1]")
+    forecast = check_study(read_study(file), tmp_path / "runs")
+    monkeypatch.setenv("KDVIZ_MAX_STEPS", "3")
+    with pytest.raises(RequestError, match="steps"):
+        _check_limits(forecast, tmp_path / "runs")
+    monkeypatch.setenv("KDVIZ_MAX_STEPS", "6")
+    _check_limits(forecast, tmp_path / "runs")
+
+
+def test_a_study_that_goes_on_keeps_the_names_of_its_teachers(tiny, tmp_path):
+    """Each start of the asking machine would forget under which names teachers came back, and have every one
+    of them made again.
+    """
+    folder = StudyFolder(tmp_path, "s")
+    study = read_study(write_study(tmp_path / "s.toml", tiny))
+    with folder.carrying_out(study, "ray"):
+        folder.note({"teachers": {"here": "there"}, "failed": {"s-soft-s0": "it was lost"}})
+    with folder.carrying_out(study, "ray"):
+        assert folder.state["teachers"] == {"here": "there"} and folder.failed == {}
+
+
+def test_a_runs_folder_that_cannot_be_made_is_called_so(tiny, tmp_path, capsys):
+    """The folder of the study's lock is the first to be made: a wrong --runs-dir was told as a broken disk."""
+    file = write_study(tmp_path / "s.toml", tiny)
+    assert main(["study", str(file), "--runs-dir", "/proc/no such folder"]) == 2
+    said = capsys.readouterr().err
+    assert "expected a folder that can be written" in said and "choose another with --runs-dir" in said
+
+
 def test_the_page_shows_table_sentences_and_doors(finished_study, monkeypatch):
     """The page is where a study is read: its numbers have to be those of the table, and open its runs."""
     from streamlit.testing.v1 import AppTest

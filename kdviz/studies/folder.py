@@ -84,6 +84,7 @@ class StudyFolder:
             write_json(
                 self.folder / STATE,
                 {
+                    **self.state,
                     "stem": study.stem,
                     "size": study.size,
                     "paths": {**self.paths, **study.paths},
