@@ -2,9 +2,13 @@
 
 import re
 
+import numpy as np
 import pytest
 from folders import make_run
+from safetensors.numpy import save_file
 
+from kdviz.runs.arrays import Damaged, read_arrays
+from kdviz.runs.reader import Run
 from kdviz.runs.records import Malformed, check_config, check_sizes
 from kdviz.runs.store import Store
 
@@ -75,3 +79,16 @@ def test_a_run_one_folder_deeper_is_pointed_at(tmp_path):
     reasons = {entry.id: entry.reason for entry in Store(tmp_path / "runs").list()}
     assert reasons["one"] == "it has no config.json, so it is not a run (but one in it is one: move that up)"
     assert reasons["empty"] == "it has no config.json, so it is not a run"
+
+
+@pytest.mark.parametrize(
+    "name", ["index", "label", "teacher_logits", "student_logits", "attention_kl", "cls_distance"]
+)
+def test_a_single_number_where_answers_are_expected_is_damage(tmp_path, name):
+    """`show` and `report` ended in a traceback on a run that others sent."""
+    run = Run(make_run(tmp_path, "one"))
+    path = run.files.evaluation(run.evaluated_epochs[-1])
+    save_file({**read_arrays(path), name: np.array(5)}, path)
+    with pytest.raises(Damaged, match=rf"{name} of shape .* got \(\)"):
+        run.evaluation(run.evaluated_epochs[-1])
+    assert run.evaluated_rows == []

@@ -268,7 +268,8 @@ class Run:
         """Per-example results of one epoch. KeyError where not stored, Damaged where they cannot be used."""
         path = self.files.evaluation(epoch)
         arrays = read_arrays(path)
-        num, classes = len(arrays.get("index", ())), len(self.config.get("labels") or ()) or None
+        num = next(iter(arrays["index"].shape), 0) if "index" in arrays else 0
+        classes = len(self.config.get("labels") or ()) or None
         shapes = {"index": (num,), "label": (num,), "teacher_logits": (num, classes)}
         shapes |= {"student_logits": (num, classes), "attention_kl": (num, len(self.pairs))}
         shapes |= {"cls_distance": (num, len(self.pairs))}
