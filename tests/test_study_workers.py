@@ -25,6 +25,7 @@ from kdviz.studies.check import check_study
 from kdviz.studies.folder import open_study
 from kdviz.studies.spec import read_study
 from kdviz.studies.table import make_table
+from kdviz.studies.workers import Job, workers
 from kdviz.training.shared import Shared
 
 ROOT = Path(__file__).parents[1]
@@ -159,6 +160,26 @@ def test_a_number_of_runs_that_cannot_be_is_refused(tiny, tmp_path, capsys, flag
     file = write_study(tmp_path / "s.toml", tiny)
     assert main(["study", str(file), "--runs-dir", str(tmp_path / "runs"), *flags]) == 2
     assert match in capsys.readouterr().err and not (tmp_path / "runs").exists()
+
+
+def test_a_worker_that_was_ended_while_it_waited_is_replaced(tiny, tmp_path):
+    """Between two jobs the memory's guard costs no run: it ended the study with a traceback."""
+    study = read_study(write_study(tmp_path / "s.toml", tiny))
+    job = Job(
+        study_id="s", config=study.cells[0].config, run_id=None, runs_dir=tmp_path / "runs", num_threads=1
+    )
+    with workers(2, threading.Event()) as hands:
+        ends = []
+        for _ in range(2):
+            hands.begin(job)
+            while not (ended := hands.ended()):
+                pass
+            ends += ended
+            for process in multiprocessing.active_children():
+                os.kill(process.pid, signal.SIGKILL)
+                process.join()
+            until(lambda: any(other._pool._broken for other in hands._free), 20)
+    assert ends == [(job, None), (job, None)]
 
 
 def test_a_run_of_a_study_is_the_run_alone(finished_study, tmp_path):

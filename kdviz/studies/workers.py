@@ -167,7 +167,11 @@ class _OtherProcess:
 
     def begin(self, job: Job) -> Future:
         with _interrupts_held():  # the process begins with its first job, and inherits what is held
-            return self._pool.submit(_carry_out_there, job)
+            try:
+                return self._pool.submit(_carry_out_there, job)
+            except BrokenProcessPool:  # it was ended from outside while it had nothing to do
+                self.renew()
+                return self._pool.submit(_carry_out_there, job)
 
     def stop(self) -> None:
         """Ask for an end of what it does now, and of all that it would be asked to do."""
