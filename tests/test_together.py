@@ -148,6 +148,24 @@ def test_a_request_that_cannot_be_done_leaves_no_folder(tiny, tmp_path, strategi
     assert not tmp_path.exists() or not [path for path in tmp_path.iterdir() if path.name != "teachers"]
 
 
+@pytest.mark.parametrize(
+    ("command", "flags", "message"),
+    [
+        ("run", ["--strategy=soft,hard", "--run-id="], "got ''"),
+        ("run", ["--strategy=soft,soft"], "expected different strategies"),
+        ("plan", ["--strategy=soft,soft"], "expected different strategies"),
+    ],
+)
+def test_several_strategies_are_judged_as_one_is(tiny, tmp_path, capsys, command, flags, message):
+    """What `plan` promises, `run` has to do; an empty name (a variable that is not set) hid the run under
+    another.
+    """
+    where = [f"--data-dir={tiny.glue}", f"--teacher={tiny.checkpoint}", f"--runs-dir={tmp_path / 'runs'}"]
+    settings = ["--task=cola", "--source=folder", "--student-layers=2", "--train-size=24", "--epochs=1"]
+    assert main([command, *where, *settings, "--teacher-epochs=1", "--max-length=32", *flags]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "runs").exists()
+
+
 def test_a_name_that_is_taken_leaves_no_folder_beside_it(tiny, tmp_path):
     """The other strategies would be made, and wait for one that never comes."""
     tiny.create("five-pid", runs_dir=tmp_path)

@@ -51,8 +51,14 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def _asked_for(asked: argparse.Namespace) -> "tuple[RunConfig, tuple[str, ...]]":
-    """The settings asked for, with the first strategy, and all strategies."""
+    """The settings asked for, with the first strategy, and all strategies. RequestError where one of several
+    is named twice.
+    """
     strategies = names(asked.strategy)
+    if len(strategies) > 1:
+        from kdviz.jobs.together import check_different
+
+        check_different(strategies)
     return config_of(asked, strategy=strategies[0] if len(strategies) > 1 else asked.strategy), strategies
 
 

@@ -42,18 +42,25 @@ def create_together(
     """Make a run folder for each strategy, RUN_ID-STRATEGY, all queued; config.json names the group under
     "together". RequestError, and no folder at all, where one of them cannot be carried out.
     """
-    if len(strategies) < 2 or len(set(strategies)) != len(strategies):
-        raise RequestError(
-            f"strategy: expected different strategies to train together, got {','.join(strategies)}",
-            field="strategy",
-        )
+    check_different(strategies)
     request = config if isinstance(config, Request) else resolve_request(config)
     requests = {strategy: request.with_strategy(strategy) for strategy in strategies}
 
     def make(group: str) -> list[Path]:
         return _make_together(requests, group, Path(runs_dir), extra or {})
 
-    return make(run_id) if run_id else with_fresh_id(Path(runs_dir), request.config, "together", make)
+    if run_id is not None:
+        return make(check_run_id(run_id))
+    return with_fresh_id(Path(runs_dir), request.config, "together", make)
+
+
+def check_different(strategies: Sequence[str]) -> None:
+    """RequestError where these are not several, or one of them is named twice."""
+    if len(strategies) < 2 or len(set(strategies)) != len(strategies):
+        raise RequestError(
+            f"strategy: expected different strategies to train together, got {','.join(strategies)}",
+            field="strategy",
+        )
 
 
 def _make_together(requests: Mapping[str, Request], group: str, runs_dir: Path, extra: dict) -> list[Path]:
