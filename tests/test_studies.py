@@ -203,7 +203,8 @@ def test_a_dry_run_says_what_it_costs_and_writes_nothing(tiny, tmp_path, capsys)
     )
     assert said["disk_bytes"] > sum(cell["disk_bytes"] for cell in said["cells"]) > 0
     assert main(["study", str(file), "--runs-dir", str(tmp_path / "runs"), "--dry-run"]) == 0
-    assert "s-soft-s0: new, about" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "s-soft-s0: new, about" in text and f"{size_words(said['memory_bytes'])} of memory" in text
     assert not (tmp_path / "runs").exists()
 
 
@@ -481,7 +482,7 @@ def test_a_study_that_goes_on_keeps_the_names_of_its_teachers(tiny, tmp_path):
 
 
 def test_a_runs_folder_that_cannot_be_made_is_called_so(tiny, tmp_path, capsys):
-    """The folder of the study's lock is the first to be made: a wrong --runs-dir was told as a broken disk."""
+    """The folder of the study's lock is the first to be made: a wrong --runs-dir was a broken disk."""
     file = write_study(tmp_path / "s.toml", tiny)
     assert main(["study", str(file), "--runs-dir", "/proc/no such folder"]) == 2
     said = capsys.readouterr().err

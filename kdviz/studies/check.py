@@ -82,13 +82,18 @@ class Forecast:
             + self.at_once * max((cell.peak_bytes for cell in self.open), default=0)
         )
 
+    @property
+    def memory_bytes(self) -> int:
+        """Of as many of the largest runs as are trained at a time."""
+        return self.at_once * max((cell.memory_bytes for cell in self.open), default=0)
+
     def to_dict(self) -> dict:
         """JSON-ready."""
         return {
             "seconds": self.seconds,
             "at_once": self.at_once,
             "disk_bytes": self.disk_bytes,
-            "memory_bytes": self.at_once * max((cell.memory_bytes for cell in self.open), default=0),
+            "memory_bytes": self.memory_bytes,
             "teachers": [
                 {"teacher": name, "seconds": cell.teacher_seconds, "disk_bytes": cell.teacher_bytes}
                 for name, cell in self.teachers.items()

@@ -150,7 +150,8 @@ def _summary(study: Study, forecast: "Forecast") -> str:
     return (
         f"{study.id}: {left} of {len(forecast.cells)} runs to do{together} and "
         f"{counted(teachers, 'teacher')} to fine-tune, about {duration_words(forecast.seconds)} on this "
-        f"machine and {size_words(forecast.disk_bytes)} of disk"
+        f"machine, at most {size_words(forecast.memory_bytes)} of memory and "
+        f"{size_words(forecast.disk_bytes)} of disk"
     )
 
 
