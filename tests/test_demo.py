@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from kdviz.demo.__main__ import main
 from kdviz.demo.compact import EVALUATED_ROWS, store_run
 from kdviz.demo.grid import TELLING, demo_runs
 from kdviz.demo.weights import DRIFT
+from kdviz.files import write_json
 from kdviz.method.strategies import STRATEGIES
 from kdviz.runs.reader import DEMO_RUNS, Run
 from kdviz.runs.store import Store, Unreadable
@@ -125,6 +127,22 @@ def test_a_run_is_stored_without_losing_what_it_says(tiny, tmp_path):
     assert np.abs(small.student_maps(step, probe) - run.student_maps(step, probe)).max() < 0.01
     assert np.abs(small.teacher_maps(probe) - run.teacher_maps(probe)).max() < 0.01
     assert json.loads((stored / "config.json").read_text())["data_dir"] is None
+
+
+def test_what_was_stored_without_its_weights_is_stored_again(tmp_path, monkeypatch):
+    """Ended between a run and its weights, the command called the run stored, and its weights never came."""
+    built = []
+    monkeypatch.setattr("kdviz.demo.__main__.DEMO_RUNS", tmp_path / "runs")
+    monkeypatch.setattr("kdviz.demo.__main__._build", lambda wanted, *_: built.append(wanted.id))
+    monkeypatch.setattr("sys.argv", ["kdviz.demo", "--data-dir", str(tmp_path)])
+    weighty = [wanted.id for wanted in demo_runs(str(tmp_path)) if wanted.with_weights]
+    for wanted in demo_runs(str(tmp_path)):
+        write_json(tmp_path / "runs" / wanted.id / "config.json", {})
+    assert main() == 0 and built == weighty
+    for run_id in weighty:
+        write_json(tmp_path / "runs" / run_id / DRIFT, {})
+    built.clear()
+    assert main() == 0 and built == []
 
 
 @pytest.mark.slow

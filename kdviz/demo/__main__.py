@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kdviz.demo.compact import store_run
 from kdviz.demo.grid import DemoRun, demo_runs
-from kdviz.demo.weights import store_weights
+from kdviz.demo.weights import DRIFT, store_weights
 from kdviz.errors import RequestError, RunFailed
 from kdviz.runs.layout import RunFiles
 from kdviz.runs.reader import DEMO_RUNS, Run
@@ -34,9 +34,7 @@ def main() -> int:
     asked = parser.parse_args()
     try:
         for wanted in demo_runs(str(asked.data_dir)):
-            if wanted.id.startswith(asked.only) and (
-                asked.again or not RunFiles(DEMO_RUNS / wanted.id).config.exists()
-            ):
+            if wanted.id.startswith(asked.only) and (asked.again or not _is_stored(wanted)):
                 _build(wanted, asked.work_dir, asked.threads)
     except RequestError as error:
         print(f"kdviz.demo: {error}", file=sys.stderr)
@@ -45,6 +43,12 @@ def main() -> int:
         print(f"kdviz.demo: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _is_stored(wanted: DemoRun) -> bool:
+    """Whether all that is stored of it is there; what is written last stands for the rest."""
+    folder = DEMO_RUNS / wanted.id
+    return RunFiles(folder).config.exists() and (not wanted.with_weights or (folder / DRIFT).exists())
 
 
 def _build(wanted: DemoRun, work_dir: Path, num_threads: int | None) -> None:
