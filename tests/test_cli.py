@@ -360,6 +360,15 @@ def test_a_report_takes_nothing_away(tmp_path, capsys):
     assert read[0] == (tmp_path / "real.html").read_bytes() and (tmp_path / "pipe").is_fifo()
 
 
+@pytest.mark.parametrize("command", ["run", "plan", "list", "report", "study", "tasks", "bench"])
+def test_a_help_text_says_one_default(capsys, command):
+    """ "(default: RUN_ID.html) (default: None)" says two things, and the second is untrue."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "default: None" not in said and not re.search(r"\(default[^)]*\)\)? \(default", said)
+
+
 def test_a_run_is_named_by_its_folder_too(tmp_path, monkeypatch, capsys):
     """A shell completes runs/one/, and "choose another name" was what came of it; one floor too deep, a run
     was made within another, and its parts were listed as runs.

@@ -21,6 +21,15 @@ class Parser(argparse.ArgumentParser):
         raise RequestError(f"{plain}; see '{self.prog} --help'")
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells the default of a flag that has one, where its help does not say it."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or "(default" in (action.help or ""):
+            return action.help
+        return super()._get_help_string(action)
+
+
 def _path(text: str) -> Path:
     try:
         return user_path(text)
@@ -42,9 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
         run_id: bool = False,
         as_json: bool = False,
     ) -> argparse.ArgumentParser:
-        sub = commands.add_parser(
-            name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
+        sub = commands.add_parser(name, help=help, description=help, formatter_class=_Help)
         sub.set_defaults(command=command)
         if run_id:
             sub.add_argument("run_id", metavar="RUN_ID")
