@@ -360,6 +360,21 @@ def test_a_report_takes_nothing_away(tmp_path, capsys):
     assert read[0] == (tmp_path / "real.html").read_bytes() and (tmp_path / "pipe").is_fifo()
 
 
+def test_a_flag_stands_against_what_the_environment_says(tmp_path, monkeypatch, capsys):
+    """A wrong KDVIZ_RUNS_DIR refused commands that were given a right folder, or that need none, and the very
+    help that says how.
+    """
+    make_run(tmp_path / "runs", "one")
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", "~nobodyhere/x")
+    assert main(["list", "--runs-dir", str(tmp_path / "runs")]) == 0 and main(["tasks"]) == 0
+    with pytest.raises(SystemExit) as ended:
+        main(["list", "--help"])
+    assert ended.value.code == 0 and "default: KDVIZ_RUNS_DIR" in capsys.readouterr().out
+    assert main(["list"]) == 2 and "KDVIZ_RUNS_DIR" in capsys.readouterr().err
+    monkeypatch.setenv("KDVIZ_RUNS_DIR", str(tmp_path / "runs"))
+    assert main(["show", "one"]) == 0
+
+
 @pytest.mark.parametrize("command", ["run", "plan", "list", "report", "study", "tasks", "bench"])
 def test_a_help_text_says_one_default(capsys, command):
     """ "(default: RUN_ID.html) (default: None)" says two things, and the second is untrue."""

@@ -7,6 +7,7 @@ import sys
 
 from kdviz.cli.parser import make_parser
 from kdviz.errors import RequestError, RunFailed, Stopped
+from kdviz.paths import runs_folder
 from kdviz.studies.command import study_command
 from kdviz.terminal import Lasting, complain, fill_standard_descriptors
 
@@ -23,6 +24,8 @@ def _carry_out(arguments: list[str] | None) -> int:
     try:
         try:
             asked = make_parser().parse_args(arguments)
+            if "runs_dir" in asked and asked.runs_dir is None:
+                asked.runs_dir = runs_folder()
             return asked.command(asked) or 0
         finally:
             sys.stdout.flush()

@@ -8,7 +8,7 @@ from kdviz import bench
 from kdviz.cli import catalogue, stored, training
 from kdviz.cli.settings import add_settings
 from kdviz.errors import RequestError
-from kdviz.paths import runs_folder, user_path
+from kdviz.paths import RUNS_VARIABLE, user_path
 from kdviz.studies.command import STUDY_HELP, study_command
 from kdviz.studies.command import add_arguments as add_study_arguments
 
@@ -56,7 +56,9 @@ def make_parser() -> argparse.ArgumentParser:
         if run_id:
             sub.add_argument("run_id", metavar="RUN_ID")
         if runs_dir:
-            sub.add_argument("--runs-dir", type=_path, default=runs_folder(), help="folder of the runs")
+            sub.add_argument(
+                "--runs-dir", type=_path, help=f"folder of the runs (default: {RUNS_VARIABLE}, else runs/)"
+            )
         if as_json:
             sub.add_argument("--json", action="store_true", help="print JSON")
         return sub
