@@ -156,7 +156,7 @@ def test_every_part_names_the_epoch_its_answers_are_of(runs: Path, part: str):
     step = run.moments[1].step
     assert 0 < run.moments[1].epoch < 1
     app = open_page("answers", run="cola-all", show=part, step=str(step), **{"with": "cola-soft"})
-    assert "n = 24; after epoch 0 (" in texts(app)
+    assert "n = 24; before training (" in texts(app)
 
 
 def test_a_list_promises_maps_only_where_they_can_be_had(runs: Path, monkeypatch: pytest.MonkeyPatch):

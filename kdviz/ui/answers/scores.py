@@ -34,6 +34,7 @@ from kdviz.ui.frame.words import (
     in_words,
     metric_title,
     metric_words,
+    moment_words,
     primary_metric,
 )
 
@@ -103,10 +104,8 @@ def evaluated_words(named: Sequence[tuple[str, dict]]) -> str:
     """On how many examples and after which epoch the numbers of each run are, by its name and its line of
     the evaluation: the moment that is looked at may lie between two.
     """
-    epochs = ", ".join(f"{int(line['epoch'])} ({plain(name)})" for name, line in named)
-    return (
-        f"Evaluation set, n = {numbers_of_examples([line['n'] for _, line in named])}; after epoch {epochs}."
-    )
+    when = ", ".join(f"{moment_words(int(line['epoch']))} ({plain(name)})" for name, line in named)
+    return f"Evaluation set, n = {numbers_of_examples([line['n'] for _, line in named])}; {when}."
 
 
 def _worn(runs: list[Run]) -> dict[str, Style]:

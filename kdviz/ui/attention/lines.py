@@ -9,7 +9,7 @@ from kdviz.ui.attention.sentence import choose_pair, shown_sentence
 from kdviz.ui.frame.controls import bound, moment_slider, switch
 from kdviz.ui.frame.guard import guarded
 from kdviz.ui.frame.strip import Scene, moment_names
-from kdviz.ui.frame.words import WORDS
+from kdviz.ui.frame.words import WORDS, moment_words
 
 KINDS = {"bertviz": "Head view", "bertviz-model": "Model view"}
 
@@ -41,7 +41,8 @@ def bertviz(scene: Scene) -> None:
         strict=True,
     ):
         with place, guarded(f"BertViz of the {who.lower()}"):
-            moment = f", after epoch {shown.epoch}" if who == "Student" and shown.epoch is not None else ""
+            is_asked = who == "Student" and shown.epoch is not None
+            moment = f", {moment_words(shown.epoch)}" if is_asked else ""
             st.markdown(f"**{who}**" + (f", layer {layer + 1}" if kind == "bertviz" else "") + moment)
             left, tokens, _ = filter_maps(maps, shown.tokens, **options)
             html, height, note = bertviz_page(

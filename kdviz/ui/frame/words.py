@@ -97,6 +97,11 @@ def in_words(strategy: str) -> str:
     return code(strategy) if words == strategy else f"{words} ({code(strategy)})"
 
 
+def moment_words(epoch: int) -> str:
+    """When an epoch's numbers were measured."""
+    return f"after epoch {epoch}" if epoch else "before training"
+
+
 def metric_title(name: str) -> str:
     return METRIC_TITLES.get(name, name)
 
