@@ -113,7 +113,7 @@ def test_weights_that_are_damaged_or_lack_a_part_answer_nothing(tiny):
     kept.write_bytes(kept.read_bytes()[:100])
     with pytest.raises(RequestError, match="student: the weights of an earlier epoch, .* cannot be used"):
         ask(run, "The dog sleeps.", epoch=1)
-    found = set(_answers(run, "The dog sleeps.", None, 2))
+    found = set(_answers(run, "The dog sleeps.", None, 2)[0])
     assert 2 in found and found <= {0, 2}, "epoch 0 is asked too where there is time"
     path = run.folder / "student" / "model.safetensors"
     state = {name: tensor for name, tensor in load_file(path).items() if name != "classifier.weight"}

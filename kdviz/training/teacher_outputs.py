@@ -21,13 +21,15 @@ import torch
 from torch import Tensor, nn
 
 from kdviz.data.encoded import Batch, EncodedSet
-from kdviz.files import MEBIBYTE, kept_sum, take_place, write_bytes
+from kdviz.files import MEBIBYTE, kept_sum, take_place
 from kdviz.method.targets import Answers, Needs
 from kdviz.method.terms import READINGS
 from kdviz.models.answer import RunIn, answer
 from kdviz.models.families import as_classifier
 from kdviz.training.outputs_disk import filling, make_room, now_in_use
 
+SEAL_BYTES = 64
+"""Of a sha256 in hexadecimal."""
 Form = tuple[tuple[int, ...], type]
 """(shape, dtype) of a file's array."""
 
@@ -261,7 +263,10 @@ class _Asked:
                 return
             place.mkdir(parents=True, exist_ok=True)
             temporary = {name: place / f".{name}.tmp" for name in missing}
+            seals = {name: place / f".{name}.sha256.tmp" for name in missing}
             try:
+                for path in seals.values():  # their place, too, before anything is computed
+                    path.write_bytes(bytes(SEAL_BYTES))
                 arrays = {
                     name: np.lib.format.open_memmap(
                         path, mode="w+", dtype=forms[name][1], shape=forms[name][0]
@@ -274,9 +279,9 @@ class _Asked:
                 for name, array in arrays.items():
                     array.flush()
                     os.replace(temporary[name], _array_in(place, name))
-                    _seal(_array_in(place, name))
+                    _seal(_array_in(place, name), seals[name])
             finally:
-                for path in temporary.values():
+                for path in (*temporary.values(), *seals.values()):
                     path.unlink(missing_ok=True)
 
     def _compute(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -361,9 +366,11 @@ def _sum_of(path: Path) -> Path:
     return path.with_suffix(".sha256")
 
 
-def _seal(path: Path) -> None:
-    """Write down what an array's file holds."""
-    write_bytes(_sum_of(path), kept_sum(path).encode("ascii"))
+def _seal(path: Path, seal: Path) -> None:
+    """Write down what an array's file holds, in a file that has its place already."""
+    with open(seal, "r+b") as file:
+        file.write(kept_sum(path).encode("ascii"))
+    os.replace(seal, _sum_of(path))
 
 
 def _store_maps(
