@@ -110,8 +110,7 @@ def test_what_one_does_costs_the_server_one_quiet_rerun(looking: Visitor):
     assert sent == []
 
 
-def test_back_and_a_link_set_the_picture(looking: Visitor):
-    """Without it Back would change the address and leave the picture where it was."""
+def choose_two_heads_and_go_back(looking: Visitor) -> None:
     page = looking.page
     page.locator(".kx-slider").press(".")
     looking.params(head="1")
@@ -119,20 +118,19 @@ def test_back_and_a_link_set_the_picture(looking: Visitor):
     looking.params(head="2")
     page.go_back()
     looking.until(lambda: looking.picture()["head"] == 0, "the head before")
-    assert "head=1" in page.url
+
+
+def test_back_and_a_link_set_the_picture(looking: Visitor):
+    """Without it Back would change the address and leave the picture where it was."""
+    choose_two_heads_and_go_back(looking)
+    assert "head=1" in looking.page.url
 
 
 def test_what_was_chosen_before_going_back_can_be_chosen_again(looking: Visitor):
     """Without it the address would stay at the head before, whatever the picture shows."""
-    page = looking.page
-    page.locator(".kx-slider").press(".")
-    looking.params(head="1")
-    page.locator(".kx-slider").press(".")
-    looking.params(head="2")
-    page.go_back()
-    looking.until(lambda: looking.picture()["head"] == 0, "the head before")
+    choose_two_heads_and_go_back(looking)
     looking.rest()
-    page.locator(".kx-slider").press(".")
+    looking.page.locator(".kx-slider").press(".")
     looking.params(head="2")
 
 
